@@ -1,0 +1,21 @@
+"""DCGAN on scikit-learn's 8x8 digits, shown at 16x16: the quickstart's GAN."""
+
+from gvlab.config import DCGAN, GAN, Adam, Data, Evaluation, Experiment
+
+
+def config() -> Experiment:
+    return Experiment(
+        name="digits_dcgan",
+        data=Data(name="digits"),
+        model=GAN(
+            network=DCGAN(width=32),
+            latent_dim=32,
+            update="simultaneous",
+            ema_decay=0.99,
+            generator_optimizer=Adam(learning_rate=5e-4, b1=0.5),
+            discriminator_optimizer=Adam(learning_rate=5e-4, b1=0.5),
+        ),
+        steps=1500,
+        batch_size=64,
+        evaluation=Evaluation(samples=2000),
+    )

@@ -1,0 +1,199 @@
+"""From a configuration to data, networks and a `Model`: visible dict literals, nothing registered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array
+
+from gvlab import config as c
+from gvlab import data, losses, models, networks, rng
+from gvlab.models import observation
+from gvlab.types import Batch, Model, PRNGKey, UserError
+
+Shape = tuple[int, ...]
+
+GENERATOR_LOSSES = {
+    "non_saturating": losses.non_saturating_generator_loss,
+    "minimax": losses.minimax_generator_loss,
+}
+
+GANS = {
+    c.DCGAN: lambda net, shape, axis: (
+        networks.DCGANGenerator(shape=shape, width=net.width, axis_name=axis),
+        networks.DCGANDiscriminator(width=net.width, axis_name=axis),
+    ),
+    c.Article: lambda net, shape, axis: (
+        networks.ArticleGenerator(shape=shape, axis_name=axis),
+        networks.ArticleDiscriminator(axis_name=axis),
+    ),
+    c.MLP: lambda net, shape, axis: (
+        networks.MLPGenerator(shape=shape, hidden=net.hidden[::-1]),
+        networks.MLPDiscriminator(hidden=net.hidden),
+    ),
+}
+
+VAES = {
+    c.Article: lambda net, shape, latent, parameters: (
+        networks.ArticleEncoder(latent_dim=latent),
+        networks.ArticleDecoder(shape=shape, parameters=parameters),
+    ),
+    c.MLP: lambda net, shape, latent, parameters: (
+        networks.MLPEncoder(latent_dim=latent, hidden=net.hidden),
+        networks.MLPDecoder(shape=shape, hidden=net.hidden[::-1], parameters=parameters),
+    ),
+}
+
+OBSERVATIONS = {
+    c.Bernoulli: lambda likelihood: observation.bernoulli(),
+    c.Gaussian: lambda likelihood: observation.gaussian(likelihood.variance),
+    c.LearnedGaussian: lambda likelihood: observation.learned_gaussian(),
+    c.DiscretizedLogistic: lambda likelihood: observation.discretized_logistic(),
+    c.Categorical: lambda likelihood: observation.categorical(likelihood.levels),
+}
+
+UNBOUNDED = (-float("inf"), float("inf"))
+
+
+def adam(config: c.Adam) -> optax.GradientTransformation:
+    """Adam with its learning-rate drops."""
+    rate = optax.piecewise_constant_schedule(config.learning_rate, dict.fromkeys(config.drop_steps, config.drop_factor))
+    return optax.adam(rate if config.drop_steps else config.learning_rate, config.b1, config.b2, config.eps)
+
+
+def data_range(config: c.GAN | c.VAE, shape: Shape) -> tuple[float, float]:
+    """The values that the model's images take: [-1, 1] (tanh) for a GAN, [0, 1] for a VAE; vectors are unbounded."""
+    if len(shape) != 3:
+        return UNBOUNDED
+    return (-1.0, 1.0) if isinstance(config, c.GAN) else (0.0, 1.0)
+
+
+def model(config: c.GAN | c.VAE, shape: Shape, num_classes: int, axis_name: str | None = None) -> Model:
+    """The model for data of the shape [*shape] and so many classes (used where the model is conditional).
+
+    Raises:
+        UserError: the networks cannot make this shape, or the likelihood does not fit the data.
+    """
+    if len(shape) != 3 and not isinstance(config.network, c.MLP):
+        raise UserError(f"The network {type(config.network).__name__} makes images, not vectors {shape}: use MLP.")
+    if config.conditional and not num_classes:
+        raise UserError("The model is conditional, but the data set has no classes: use conditional=False.")
+    classes = num_classes if config.conditional else 0
+    if isinstance(config, c.GAN):
+        return _gan(config, shape, classes, axis_name)
+    return _vae(config, shape, classes, axis_name)
+
+
+def _gan(config: c.GAN, shape: Shape, num_classes: int, axis_name: str | None) -> Model:
+    generator, discriminator = GANS[type(config.network)](config.network, shape, axis_name)
+    optimizers = adam(config.generator_optimizer), adam(config.discriminator_optimizer)
+    common: dict[str, Any] = {
+        "latent_dim": config.latent_dim,
+        "generator_loss": GENERATOR_LOSSES[config.generator_loss],
+        "ema_decay": config.ema_decay,
+        "num_classes": num_classes,
+        "data_range": data_range(config, shape),
+        "axis_name": axis_name,
+    }
+    if config.update == "simultaneous":
+        return models.simultaneous_gan(generator, discriminator, *optimizers, **common)
+    return models.alternating_gan(
+        generator, discriminator, *optimizers, discriminator_steps=config.discriminator_steps, **common
+    )
+
+
+def _vae(config: c.VAE, shape: Shape, num_classes: int, axis_name: str | None) -> Model:
+    if len(shape) != 3 and not isinstance(config.likelihood, c.Gaussian | c.LearnedGaussian):
+        raise UserError(
+            f"The likelihood {type(config.likelihood).__name__} is one of images in [0, 1], but the data are vectors "
+            f"{shape}: use Gaussian or LearnedGaussian."
+        )
+    observed = OBSERVATIONS[type(config.likelihood)](config.likelihood)
+    encoder, decoder = VAES[type(config.network)](config.network, shape, config.latent_dim, observed.parameters)
+    return models.variational_autoencoder(
+        encoder,
+        decoder,
+        observed,
+        adam(config.optimizer),
+        latent_dim=config.latent_dim,
+        beta=config.beta,
+        kl_warmup_steps=config.kl_warmup_steps,
+        num_samples=config.num_samples,
+        num_classes=num_classes,
+        data_range=data_range(config, shape),
+        axis_name=axis_name,
+    )
+
+
+@dataclass(frozen=True)
+class Program:
+    """An experiment made ready: everything but the seed, which enters with the key."""
+
+    experiment: c.Experiment
+    dataset: data.Dataset
+    model: Model
+
+    @property
+    def examples_per_step(self) -> int:
+        """Examples that one train step takes: a batch for every update of the discriminator, or of the VAE."""
+        updates = self.experiment.model.discriminator_steps if isinstance(self.experiment.model, c.GAN) else 1
+        return self.experiment.batch_size * updates
+
+    @property
+    def data_range(self) -> tuple[float, float]:
+        return data_range(self.experiment.model, self.dataset.shape)
+
+    def first_batch(self) -> Batch:
+        """Two zero examples in the shape that the model sees, to ask it for the shapes of its state."""
+        labels = None if self.dataset.train.y is None else jnp.zeros(2, jnp.int32)
+        return Batch(jnp.zeros((2, *self.dataset.shape)), labels)
+
+    def draw(self, arrays: Batch, key: PRNGKey, step: Array) -> Batch:
+        """The training batch of a step, as a pure function of the run's key and the step."""
+        batch = data.batch(arrays, key, step, self.examples_per_step)
+        augment = rng.stream(key, rng.AUGMENT, step)
+        x = batch.x
+        if self.experiment.data.flip:
+            x = data.flip(jax.random.fold_in(augment, 0), x)
+        return Batch(self.preprocess(x, jax.random.fold_in(augment, 1)), batch.y)
+
+    def preprocess(self, x: Array, key: PRNGKey) -> Array:
+        """Stored examples as the model sees them, in training and in evaluation alike."""
+        if len(self.dataset.shape) != 3:
+            return x
+        if isinstance(self.experiment.model, c.GAN):
+            return data.to_symmetric(x)
+        return QUANTIZATIONS[self.experiment.data.quantization](key, data.to_unit(x))
+
+    def to_unit(self, x: Array) -> Array:
+        """What the model makes, as images in [0, 1]; vectors are left alone."""
+        return (x + 1) / 2 if self.data_range == (-1.0, 1.0) else x
+
+
+QUANTIZATIONS: dict[str, Callable[[PRNGKey, Array], Array]] = {
+    "none": lambda key, x: x,
+    "binarize": data.binarize,
+    "dequantize": data.dequantize,
+}
+
+
+def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
+    """The experiment on its data, checked against them.
+
+    Raises:
+        UserError: what the experiment asks for does not fit the data.
+    """
+    built = Program(experiment, dataset, model(experiment.model, dataset.shape, dataset.num_classes))
+    if built.examples_per_step > len(dataset.train.x):
+        raise UserError(
+            f"A step takes {built.examples_per_step} examples, but {dataset.name} has only {len(dataset.train.x)}: "
+            "use a smaller batch_size."
+        )
+    if len(dataset.shape) != 3 and (experiment.data.flip or experiment.data.quantization != "none"):
+        raise UserError(f"Data.flip and Data.quantization are for images, but {dataset.name} has vectors.")
+    return built

@@ -1,0 +1,467 @@
+"""The command line. Every mistake ends in one sentence on the standard error and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import importlib.util
+import io
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from gvlab.types import Diverged, UserError
+
+if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
+    from gvlab.build import Program
+    from gvlab.config import Experiment
+    from gvlab.loop import Listener, Progress
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message[:1].upper()}{message[1:]} (see {self.prog} --help).")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their own options; the fields of an experiment are added by tyro when it has been loaded."""
+    top = _Parser(prog="gvlab", description="A laboratory for GANs and VAEs.", allow_abbrev=False)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def command(name: str, help: str, run: Callable[..., None]) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=help, description=help, allow_abbrev=False)
+        made.set_defaults(run=run)
+        return made
+
+    train = command("train", "Train one seed of an experiment, or continue it.", _train)
+    train.add_argument("experiment", type=Path, metavar="EXPERIMENT.py", help="a file that defines config()")
+    train.add_argument("--out", type=Path, default=Path("runs"), help="directory of runs (default: runs)")
+    train.epilog = "Any field of the experiment is an option, too: gvlab train EXPERIMENT.py --help lists them."
+
+    compare = command("compare", "Train and measure several experiments over several seeds.", _compare)
+    compare.add_argument("experiments", type=Path, nargs="+", metavar="EXPERIMENT.py")
+    compare.add_argument("--seeds", type=int, default=3, help="how many: 0, 1, ..., N-1 (default: 3)")
+    compare.add_argument("--steps", type=int, help="train every run for so many steps")
+    compare.add_argument("--out", type=Path, default=Path("runs"), help="directory of runs (default: runs)")
+
+    sample = command("sample", "Draw samples of a trained model.", _sample)
+    sample.add_argument("run_directory", type=Path, metavar="RUN")
+    sample.add_argument("--n", type=int, default=64, help="how many (default: 64)")
+    sample.add_argument("--key", type=int, default=0, help="seed of the latents (default: 0)")
+
+    reconstruct = command("reconstruct", "Test images above their reconstructions, by a VAE.", _reconstruct)
+    reconstruct.add_argument("run_directory", type=Path, metavar="RUN")
+    reconstruct.add_argument("--n", type=int, default=16, help="how many (default: 16)")
+
+    interpolate = command("interpolate", "Walk between latents on the sphere, one walk per row.", _interpolate)
+    interpolate.add_argument("run_directory", type=Path, metavar="RUN")
+    interpolate.add_argument("--rows", type=int, default=8, help="walks (default: 8)")
+    interpolate.add_argument("--columns", type=int, default=10, help="pictures per walk (default: 10)")
+    interpolate.add_argument("--key", type=int, default=0, help="seed of the latents (default: 0)")
+    for drawing in (sample, reconstruct, interpolate):
+        drawing.add_argument("--out", type=Path, required=True, metavar="GRID.png", help="the picture's file")
+
+    evaluate = command("evaluate", "Measure a trained model on the test split.", _evaluate)
+    evaluate.add_argument("run_directory", type=Path, metavar="RUN")
+    evaluate.add_argument("--k", type=int, help="samples of the importance-weighted bound (default: the experiment's)")
+    evaluate.add_argument("--samples", type=int, help="generated examples (default: the experiment's)")
+
+    data = command("data", "The data sets.", lambda args, rest: None)
+    actions = data.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=_Parser)
+    actions.add_parser("list", help="What exists: size, licence, shape.").set_defaults(run=_data_list)
+    prepare = actions.add_parser("prepare", help="Download, verify and cache one.")
+    prepare.add_argument("name", metavar="NAME")
+    prepare.set_defaults(run=_data_prepare)
+    return top
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The entry point; ends the process with its exit code."""
+    sys.exit(_main(sys.argv[1:] if argv is None else argv))
+
+
+def _main(argv: list[str]) -> int:
+    try:
+        if argv[:1] == ["train"] and len(argv) > 2 and {"-h", "--help"} & set(argv):
+            _train_help(argv)
+            return 0
+        args, rest = parser().parse_known_args(argv)
+        if args.command == "train" and str(args.experiment) != str(Path(argv[1])):
+            raise UserError(f"The experiment file comes first, but the first argument of train is {argv[1]}.")
+        if rest and args.command != "train":
+            raise UserError(f"Unknown argument {rest[0]} (see gvlab {args.command} --help).")
+        args.run(args, rest)
+    except (UserError, OSError) as error:
+        return _fail(_sentence(error), 2)
+    except Diverged as diverged:
+        return _fail(f"Training diverged: {diverged}", 1)
+    except KeyboardInterrupt:
+        return _fail("Interrupted.", 128 + signal.SIGINT)
+    return 0
+
+
+def _fail(sentence: str, code: int) -> int:
+    print(f"gvlab: {sentence}", file=sys.stderr)
+    return code
+
+
+def _sentence(error: UserError | OSError) -> str:
+    if isinstance(error, UserError):
+        return str(error)
+    where = f" ({error.filename})" if error.filename else ""
+    return f"The file system refuses: {error.strerror or error}{where}; make room or choose another path, then repeat."
+
+
+# --- experiments -----------------------------------------------------------------------------------------------------
+
+
+def load_experiment(file: Path) -> Experiment:
+    """What `config()` in an experiment file returns.
+
+    Raises:
+        UserError: there is no such file, it does not run, or it has no `config` that gives an `Experiment`.
+    """
+    from gvlab.config import Experiment
+
+    if not file.is_file():
+        raise UserError(f"There is no experiment file {file}.")
+    spec = importlib.util.spec_from_file_location("experiment", file)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{file} is not a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        if not callable(getattr(module, "config", None)):
+            raise UserError(f"{file} does not define a function config().")
+        experiment = module.config()
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from error
+    except Exception as error:  # whatever the user's own code raises
+        raise UserError(f"{file} fails with {type(error).__name__}: {error}.") from error
+    if not isinstance(experiment, Experiment):
+        raise UserError(f"config() in {file} returns {type(experiment).__name__}, but must return an Experiment.")
+    return experiment
+
+
+def override(experiment: Experiment, args: list[str], prog: str) -> Experiment:
+    """The experiment with the fields that `args` set (`--model.latent-dim 64`), parsed and checked by tyro.
+
+    Raises:
+        UserError: a field does not exist (the nearest is named), or a value is of the wrong type.
+    """
+    import tyro
+
+    from gvlab.config import Experiment, nearest
+
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            made, unknown = tyro.cli(
+                Experiment,
+                default=experiment,
+                args=args,
+                prog=prog,
+                return_unknown_args=True,
+                config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff),
+            )
+    except SystemExit as stop:
+        if stop.code == 0:
+            raise
+        # The box that tyro prints: the lines before the first rule say what is wrong.
+        lines = [line.strip("│ ") for line in printed.getvalue().splitlines()[1:]]
+        wrong = " ".join(lines[: next((i for i, line in enumerate(lines) if set(line) <= set("─╰╯")), None)])
+        raise UserError(f"{wrong.rstrip('.')} (see {prog} --help).") from stop
+    if unknown:
+        field = unknown[0].split("=")[0]
+        raise UserError(f"Unknown field {field}{nearest(field, _options(experiment))} (see {prog} --help).")
+    return made
+
+
+def _options(config: Any, prefix: str = "--") -> list[str]:
+    """The options of all fields of a configuration, as tyro spells them."""
+    options = []
+    for f in dataclasses.fields(config):
+        name, value = prefix + f.name.replace("_", "-"), getattr(config, f.name)
+        options += _options(value, name + ".") if dataclasses.is_dataclass(value) else [name]
+    return options
+
+
+def _train_help(argv: list[str]) -> None:
+    files = [arg for arg in argv[1:] if arg.endswith(".py")]
+    if not files:
+        parser().parse_args(["train", "--help"])
+    print("Options of the command itself: --out DIR, the directory of runs (default: runs).\n")
+    with contextlib.suppress(SystemExit):
+        override(load_experiment(Path(files[0])), ["--help"], f"gvlab train {files[0]}")
+
+
+def _program(experiment: Experiment) -> Program:
+    _start_jax()
+    from gvlab import build, data
+
+    return build.program(experiment, data.load(experiment.data.name))
+
+
+def _trained(run: Path) -> tuple[Program, Any]:
+    """The program and the newest state of a run directory."""
+    from gvlab import loop, rundir
+
+    program = _program(rundir.read_config(run))
+    return program, loop.restore(program, run)
+
+
+def _start_jax() -> None:
+    """Compilation is most of a short run, so compiled programs are kept in the user's cache directory."""
+    import jax
+
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gvlab" / "jax"
+    jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+def _train(args: argparse.Namespace, rest: list[str]) -> None:
+    experiment = override(load_experiment(args.experiment), rest, f"gvlab train {args.experiment}")
+    program = _program(experiment)
+    from gvlab import loop, rundir
+
+    run = rundir.path(args.out, experiment)
+    rundir.check_config(run, experiment)
+    before = rundir.status(run)
+    try:
+        with _progress(f"{experiment.name} seed {experiment.seed}") as listen:
+            loop.train(loop.engine(program), args.out, experiment.seed, listen=listen)
+    except loop.Interrupted as stop:
+        print(f"gvlab: {stop} To continue: {_again()}", file=sys.stderr)
+        raise SystemExit(128 + stop.signum) from stop
+    if before == rundir.status(run):
+        print(f"{run} is complete: {before['step']} steps.")
+    else:
+        print(f"Trained {experiment.steps} steps: {run}")
+
+
+def _again() -> str:
+    import shlex
+
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def _compare(args: argparse.Namespace, rest: list[str]) -> None:
+    if args.seeds < 1:
+        raise UserError(f"--seeds is {args.seeds}, but a comparison needs at least 1.")
+    experiments = [load_experiment(file) for file in args.experiments]
+    if args.steps is not None:
+        experiments = [replace(experiment, steps=args.steps) for experiment in experiments]
+    programs = [_program(experiment) for experiment in experiments]
+    from gvlab import compare, loop
+
+    with contextlib.ExitStack() as stack:
+
+        def listen(name: str, seed: int) -> Listener:
+            stack.close()
+            return stack.enter_context(_progress(f"{name} seed {seed}"))
+
+        try:
+            units = compare.run(programs, args.seeds, args.out, listen)
+        except loop.Interrupted as stop:
+            stack.close()
+            print(f"gvlab: {stop} To continue: {_again()}", file=sys.stderr)
+            raise SystemExit(128 + stop.signum) from stop
+    rows = compare.table(units)
+    _print_table(compare.header(args.seeds), [compare.cells(row) for row in rows], left=2)
+    for unit in units:
+        if unit.failure:
+            print(f"{unit.experiment}, seed {unit.seed}, diverged: {unit.failure}")
+    table, picture, _ = compare.write(units, args.out)
+    print(f"Table:   {table}")
+    if picture.exists():
+        print(f"Samples: {picture} (one row per run, in the order of the table)")
+
+
+def _sample(args: argparse.Namespace, rest: list[str]) -> None:
+    _at_least_one("--n", args.n)
+    program, state = _trained(args.run_directory)
+    from gvlab import rng
+
+    _draw(program, program.model.sample(state, rng.stream(rng.root(args.key), rng.PICTURE), args.n), args.out, 8)
+
+
+def _reconstruct(args: argparse.Namespace, rest: list[str]) -> None:
+    _at_least_one("--n", args.n)
+    program, state = _trained(args.run_directory)
+    if program.model.encode is None:
+        raise UserError(f"{args.run_directory} is a GAN, which has no encoder: reconstruct needs a VAE.")
+    import jax.numpy as jnp
+
+    from gvlab import rng
+    from gvlab.types import Batch
+
+    test = program.dataset.test
+    n = min(args.n, len(test.x))
+    labels = None if test.y is None else jnp.asarray(test.y[:n])
+    batch = Batch(program.preprocess(jnp.asarray(test.x[:n]), rng.stream(rng.root(0), rng.EVALUATE)), labels)
+    mean, _ = program.model.encode(state, batch)
+    reconstructed = program.model.decode(state, mean, labels)
+    rows = [jnp.concatenate([batch.x[start : start + 8], reconstructed[start : start + 8]]) for start in range(0, n, 8)]
+    _draw(program, jnp.concatenate(rows), args.out, min(n, 8))
+
+
+def _interpolate(args: argparse.Namespace, rest: list[str]) -> None:
+    _at_least_one("--rows", args.rows)
+    if args.columns < 2:
+        raise UserError(f"--columns is {args.columns}, but a walk has at least its 2 ends.")
+    program, state = _trained(args.run_directory)
+    import jax.numpy as jnp
+
+    from gvlab import interpolate, rng
+
+    ends = program.model.prior(rng.stream(rng.root(args.key), rng.PICTURE), 2 * args.rows).reshape(2, args.rows, -1)
+    walk = interpolate.spherical(ends[0], ends[1], args.columns)  # [rows, columns, latent]
+    labels = jnp.repeat(jnp.arange(args.rows) % max(program.dataset.num_classes, 1), args.columns)
+    _draw(program, program.model.decode(state, walk.reshape(-1, walk.shape[-1]), labels), args.out, args.columns)
+
+
+def _at_least_one(option: str, value: int) -> None:
+    if value < 1:
+        raise UserError(f"{option} is {value}, but must be at least 1.")
+
+
+def _draw(program: Program, x: Any, out: Path, columns: int) -> None:
+    import numpy as np
+
+    from gvlab import log
+
+    samples = np.asarray(program.to_unit(x))
+    if samples.ndim == 4:
+        log.save_png(out, log.enlarge(log.grid(samples, columns)))
+    else:
+        log.save_png(out, log.scatter(samples, program.dataset.test.x[:2000]))
+    print(out)
+
+
+def _evaluate(args: argparse.Namespace, rest: list[str]) -> None:
+    from gvlab import rundir
+
+    asked = {name: value for name, value in (("k", args.k), ("samples", args.samples)) if value is not None}
+    experiment = rundir.read_config(args.run_directory)
+    replace(experiment.evaluation, **asked)  # refuse a bad value before anything is computed
+    program, state = _trained(args.run_directory)
+    from gvlab import compare, evaluate
+
+    program = replace(program, experiment=replace(experiment, evaluation=replace(experiment.evaluation, **asked)))
+    measures = evaluate.evaluate(program, state)
+    file = evaluate.write(args.run_directory, program, state, measures)
+    rows = [
+        [name, compare.number(m["value"]), compare.number(m.get("standard_error")), _protocol(m["stamp"])]
+        for name, m in measures.items()
+    ]
+    _print_table(["measure", "value", "standard error", "protocol"], rows, left=1)
+    print(file)
+
+
+def _protocol(stamp: dict[str, Any]) -> str:
+    """The stamp without what is the same for all measures of a run."""
+    shown = ("split", "examples", "quantization", "k", "latent_samples", "features", "generated")
+    return ", ".join(f"{name} {stamp[name]}" for name in shown if name in stamp)
+
+
+def _data_list(args: argparse.Namespace, rest: list[str]) -> None:
+    from gvlab import data
+
+    rows = [
+        [
+            name,
+            str(card.shape),
+            f"{card.train} + {card.test}",
+            str(card.num_classes),
+            card.licence,
+            card.download,
+            card.description,
+        ]
+        for name, card in data.CATALOGUE.items()
+    ]
+    _print_table(["name", "shape", "train + test", "classes", "licence", "download", "what it is"], rows, left=7)
+
+
+def _data_prepare(args: argparse.Namespace, rest: list[str]) -> None:
+    from gvlab import data
+
+    where = data.prepare(args.name)
+    print(f"{args.name} is ready{f': {where}' if where else ' (it comes with gvlab)'}")
+
+
+# --- the terminal ----------------------------------------------------------------------------------------------------
+
+
+def _print_table(head: list[str], rows: list[list[str]], left: int) -> None:
+    """A table on the terminal, its first `left` columns aligned left, the others right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console() if sys.stdout.isatty() else Console(width=160)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for i, name in enumerate(head):
+        table.add_column(name, justify="left" if i < left else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+@contextlib.contextmanager
+def _progress(title: str) -> Iterator[Listener]:
+    """A progress bar on a terminal; elsewhere a plain line at most every five seconds."""
+    if not sys.stderr.isatty():
+        yield _plain_lines(title)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TextColumn("{task.fields[values]}"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None, speed="", values="compiling")
+
+        def listen(now: Progress) -> None:
+            bar.update(
+                task,
+                completed=now.step,
+                total=now.steps,
+                speed=f"{now.images_per_second:,.0f} images/s",
+                values=_values(now),
+            )
+
+        yield listen
+
+
+def _plain_lines(title: str) -> Listener:
+    last = 0.0
+
+    def listen(now: Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last > 5:
+            last = time.monotonic()
+            left = ""
+            if now.images_per_second and now.step > 1:
+                left = f"  {now.images_per_second:,.0f} images/s"
+            print(f"{title}: step {now.step}/{now.steps}{left}  {_values(now)}", file=sys.stderr, flush=True)
+
+    return listen
+
+
+def _values(now: Progress) -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in now.values.items() if "grad_norm" not in name)

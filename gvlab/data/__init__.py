@@ -1,0 +1,31 @@
+"""Data: arrays in, batches out."""
+
+from gvlab.data.batches import batch, permute
+from gvlab.data.checks import check_batch
+from gvlab.data.dataset import Dataset, Split, fingerprint, from_arrays
+from gvlab.data.sources import CATALOGUE, Card, is_prepared, load, prepare
+from gvlab.data.synthetic import Mixture, grid, ring
+from gvlab.data.transforms import binarize, dequantize, flip, to_symmetric, to_unit
+
+__all__ = [
+    "CATALOGUE",
+    "Card",
+    "Dataset",
+    "Mixture",
+    "Split",
+    "batch",
+    "binarize",
+    "check_batch",
+    "dequantize",
+    "fingerprint",
+    "flip",
+    "from_arrays",
+    "grid",
+    "is_prepared",
+    "load",
+    "permute",
+    "prepare",
+    "ring",
+    "to_symmetric",
+    "to_unit",
+]

@@ -1,0 +1,122 @@
+"""A data set as a directory of `.npy` files that are mapped into memory, believed only when whole.
+
+The directory appears by one rename, after every byte of it is on disk. `card.json` records the length of each file,
+so that a copy that was cut short is seen without reading it, and the checksum, so that loading hashes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gvlab.data.dataset import Dataset, Split
+
+CARD = "card.json"
+
+
+def write(directory: Path, dataset: Dataset, origin: dict[str, str]) -> None:
+    """Writes `dataset` into `directory`, replacing a damaged one; to be called under `lock(directory)`.
+
+    Args:
+        origin: what else the card shall say, such as versions.
+    """
+    for leftover in directory.parent.glob(f".{directory.name}.*.part"):  # of killed writers: we hold the lock
+        shutil.rmtree(leftover)
+    part = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", suffix=".part", dir=directory.parent))
+    part.chmod(0o755)  # mkdtemp's 0700 would lock out the others who share the data directory
+    files = {}
+    for name, array in _arrays(dataset).items():
+        with (part / name).open("wb") as file:
+            np.save(file, array)
+            _flush(file)
+        with (part / name).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        files[name] = {
+            "dtype": str(array.dtype),
+            "shape": list(array.shape),
+            "bytes": (part / name).stat().st_size,
+            "sha256": digest,
+        }
+    card = {
+        "name": dataset.name,
+        "num_classes": dataset.num_classes,
+        "checksum": dataset.checksum,
+        "origin": origin,
+        "files": files,
+    }
+    with (part / CARD).open("w", encoding="utf-8") as file:
+        json.dump(card, file, indent=2)
+        _flush(file)
+    _flush_directory(part)
+    if directory.exists():  # damaged; moved aside in one step, so whoever has it mapped keeps it
+        damaged = part.with_suffix(".damaged.part")
+        directory.rename(damaged)
+        part.rename(directory)
+        shutil.rmtree(damaged)
+    else:
+        part.rename(directory)
+    _flush_directory(directory.parent)
+
+
+def is_whole(directory: Path) -> bool:
+    """Whether `directory` holds a card and every file that it names, at the length that it records."""
+    try:
+        return all(
+            (directory / name).stat().st_size == file["bytes"] for name, file in _card(directory)["files"].items()
+        )
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, KeyError, UnicodeDecodeError):
+        return False
+
+
+def read(directory: Path) -> Dataset:
+    """The data set of a whole directory, its arrays mapped read-only: pages are read when they are touched."""
+    card = _card(directory)
+    arrays = {name: np.load(directory / name, mmap_mode="r") for name in card["files"]}
+    train, test = (Split(arrays[f"{split}_x.npy"], arrays.get(f"{split}_y.npy")) for split in ("train", "test"))
+    return Dataset(card["name"], train, test, card["num_classes"], card["checksum"])
+
+
+@contextlib.contextmanager
+def lock(directory: Path) -> Iterator[None]:
+    """Waits until no other process prepares `directory`; the kernel gives the lock back when its owner dies."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with (directory.parent / f".{directory.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _arrays(dataset: Dataset) -> dict[str, np.ndarray]:
+    named = {
+        "train_x.npy": dataset.train.x,
+        "train_y.npy": dataset.train.y,
+        "test_x.npy": dataset.test.x,
+        "test_y.npy": dataset.test.y,
+    }
+    return {name: array for name, array in named.items() if array is not None}
+
+
+def _card(directory: Path) -> dict[str, Any]:
+    return json.loads((directory / CARD).read_text(encoding="utf-8"))
+
+
+def _flush(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _flush_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

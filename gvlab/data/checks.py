@@ -1,0 +1,45 @@
+"""Refuses batches that would train silently to nonsense."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gvlab.types import UserError
+
+
+def check_batch(x: jax.Array | np.ndarray, *, shape: tuple[int, ...], low: float, high: float) -> None:
+    """Refuses examples of the wrong size or type, with NaN or infinities, or outside the declared range.
+
+    Under a transformation (`jax.jit`, `jax.vmap`, ...) there are no values to look at: then only size and type count.
+
+    Args:
+        x: the examples [batch, *shape].
+        shape: the shape of one example.
+        low, high: the declared range, both ends included.
+
+    Raises:
+        UserError: names the size, the type or the value that was found.
+    """
+    if x.ndim != 1 + len(shape) or x.shape[1:] != shape:
+        wanted = ", ".join(["batch", *map(str, shape)])
+        raise UserError(f"the examples have shape {x.shape}, but [{wanted}] is declared: reshape or resize them.")
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise UserError(
+            f"the examples have type {x.dtype}, not a floating one: scale them into [{low:g}, {high:g}] first."
+        )
+    if isinstance(x, jax.core.Tracer) or x.size == 0:
+        return
+    # One pass on the device; NaN compares false with everything, so it is counted apart.
+    smallest, largest = float(x.min()), float(x.max())
+    if not (np.isfinite(smallest) and np.isfinite(largest)):
+        count = int((~jnp.isfinite(x)).sum())
+        raise UserError(f"{count} of the {x.size} values in the examples are NaN or infinite: clean the data first.")
+    if smallest < low or largest > high:
+        verb, value = ("reach", largest) if largest > high else ("go down to", smallest)
+        advice = "divide by 255" if largest > max(high, 1.0) else "rescale them"
+        raise UserError(
+            f"the examples {verb} {value!r}, outside the declared range [{low:g}, {high:g}]: {advice} or declare the "
+            "range that they have."
+        )

@@ -1,0 +1,115 @@
+"""Whole data sets as NumPy arrays: two splits, a name and a checksum."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Float32, Int32, UInt8
+
+from gvlab.types import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The examples of one split, and their labels where there are any."""
+
+    x: UInt8[np.ndarray, "n height width channel"] | Float32[np.ndarray, "n d"]
+    y: Int32[np.ndarray, " n"] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set in memory (or mapped into it); `checksum` is `fingerprint(train, test)`."""
+
+    name: str
+    train: Split
+    test: Split
+    num_classes: int
+    checksum: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one example: (height, width, channel) or (d,)."""
+        return self.train.x.shape[1:]
+
+
+def fingerprint(train: Split, test: Split) -> str:
+    """The SHA-256 (hex) over the types, shapes and bytes of `train.x`, `train.y`, `test.x`, `test.y`, in this order."""
+    digest = hashlib.sha256()
+    for array in (train.x, train.y, test.x, test.y):
+        if array is None:
+            digest.update(b"none;")
+            continue
+        digest.update(f"{array.dtype.str}{array.shape};".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def from_arrays(
+    name: str,
+    train_x: npt.ArrayLike,
+    test_x: npt.ArrayLike,
+    train_y: npt.ArrayLike | None = None,
+    test_y: npt.ArrayLike | None = None,
+) -> Dataset:
+    """A data set of one's own arrays; the number of classes is the largest label plus one.
+
+    Args:
+        name: what to call the data set in reports.
+        train_x, test_x: images uint8 [n, height, width, channel], or vectors float32 [n, d].
+        train_y, test_y: labels 0, 1, ... [n] of any integer type; both or neither.
+
+    Raises:
+        UserError: for another rank or type, NaN, infinity, an empty split, splits that don't match each other, and
+            labels that are missing, negative, not integers or not as many as the examples.
+    """
+    arrays = {"train_x": np.asarray(train_x), "test_x": np.asarray(test_x)}
+    for label, x in arrays.items():
+        _check_examples(f"{name}: {label}", x)
+    shapes = [x.shape[1:] for x in arrays.values()]
+    if shapes[0] != shapes[1]:
+        raise UserError(
+            f"{name}: examples have shape {shapes[0]} in train_x but {shapes[1]} in test_x; make them equal."
+        )
+    if (train_y is None) != (test_y is None):
+        missing = "train_y" if train_y is None else "test_y"
+        raise UserError(f"{name}: {missing} is missing; give the labels of both splits, or of neither.")
+    if train_y is None or test_y is None:
+        train, test, num_classes = Split(arrays["train_x"]), Split(arrays["test_x"]), 0
+    else:
+        train = Split(arrays["train_x"], _checked_labels(f"{name}: train_y", train_y, len(arrays["train_x"])))
+        test = Split(arrays["test_x"], _checked_labels(f"{name}: test_y", test_y, len(arrays["test_x"])))
+        num_classes = 1 + max(int(split.y.max()) for split in (train, test) if split.y is not None)
+    return Dataset(name, train, test, num_classes, fingerprint(train, test))
+
+
+def _check_examples(label: str, x: np.ndarray) -> None:
+    """Raises `UserError` unless `x` is a batch of images or of vectors that can be trained on."""
+    wanted = {4: "uint8", 2: "float32"}
+    if x.ndim not in wanted:
+        raise UserError(
+            f"{label} has shape {x.shape}; give images uint8 [n, height, width, channel] or vectors float32 [n, d]."
+        )
+    if x.dtype != wanted[x.ndim]:
+        kind = "images" if x.ndim == 4 else "vectors"
+        raise UserError(f"{label} has type {x.dtype}; {kind} are {wanted[x.ndim]} here: scale and cast them first.")
+    if x.size == 0:
+        raise UserError(f"{label} has shape {x.shape}, which is empty; give at least one example.")
+    if x.ndim == 2 and not np.isfinite(x).all():
+        row = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
+        raise UserError(f"{label} contains a value that is not finite in example {row}; remove such examples.")
+
+
+def _checked_labels(label: str, labels: npt.ArrayLike, examples: int) -> Int32[np.ndarray, " n"]:
+    """The labels as int32, or `UserError`."""
+    y = np.asarray(labels)
+    if y.shape != (examples,):
+        raise UserError(f"{label} has shape {y.shape} for {examples} examples; give one label each: ({examples},).")
+    if not np.issubdtype(y.dtype, np.integer):
+        raise UserError(f"{label} has type {y.dtype}; labels are integers 0, 1, ...")
+    if y.min() < 0:
+        raise UserError(f"{label} contains {y.min()}; labels are 0, 1, ...: drop unlabelled examples or all labels.")
+    return y.astype(np.int32)

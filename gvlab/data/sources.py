@@ -1,0 +1,330 @@
+"""Where data sets come from: a visible catalogue, and `load(name)`.
+
+The embedded and synthetic ones are made on the spot. The others come from the stock builders of tensorflow-datasets
+(TFDS), which verify what they download; they are read once and kept as memory-mapped arrays beside TFDS's own files,
+in `<data_dir>/gvlab/<name>-<version>/`. From then on neither TFDS nor TensorFlow is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import errno
+import importlib
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from gvlab.data import cache, synthetic
+from gvlab.data.dataset import Dataset, Split, fingerprint, from_arrays
+from gvlab.types import UserError
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a data set before it is here."""
+
+    shape: tuple[int, ...]
+    train: int
+    test: int
+    num_classes: int
+    licence: str
+    description: str
+    download: str
+    """The size of the download, or "embedded", or "synthetic"."""
+    version: str | None = None
+    """The version of the stock TFDS builder; None where there is nothing to prepare."""
+
+
+CATALOGUE: dict[str, Card] = {
+    "digits": Card(
+        (16, 16, 1),
+        1497,
+        300,
+        10,
+        "CC BY 4.0",
+        "Handwritten digits, 8x8 in scikit-learn, resized to 16x16 (Alpaydin & Kaynak 1998)",
+        "embedded",
+    ),
+    "mnist": Card(
+        (28, 28, 1),
+        60_000,
+        10_000,
+        10,
+        "CC BY-SA 3.0 (as commonly given)",
+        "Handwritten digits (LeCun et al. 1998)",
+        "12 MB",
+        "3.0.1",
+    ),
+    "fashion_mnist": Card(
+        (28, 28, 1), 60_000, 10_000, 10, "MIT", "Pictures of clothes (Xiao et al. 2017)", "31 MB", "3.0.1"
+    ),
+    "kmnist": Card(
+        (28, 28, 1), 60_000, 10_000, 10, "CC BY-SA 4.0", "Cursive Japanese characters (Clanuwat 2018)", "21 MB", "3.0.1"
+    ),
+    "cifar10": Card(
+        (32, 32, 3), 50_000, 10_000, 10, "none stated", "Colour photographs (Krizhevsky 2009)", "170 MB", "3.0.2"
+    ),
+    "ring": Card(
+        (2,), 100_000, 10_000, 8, "none needed", "Eight Gaussians on a circle (Srivastava et al. 2017)", "synthetic"
+    ),
+    "grid": Card(
+        (2,), 100_000, 10_000, 25, "none needed", "25 Gaussians on a grid (Srivastava et al. 2017)", "synthetic"
+    ),
+}
+
+
+def load(name: str, data_dir: str | None = None) -> Dataset:
+    """The data set `name` of the catalogue, prepared first where need be.
+
+    Args:
+        name: a key of `CATALOGUE`.
+        data_dir: TFDS's data directory; by default `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
+
+    Returns:
+        Images are uint8, points float32, labels int32; arrays that come from the cache are mapped read-only.
+
+    Raises:
+        UserError: for an unknown name, or if the data set is not here and cannot be brought.
+    """
+    card = _card(name)
+    if name == "digits":
+        return _digits()
+    if name == "ring":
+        return _drawn(name, card, synthetic.ring())
+    if name == "grid":
+        return _drawn(name, card, synthetic.grid())
+    directory = prepare(name, data_dir)
+    assert directory is not None  # only the three above have nothing to prepare
+    return cache.read(directory)
+
+
+def prepare(name: str, data_dir: str | None = None) -> Path | None:
+    """Downloads, verifies and caches the data set `name`, unless that is done.
+
+    TFDS works in a process of its own: TensorFlow's memory, its log and its hold on a GPU end with it.
+
+    Returns:
+        The directory of the cached arrays, or None for a data set that has nothing to prepare.
+
+    Raises:
+        UserError: for an unknown name, or with what to do if it cannot be done here.
+    """
+    if _card(name).version is None:
+        return None
+    root = _data_dir(data_dir)
+    directory = _directory(name, root)
+    if cache.is_whole(directory):
+        return directory
+    module_path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
+    child = subprocess.run(
+        [sys.executable, "-P", "-c", f"from {__name__} import _child; _child()", name, str(root)],
+        env={**os.environ, "PYTHONPATH": module_path, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if child.returncode == 2:
+        raise UserError(child.stdout.strip())
+    if child.returncode != 0:
+        raise RuntimeError(f"preparing {name} ended with code {child.returncode}:\n{child.stderr[-4000:]}")
+    return directory
+
+
+def is_prepared(name: str, data_dir: str | None = None) -> bool:
+    """Whether `load(name, data_dir)` needs no download and no TFDS."""
+    return _card(name).version is None or cache.is_whole(_directory(name, _data_dir(data_dir)))
+
+
+def _card(name: str) -> Card:
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    nearest = difflib.get_close_matches(name, CATALOGUE, n=1)
+    hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+    raise UserError(f"unknown data set {name!r}{hint}: choose one of {', '.join(CATALOGUE)}.")
+
+
+def _data_dir(data_dir: str | None) -> Path:
+    """TFDS's own choice, made without importing it."""
+    chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or os.path.join("~", "tensorflow_datasets")
+    return Path(chosen).expanduser().absolute()
+
+
+def _directory(name: str, root: Path) -> Path:
+    return root / "gvlab" / f"{name}-{CATALOGUE[name].version}"
+
+
+# --- embedded and synthetic ---------------------------------------------------------------------------------------
+
+
+def _digits() -> Dataset:
+    """Scikit-learn's 1,797 digits (8x8, values 0..16) as 16x16 images with values 0..255.
+
+    Bilinear with half-pixel centres, borders repeated: each new pixel lies a quarter of an old one from its nearest
+    old centre, so the weights are 3/4 and 1/4, and everything is exact in integers.
+    """
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    old = raw.images.astype(np.int64)
+    for axis in (1, 2):
+        padded = np.pad(old, [(1, 1) if a == axis else (0, 0) for a in range(3)], mode="edge")
+        before, here, after = (np.take(padded, np.arange(8) + shift, axis=axis) for shift in range(3))
+        both = np.stack([before + 3 * here, 3 * here + after], axis=axis + 1)  # four times the values between
+        old = both.reshape([16 if a == axis else n for a, n in enumerate(old.shape)])
+    x = ((old * 255 + 128) // 256).astype(np.uint8)[..., None]  # 16 * 4 * 4 = 256 becomes 255, rounded to nearest
+    y = raw.target.astype(np.int32)
+    order = np.random.RandomState(1797).permutation(len(x))  # NumPy promises that this stream never changes
+    train, test = order[: CATALOGUE["digits"].train], order[CATALOGUE["digits"].train :]
+    return from_arrays("digits", x[train], x[test], y[train], y[test])
+
+
+def _drawn(name: str, card: Card, mixture: synthetic.Mixture) -> Dataset:
+    """A fixed sample of a mixture, drawn by NumPy so that no accelerator's rounding enters; y is the mode."""
+    stream = np.random.RandomState(2017)
+    splits = []
+    for count in (card.train, card.test):
+        y = stream.randint(card.num_classes, size=count).astype(np.int32)
+        x = mixture.means[y].astype(np.float64) + mixture.scale * stream.standard_normal((count, 2))
+        splits.append((x.astype(np.float32), y))
+    (train_x, train_y), (test_x, test_y) = splits
+    return from_arrays(name, train_x, test_x, train_y, test_y)
+
+
+# --- tensorflow-datasets: everything below runs in the process that `prepare` starts -----------------------------
+
+
+def _child() -> NoReturn:
+    """Prepares argv[1] under argv[2]; a sentence for the user goes to standard output, with exit code 2."""
+    name, root = sys.argv[1], Path(sys.argv[2])
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # TFDS prints
+            _make_cache(name, root)
+    except UserError as error:
+        print(error)
+        sys.exit(2)
+    sys.exit(0)
+
+
+def _make_cache(name: str, root: Path) -> None:
+    directory = _directory(name, root)
+    try:
+        with cache.lock(directory):
+            if cache.is_whole(directory):  # another process was faster
+                return
+            import tensorflow_datasets as tfds
+
+            tfds.disable_progress_bar()
+            builder = tfds.builder(f"{name}:{CATALOGUE[name].version}", data_dir=str(root))
+            if not builder.is_prepared():
+                _download_and_prepare(builder, root)
+            train, test = _read(builder, "train"), _read(builder, "test")
+            dataset = Dataset(name, train, test, CATALOGUE[name].num_classes, fingerprint(train, test))
+            cache.write(
+                directory, dataset, {"builder": builder.info.full_name, "tensorflow_datasets": tfds.__version__}
+            )
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR):
+            raise
+        raise UserError(
+            f"{name} cannot be written to {root} ({error.strerror}): make room there, or name another directory in "
+            "TFDS_DATA_DIR."
+        ) from error
+
+
+def _download_and_prepare(builder: Any, root: Path) -> None:
+    """Lets TFDS download what is missing and write ArrayRecord files."""
+    import requests
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+
+    name = builder.name
+    if builder.data_path.exists():
+        raise UserError(f"{builder.data_path} is not a whole data set of TFDS: remove this directory and try again.")
+    missing = _missing(builder, root)
+    if missing:
+        try:  # TFDS itself would try for more than three minutes
+            requests.head(missing[0], timeout=20)
+        except requests.RequestException as error:
+            raise UserError(_by_hand(builder, root, error)) from error
+    try:
+        importlib.import_module("tensorflow")
+    except ImportError as error:
+        raise UserError(
+            f"{name} is not prepared in {root}, and preparing it takes TensorFlow (reading it does not): "
+            "pip install 'gvlab[data]', or copy "
+            f"{_directory(name, root)} from a machine where `gvlab data prepare {name}` was run."
+        ) from error
+    config = tfds.download.DownloadConfig()
+    if (manual := _manual_dir(name, root)).is_dir():
+        # TFDS names what it unpacks by file name alone, and fashion_mnist's files are called as mnist's: keep apart.
+        config = tfds.download.DownloadConfig(manual_dir=manual, extract_dir=manual / "extracted")
+    try:
+        builder.download_and_prepare(download_config=config, file_format="array_record")
+    except (requests.RequestException, tfds.download.DownloadError) as error:
+        raise UserError(_by_hand(builder, root, error)) from error
+    except NonMatchingChecksumError as error:
+        raise UserError(
+            f"a file of {name} is not the one that TFDS knows: remove it and try again ({' '.join(str(error).split())})"
+        ) from error
+
+
+def _missing(builder: Any, root: Path) -> list[str]:
+    """The addresses that TFDS would have to fetch."""
+    from etils import epath
+    from tensorflow_datasets.core.download import resource
+
+    downloads = root / "downloads"
+    return [
+        url
+        for url, info in builder.url_infos.items()
+        if not (_manual_dir(builder.name, root) / info.filename).exists()
+        and not any(
+            resource.is_locally_cached(epath.Path(folder / resource.get_dl_fname(url, info.checksum)))
+            for folder in (downloads / builder.name, downloads)
+        )
+    ]
+
+
+def _manual_dir(name: str, root: Path) -> Path:
+    return root / "downloads" / "manual" / name
+
+
+def _by_hand(builder: Any, root: Path, error: Exception) -> str:
+    """The sentence for a machine without a network."""
+    name, directory = builder.name, _directory(builder.name, root)
+    files = ", ".join(info.filename for info in builder.url_infos.values())
+    source = next(iter(builder.url_infos)).rsplit("/", 1)[0]
+    return (
+        f"{name} is neither prepared in {directory} nor in {builder.data_path} nor downloaded to "
+        f"{root / 'downloads' / name}, and {source} cannot be reached ({type(error).__name__}): on a machine with a "
+        f"network run `gvlab data prepare {name}` and copy {directory.name} from its gvlab directory to "
+        f"{directory.parent}, or put {files} from {source} into {_manual_dir(name, root)} and try again."
+    )
+
+
+def _read(builder: Any, split: str) -> Split:
+    """One split of a prepared data set, in the order of its files (the same in either file format)."""
+    import tensorflow_datasets as tfds
+
+    card = CATALOGUE[builder.name]
+    if builder.info.file_format == tfds.core.FileFormat.TFRECORD:  # prepared by someone else; only TensorFlow reads it
+        columns = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
+        x, y = columns["image"], columns["label"]
+    else:
+        source = builder.as_data_source(split)
+        rows = source.__getitems__(range(len(source)))
+        x, y = np.stack([row["image"] for row in rows]), np.stack([row["label"] for row in rows])
+    wanted = (getattr(card, split), *card.shape)
+    if x.shape != wanted:
+        raise UserError(
+            f"the {split} split in {builder.data_path} has shape {x.shape} instead of {wanted}: remove this directory "
+            "and try again."
+        )
+    return Split(x, y.astype(np.int32))

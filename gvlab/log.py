@@ -1,0 +1,98 @@
+"""What a run leaves to read: metrics.jsonl, TensorBoard events, sample pictures; and the progress on the terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from gvlab.rundir import write_atomically
+
+WALL_CLOCK = ("seconds", "images_per_second")
+"""The fields of metrics.jsonl that two runs of one seed do not share."""
+
+
+def read_metrics(run: Path) -> list[dict[str, Any]]:
+    """The complete lines of metrics.jsonl; a last line that was cut off by a kill is not one."""
+    file = run / "metrics.jsonl"
+    if not file.exists():
+        return []
+    lines = file.read_text().split("\n")[:-1]  # what follows the last newline is empty, or cut off
+    return [json.loads(line) for line in lines if line]
+
+
+class MetricsLog:
+    """Appends one flat JSON object per logged step to metrics.jsonl, and the same curves to TensorBoard."""
+
+    def __init__(self, run: Path, step: int) -> None:
+        """Continues after `step`: lines of later steps, which will be computed again, are dropped."""
+        kept = [line for line in read_metrics(run) if line["step"] <= step]
+        write_atomically(run / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+        self.seconds = kept[-1]["seconds"] if kept else 0.0
+        self._file = (run / "metrics.jsonl").open("a")
+        from tensorboardX import SummaryWriter  # here, because it takes a third of a second to import
+
+        self._events = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1, flush_secs=30)
+
+    def write(self, step: int, values: dict[str, float], seconds: float, images_per_second: float) -> None:
+        """One line. Values are written with all their digits, so that equal lines mean equal numbers."""
+        line = {"step": step, **values, "seconds": round(seconds, 3), "images_per_second": round(images_per_second, 1)}
+        self._file.write(json.dumps(line, allow_nan=False) + "\n")
+        for name, value in line.items():
+            if name != "step":
+                self._events.add_scalar(name, value, step)
+
+    def sync(self) -> None:
+        """Makes sure that what was written survives the machine."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+        self._events.close()
+
+
+def grid(images: Float[np.ndarray, "n height width channel"], columns: int, gap: int = 1) -> np.ndarray:
+    """Images in [0, 1] side by side in rows of `columns`, as uint8 [height, width, channel]; gaps are mid-grey."""
+    n, height, width, channel = images.shape
+    rows = -(-n // columns)
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channel), 0.5, np.float32)
+    for i, image in enumerate(images):
+        top, left = (i // columns) * (height + gap) + gap, (i % columns) * (width + gap) + gap
+        sheet[top : top + height, left : left + width] = image
+    return np.round(np.clip(sheet, 0, 1) * 255).astype(np.uint8)
+
+
+def enlarge(sheet: np.ndarray, least: int = 512) -> np.ndarray:
+    """The sheet with every pixel repeated, until its longer side has at least `least` pixels."""
+    times = max(1, -(-least // max(sheet.shape[:2])))
+    return sheet.repeat(times, 0).repeat(times, 1)
+
+
+def save_png(target: Path, sheet: np.ndarray) -> None:
+    """Writes a uint8 picture [height, width, 1 or 3], the whole file or nothing."""
+    from PIL import Image
+
+    part = target.with_name(f".{target.name}.part")
+    Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet).save(part, format="PNG")
+    part.replace(target)
+
+
+def scatter(samples: Float[np.ndarray, "n 2"], real: Float[np.ndarray, "m 2"], pixels: int = 512) -> np.ndarray:
+    """Generated points (orange) over real ones (grey), as a uint8 picture that spans the real data."""
+    low, high = real.min(0), real.max(0)
+    margin = 0.1 * (high - low)
+    low, high = low - margin, high + margin
+    sheet = np.full((pixels, pixels, 3), 255, np.uint8)
+    for points, colour in ((real, (190, 190, 190)), (samples, (213, 94, 0))):
+        at = (points - low) / (high - low) * (pixels - 1)
+        at = at[((at >= 0) & (at <= pixels - 1)).all(1)].round().astype(int)
+        for dy in (-1, 0, 1):
+            for dx in (-1, 0, 1):
+                y, x = np.clip(pixels - 1 - at[:, 1] + dy, 0, pixels - 1), np.clip(at[:, 0] + dx, 0, pixels - 1)
+                sheet[y, x] = colour
+    return sheet

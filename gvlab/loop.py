@@ -1,0 +1,326 @@
+"""The training loop: pure steps in, a run directory out, and nothing lost on the way.
+
+The state at step t is a function of (config, seed, t) alone. The loop only decides how many steps go into one dispatch,
+and what is written down at which step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gvlab import config as c
+from gvlab import log, parallel, rng, rundir, tree
+from gvlab.build import Program
+from gvlab.checkpoint import Checkpoints
+from gvlab.types import Batch, Diverged, PyTree, UserError
+
+PICTURES = 64
+"""Samples in each picture that training draws."""
+
+
+class Interrupted(Exception):
+    """A signal stopped training after everything was saved."""
+
+    def __init__(self, run: Path, step: int, signum: int) -> None:
+        super().__init__(f"Stopped at step {step}, which is saved in {run}.")
+        self.signum = signum
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a listener hears of training."""
+
+    step: int
+    steps: int
+    images_per_second: float
+    values: dict[str, float]
+
+
+Listener = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The compiled functions of one program; made once, used for every seed."""
+
+    program: Program
+    names: tuple[str, ...]
+    """The terms of a train step, in the order of the rows below."""
+    init: Callable[[jax.Array], PyTree]
+    single: Callable[[PyTree, Batch, jax.Array], tuple[PyTree, jax.Array]]
+    """(state, data, key) -> (next state, [1, terms])."""
+    many: Callable[[PyTree, Batch, jax.Array], tuple[PyTree, jax.Array]] | None
+    """(state, data, key) -> (state after `chunk` steps, [chunk, terms]); None on CPU."""
+    chunk: int
+    sample: Callable[[PyTree, jax.Array], jax.Array]
+    is_finite: Callable[[PyTree], jax.Array]
+    data: Batch
+    """The training split, on the device(s)."""
+    sharding: jax.sharding.NamedSharding
+    """Of state and key: every device holds them whole."""
+
+
+def engine(program: Program, devices: Sequence[jax.Device] | None = None) -> Engine:
+    """Puts the data on the devices (all by default) and prepares the functions; they compile when first called.
+
+    On accelerators many steps go into one dispatch, by `lax.scan`. On CPU every step is its own: XLA runs convolutions
+    inside loops 20 to 40 times slower there.
+
+    Raises:
+        UserError: a batch does not divide over the devices, or the networks do not fit the data.
+    """
+    experiment, model, split = program.experiment, program.model, program.dataset.train
+    mesh = parallel.data_mesh(devices)
+    whole, share = parallel.replicated(mesh), parallel.split(mesh)
+    parallel.check_divides(program.examples_per_step, mesh.size)
+    arrays: Batch = jax.device_put(
+        Batch(jnp.asarray(split.x), None if split.y is None else jnp.asarray(split.y)), whole
+    )
+
+    def init(key: jax.Array) -> PyTree:
+        return model.init(rng.stream(key, rng.INIT), program.first_batch())
+
+    def step(state: PyTree, arrays: Batch, key: jax.Array) -> tuple[PyTree, dict[str, jax.Array]]:
+        batch = jax.lax.with_sharding_constraint(program.draw(arrays, key, state.step), share)
+        return model.train_step(state, batch, rng.stream(key, rng.TRAIN, state.step))
+
+    def single(state: PyTree, arrays: Batch, key: jax.Array) -> tuple[PyTree, jax.Array]:
+        state, info = step(state, arrays, key)
+        return state, jnp.stack([info[name].astype(jnp.float32) for name in names])[None]
+
+    def many(state: PyTree, arrays: Batch, key: jax.Array) -> tuple[PyTree, jax.Array]:
+        state, rows = jax.lax.scan(lambda state, _: single(state, arrays, key), state, length=chunk)
+        return state, rows[:, 0]
+
+    key = rng.root(0)
+    names = tuple(sorted(jax.eval_shape(step, jax.eval_shape(init, key), arrays, key)[1]))
+    chunk = math.gcd(experiment.log_every, experiment.sample_every, experiment.checkpoint_every)
+    scans = mesh.devices.flat[0].platform != "cpu" and chunk > 1
+    return Engine(
+        program=program,
+        names=names,
+        init=jax.jit(init, out_shardings=whole),
+        single=jax.jit(single, donate_argnums=0, out_shardings=whole),
+        many=jax.jit(many, donate_argnums=0, out_shardings=whole) if scans else None,
+        chunk=chunk,
+        sample=jax.jit(lambda state, key: model.sample(state, rng.stream(key, rng.PICTURE), PICTURES)),
+        is_finite=jax.jit(tree.all_finite),
+        data=arrays,
+        sharding=whole,
+    )
+
+
+def train(engine: Engine, root: Path, seed: int, steps: int | None = None, listen: Listener | None = None) -> Path:
+    """Trains one seed up to `steps` (the experiment's by default), continuing what the run directory holds.
+
+    Args:
+        engine: of the program.
+        root: directory of runs; the run is <root>/<experiment>/seed-<seed>.
+        seed: of the run.
+        steps: to train in all.
+        listen: called at every logged step.
+
+    Returns:
+        The run directory.
+
+    Raises:
+        UserError: the directory belongs to another config, to another process, or to a run that is longer already.
+        Diverged: a term or a parameter is not finite; the last good checkpoint is kept.
+        Interrupted: SIGINT or SIGTERM came; everything is saved.
+    """
+    experiment = replace(engine.program.experiment, seed=seed, steps=steps or engine.program.experiment.steps)
+    run = rundir.path(root, experiment)
+    rundir.check_config(run, experiment)
+    with rundir.owned(run):
+        rundir.check_config(run, experiment)  # again: the first look was not under the lock
+        known = rundir.status(run)
+        if known["status"] == "diverged":
+            raise Diverged(f"{known['reason']} Delete {run} or change the experiment to try again.")
+        if known["step"] > experiment.steps or (known["status"] == "complete" and known["step"] == experiment.steps):
+            _refuse_shorter(run, known["step"], experiment.steps)
+            return run
+        checkpoints = Checkpoints(run, experiment.keep_every)
+        try:
+            _train(engine, experiment, run, checkpoints, listen or (lambda _: None))
+        finally:
+            checkpoints.close()
+    return run
+
+
+def _refuse_shorter(run: Path, done: int, steps: int) -> None:
+    if done > steps:
+        raise UserError(f"{run} is at step {done} already, beyond the {steps} asked for: use --steps {done} or more.")
+
+
+def restore(program: Program, run: Path) -> PyTree:
+    """The newest state of a run, for looking at; nothing is moved or written.
+
+    Raises:
+        UserError: there is no checkpoint yet.
+    """
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    shapes = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
+        jax.eval_shape(program.model.init, rng.root(0), program.first_batch()),
+    )
+    if not (run / "checkpoints").is_dir():
+        raise UserError(f"{run} has no checkpoint yet: train it first.")
+    checkpoints = Checkpoints(run)
+    try:
+        state, reports = checkpoints.restore(shapes)
+    finally:
+        checkpoints.close()
+    if state is None:
+        raise UserError(f"{run} has no checkpoint yet: train it first.")
+    for report in reports:
+        print(report)
+    return state
+
+
+def _train(engine: Engine, experiment: c.Experiment, run: Path, checkpoints: Checkpoints, listen: Listener) -> None:
+    rundir.write_atomically(run / "config.json", c.to_json(experiment))
+    rundir.write_environment(run)
+    (run / "samples").mkdir(exist_ok=True)
+    key = jax.device_put(rng.root(experiment.seed), engine.sharding)
+    state = engine.init(key)
+    restored, reports = checkpoints.restore(state)
+    for report in reports:
+        print(report)
+    if restored is not None:
+        state = restored
+    step = int(state.step)
+    rundir.write_status(run, "running", step)
+    metrics = log.MetricsLog(run, step)
+    clock = _Clock(metrics.seconds, engine.program.examples_per_step)
+    pending: deque[tuple[int, jax.Array]] = deque()
+
+    def write_down(until: int) -> None:
+        """Fetches the terms of the steps up to `until`, refuses those that are not finite, logs the others."""
+        while pending and pending[0][0] <= until:
+            last, rows = pending.popleft()
+            _write_rows(jax.device_get(rows), last, engine.names, experiment, metrics, clock, listen)
+
+    def save() -> None:
+        write_down(step)
+        if not bool(engine.is_finite(state)):
+            raise Diverged(f"At step {step} a parameter is not finite.")
+        metrics.sync()
+        checkpoints.save(state)
+        rundir.write_status(run, "running", step)
+
+    try:
+        with _signals() as caught, jax.transfer_guard("disallow"):
+            arrays = engine.data
+            while step < experiment.steps and not caught:
+                many = engine.many and step % engine.chunk == 0 and step + engine.chunk <= experiment.steps
+                state, rows = (engine.many if many else engine.single)(state, arrays, key)  # type: ignore[misc]
+                step += len(rows)
+                pending.append((step, rows))
+                if step % experiment.log_every == 0:
+                    # One window late: the device works on the next while this one is read.
+                    write_down(step - experiment.log_every)
+                with jax.transfer_guard("allow"):
+                    if step % experiment.sample_every == 0 or step == experiment.steps:
+                        _picture(engine, state, key, run / "samples" / f"step-{step:08d}.png")
+                    if step % experiment.checkpoint_every == 0 or step == experiment.steps:
+                        save()
+            if caught:
+                with jax.transfer_guard("allow"):
+                    save()
+        checkpoints.wait()
+    except Diverged as diverged:
+        metrics.sync()
+        with contextlib.suppress(Exception):  # the divergence is what the user must hear of
+            checkpoints.wait()
+        rundir.write_status(run, "diverged", step, reason=str(diverged))
+        raise
+    finally:
+        metrics.close()
+    if caught:
+        rundir.write_status(run, "interrupted", step)
+        raise Interrupted(run, step, caught[0])
+    rundir.write_status(run, "complete", step)
+
+
+def _write_rows(
+    rows: np.ndarray,
+    last: int,
+    names: tuple[str, ...],
+    experiment: c.Experiment,
+    metrics: log.MetricsLog,
+    clock: _Clock,
+    listen: Listener,
+) -> None:
+    """Logs those of the rows, which belong to the steps up to `last`, that fall on a step to log."""
+    for step, values in enumerate(rows, start=last - len(rows) + 1):
+        if not np.isfinite(values).all():
+            name = names[int(np.argmin(np.isfinite(values)))]
+            raise Diverged(f"At step {step} the term {name} is {values[names.index(name)]}.")
+        if step == 1 or step % experiment.log_every == 0:
+            seconds, speed = clock.read(step)
+            named = {name: float(value) for name, value in zip(names, values, strict=True)}
+            metrics.write(step, named, seconds, speed)
+            listen(Progress(step, experiment.steps, speed, named))
+
+
+class _Clock:
+    """Seconds of training so far, and images per second since the last reading."""
+
+    def __init__(self, seconds: float, images_per_step: int) -> None:
+        self._start = time.monotonic() - seconds
+        self._images_per_step = images_per_step
+        self._last: tuple[int, float] | None = None
+
+    def read(self, step: int) -> tuple[float, float]:
+        now = time.monotonic() - self._start
+        if self._last is None or now <= self._last[1]:
+            speed = 0.0
+        else:
+            speed = (step - self._last[0]) * self._images_per_step / (now - self._last[1])
+        self._last = (step, now)
+        return now, speed
+
+
+def _picture(engine: Engine, state: PyTree, key: jax.Array, target: Path) -> None:
+    program = engine.program
+    samples = jax.device_get(program.to_unit(engine.sample(state, key)))
+    if samples.ndim == 4:
+        log.save_png(target, log.enlarge(log.grid(samples, columns=8)))
+    else:
+        log.save_png(target, log.scatter(samples, program.dataset.test.x[:2000]))
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM in a list instead of dying of them; a second one acts as usual."""
+    caught: list[int] = []
+    before: dict[int, Any] = {}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def note(signum: int, _frame: Any) -> None:
+        caught.append(signum)
+        restore()
+
+    if threading.current_thread() is threading.main_thread():  # elsewhere no handler can be set
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, note)
+    try:
+        yield caught
+    finally:
+        restore()

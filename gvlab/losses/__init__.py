@@ -1,0 +1,33 @@
+"""Objectives as pure functions: one equation, one function, one number per example; reductions are the caller's."""
+
+from gvlab.losses.adversarial import discriminator_loss, minimax_generator_loss, non_saturating_generator_loss
+from gvlab.losses.elbo import (
+    bits_per_dim,
+    elbo,
+    gaussian_kl,
+    importance_weighted_bound,
+    normal_log_prob,
+    standard_normal_log_prob,
+)
+from gvlab.losses.likelihoods import (
+    bernoulli_log_prob,
+    categorical_log_prob,
+    discretized_logistic_log_prob,
+    gaussian_log_prob,
+)
+
+__all__ = [
+    "bernoulli_log_prob",
+    "bits_per_dim",
+    "categorical_log_prob",
+    "discretized_logistic_log_prob",
+    "discriminator_loss",
+    "elbo",
+    "gaussian_kl",
+    "gaussian_log_prob",
+    "importance_weighted_bound",
+    "minimax_generator_loss",
+    "non_saturating_generator_loss",
+    "normal_log_prob",
+    "standard_normal_log_prob",
+]

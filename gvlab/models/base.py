@@ -1,0 +1,49 @@
+"""What the model families share: applying a Linen module, labels, and the look at the first batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from gvlab.data.checks import check_batch
+from gvlab.types import Batch, PyTree, UserError
+
+
+def init_module(module: nn.Module, key: jax.Array, *inputs: Any) -> tuple[PyTree, PyTree]:
+    """Fresh (parameters, batch statistics) of a module; the statistics are {} where it has none."""
+    variables = module.init(key, *inputs, train=True)
+    return variables["params"], variables.get("batch_stats", {})
+
+
+def train_apply(module: nn.Module, params: PyTree, stats: PyTree, *inputs: Any) -> tuple[Any, PyTree]:
+    """The module in training mode: (output, updated batch statistics)."""
+    output, new = module.apply({"params": params, "batch_stats": stats}, *inputs, train=True, mutable=["batch_stats"])
+    return output, new.get("batch_stats", stats)
+
+
+def eval_apply(module: nn.Module, params: PyTree, stats: PyTree, *inputs: Any) -> Any:
+    """The module in evaluation mode, with its running statistics."""
+    return module.apply({"params": params, "batch_stats": stats}, *inputs, train=False)
+
+
+def one_hot(y: Int[Array, " batch"] | None, num_classes: int) -> Float[Array, "batch classes"] | None:
+    """Labels as the networks take them; None for an unconditional model (`num_classes` 0)."""
+    return jax.nn.one_hot(y, num_classes) if num_classes else None
+
+
+def labels_for(y: Int[Array, " n"] | None, n: int, num_classes: int) -> Float[Array, "n classes"] | None:
+    """One-hot labels for n samples: those given, else the classes in turn, so that each is drawn equally often."""
+    if num_classes and y is None:
+        y = jnp.arange(n) % num_classes
+    return one_hot(y, num_classes)
+
+
+def check_first_batch(batch: Batch, shape: tuple[int, ...], data_range: tuple[float, float], num_classes: int) -> None:
+    """Refuses a batch that the model would train on silently to nonsense (`UserError`)."""
+    check_batch(batch.x, shape=shape, low=data_range[0], high=data_range[1])
+    if num_classes and batch.y is None:
+        raise UserError(f"The model is conditional on {num_classes} classes, but the batch has no labels y.")

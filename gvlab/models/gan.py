@@ -1,0 +1,291 @@
+"""Generative adversarial networks as pure functions (Goodfellow et al. 2014)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from gvlab import rng, tree
+from gvlab.losses import discriminator_loss, non_saturating_generator_loss
+from gvlab.models.base import (
+    check_first_batch,
+    eval_apply,
+    init_module,
+    labels_for,
+    one_hot,
+    train_apply,
+)
+from gvlab.parallel import mean_over
+from gvlab.types import Batch, Info, Model, PRNGKey, PyTree, UserError
+
+PerExample = Callable[[Float[Array, " batch"]], Float[Array, " batch"]]
+
+
+@flax.struct.dataclass
+class Player:
+    """One of the two networks, with its optimizer."""
+
+    params: PyTree
+    stats: PyTree
+    optimizer: optax.OptState
+
+
+@flax.struct.dataclass
+class GANState:
+    """All that a GAN carries from step to step."""
+
+    step: Int[Array, ""]
+    generator: Player
+    discriminator: Player
+    ema_params: PyTree
+    ema_stats: PyTree
+
+
+class _Parts(NamedTuple):
+    """What both kinds of update are made of."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    generator_optimizer: optax.GradientTransformation
+    discriminator_optimizer: optax.GradientTransformation
+    latent_dim: int
+    generator_loss: PerExample
+    ema_decay: float
+    num_classes: int
+    axis_name: str | None
+
+
+def alternating_gan(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    generator_optimizer: optax.GradientTransformation,
+    discriminator_optimizer: optax.GradientTransformation,
+    *,
+    latent_dim: int,
+    generator_loss: PerExample = non_saturating_generator_loss,
+    discriminator_steps: int = 1,
+    ema_decay: float = 0.999,
+    num_classes: int = 0,
+    data_range: tuple[float, float] = (-1.0, 1.0),
+    axis_name: str | None = None,
+) -> Model:
+    """A GAN trained by algorithm 1 of Goodfellow et al. 2014.
+
+    A step takes `discriminator_steps` updates of the discriminator, each on its own share of the batch and its own
+    generated images, then one update of the generator against the new discriminator. So a batch holds
+    `discriminator_steps` times as many examples as an update sees.
+
+    Args:
+        generator: Linen module, (z [b, latent_dim], y one-hot or None, train=) -> x [b, *shape] in `data_range`.
+        discriminator: Linen module, (x, y, train=) -> logits [b].
+        generator_optimizer: optax transformation of the generator's gradients.
+        discriminator_optimizer: the discriminator's.
+        latent_dim: length of the standard normal latent z.
+        generator_loss: logits of generated images [b] -> loss [b].
+        discriminator_steps: updates of the discriminator per step.
+        ema_decay: decay of the average of the generator (parameters and batch statistics) that `sample` and `decode`
+            use; see `tree.ema_decay` for its first steps.
+        num_classes: 0, or the number of classes that both networks are conditioned on (Mirza & Osindero 2014).
+        data_range: smallest and largest value of real data; `init` refuses anything outside.
+        axis_name: name of the `pmap` axis over which gradients, statistics and losses are averaged.
+
+    Returns:
+        A `Model` with states of type `GANState` and the terms `d_loss`, `g_loss` (nats), `real_logit`, `fake_logit`,
+        `grad_norm/generator` and `grad_norm/discriminator`.
+    """
+    parts = _Parts(
+        generator,
+        discriminator,
+        generator_optimizer,
+        discriminator_optimizer,
+        latent_dim,
+        generator_loss,
+        ema_decay,
+        num_classes,
+        axis_name,
+    )
+
+    def train_step(state: GANState, batch: Batch, key: PRNGKey) -> tuple[GANState, Info]:
+        # One share per discriminator update, taken in strides: then N devices see the same shares as one.
+        shares = jax.tree.map(lambda leaf: leaf.reshape(-1, discriminator_steps, *leaf.shape[1:]), batch)
+        g, d = state.generator, state.discriminator
+        for i in range(discriminator_steps):
+            share = jax.tree.map(lambda leaf, i=i: leaf[:, i], shares)
+            d, d_info = _discriminator_update(parts, g, d, share, jax.random.fold_in(key, i))
+        g, g_info = _generator_update(parts, g, d, share, jax.random.fold_in(key, discriminator_steps))
+        return _next(parts, state, g, d), d_info | g_info
+
+    return _model(parts, train_step, data_range)
+
+
+def simultaneous_gan(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    generator_optimizer: optax.GradientTransformation,
+    discriminator_optimizer: optax.GradientTransformation,
+    *,
+    latent_dim: int,
+    generator_loss: PerExample = non_saturating_generator_loss,
+    ema_decay: float = 0.999,
+    num_classes: int = 0,
+    data_range: tuple[float, float] = (-1.0, 1.0),
+    axis_name: str | None = None,
+) -> Model:
+    """A GAN whose two networks are updated at once, from one generated batch.
+
+    Both gradients are taken at the old parameters, so the generator's forward pass and the discriminator's on the
+    generated images are shared (simultaneous gradient descent; Mescheder et al. 2017, "The Numerics of GANs").
+    Arguments and terms as in `alternating_gan`.
+    """
+    parts = _Parts(
+        generator,
+        discriminator,
+        generator_optimizer,
+        discriminator_optimizer,
+        latent_dim,
+        generator_loss,
+        ema_decay,
+        num_classes,
+        axis_name,
+    )
+
+    def train_step(state: GANState, batch: Batch, key: PRNGKey) -> tuple[GANState, Info]:
+        g, d, y = state.generator, state.discriminator, one_hot(batch.y, num_classes)
+        z = rng.normal(key, (len(batch.x), latent_dim), axis_name)
+
+        # 1. forward, once: each pull-back maps cotangents of an output to those of parameters (and images)
+        fake, pull_fake, g_stats = jax.vjp(lambda p: train_apply(generator, p, g.stats, z, y), g.params, has_aux=True)
+        real_logits, pull_real_logits, stats = jax.vjp(
+            lambda p: train_apply(discriminator, p, d.stats, batch.x, y), d.params, has_aux=True
+        )
+        fake_logits, pull_fake_logits, d_stats = jax.vjp(
+            lambda p, x: train_apply(discriminator, p, stats, x, y), d.params, fake, has_aux=True
+        )
+
+        # 2. the losses, and their gradients with respect to the logits
+        d_loss, (to_real, to_fake) = jax.value_and_grad(lambda r, f: discriminator_loss(r, f).mean(), argnums=(0, 1))(
+            real_logits, fake_logits
+        )
+        g_loss, to_generator = jax.value_and_grad(lambda f: generator_loss(f).mean())(fake_logits)
+
+        # 3. backward, through the discriminator twice and the generator once
+        d_grads = jax.tree.map(jnp.add, pull_real_logits(to_real)[0], pull_fake_logits(to_fake)[0])
+        (g_grads,) = pull_fake(pull_fake_logits(to_generator)[1])
+
+        d, d_norm = _descend(discriminator_optimizer, d, d_grads, d_stats, axis_name)
+        g, g_norm = _descend(generator_optimizer, g, g_grads, g_stats, axis_name)
+        info = _discriminator_info(d_loss, real_logits, fake_logits) | {"g_loss": g_loss}
+        norms = {"grad_norm/discriminator": d_norm, "grad_norm/generator": g_norm}
+        return _next(parts, state, g, d), mean_over(info, axis_name) | norms
+
+    return _model(parts, train_step, data_range)
+
+
+def _discriminator_update(parts: _Parts, g: Player, d: Player, batch: Batch, key: PRNGKey) -> tuple[Player, Info]:
+    y = one_hot(batch.y, parts.num_classes)
+    z = rng.normal(key, (len(batch.x), parts.latent_dim), parts.axis_name)
+    fake, _ = train_apply(parts.generator, g.params, g.stats, z, y)
+
+    def objective(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, PyTree]]:
+        real_logits, stats = train_apply(parts.discriminator, params, d.stats, batch.x, y)
+        fake_logits, stats = train_apply(parts.discriminator, params, stats, fake, y)
+        loss = discriminator_loss(real_logits, fake_logits).mean()
+        return loss, (_discriminator_info(loss, real_logits, fake_logits), stats)
+
+    grads, (info, stats) = jax.grad(objective, has_aux=True)(d.params)
+    d, norm = _descend(parts.discriminator_optimizer, d, grads, stats, parts.axis_name)
+    return d, mean_over(info, parts.axis_name) | {"grad_norm/discriminator": norm}
+
+
+def _generator_update(parts: _Parts, g: Player, d: Player, batch: Batch, key: PRNGKey) -> tuple[Player, Info]:
+    y = one_hot(batch.y, parts.num_classes)
+    z = rng.normal(key, (len(batch.x), parts.latent_dim), parts.axis_name)
+
+    def objective(params: PyTree) -> tuple[Float[Array, ""], PyTree]:
+        fake, stats = train_apply(parts.generator, params, g.stats, z, y)
+        fake_logits, _ = train_apply(parts.discriminator, d.params, d.stats, fake, y)
+        return parts.generator_loss(fake_logits).mean(), stats
+
+    (loss, stats), grads = jax.value_and_grad(objective, has_aux=True)(g.params)
+    g, norm = _descend(parts.generator_optimizer, g, grads, stats, parts.axis_name)
+    return g, mean_over({"g_loss": loss}, parts.axis_name) | {"grad_norm/generator": norm}
+
+
+def _discriminator_info(loss: Array, real_logits: Array, fake_logits: Array) -> Info:
+    return {"d_loss": loss, "real_logit": real_logits.mean(), "fake_logit": fake_logits.mean()}
+
+
+def _descend(
+    optimizer: optax.GradientTransformation, player: Player, grads: PyTree, stats: PyTree, axis_name: str | None
+) -> tuple[Player, Float[Array, ""]]:
+    """The player after one optimizer update, and the norm of its gradient."""
+    grads = mean_over(grads, axis_name)
+    updates, optimizer_state = optimizer.update(grads, player.optimizer, player.params)
+    params = optax.apply_updates(player.params, updates)
+    return Player(params=params, stats=stats, optimizer=optimizer_state), optax.global_norm(grads)
+
+
+def _next(parts: _Parts, state: GANState, g: Player, d: Player) -> GANState:
+    decay = tree.ema_decay(parts.ema_decay, state.step)
+    return GANState(
+        step=state.step + 1,
+        generator=g,
+        discriminator=d,
+        ema_params=tree.ema(state.ema_params, g.params, decay),
+        ema_stats=tree.ema(state.ema_stats, g.stats, decay),
+    )
+
+
+def _model(
+    parts: _Parts,
+    train_step: Callable[[GANState, Batch, PRNGKey], tuple[GANState, Info]],
+    data_range: tuple[float, float],
+) -> Model:
+    generator, discriminator, num_classes = parts.generator, parts.discriminator, parts.num_classes
+
+    def init(key: PRNGKey, batch: Batch) -> GANState:
+        z, y = jnp.zeros((2, parts.latent_dim)), labels_for(None, 2, num_classes)
+        g_key, d_key = jax.random.split(key)
+        g_params, g_stats = init_module(generator, g_key, z, y)
+        made = jax.eval_shape(lambda: train_apply(generator, g_params, g_stats, z, y)[0]).shape[1:]
+        if batch.x.shape[1:] != made:
+            raise UserError(f"The data have the shape {batch.x.shape[1:]}, but the generator makes {made}.")
+        check_first_batch(batch, made, data_range, num_classes)
+        d_params, d_stats = init_module(discriminator, d_key, jnp.zeros((2, *made)), y)
+        return GANState(
+            step=jnp.zeros((), jnp.int32),
+            generator=Player(g_params, g_stats, parts.generator_optimizer.init(g_params)),
+            discriminator=Player(d_params, d_stats, parts.discriminator_optimizer.init(d_params)),
+            # Copies: a step that donates its state may not be given one buffer twice.
+            ema_params=jax.tree.map(jnp.copy, g_params),
+            ema_stats=jax.tree.map(jnp.copy, g_stats),
+        )
+
+    def prior(key: PRNGKey, n: int) -> Float[Array, "n latent"]:
+        return jax.random.normal(key, (n, parts.latent_dim))
+
+    def decode(state: GANState, z: Float[Array, "n latent"], y: Int[Array, " n"] | None = None) -> Array:
+        return eval_apply(generator, state.ema_params, state.ema_stats, z, labels_for(y, len(z), num_classes))
+
+    def sample(state: GANState, key: PRNGKey, n: int, y: Int[Array, " n"] | None = None) -> Array:
+        return decode(state, prior(key, n), y)
+
+    def evaluate(state: GANState, batch: Batch, key: PRNGKey) -> Info:
+        d, y = state.discriminator, one_hot(batch.y, num_classes)
+        fake = eval_apply(generator, state.ema_params, state.ema_stats, prior(key, len(batch.x)), y)
+        real_logits = eval_apply(discriminator, d.params, d.stats, batch.x, y)
+        fake_logits = eval_apply(discriminator, d.params, d.stats, fake, y)
+        return {
+            "d_loss": discriminator_loss(real_logits, fake_logits),
+            "real_logit": real_logits,
+            "fake_logit": fake_logits,
+        }
+
+    return Model(init, train_step, sample, evaluate, prior, decode)

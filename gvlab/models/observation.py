@@ -1,0 +1,85 @@
+"""Observation models p(x|z): what the decoder's raw output means, on top of the likelihoods in `gvlab.losses`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gvlab.losses import (
+    bernoulli_log_prob,
+    categorical_log_prob,
+    discretized_logistic_log_prob,
+    gaussian_log_prob,
+)
+
+
+class Observation(NamedTuple):
+    """A likelihood together with the meaning of the decoder's last axis, [channel * parameters]."""
+
+    parameters: int
+    """Numbers that the decoder gives per channel."""
+    log_prob: Callable[[Array, Array], Array]
+    """(raw [*samples, batch, *shape, channel * parameters], x [batch, *shape, channel]) -> nats [*samples, batch]."""
+    mean: Callable[[Array], Array]
+    """raw -> the mean of x, [*samples, batch, *shape, channel]."""
+
+
+def _unpack(raw: Float[Array, "... packed"], parameters: int) -> Float[Array, "... channel parameters"]:
+    return raw.reshape(*raw.shape[:-1], raw.shape[-1] // parameters, parameters)
+
+
+def bernoulli() -> Observation:
+    """Each value is 1 with probability sigmoid(raw)."""
+    return Observation(1, bernoulli_log_prob, jax.nn.sigmoid)
+
+
+def gaussian(variance: float) -> Observation:
+    """Normal values of mean raw and one fixed variance."""
+    logvar = jnp.log(jnp.float32(variance))
+    return Observation(1, lambda raw, x: gaussian_log_prob(raw, logvar, x), lambda raw: raw)
+
+
+def learned_gaussian() -> Observation:
+    """Normal values; per channel the decoder gives the mean and the log-variance, softly kept above -12.
+
+    The bound keeps a pixel that never changes from driving the density to infinity. Reference: Rybkin et al. 2021,
+    "Simple and Effective VAE Training with Calibrated Decoders" (log sigma above -6).
+    """
+
+    def log_prob(raw: Array, x: Array) -> Array:
+        both = _unpack(raw, 2)
+        return gaussian_log_prob(both[..., 0], -12 + jax.nn.softplus(both[..., 1] + 12), x)
+
+    return Observation(2, log_prob, lambda raw: _unpack(raw, 2)[..., 0])
+
+
+def discretized_logistic() -> Observation:
+    """8-bit values k/255 under a logistic density of mean sigmoid(raw) integrated over each level.
+
+    The decoder's second number moves the log-scale from -2; it is bounded at -7, below a level's width, as in
+    Salimans et al. 2017 (PixelCNN++).
+    """
+
+    def log_prob(raw: Array, x: Array) -> Array:
+        both = _unpack(raw, 2)
+        log_scale = jnp.maximum(both[..., 1] - 2, -7)
+        return discretized_logistic_log_prob(jax.nn.sigmoid(both[..., 0]), log_scale, x)
+
+    return Observation(2, log_prob, lambda raw: jax.nn.sigmoid(_unpack(raw, 2)[..., 0]))
+
+
+def categorical(levels: int) -> Observation:
+    """Values k/(levels - 1) drawn from a softmax over the levels."""
+
+    def log_prob(raw: Array, x: Array) -> Array:
+        return categorical_log_prob(_unpack(raw, levels), jnp.round(x * (levels - 1)).astype(jnp.int32))
+
+    def mean(raw: Array) -> Array:
+        values = jnp.linspace(0.0, 1.0, levels)
+        return jnp.tensordot(jax.nn.softmax(_unpack(raw, levels)), values, axes=1)
+
+    return Observation(levels, log_prob, mean)

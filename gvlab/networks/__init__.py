@@ -1,0 +1,37 @@
+"""Linen modules: generators, discriminators, encoders and decoders.
+
+Every network is called with the class condition `y` (one-hot, or None) as its second argument and with `train`:
+
+- a generator:     `(z [batch, latent], y=None, *, train) -> x [batch, *shape]`, images in [-1, 1];
+- a discriminator: `(x, y=None, *, train) -> logits [batch]`;
+- an encoder:      `(x, y=None, *, train) -> (mean [batch, latent_dim], logvar [batch, latent_dim])`;
+- a decoder:       `(z, y=None, *, train) -> raw [batch, *shape[:-1], shape[-1] * parameters]`, the likelihood's own
+  parameters, without an output non-linearity.
+
+`train` switches BatchNorm between the batch's statistics, which it then also averages into the collection
+`batch_stats`, and that average. A network with BatchNorm has the field `axis_name`.
+"""
+
+from gvlab.networks.article import ArticleDecoder, ArticleDiscriminator, ArticleEncoder, ArticleGenerator
+from gvlab.networks.convolution import conv, conv_transpose
+from gvlab.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gvlab.networks.layers import Conv, ConvTranspose, append_label
+from gvlab.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator
+
+__all__ = [
+    "ArticleDecoder",
+    "ArticleDiscriminator",
+    "ArticleEncoder",
+    "ArticleGenerator",
+    "Conv",
+    "ConvTranspose",
+    "DCGANDiscriminator",
+    "DCGANGenerator",
+    "MLPDecoder",
+    "MLPDiscriminator",
+    "MLPEncoder",
+    "MLPGenerator",
+    "append_label",
+    "conv",
+    "conv_transpose",
+]

@@ -1,0 +1,162 @@
+"""Strided convolution and its adjoint, each with the gradients that XLA runs fast on every back-end.
+
+A strided SAME convolution C(k) has three faces: C(k) itself, from a large image to a small one; its adjoint C(k)^T, the
+transposed convolution, from small to large; and the gradient to k, given a large image and a small one. The gradients
+of each are the other two, and both public functions below are defined so.
+
+Automatic differentiation would say the same with dilated convolutions, which XLA:CPU runs slowly: the kernel gradient
+of `lax.conv_transpose` some 30 times slower than that of the convolution it is the adjoint of, and the adjoint itself,
+where the small image is smaller than the kernel (5x5 on 4x4 pixels), some 40 times slower than by phases
+(`experiments/benchmarks/README.md` has the table).
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Strides = tuple[int, int]
+Image = Float[Array, "batch height width channel"]
+Kernel = Float[Array, "kernel_height kernel_width channel features"]
+
+_DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def conv(x: Image, kernel: Kernel, strides: Strides) -> Float[Array, "batch out_height out_width features"]:
+    """The strided convolution with SAME padding (a cross-correlation, as everywhere in deep learning).
+
+    Can be differentiated in reverse any number of times; not in forward mode.
+
+    Args:
+      x: images [batch, height, width, channel].
+      kernel: [kernel_height, kernel_width, channel, features].
+      strides: by how much the height and the width shrink.
+
+    Returns:
+      images [batch, ceil(height / strides[0]), ceil(width / strides[1]), features].
+    """
+    return _down(x, kernel, strides)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def conv_transpose(
+    x: Image, kernel: Float[Array, "kernel_height kernel_width features channel"], strides: Strides
+) -> Float[Array, "batch out_height out_width features"]:
+    """The transposed convolution with SAME padding: `strides` times the height and width of `x`.
+
+    With C(k) the linear map `image -> conv(image, k, strides)`, this is its adjoint:
+    `<conv_transpose(x, k), image> = <x, C(k) image>` for every image. So `kernel` has the layout HWIO *of that
+    convolution*, [kernel_height, kernel_width, features, channel], which is the layout of Keras' `Conv2DTranspose`.
+    `nn.ConvTranspose` gives the same numbers with the kernel `kernel[::-1, ::-1].swapaxes(2, 3)`.
+
+    Can be differentiated in reverse any number of times; not in forward mode.
+
+    Args:
+      x: images [batch, height, width, channel].
+      kernel: [kernel_height, kernel_width, features, channel].
+      strides: by how much the height and the width grow.
+
+    Returns:
+      images [batch, height * strides[0], width * strides[1], features].
+
+    Reference: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", 2016, chapter 4.
+    """
+    return _up(x, kernel, strides, (x.shape[1] * strides[0], x.shape[2] * strides[1]))
+
+
+conv.defvjp(
+    lambda x, kernel, strides: (conv(x, kernel, strides), (x, kernel)),
+    lambda strides, saved, small: (
+        _cropped_transpose(small, saved[1], strides, saved[0].shape[1:3]),
+        _kernel_gradient(saved[0], small, saved[1], strides),
+    ),
+)
+conv_transpose.defvjp(
+    lambda x, kernel, strides: (conv_transpose(x, kernel, strides), (x, kernel)),
+    lambda strides, saved, large: (
+        conv(large, saved[1], strides),
+        _kernel_gradient(large, saved[0], saved[1], strides),
+    ),
+)
+
+
+def _cropped_transpose(small: Image, kernel: Array, strides: Strides, size: tuple[int, int]) -> Image:
+    """The adjoint to images of any size; where the strides divide it, the public function with its gradients."""
+    if size == (small.shape[1] * strides[0], small.shape[2] * strides[1]):
+        return conv_transpose(small, kernel, strides)
+    return _up(small, kernel, strides, size)
+
+
+def _down(large: Image, kernel: Kernel, strides: Strides) -> Image:
+    return jax.lax.conv_general_dilated(large, kernel, strides, "SAME", dimension_numbers=_DIMENSIONS)
+
+
+def _kernel_gradient(large: Image, small: Image, kernel: Kernel, strides: Strides) -> Kernel:
+    """The gradient of <small, conv(large, kernel)> with respect to the kernel."""
+    (gradient,) = jax.linear_transpose(lambda kernel: _down(large, kernel, strides), kernel)(small)
+    return gradient
+
+
+def _up(small: Image, kernel: Kernel, strides: Strides, size: tuple[int, int]) -> Image:
+    """The adjoint of `_down` on images of the given (height, width)."""
+    if strides == (1, 1):
+        return _up_as_xla(small, kernel, strides=strides, size=size)
+    return jax.lax.platform_dependent(
+        small,
+        kernel,
+        cpu=partial(_up_by_phases, strides=strides, size=size),
+        default=partial(_up_as_xla, strides=strides, size=size),
+    )
+
+
+def _up_as_xla(small: Image, kernel: Kernel, *, strides: Strides, size: tuple[int, int]) -> Image:
+    """One convolution with a dilated input, which cuDNN and the TPU know as what it is."""
+    large = jax.ShapeDtypeStruct((small.shape[0], *size, kernel.shape[2]), small.dtype)
+    (out,) = jax.linear_transpose(lambda large: _down(large, kernel, strides), large)(small)
+    return out
+
+
+class _Phase(NamedTuple):
+    """Along one axis: which kernel entries reach the outputs q * stride + phase, and the padding they need."""
+
+    taps: slice
+    padding: tuple[int, int]
+
+
+def _phases(size: int, small: int, kernel: int, stride: int) -> list[_Phase | None]:
+    """One phase per remainder of the output position; None where the kernel is too short to reach it."""
+    before = max((small - 1) * stride + kernel - size, 0) // 2  # SAME padding before the large image
+    count = -(-size // stride)
+    phases: list[_Phase | None] = []
+    for remainder in range(stride):
+        first = (remainder + before) % stride  # entries first, first + stride, ...
+        number = len(range(first, kernel, stride))
+        # Output q * stride + remainder takes small pixels q + shift, q + shift - 1, ... with entries in that order.
+        shift = (remainder + before) // stride
+        needed = (number - 1 - shift, count - 1 + shift - (small - 1))
+        phases.append(_Phase(slice(first, kernel, stride), needed) if number else None)
+    return phases
+
+
+def _up_by_phases(small: Image, kernel: Kernel, *, strides: Strides, size: tuple[int, int]) -> Image:
+    """One dense convolution per phase of the stride, on the undilated image; the phases are then interleaved.
+
+    Every product is one that counts: a convolution with dilated input multiplies stride^2 - 1 zeros for each.
+    """
+    rows = _phases(size[0], small.shape[1], kernel.shape[0], strides[0])
+    columns = _phases(size[1], small.shape[2], kernel.shape[1], strides[1])
+    counts = -(-size[0] // strides[0]), -(-size[1] // strides[1])
+
+    def phase(row: _Phase | None, column: _Phase | None) -> Image:
+        if row is None or column is None:
+            return jnp.zeros((small.shape[0], *counts, kernel.shape[2]), small.dtype)
+        taps = kernel[row.taps, column.taps][::-1, ::-1].swapaxes(2, 3)
+        padding = (row.padding, column.padding)
+        return jax.lax.conv_general_dilated(small, taps, (1, 1), padding, dimension_numbers=_DIMENSIONS)
+
+    interleaved = jnp.stack([jnp.stack([phase(r, c) for c in columns], axis=3) for r in rows], axis=2)
+    whole = interleaved.reshape(small.shape[0], counts[0] * strides[0], counts[1] * strides[1], kernel.shape[2])
+    return whole[:, : size[0], : size[1]]

@@ -1,0 +1,108 @@
+"""The deep convolutional GAN.
+
+Reference: Radford, Metz & Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative
+Adversarial Networks", 2016. Weights are drawn from N(0, 0.02) and BatchNorm's scales, as in the authors' code, from
+N(1, 0.02); BatchNorm's momentum 0.9 and epsilon 1e-5 are those of that code too.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gvlab.networks.layers import Conv, ConvTranspose, append_label
+from gvlab.types import PRNGKey, UserError
+
+
+def _scale_init(key: PRNGKey, shape: Sequence[int], dtype=jnp.float32) -> Float[Array, "..."]:
+    return 1 + 0.02 * jax.random.normal(key, shape, dtype)
+
+
+_weight_init = nn.initializers.normal(0.02)
+_BatchNorm = partial(nn.BatchNorm, momentum=0.9, epsilon=1e-5, scale_init=_scale_init)
+
+
+def _resamplings(shape: tuple[int, ...]) -> int:
+    """How many times an image's side is halved: until it is 4, 5, 6 or 7 pixels."""
+    side, halvings = shape[0], 0
+    while side > 7 and side % 2 == 0:
+        side, halvings = side // 2, halvings + 1
+    if len(shape) != 3 or shape[0] != shape[1] or not 4 <= side <= 7 or halvings == 0:
+        raise UserError(
+            f"A DCGAN cannot make images of shape {shape}: give (side, side, channels) with a side of 4, 5, 6 or 7 "
+            "pixels doubled at least once, such as 16, 28, 32 or 64."
+        )
+    return halvings
+
+
+class DCGANGenerator(nn.Module):
+    """Projects the latent to a small image, then doubles it by 5x5 transposed convolutions; BatchNorm, then ReLU.
+
+    The project layer makes side/2^n x side/2^n x width*2^(n-1), where n is the number of doublings; every transposed
+    convolution but the last halves the channels. `width=128` at 64 pixels is the paper's.
+
+    Attributes:
+      shape: (side, side, channels) of the images.
+      width: channels before the last layer.
+      axis_name: the mapped axis over which the batch's statistics are averaged.
+    """
+
+    shape: tuple[int, ...]
+    width: int = 64
+    axis_name: str | None = None
+
+    def __post_init__(self):
+        _resamplings(self.shape)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(
+        self, z: Float[Array, "batch latent"], y: Float[Array, "batch classes"] | None = None, *, train: bool
+    ) -> Float[Array, "batch side side channel"]:
+        """Images in [-1, 1] from latents `z` and, for a conditional network, one-hot classes `y`."""
+        doublings = _resamplings(self.shape)
+        side = self.shape[0] // 2**doublings
+        features = self.width * 2 ** (doublings - 1)
+        norm = partial(_BatchNorm, use_running_average=not train, axis_name=self.axis_name)
+        # BatchNorm's own shift makes a bias before it idle.
+        x = nn.Dense(side * side * features, use_bias=False, kernel_init=_weight_init)(append_label(z, y))
+        x = nn.relu(norm()(x.reshape(-1, side, side, features)))
+        for _ in range(doublings - 1):
+            features //= 2
+            x = ConvTranspose(features, (5, 5), (2, 2), use_bias=False, kernel_init=_weight_init)(x)
+            x = nn.relu(norm()(x))
+        return jnp.tanh(ConvTranspose(self.shape[-1], (5, 5), (2, 2), kernel_init=_weight_init)(x))
+
+
+class DCGANDiscriminator(nn.Module):
+    """The generator's mirror: halves the image by 5x5 convolutions; BatchNorm (not on the first), then LeakyReLU(0.2).
+
+    It takes the sizes that `DCGANGenerator` makes; another is a `UserError` when the module is first applied.
+
+    Attributes:
+      width: channels after the first layer; every further one doubles them.
+      axis_name: the mapped axis over which the batch's statistics are averaged.
+    """
+
+    width: int = 64
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "batch side side channel"],
+        y: Float[Array, "batch classes"] | None = None,
+        *,
+        train: bool,
+    ) -> Float[Array, " batch"]:
+        """Logits of "real" for images `x` in [-1, 1] and, for a conditional network, one-hot classes `y`."""
+        halvings = _resamplings(x.shape[1:])
+        conv = partial(Conv, kernel_size=(5, 5), strides=(2, 2), kernel_init=_weight_init)
+        norm = partial(_BatchNorm, use_running_average=not train, axis_name=self.axis_name)
+        x = nn.leaky_relu(conv(self.width)(append_label(x, y)), 0.2)
+        for level in range(1, halvings):
+            x = nn.leaky_relu(norm()(conv(self.width * 2**level, use_bias=False)(x)), 0.2)
+        return nn.Dense(1, kernel_init=_weight_init)(x.reshape(x.shape[0], -1))[:, 0]

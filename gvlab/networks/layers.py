@@ -1,0 +1,94 @@
+"""Layers that the networks share: the two convolutions, the class condition."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from flax.typing import Initializer
+from jaxtyping import Array, Float
+
+from gvlab.networks.convolution import conv, conv_transpose
+
+# The fan-in of a transposed convolution is its kernel's last axis (see `conv_transpose` for the layout). This is
+# `nn.ConvTranspose`'s own default distribution, in the other layout.
+default_kernel_init = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal", in_axis=-1, out_axis=-2)
+
+
+def append_label(
+    x: Float[Array, "batch *shape channel"], y: Float[Array, "batch classes"] | None
+) -> Float[Array, "batch *shape channel_and_classes"]:
+    """Appends the condition to the last axis: to vectors as it is, to images as constant feature maps.
+
+    Args:
+      x: vectors [batch, features] or images [batch, height, width, channel].
+      y: one-hot classes [batch, classes]; None for an unconditional network.
+
+    Returns:
+      `x` with `classes` more entries on the last axis; `x` itself where `y` is None.
+
+    Reference: Mirza & Osindero, "Conditional Generative Adversarial Nets", 2014, section 3.2.
+    """
+    if y is None:
+        return x
+    maps = y.reshape(y.shape[0], *(1,) * (x.ndim - 2), y.shape[1])
+    maps = jnp.broadcast_to(maps, (*x.shape[:-1], y.shape[1]))
+    return jnp.concatenate([x, maps], axis=-1)
+
+
+class Conv(nn.Module):
+    """`conv` as a layer: Keras' and Flax's strided SAME convolution, with gradients that are fast on CPU too.
+
+    Attributes:
+      features: channels of the output.
+      kernel_size: height and width of the kernel.
+      strides: by how much the height and the width shrink.
+      use_bias: whether to add a bias to every channel.
+      kernel_init: makes [kernel_height, kernel_width, channel, features].
+      bias_init: makes [features].
+    """
+
+    features: int
+    kernel_size: tuple[int, int]
+    strides: tuple[int, int] = (1, 1)
+    use_bias: bool = True
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    bias_init: Initializer = nn.initializers.zeros_init()
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch height width channel"]
+    ) -> Float[Array, "batch out_height out_width features"]:
+        kernel = self.param("kernel", self.kernel_init, (*self.kernel_size, x.shape[-1], self.features), jnp.float32)
+        return _add_bias(self, conv(x, kernel, self.strides))
+
+
+class ConvTranspose(nn.Module):
+    """`conv_transpose` as a layer, with Keras' kernel layout and SAME padding.
+
+    Attributes:
+      features: channels of the output.
+      kernel_size: height and width of the kernel.
+      strides: by how much the height and the width grow.
+      use_bias: whether to add a bias to every channel.
+      kernel_init: makes [kernel_height, kernel_width, features, channel]. One that looks at the fan must be told
+        `in_axis=-1, out_axis=-2`; by default LeCun's normal, so told.
+      bias_init: makes [features].
+    """
+
+    features: int
+    kernel_size: tuple[int, int]
+    strides: tuple[int, int] = (1, 1)
+    use_bias: bool = True
+    kernel_init: Initializer = default_kernel_init
+    bias_init: Initializer = nn.initializers.zeros_init()
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch height width channel"]
+    ) -> Float[Array, "batch out_height out_width features"]:
+        kernel = self.param("kernel", self.kernel_init, (*self.kernel_size, self.features, x.shape[-1]), jnp.float32)
+        return _add_bias(self, conv_transpose(x, kernel, self.strides))
+
+
+def _add_bias(layer: Conv | ConvTranspose, x: Float[Array, "*shape features"]) -> Float[Array, "*shape features"]:
+    if not layer.use_bias:
+        return x
+    return x + layer.param("bias", layer.bias_init, (layer.features,), jnp.float32)[None, None, None, :]

@@ -1,0 +1,108 @@
+"""Multi-layer perceptrons, for vectors and for small images (which they flatten)."""
+
+import math
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gvlab.networks.layers import append_label
+
+_glorot = nn.initializers.glorot_uniform()
+
+
+class MLPEncoder(nn.Module):
+    """Dense layers with tanh; heads for the mean and the log-variance.
+
+    Attributes:
+      latent_dim: length of the latent.
+      hidden: widths of the hidden layers.
+
+    Reference: Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", 2016, section 5: 784-200-200-50,
+    with Glorot's initialization.
+    """
+
+    latent_dim: int = 50
+    hidden: tuple[int, ...] = (200, 200)
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch *shape"], y: Float[Array, "batch classes"] | None = None, *, train: bool
+    ) -> tuple[Float[Array, "batch latent"], Float[Array, "batch latent"]]:
+        """(mean, logvar) of q(z|x), or of q(z|x, y). The network is the same in training and out of it."""
+        x = append_label(x.reshape(x.shape[0], -1), y)
+        for features in self.hidden:
+            x = jnp.tanh(nn.Dense(features, kernel_init=_glorot)(x))
+        mean = nn.Dense(self.latent_dim, kernel_init=_glorot, name="mean")(x)
+        logvar = nn.Dense(self.latent_dim, kernel_init=_glorot, name="logvar")(x)
+        return mean, logvar
+
+
+class MLPDecoder(nn.Module):
+    """Dense layers with tanh, then the likelihood's raw parameters.
+
+    Attributes:
+      shape: of one example: (height, width, channels), or (D,).
+      hidden: widths of the hidden layers.
+      parameters: how many numbers the likelihood wants for every entry of the example.
+
+    Reference: Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", 2016, section 5.
+    """
+
+    shape: tuple[int, ...]
+    hidden: tuple[int, ...] = (200, 200)
+    parameters: int = 1
+
+    @nn.compact
+    def __call__(
+        self, z: Float[Array, "batch latent"], y: Float[Array, "batch classes"] | None = None, *, train: bool
+    ) -> Float[Array, "batch *raw_shape"]:
+        """[batch, *shape[:-1], shape[-1] * parameters]. The network is the same in training and out of it."""
+        h = append_label(z, y)
+        for features in self.hidden:
+            h = jnp.tanh(nn.Dense(features, kernel_init=_glorot)(h))
+        h = nn.Dense(math.prod(self.shape) * self.parameters, kernel_init=_glorot)(h)
+        return h.reshape(-1, *self.shape[:-1], self.shape[-1] * self.parameters)
+
+
+class MLPGenerator(nn.Module):
+    """Dense layers with ReLU; the output is linear for vectors, and tanh for images.
+
+    Attributes:
+      shape: of one example: (height, width, channels), or (D,).
+      hidden: widths of the hidden layers.
+    """
+
+    shape: tuple[int, ...]
+    hidden: tuple[int, ...] = (128, 128)
+
+    @nn.compact
+    def __call__(
+        self, z: Float[Array, "batch latent"], y: Float[Array, "batch classes"] | None = None, *, train: bool
+    ) -> Float[Array, "batch *shape"]:
+        """Examples [batch, *shape], images in [-1, 1]. The network is the same in training and out of it."""
+        h = append_label(z, y)
+        for features in self.hidden:
+            h = nn.relu(nn.Dense(features)(h))
+        out = nn.Dense(math.prod(self.shape))(h).reshape(-1, *self.shape)
+        return jnp.tanh(out) if len(self.shape) == 3 else out
+
+
+class MLPDiscriminator(nn.Module):
+    """Dense layers with ReLU, then one logit.
+
+    Attributes:
+      hidden: widths of the hidden layers.
+    """
+
+    hidden: tuple[int, ...] = (128, 128)
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch *shape"], y: Float[Array, "batch classes"] | None = None, *, train: bool
+    ) -> Float[Array, " batch"]:
+        """Logits of "real" for examples `x`. The network is the same in training and out of it."""
+        h = append_label(x.reshape(x.shape[0], -1), y)
+        for features in self.hidden:
+            h = nn.relu(nn.Dense(features)(h))
+        return nn.Dense(1)(h)[:, 0]

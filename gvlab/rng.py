@@ -1,0 +1,45 @@
+"""Named, numbered random streams: the randomness of step t is a pure function of (seed, t)."""
+
+from __future__ import annotations
+
+import zlib
+
+import jax
+from jaxtyping import Array, Float, Int
+
+from gvlab.types import PRNGKey
+
+# Every stream that the project draws from. A new use gets a new name: two uses of one stream are correlated.
+INIT = "init"  # parameters
+ORDER = "order"  # the order of the examples in each epoch
+AUGMENT = "augment"  # flips, dynamic binarisation, dequantisation
+TRAIN = "train"  # noise inside a train step
+PICTURE = "picture"  # the fixed latents of the sample grids
+EVALUATE = "evaluate"  # everything that a measurement draws
+
+
+def root(seed: int) -> PRNGKey:
+    """The one key of a run; every other key is a stream of it."""
+    return jax.random.key(seed)
+
+
+def stream(key: PRNGKey, name: str, step: int | Int[Array, ""] = 0) -> PRNGKey:
+    """The key number `step` of the stream `name`.
+
+    The name enters by its CRC-32, which is the same in every process and every version of Python (`hash` is not).
+    """
+    return jax.random.fold_in(jax.random.fold_in(key, zlib.crc32(name.encode())), step)
+
+
+def normal(key: PRNGKey, shape: tuple[int, ...], axis_name: str | None = None, axis: int = 0) -> Float[Array, "..."]:
+    """Standard normal noise for the batch on axis `axis`, the same for any number of devices.
+
+    With an `axis_name` (of `pmap`, or a `vmap` that stands for it) `shape` is one device's share: the noise is drawn
+    for the global batch, and each device takes its slice.
+    """
+    if axis_name is None:
+        return jax.random.normal(key, shape)
+    share = shape[axis]
+    devices = jax.lax.axis_size(axis_name)
+    everything = jax.random.normal(key, (*shape[:axis], share * devices, *shape[axis + 1 :]))
+    return jax.lax.dynamic_slice_in_dim(everything, jax.lax.axis_index(axis_name) * share, share, axis)

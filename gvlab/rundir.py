@@ -1,0 +1,141 @@
+"""The run directory: the truth about one run, owned by one process at a time, never half-written."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from gvlab import __version__
+from gvlab import config as c
+from gvlab.types import UserError
+
+
+def path(root: Path, experiment: c.Experiment) -> Path:
+    """<root>/<experiment>/seed-<k>."""
+    return root / experiment.name / f"seed-{experiment.seed}"
+
+
+def write_atomically(target: Path, text: str) -> None:
+    """The whole text or nothing, also when the process or the machine dies meanwhile."""
+    part = target.with_name(target.name + ".part")
+    with part.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(target)
+
+
+@contextlib.contextmanager
+def owned(run: Path) -> Iterator[None]:
+    """Makes the directory and holds its lock; the kernel lets go of it however the process ends.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            owner = lock.read().strip() or "unknown"
+            raise UserError(
+                f"{run} is in use by another process (number {owner}): wait for it, or use another --out."
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def read_config(run: Path) -> c.Experiment:
+    """The experiment that made the run.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    file = run / "config.json"
+    if not file.is_file():
+        raise UserError(f"{run} is not a run directory: it has no config.json.")
+    try:
+        return c.from_json(file.read_text())
+    except (UserError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{file} is damaged ({str(error).rstrip('.')}): restore it from a copy, or delete the run directory."
+        ) from error
+
+
+def check_config(run: Path, experiment: c.Experiment) -> None:
+    """Refuses an experiment that would not continue this run (`UserError` names the field that differs)."""
+    if not (run / "config.json").exists():
+        return
+    found = c.difference(read_config(run), experiment, ignore=c.WITHOUT_INFLUENCE)
+    if found:
+        name, old, new = found
+        raise UserError(
+            f"{run} was made with {name} = {_plain(old)}, not {_plain(new)}: use the old value, or another --out."
+        )
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(c.to_dict(value) if hasattr(value, "__dataclass_fields__") else value)
+
+
+def status(run: Path) -> dict[str, Any]:
+    """{"status": ..., "step": ...}: new, running (also after a kill), interrupted, diverged or complete."""
+    file = run / "status.json"
+    return json.loads(file.read_text()) if file.exists() else {"status": "new", "step": 0}
+
+
+def write_status(run: Path, status: str, step: int, **more: Any) -> None:
+    write_atomically(run / "status.json", json.dumps({"status": status, "step": step, **more}) + "\n")
+
+
+def write_environment(run: Path) -> None:
+    write_atomically(run / "environment.json", json.dumps(environment(), indent=2) + "\n")
+
+
+def environment() -> dict[str, Any]:
+    """What the numbers of a run depend on besides its config: versions, device, threads, code revision."""
+    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy")
+    return {
+        "gvlab": __version__,
+        "git_revision": _git_revision(),
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in packages},
+        "platform": platform.platform(),
+        "backend": jax.default_backend(),
+        "device": jax.devices()[0].device_kind,
+        "devices": jax.device_count(),
+        "processes": jax.process_count(),
+        # Training on CPU is repeatable bit for bit only for the same number of threads.
+        "cpu_threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+    }
+
+
+def _git_revision() -> str | None:
+    """The revision of gvlab's own checkout, '+' appended if it has uncommitted changes; None outside of git."""
+    here = Path(__file__).parent
+    try:
+        revision = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        dirty = subprocess.run(
+            ["git", "status", "--porcelain", "--", "."], cwd=here, capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return revision + ("+" if dirty else "")

@@ -1,0 +1,57 @@
+"""Small functions of pytrees."""
+
+from __future__ import annotations
+
+import hashlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from gvlab.types import PyTree
+
+
+def count(tree: PyTree) -> int:
+    """The number of numbers in all leaves."""
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+
+def all_finite(tree: PyTree) -> Bool[Array, ""]:
+    """Whether every floating-point number in the tree is finite."""
+    floats = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in floats]).all()
+
+
+def ema(average: PyTree, new: PyTree, decay: Float[Array, ""]) -> PyTree:
+    """decay * average + (1 - decay) * new, leaf by leaf."""
+    return jax.tree.map(lambda a, n: decay * a + (1 - decay) * n, average, new)
+
+
+def ema_decay(decay: float, step: Int[Array, ""]) -> Float[Array, ""]:
+    """min(decay, (1 + step) / (10 + step)): a young average forgets its random initial value quickly.
+
+    Reference: the `num_updates` rule of TensorFlow's ExponentialMovingAverage.
+    """
+    t = step.astype(jnp.float32)
+    return jnp.minimum(decay, (1 + t) / (10 + t))
+
+
+def stack(trees: list[PyTree]) -> PyTree:
+    """Trees of one structure as one tree, with a new leading axis: what `jax.vmap` over seeds takes."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def is_key(leaf: object) -> bool:
+    """Whether the leaf is an array of typed PRNG keys."""
+    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def digest(tree: PyTree) -> str:
+    """SHA-256 over names, types, shapes and bytes of all leaves: equal digests mean equal bits."""
+    hasher = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        array = np.asarray(leaf)
+        hasher.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode())
+        hasher.update(np.ascontiguousarray(array).tobytes())
+    return hasher.hexdigest()

@@ -1,0 +1,57 @@
+"""The types that every floor shares: batches, the `Model` contract, and the error a user can cause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+from jaxtyping import Array, Float, Int, Key, Shaped
+
+PRNGKey: TypeAlias = Key[Array, ""]
+PyTree: TypeAlias = Any
+Info: TypeAlias = dict[str, jax.Array]
+"""A flat dict of arrays with units in the names: `elbo_nats`, `grad_norm/generator`."""
+
+
+class UserError(Exception):
+    """A mistake that the user can mend: one sentence that names the offending value and what to do.
+
+    The command line prints the sentence and exits with code 2; from Python it is raised before anything is written.
+    """
+
+
+class Diverged(Exception):
+    """Training met a value that is not finite; the sentence names the step and the metric."""
+
+
+class Batch(NamedTuple):
+    """Examples `x`, in the data range or as stored (uint8), and integer labels where there are any."""
+
+    x: Shaped[Array, "batch *shape"]
+    y: Int[Array, " batch"] | None = None
+
+
+class Model(NamedTuple):
+    """A generative model as a tuple of pure functions, in the manner of an optax transformation.
+
+    `State` is a frozen dataclass of arrays with the field `step`; `n` and `k` are Python integers. Every function is
+    pure and may be transformed by `jax.jit`, `jax.vmap` (over stacked states and keys), `jax.pmap` or a mesh.
+    """
+
+    init: Callable[[PRNGKey, Batch], PyTree]
+    """(key, batch) -> State. Looks at the batch's shapes, and refuses values outside the data range (`UserError`)."""
+    train_step: Callable[[PyTree, Batch, PRNGKey], tuple[PyTree, Info]]
+    """(state, batch, key) -> (State, Info of scalars)."""
+    sample: Callable[..., Float[Array, "n *shape"]]
+    """(state, key, n, y=None) -> x [n, *shape] in the data range. For a VAE: the mean of p(x|z)."""
+    evaluate: Callable[[PyTree, Batch, PRNGKey], Info]
+    """(state, batch, key) -> held-out terms, each of shape [batch]."""
+    prior: Callable[[PRNGKey, int], Float[Array, "n latent"]]
+    """(key, n) -> latents z [n, latent]."""
+    decode: Callable[..., Float[Array, "n *shape"]]
+    """(state, z, y=None) -> x [n, *shape]: the generator, or the mean of the decoder."""
+    encode: Callable[..., tuple[Float[Array, "n latent"], Float[Array, "n latent"]]] | None = None
+    """(state, batch) -> (mean, logvar) of q(z|x); None for a model without an encoder."""
+    log_weights: Callable[..., Float[Array, "k batch"]] | None = None
+    """(state, batch, key, k) -> log p(x, z_k) - log q(z_k | x), z_k ~ q(z|x), in nats; None without a likelihood."""

@@ -1,0 +1,136 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from gvlab.data import cache, from_arrays
+
+# Writes a cache, and dies by SIGKILL at the chosen moment.
+KILLED = """
+import os, signal, sys, pathlib
+import numpy as np
+from gvlab.data import cache, from_arrays
+
+save, rename, saved = np.save, pathlib.Path.rename, []
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def dying_save(file, array):
+    saved.append(array)
+    if len(saved) == 2:
+        file.write(b"half"), file.flush(), die()
+    save(file, array)
+
+def dying_rename(self, target):
+    if sys.argv[2] == "before the rename":
+        die()
+    rename(self, target)
+    if sys.argv[2] == "between the two renames":
+        die()
+
+if sys.argv[2] == "between the arrays":
+    np.save = dying_save
+pathlib.Path.rename = dying_rename
+x = np.arange(48, dtype=np.uint8).reshape(3, 4, 4, 1)
+cache.write(pathlib.Path(sys.argv[1]), from_arrays("tiny", x, x, [0, 1, 2], [2, 1, 0]), {})
+"""
+
+
+@pytest.fixture
+def dataset():
+    x = np.arange(5 * 4 * 4, dtype=np.uint8).reshape(5, 4, 4, 1)
+    return from_arrays("tiny", x, x[:2], np.arange(5), np.array([7, 0]))
+
+
+def same(one, other):
+    return one.checksum == other.checksum and all(
+        np.array_equal(a, b)
+        for s, t in ((one.train, other.train), (one.test, other.test))
+        for a, b in ((s.x, t.x), (s.y, t.y))
+    )
+
+
+def test_what_is_written_is_read_as_a_map(tmp_path, dataset):
+    cache.write(tmp_path / "tiny", dataset, {"builder": "tiny/1.0.0"})
+    assert cache.is_whole(tmp_path / "tiny")
+    read = cache.read(tmp_path / "tiny")
+    assert same(read, dataset)
+    assert (read.name, read.num_classes) == ("tiny", 8)
+    assert isinstance(read.train.x, np.memmap)
+    assert not read.train.x.flags.writeable
+    card = json.loads((tmp_path / "tiny" / "card.json").read_text())
+    assert card["origin"] == {"builder": "tiny/1.0.0"}
+    assert card["files"]["train_x.npy"]["shape"] == [5, 4, 4, 1]
+    assert card["files"]["train_x.npy"]["dtype"] == "uint8"
+    assert os.listdir(tmp_path) == ["tiny"]
+
+
+def test_a_data_set_without_labels(tmp_path):
+    x = np.ones((3, 2), np.float32)
+    cache.write(tmp_path / "bare", from_arrays("bare", x, x), {})
+    assert cache.read(tmp_path / "bare").train.y is None
+
+
+@pytest.mark.parametrize("moment", ["between the arrays", "before the rename"])
+def test_a_killed_writer_leaves_nothing_that_is_believed(tmp_path, dataset, moment):
+    directory = tmp_path / "tiny"
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(directory), moment], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not cache.is_whole(directory)
+    assert [name for name in os.listdir(tmp_path) if name.endswith(".part")]  # it did get as far as that
+    cache.write(directory, dataset, {})
+    assert same(cache.read(directory), dataset)
+    assert os.listdir(tmp_path) == ["tiny"]
+
+
+def test_a_writer_killed_while_it_replaces_a_damaged_cache(tmp_path, dataset):
+    directory = tmp_path / "tiny"
+    cache.write(directory, dataset, {})
+    (directory / "card.json").unlink()
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(directory), "between the two renames"], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not cache.is_whole(directory)
+    cache.write(directory, dataset, {})
+    assert same(cache.read(directory), dataset)
+    assert os.listdir(tmp_path) == ["tiny"]
+
+
+def test_damage_is_seen_and_mended(tmp_path, dataset):
+    directory = tmp_path / "tiny"
+    damages = [
+        lambda: os.truncate(directory / "train_x.npy", 130),
+        lambda: (directory / "test_y.npy").unlink(),
+        lambda: (directory / "card.json").write_text('{"files": '),
+        lambda: (directory / "card.json").write_text("{}"),
+    ]
+    for damage in damages:
+        cache.write(directory, dataset, {})
+        held = cache.read(directory)
+        damage()
+        assert not cache.is_whole(directory)
+        cache.write(directory, dataset, {})
+        assert same(cache.read(directory), dataset)
+        assert held.test.x[1, 3, 3, 0] == 31  # a map of the old file outlives it
+    assert not cache.is_whole(tmp_path / "nowhere")
+    assert not cache.is_whole(directory / "card.json" / "file")
+
+
+def test_the_lock_lets_one_in_at_a_time(tmp_path):
+    entered = threading.Event()
+
+    def second():
+        with cache.lock(tmp_path / "deep" / "tiny"):
+            entered.set()
+
+    with cache.lock(tmp_path / "deep" / "tiny"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert not entered.wait(0.2)
+    assert entered.wait(10)
+    thread.join()

@@ -1,0 +1,316 @@
+import gzip
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+
+from gvlab.data import CATALOGUE, Card, cache, from_arrays, grid, is_prepared, load, prepare, ring, sources
+from gvlab.types import UserError
+
+# The checksum of version 3.0.1, the same from TFRecord as from ArrayRecord files.
+MNIST = "a500a150d10fdcd6d9dd65f55a06dc087c92454cf1f36a5fee74ce1e343b925c"
+needs_tensorflow = pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is None, reason="preparing takes TensorFlow: pip install 'gvlab[data]'"
+)
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")  # nothing listens there
+
+
+def block_tensorflow(monkeypatch, folder: Path) -> None:
+    """From now on `import tensorflow` fails in child processes as if it were not installed."""
+    folder.mkdir()
+    (folder / "tensorflow.py").write_text("raise ModuleNotFoundError(\"No module named 'tensorflow'\")\n")
+    monkeypatch.syspath_prepend(str(folder))
+
+
+def imported_after(statement: str) -> set[str]:
+    """Which of the heavy modules a fresh interpreter holds after `statement`."""
+    heavy = ("tensorflow", "tensorflow_datasets", "sklearn", "matplotlib", "flax", "optax")
+    code = f"import sys\n{statement}\nprint(*[name for name in {heavy} if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return set(ran.stdout.split())
+
+
+# --- the catalogue ------------------------------------------------------------------------------------------------
+
+
+def test_importing_is_light():
+    backends = "import gvlab.data\nimport jax\nfrom jax._src import xla_bridge\nassert not xla_bridge._backends"
+    assert imported_after(backends) == set()
+
+
+def test_an_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(UserError, match=r"'fashon_mnist' \(did you mean 'fashion_mnist'\?\): choose one of digits, "):
+        load("fashon_mnist")
+    with pytest.raises(UserError, match="unknown data set 'zzz': choose one of"):
+        is_prepared("zzz")
+
+
+@pytest.mark.parametrize("name", ["digits", "ring", "grid"])
+def test_the_catalogue_tells_what_comes(name):
+    dataset, card = load(name), CATALOGUE[name]
+    assert (dataset.name, dataset.shape, dataset.num_classes) == (name, card.shape, card.num_classes)
+    assert (len(dataset.train.x), len(dataset.test.x)) == (card.train, card.test)
+    assert dataset.train.y.dtype == np.int32
+    assert is_prepared(name)
+    assert prepare(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "checksum"),
+    [
+        ("digits", "7a7a7addb8347533353e312e24ec3e7c3b113424d3fb3361e804c4373c87a98d"),
+        ("ring", "70acc26dcef905af53a23ff4720f2369814d5211d8a54f7403455cc9d18b88ca"),
+        ("grid", "f50bf47526c9b21ffce7cc09595781c21e00139ecd1b0ad6441b699d25fee6df"),
+    ],
+)
+def test_embedded_data_never_change(name, checksum):
+    assert load(name).checksum == checksum == load(name).checksum
+
+
+def test_digits_are_those_of_scikit_learn_resized():
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    resized = jax.image.resize(raw.images.astype(np.float32), (1797, 16, 16), "bilinear") * (255 / 16)
+    dataset = load("digits")
+    ours = np.concatenate([dataset.train.x, dataset.test.x])[..., 0].astype(np.float32)
+    order = np.random.RandomState(1797).permutation(1797)
+    assert np.abs(ours - np.asarray(resized)[order]).max() <= 0.5 + 1e-3
+    assert (ours.min(), ours.max()) == (0, 255)
+    labels = np.concatenate([dataset.train.y, dataset.test.y])
+    np.testing.assert_array_equal(labels, raw.target[order])
+    assert np.bincount(dataset.test.y).min() >= 18  # 30 on average; every class is tested
+
+
+@pytest.mark.parametrize(("name", "mixture"), [("ring", ring()), ("grid", grid())])
+def test_drawn_points_lie_about_the_mode_that_labels_them(name, mixture):
+    for split in (load(name).train, load(name).test):
+        away = (split.x - mixture.means[split.y]) / mixture.scale
+        n = away.size
+        assert abs(away.mean()) < 4 / np.sqrt(n)
+        assert abs((away**2).mean() - 1) < 4 * np.sqrt(2 / n)
+        modes = len(mixture.means)
+        assert np.abs(np.bincount(split.y, minlength=modes) / len(split.y) - 1 / modes).max() < 0.02
+
+
+# --- from the cache -----------------------------------------------------------------------------------------------
+
+
+def test_a_cached_data_set_needs_neither_tfds_nor_tensorflow(tmp_path, monkeypatch):
+    x = np.zeros((4, 28, 28, 1), np.uint8)
+    directory = tmp_path / "gvlab" / "mnist-3.0.1"
+    directory.parent.mkdir()
+    assert not is_prepared("mnist", str(tmp_path))
+    cache.write(directory, from_arrays("mnist", x, x, [0, 1, 2, 3], [0, 1, 2, 3]), {})
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    assert is_prepared("mnist")
+    assert prepare("mnist") == directory
+    assert imported_after("from gvlab.data import load\nassert len(load('mnist').train.x) == 4") == set()
+
+
+def test_the_data_directory_is_that_of_tfds(monkeypatch):
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    assert sources._data_dir(None) == Path.home() / "tensorflow_datasets"
+    monkeypatch.setenv("TFDS_DATA_DIR", "~/elsewhere")
+    assert sources._data_dir(None) == Path.home() / "elsewhere"
+    assert sources._data_dir("/given") == Path("/given")
+
+
+# --- through a stand-in for TFDS ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """A prepared builder `tiny` with 6 + 3 images; returns what a test may change."""
+    every = [{"image": np.full((2, 2, 1), i, np.uint8), "label": i % 3} for i in range(6)]
+    rows = {"train": every[:], "test": every[:3]}
+
+    class Source(list):
+        def __getitems__(self, keys):
+            return [self[key] for key in keys]
+
+    class Builder:
+        name = "tiny"
+        info = SimpleNamespace(full_name="tiny/1.0.0", file_format="array_record")
+        data_path = Path("tiny")
+        is_prepared = staticmethod(lambda: True)
+        as_data_source = staticmethod(lambda split: Source(rows[split]))
+        as_dataset = staticmethod(
+            lambda split, batch_size: {
+                "image": np.stack([row["image"] for row in rows[split]]),
+                "label": np.array([row["label"] for row in rows[split]]),
+            }
+        )
+
+    module = SimpleNamespace(
+        __version__="0",
+        disable_progress_bar=lambda: None,
+        builder=lambda name, data_dir: Builder,
+        core=SimpleNamespace(FileFormat=SimpleNamespace(TFRECORD="tfrecord")),
+        as_numpy=lambda columns: columns,
+    )
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", module)
+    monkeypatch.setitem(CATALOGUE, "tiny", Card((2, 2, 1), 6, 3, 3, "none", "stand-in", "0 MB", "1.0.0"))
+    return SimpleNamespace(builder=Builder, rows=rows)
+
+
+def test_both_file_formats_give_the_same_data(stand_in, tmp_path):
+    sources._make_cache("tiny", tmp_path / "a")
+    stand_in.builder.info = SimpleNamespace(full_name="tiny/1.0.0", file_format="tfrecord")
+    sources._make_cache("tiny", tmp_path / "b")
+    one, other = load("tiny", str(tmp_path / "a")), load("tiny", str(tmp_path / "b"))
+    assert one.checksum == other.checksum == sources.fingerprint(one.train, one.test)
+    assert one.train.x[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
+    assert one.test.y.tolist() == [0, 1, 2]
+    assert one.train.y.dtype == np.int32
+
+
+def test_a_whole_cache_is_not_made_again(stand_in, tmp_path):
+    sources._make_cache("tiny", tmp_path)
+    card = tmp_path / "gvlab" / "tiny-1.0.0" / "card.json"
+    before = card.stat().st_ino
+    stand_in.rows["train"].clear()
+    sources._make_cache("tiny", tmp_path)
+    assert card.stat().st_ino == before
+
+
+def test_a_builder_that_gives_too_little_is_refused(stand_in, tmp_path):
+    stand_in.rows["test"].pop()
+    with pytest.raises(UserError, match=r"test split in tiny has shape \(2, 2, 2, 1\) instead of \(3, 2, 2, 1\)"):
+        sources._make_cache("tiny", tmp_path)
+    assert not is_prepared("tiny", str(tmp_path))
+
+
+# --- what cannot be brought ---------------------------------------------------------------------------------------
+
+
+def test_without_network_the_sentence_says_how_to_bring_it(tmp_path, no_network):
+    started = time.monotonic()
+    with pytest.raises(UserError) as caught:
+        load("kmnist", str(tmp_path))
+    assert time.monotonic() - started < 60  # TFDS alone would retry for minutes
+    sentence = str(caught.value)
+    for part in (
+        "kmnist is neither prepared",
+        f"{tmp_path}/gvlab/kmnist-3.0.1",
+        f"{tmp_path}/kmnist/3.0.1",
+        f"{tmp_path}/downloads/kmnist",
+        "cannot be reached",
+        "`gvlab data prepare kmnist`",
+        "train-images-idx3-ubyte.gz",
+        f"{tmp_path}/downloads/manual/kmnist",
+    ):
+        assert part in sentence
+    assert "\n" not in sentence
+    assert not is_prepared("kmnist", str(tmp_path))
+
+
+def by_hand(folder: Path, content: bytes) -> None:
+    """Four files with the names of MNIST's."""
+    folder.mkdir(parents=True)
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (folder / f"{name}-ubyte.gz").write_bytes(content)
+
+
+def test_without_tensorflow_the_sentence_names_the_extra(tmp_path, no_network, monkeypatch):
+    block_tensorflow(monkeypatch, tmp_path / "blocked")
+    by_hand(tmp_path / "downloads" / "manual" / "kmnist", b"")
+    with pytest.raises(UserError, match=r"pip install 'gvlab\[data\]'"):
+        load("kmnist", str(tmp_path))
+
+
+@needs_tensorflow
+def test_wrong_bytes_are_refused(tmp_path, no_network):
+    by_hand(tmp_path / "downloads" / "manual" / "kmnist", gzip.compress(b"not kmnist"))
+    with pytest.raises(UserError, match="a file of kmnist is not the one that TFDS knows"):
+        load("kmnist", str(tmp_path))
+
+
+def test_half_a_tfds_directory_is_not_believed(tmp_path, no_network):
+    (tmp_path / "kmnist" / "3.0.1").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"kmnist/3.0.1 is not a whole data set of TFDS"):
+        load("kmnist", str(tmp_path))
+
+
+def test_an_unwritable_data_directory(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"mnist cannot be written to .*file \(Not a directory\)"):
+        load("mnist", str(tmp_path / "file"))
+
+
+def test_what_nobody_foresaw_is_shown_whole(tmp_path, monkeypatch):
+    (tmp_path / "tensorflow_datasets.py").write_text("raise ZeroDivisionError('in the depths')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(RuntimeError, match=r"(?s)preparing mnist ended with code 1:.*ZeroDivisionError: in the depths"):
+        load("mnist", str(tmp_path / "data"))
+
+
+# --- the real thing -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def downloaded(tmp_path):
+    """A new data directory with nothing but the downloads of MNIST in it."""
+    downloads = sources._data_dir(None) / "downloads" / "mnist"
+    if len(list(downloads.glob("*.gz"))) != 4:
+        pytest.skip("the files of MNIST are not in the downloads of TFDS_DATA_DIR")
+    (tmp_path / "data" / "downloads").mkdir(parents=True)
+    (tmp_path / "data" / "downloads" / "mnist").symlink_to(downloads)
+    return tmp_path / "data"
+
+
+def start(root: Path) -> subprocess.Popen:
+    code = f"from gvlab.data import prepare; prepare('mnist', {str(root)!r})"
+    return subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+
+
+def wait_for(pattern: str, root: Path) -> None:
+    deadline = time.monotonic() + 120
+    while not any(root.glob(pattern)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@needs_tensorflow
+def test_mnist_from_stock_tfds(downloaded, no_network, tmp_path, monkeypatch):
+    # Killed in the midst of TFDS's work, with its whole process group.
+    killed = start(downloaded)
+    wait_for("mnist/incomplete.*/*train*", downloaded)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert not is_prepared("mnist", str(downloaded))
+    assert not (downloaded / "mnist" / "3.0.1").exists()
+
+    # Two at once both end well.
+    both = [start(downloaded), start(downloaded)]
+    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    dataset = load("mnist", str(downloaded))
+    assert dataset.train.x.shape == (60_000, 28, 28, 1)
+    assert dataset.test.x.shape == (10_000, 28, 28, 1)
+    counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]  # of the published training labels
+    assert np.bincount(dataset.train.y).tolist() == counts
+    assert np.bincount(dataset.test.y).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    (images,) = (downloaded / "downloads" / "mnist").glob("*t10k-images*.gz")
+    published = np.frombuffer(gzip.decompress(images.read_bytes())[16:], np.uint8).reshape(10_000, 784)
+    ours = np.asarray(dataset.test.x).reshape(10_000, 784)
+    np.testing.assert_array_equal(ours[np.lexsort(ours.T)], published[np.lexsort(published.T)])
+
+    # TFDS's own files suffice, without TensorFlow.
+    shutil.rmtree(downloaded / "gvlab" / "mnist-3.0.1")
+    block_tensorflow(monkeypatch, tmp_path / "blocked")
+    assert load("mnist", str(downloaded)).checksum == dataset.checksum == MNIST
+    assert imported_after(f"from gvlab.data import load\nload('mnist', {str(downloaded)!r})") == set()

@@ -1,0 +1,90 @@
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+from scipy.special import expit, log_expit
+
+from gvlab.losses import discriminator_loss, minimax_generator_loss, non_saturating_generator_loss
+from gvlab.types import UserError
+
+REAL = np.array([-3.0, -0.5, 0.0, 0.7, 2.0, 9.0])
+FAKE = np.array([4.0, 0.3, 0.0, -1.1, -6.0, 2.5])
+
+
+def test_values_against_scipy_in_float64():
+    with jax.enable_x64(True):
+        real, fake = jnp.asarray(REAL), jnp.asarray(FAKE)
+        np.testing.assert_allclose(discriminator_loss(real, fake), -log_expit(REAL) - log_expit(-FAKE), rtol=1e-13)
+        np.testing.assert_allclose(minimax_generator_loss(fake), log_expit(-FAKE), rtol=1e-13)
+        np.testing.assert_allclose(non_saturating_generator_loss(fake), -log_expit(FAKE), rtol=1e-13)
+
+
+def test_the_value_at_the_equilibrium_is_minus_log_4():
+    zero = jnp.zeros(3)
+    np.testing.assert_allclose(discriminator_loss(zero, zero), np.full(3, np.log(4.0)), rtol=1e-6)
+    np.testing.assert_allclose(minimax_generator_loss(zero), np.full(3, -np.log(2.0)), rtol=1e-6)
+    np.testing.assert_allclose(non_saturating_generator_loss(zero), np.full(3, np.log(2.0)), rtol=1e-6)
+
+
+def test_the_optimal_discriminator_is_stationary():
+    # Goodfellow 2014, proposition 1: D*(x) = p_data / (p_data + p_g). Two points, p_data = (.9, .1), p_g = (.3, .7).
+    data, model = jnp.array([0.9, 0.1]), jnp.array([0.3, 0.7])
+
+    def expected_loss(logits):
+        zero = jnp.zeros(2)
+        correction = jnp.log(jnp.array(2.0))  # each term alone: the other player's logit at 0 costs log 2
+        real = discriminator_loss(logits, zero) - correction
+        fake = discriminator_loss(zero, logits) - correction
+        return jnp.sum(data * real + model * fake)
+
+    optimum = jnp.log(data) - jnp.log(model)
+    np.testing.assert_allclose(jax.grad(expected_loss)(optimum), np.zeros(2), atol=1e-7)
+    # Theorem 1: the value there is log 4 - 2 JSD.
+    p, q = np.array([0.9, 0.1]), np.array([0.3, 0.7])
+    mixture = (p + q) / 2
+    jsd = 0.5 * np.sum(p * np.log(p / mixture)) + 0.5 * np.sum(q * np.log(q / mixture))
+    np.testing.assert_allclose(expected_loss(optimum), np.log(4.0) - 2 * jsd, rtol=1e-6)
+
+
+def test_gradients_are_the_closed_forms():
+    real, fake = jnp.asarray(REAL, jnp.float32), jnp.asarray(FAKE, jnp.float32)
+    by_real, by_fake = jax.grad(lambda r, f: discriminator_loss(r, f).sum(), argnums=(0, 1))(real, fake)
+    np.testing.assert_allclose(by_real, -expit(-REAL), rtol=1e-5)
+    np.testing.assert_allclose(by_fake, expit(FAKE), rtol=1e-5)
+    np.testing.assert_allclose(jax.grad(lambda f: minimax_generator_loss(f).sum())(fake), -expit(FAKE), rtol=1e-5)
+    np.testing.assert_allclose(
+        jax.grad(lambda f: non_saturating_generator_loss(f).sum())(fake), -expit(-FAKE), rtol=1e-5
+    )
+
+
+def test_numerical_gradients():
+    with jax.enable_x64(True):
+        real, fake = jnp.asarray(REAL), jnp.asarray(FAKE)
+        check_grads(jax.jit(discriminator_loss), (real, fake), order=1)
+        check_grads(jax.jit(minimax_generator_loss), (fake,), order=1)
+        check_grads(jax.jit(non_saturating_generator_loss), (fake,), order=1)
+
+
+@pytest.mark.parametrize(
+    ("loss", "values", "gradients"),
+    [
+        (minimax_generator_loss, [0.0, -1e4], [0.0, -1.0]),
+        (non_saturating_generator_loss, [1e4, 0.0], [-1.0, 0.0]),
+        (lambda f: discriminator_loss(jnp.full(2, 1e4), f), [0.0, 1e4], [0.0, 1.0]),
+        (lambda r: discriminator_loss(r, jnp.full(2, -1e4)), [1e4, 0.0], [-1.0, 0.0]),
+    ],
+    ids=["minimax", "non_saturating", "discriminator_fake", "discriminator_real"],
+)
+def test_extreme_logits_have_the_right_values_and_gradients(loss, values, gradients):
+    logits = jnp.array([-1e4, 1e4])
+    np.testing.assert_array_equal(loss(logits), values)
+    np.testing.assert_array_equal(jax.grad(lambda v: loss(v).sum())(logits), gradients)
+
+
+def test_a_column_of_logits_is_refused():
+    # [batch] with [batch, 1] would broadcast to [batch, batch]. Unwrapped: without the tests' type checks.
+    with pytest.raises(UserError, match=r"real_logits \(4, 1\), fake_logits \(4,\)"):
+        inspect.unwrap(discriminator_loss)(jnp.zeros((4, 1)), jnp.zeros(4))

@@ -1,0 +1,141 @@
+"""The one table that every loss must be in, and what each member must keep."""
+
+import inspect
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gvlab import losses
+
+BATCH, SAMPLES, EVENT, LATENT, CLASSES, LEVELS = 5, 3, (4, 2), 6, 7, 16
+
+
+class Case(NamedTuple):
+    loss: Callable
+    names: tuple[str, ...]
+    arrays: dict[str, np.ndarray]
+    constants: dict[str, object] = {}  # noqa: RUF012
+    samples: tuple[int, ...] = ()
+
+
+def normal(*shape):
+    return np.random.RandomState(sum(shape)).standard_normal(shape).astype(np.float32)
+
+
+def integers(high, *shape):
+    return np.random.RandomState(sum(shape)).randint(0, high, shape).astype(np.int32)
+
+
+def image():
+    return (integers(LEVELS, BATCH, *EVENT) / (LEVELS - 1)).astype(np.float32)
+
+
+PARAMETERS = normal(SAMPLES, BATCH, *EVENT)
+LATENTS = {"mean": normal(BATCH, LATENT), "logvar": 0.1 * normal(BATCH, LATENT)}
+CASES = [
+    Case(
+        losses.discriminator_loss,
+        ("real_logits", "fake_logits"),
+        {"real_logits": normal(BATCH), "fake_logits": -normal(BATCH)},
+    ),
+    Case(losses.minimax_generator_loss, ("fake_logits",), {"fake_logits": normal(BATCH)}),
+    Case(losses.non_saturating_generator_loss, ("fake_logits",), {"fake_logits": normal(BATCH)}),
+    Case(losses.bernoulli_log_prob, ("logits", "x"), {"logits": PARAMETERS, "x": image()}, samples=(SAMPLES,)),
+    Case(
+        losses.gaussian_log_prob,
+        ("mean", "logvar", "x"),
+        {"mean": PARAMETERS, "logvar": 0.1 * PARAMETERS, "x": image()},
+        samples=(SAMPLES,),
+    ),
+    Case(
+        losses.gaussian_log_prob,
+        ("mean", "logvar", "x"),
+        {"mean": PARAMETERS, "x": image()},
+        {"logvar": -1.0},
+        samples=(SAMPLES,),
+    ),
+    Case(
+        losses.discretized_logistic_log_prob,
+        ("mean", "log_scale", "x", "levels"),
+        {"mean": PARAMETERS, "log_scale": 0.1 * PARAMETERS - 2, "x": image()},
+        {"levels": LEVELS},
+        samples=(SAMPLES,),
+    ),
+    Case(
+        losses.categorical_log_prob,
+        ("logits", "x"),
+        {"logits": normal(SAMPLES, BATCH, *EVENT, CLASSES), "x": integers(CLASSES, BATCH, *EVENT)},
+        samples=(SAMPLES,),
+    ),
+    Case(losses.gaussian_kl, ("mean", "logvar"), LATENTS),
+    Case(
+        losses.normal_log_prob,
+        ("z", "mean", "logvar"),
+        {"z": normal(SAMPLES, BATCH, LATENT), **LATENTS},
+        samples=(SAMPLES,),
+    ),
+    Case(losses.standard_normal_log_prob, ("z",), {"z": normal(SAMPLES, BATCH, LATENT)}, samples=(SAMPLES,)),
+    Case(
+        losses.elbo,
+        ("log_likelihood", "kl", "beta"),
+        {"log_likelihood": normal(BATCH), "kl": normal(BATCH) ** 2},
+        {"beta": 0.5},
+    ),
+    Case(losses.importance_weighted_bound, ("log_weights",), {"log_weights": normal(SAMPLES, BATCH)}),
+    Case(losses.bits_per_dim, ("nats", "dims"), {"nats": normal(BATCH)}, {"dims": 12}),
+]
+each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.loss.__name__)
+
+
+def bound(case):
+    """The loss with its constants given, and its arrays on the device."""
+    arrays = {name: jnp.asarray(array) for name, array in case.arrays.items()}
+    return (lambda arrays: case.loss(**arrays, **case.constants)), arrays
+
+
+def test_every_public_loss_is_in_the_table():
+    assert {case.loss.__name__ for case in CASES} == set(losses.__all__)
+
+
+@each_case
+def test_argument_names(case):
+    assert tuple(inspect.signature(case.loss).parameters) == case.names
+
+
+@each_case
+def test_output_is_per_example_and_keeps_float32(case):
+    loss, arrays = bound(case)
+    value = loss(arrays)
+    assert value.shape == (*case.samples, BATCH)
+    assert value.dtype == jnp.float32
+    assert np.isfinite(value).all()
+
+
+@each_case
+def test_an_example_does_not_see_the_others(case):
+    loss, arrays = bound(case)
+    # Permuting the examples permutes the values. The batch axis of every array in the table is the one of size BATCH.
+    order = np.array([3, 0, 4, 1, 2])
+    permuted = {name: jnp.take(a, jnp.asarray(order), axis=a.shape.index(BATCH)) for name, a in arrays.items()}
+    np.testing.assert_allclose(loss(permuted), loss(arrays)[..., order], rtol=1e-6)
+
+
+@each_case
+def test_jit_and_vmap_agree_with_the_plain_call(case):
+    loss, arrays = bound(case)
+    expected = loss(arrays)
+    np.testing.assert_allclose(jax.jit(loss)(arrays), expected, rtol=1e-5, atol=1e-6)
+    # Over stacked seeds, the way a group of runs is trained.
+    stacked = jax.tree.map(lambda a: jnp.stack([a, a[::-1]]), arrays)
+    seeds = jax.vmap(loss)(stacked)
+    np.testing.assert_allclose(seeds[0], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(seeds[1], loss(jax.tree.map(lambda a: a[::-1], arrays)), rtol=1e-5, atol=1e-6)
+
+
+@each_case
+def test_every_docstring_names_its_source(case):
+    assert "Reference" in case.loss.__doc__

@@ -1,0 +1,209 @@
+"""Contracts that every network must pass, and the sizes that they refuse."""
+
+import functools
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gvlab.networks import (
+    ArticleDecoder,
+    ArticleDiscriminator,
+    ArticleEncoder,
+    ArticleGenerator,
+    DCGANDiscriminator,
+    DCGANGenerator,
+    MLPDecoder,
+    MLPDiscriminator,
+    MLPEncoder,
+    MLPGenerator,
+)
+from gvlab.types import UserError
+
+BATCH, LATENT, CLASSES = 4, 7, 3
+IMAGES = [(side, side, channels) for side in (16, 28, 32) for channels in (1, 3)]
+ANY = [*IMAGES, (2,)]
+
+# network, made for a shape; the shapes that it must make or take
+GENERATORS = [(ArticleGenerator, IMAGES), (DCGANGenerator, IMAGES), (MLPGenerator, ANY)]
+DISCRIMINATORS = [(ArticleDiscriminator, IMAGES), (DCGANDiscriminator, IMAGES), (MLPDiscriminator, ANY)]
+ENCODERS = [(ArticleEncoder, IMAGES), (MLPEncoder, ANY)]
+DECODERS = [(ArticleDecoder, IMAGES), (MLPDecoder, ANY)]
+
+
+def table(rows):
+    cases = [(network, shape) for network, shapes in rows for shape in shapes]
+    return pytest.mark.parametrize(
+        ("network", "shape"), cases, ids=[f"{network.__name__}-{'x'.join(map(str, shape))}" for network, shape in cases]
+    )
+
+
+conditions = pytest.mark.parametrize("classes", [None, CLASSES], ids=["unconditional", "conditional"])
+
+
+def output(module, x_shape, classes):
+    """Shapes of what the module gives, in training and out of it, without computing anything."""
+    x = jnp.zeros((BATCH, *x_shape))
+    y = None if classes is None else jnp.zeros((BATCH, classes))
+    variables = jax.eval_shape(partial(module.init, train=True), jax.random.key(0), x, y)
+    trained, _ = jax.eval_shape(partial(module.apply, train=True, mutable=["batch_stats"]), variables, x, y)
+    tested = jax.eval_shape(partial(module.apply, train=False), variables, x, y)
+    assert trained == tested
+    assert {leaf.dtype for leaf in jax.tree.leaves((variables, tested))} == {jnp.dtype("float32")}
+    return jax.tree.map(lambda leaf: leaf.shape, tested)
+
+
+@table(GENERATORS)
+@conditions
+def test_generator_makes_its_shape(network, shape, classes):
+    assert output(network(shape), (LATENT,), classes) == (BATCH, *shape)
+
+
+@table(DISCRIMINATORS)
+@conditions
+def test_discriminator_gives_a_logit_per_example(network, shape, classes):
+    assert output(network(), shape, classes) == (BATCH,)
+
+
+@table(ENCODERS)
+@conditions
+def test_encoder_gives_a_mean_and_a_logvar(network, shape, classes):
+    assert output(network(latent_dim=LATENT), shape, classes) == ((BATCH, LATENT), (BATCH, LATENT))
+
+
+@table(DECODERS)
+@conditions
+@pytest.mark.parametrize("parameters", [1, 2])
+def test_decoder_gives_the_parameters_of_every_channel(network, shape, classes, parameters):
+    made = output(network(shape, parameters=parameters), (LATENT,), classes)
+    assert made == (BATCH, *shape[:-1], shape[-1] * parameters)
+
+
+# Small ones of each family, computed for real.
+SMALL = {
+    "article generator": (ArticleGenerator((4, 8, 2)), (LATENT,)),
+    "article discriminator": (ArticleDiscriminator(), (8, 8, 2)),
+    "article encoder": (ArticleEncoder(5), (8, 8, 2)),
+    "article decoder": (ArticleDecoder((4, 8, 2)), (LATENT,)),
+    "dcgan generator": (DCGANGenerator((16, 16, 1), width=4), (LATENT,)),
+    "dcgan discriminator": (DCGANDiscriminator(width=4), (16, 16, 1)),
+    "mlp generator": (MLPGenerator((4, 4, 1), hidden=(8,)), (LATENT,)),
+    "mlp vector generator": (MLPGenerator((2,), hidden=(8, 8)), (LATENT,)),
+    "mlp discriminator": (MLPDiscriminator(hidden=(8,)), (2,)),
+    "mlp encoder": (MLPEncoder(5, hidden=(8,)), (4, 4, 1)),
+    "mlp decoder": (MLPDecoder((4, 4, 1), hidden=(8,)), (LATENT,)),
+}
+
+
+def arrays(x_shape):
+    x = jax.random.normal(jax.random.key(1), (BATCH, *x_shape))
+    return x, jax.nn.one_hot(jnp.arange(BATCH) % CLASSES, CLASSES)
+
+
+class Computed(NamedTuple):
+    variables: dict
+    trained: Any  # the output in training
+    updates: dict
+    tested: Any  # out of training
+    untouched: dict  # what was writable then
+    relabelled: Any  # the output when every example has another label
+
+
+@functools.cache
+def computed(name) -> Computed:
+    module, x_shape = SMALL[name]
+
+    @jax.jit
+    def everything(key, x, y):
+        variables = module.init(key, x, y, train=True)
+        trained, updates = module.apply(variables, x, y, train=True, mutable=["batch_stats"])
+        tested, untouched = module.apply(variables, x, y, train=False, mutable=["batch_stats"])
+        relabelled = module.apply(variables, x, jnp.roll(y, 1, axis=1), train=False)
+        return Computed(variables, trained, updates, tested, untouched, relabelled)
+
+    return everything(jax.random.key(0), *arrays(x_shape))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_forward_is_finite_and_depends_on_the_label(name):
+    of = computed(name)
+    for leaf in jax.tree.leaves(of):
+        assert np.isfinite(leaf).all()
+    for before, after in zip(jax.tree.leaves(of.tested), jax.tree.leaves(of.relabelled), strict=True):
+        assert (np.abs(before - after).reshape(BATCH, -1).max(axis=1) > 0).all()
+
+
+@pytest.mark.parametrize("name", ["article generator", "dcgan generator", "mlp generator"])
+def test_generated_images_lie_within_their_range(name):
+    """Even for latents that are much too large."""
+    module, x_shape = SMALL[name]
+    z, y = arrays(x_shape)
+    x = jax.jit(partial(module.apply, train=False))(computed(name).variables, z * 1e4, y)
+    assert np.abs(x).max() <= 1
+    assert np.abs(x).max() > 0.5
+
+
+WITH_BATCH_NORM = [name for name, (module, _) in SMALL.items() if hasattr(module, "axis_name")]
+
+
+def test_which_networks_have_batch_statistics():
+    assert WITH_BATCH_NORM == ["article generator", "article discriminator", "dcgan generator", "dcgan discriminator"]
+    for name, (module, x_shape) in SMALL.items():
+        variables = jax.eval_shape(partial(module.init, train=True), jax.random.key(0), *arrays(x_shape))
+        assert ("batch_stats" in variables) == (name in WITH_BATCH_NORM), name
+
+
+@pytest.mark.parametrize("name", WITH_BATCH_NORM)
+def test_batch_statistics_move_in_training_only(name):
+    of = computed(name)
+    initial, updated = of.variables["batch_stats"], of.updates["batch_stats"]
+    for before, after in zip(jax.tree.leaves(initial), jax.tree.leaves(updated), strict=True):
+        assert np.abs(before - after).max() > 0
+    jax.tree.map(np.testing.assert_array_equal, of.untouched["batch_stats"], initial)
+
+
+@pytest.mark.parametrize("name", WITH_BATCH_NORM)
+def test_batch_norm_over_a_mapped_axis_is_that_of_the_global_batch(name):
+    module, x_shape = SMALL[name]
+    x, y = arrays(x_shape)
+    of = computed(name)
+    mapped = partial(module.clone(axis_name="devices").apply, train=True, mutable=["batch_stats"])
+    out, updates = jax.jit(jax.vmap(mapped, in_axes=(None, 0, 0), axis_name="devices"))(
+        of.variables, x.reshape(2, 2, *x_shape), y.reshape(2, 2, CLASSES)
+    )
+    np.testing.assert_allclose(out.reshape(of.trained.shape), of.trained, rtol=1e-3, atol=1e-4)
+    for device in range(2):
+        for each, whole in zip(jax.tree.leaves(updates), jax.tree.leaves(of.updates), strict=True):
+            np.testing.assert_allclose(each[device], whole, rtol=1e-4, atol=1e-5)
+
+
+def test_mlp_generator_is_linear_for_vectors():
+    """The modes of a mixture lie outside [-1, 1]: nothing may squash them."""
+    module = MLPGenerator((2,))
+    z = jax.random.normal(jax.random.key(1), (BATCH, LATENT))
+    params = module.init(jax.random.key(0), z, train=True)["params"]
+    params["Dense_2"]["bias"] = jnp.array([100.0, -100.0])
+    out = module.apply({"params": params}, z, train=False)
+    assert (out[:, 0] > 50).all()
+    assert (out[:, 1] < -50).all()
+
+
+@pytest.mark.parametrize("shape", [(17, 17, 1), (16, 28, 1), (18, 18, 1), (7, 7, 1), (2, 2, 1), (16, 16), (2,)])
+def test_dcgan_refuses_what_it_cannot_make(shape):
+    with pytest.raises(UserError, match=r"DCGAN cannot make images of shape \(" + ", ".join(map(str, shape))):
+        DCGANGenerator(shape)
+
+
+def test_dcgan_discriminator_refuses_what_the_generator_cannot_make():
+    with pytest.raises(UserError, match=r"\(17, 17, 1\).*16, 28, 32 or 64"):
+        jax.eval_shape(partial(DCGANDiscriminator().init, train=True), jax.random.key(0), jnp.zeros((1, 17, 17, 1)))
+
+
+@pytest.mark.parametrize("network", [ArticleGenerator, ArticleDecoder])
+@pytest.mark.parametrize("shape", [(18, 18, 1), (16, 30, 1), (0, 0, 1), (16, 16), (2,)])
+def test_article_refuses_what_it_cannot_make(network, shape):
+    with pytest.raises(UserError, match=r"cannot make images of shape \(.*divisible by 4"):
+        network(shape)
