@@ -18,14 +18,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 Strides = tuple[int, int]
-Image = Float[Array, "batch height width channel"]
+Large = Float[Array, "batch height width channel"]
+Small = Float[Array, "batch small_height small_width features"]
 Kernel = Float[Array, "kernel_height kernel_width channel features"]
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def conv(x: Image, kernel: Kernel, strides: Strides) -> Float[Array, "batch out_height out_width features"]:
+def conv(x: Large, kernel: Kernel, strides: Strides) -> Small:
     """The strided convolution with SAME padding (a cross-correlation, as everywhere in deep learning).
 
     Can be differentiated in reverse any number of times; not in forward mode.
@@ -43,7 +44,9 @@ def conv(x: Image, kernel: Kernel, strides: Strides) -> Float[Array, "batch out_
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def conv_transpose(
-    x: Image, kernel: Float[Array, "kernel_height kernel_width features channel"], strides: Strides
+    x: Float[Array, "batch height width channel"],
+    kernel: Float[Array, "kernel_height kernel_width features channel"],
+    strides: Strides,
 ) -> Float[Array, "batch out_height out_width features"]:
     """The transposed convolution with SAME padding: `strides` times the height and width of `x`.
 
@@ -83,24 +86,24 @@ conv_transpose.defvjp(
 )
 
 
-def _cropped_transpose(small: Image, kernel: Array, strides: Strides, size: tuple[int, int]) -> Image:
+def _cropped_transpose(small: Small, kernel: Kernel, strides: Strides, size: tuple[int, int]) -> Large:
     """The adjoint to images of any size; where the strides divide it, the public function with its gradients."""
     if size == (small.shape[1] * strides[0], small.shape[2] * strides[1]):
         return conv_transpose(small, kernel, strides)
     return _up(small, kernel, strides, size)
 
 
-def _down(large: Image, kernel: Kernel, strides: Strides) -> Image:
+def _down(large: Large, kernel: Kernel, strides: Strides) -> Small:
     return jax.lax.conv_general_dilated(large, kernel, strides, "SAME", dimension_numbers=_DIMENSIONS)
 
 
-def _kernel_gradient(large: Image, small: Image, kernel: Kernel, strides: Strides) -> Kernel:
+def _kernel_gradient(large: Large, small: Small, kernel: Kernel, strides: Strides) -> Kernel:
     """The gradient of <small, conv(large, kernel)> with respect to the kernel."""
     (gradient,) = jax.linear_transpose(lambda kernel: _down(large, kernel, strides), kernel)(small)
     return gradient
 
 
-def _up(small: Image, kernel: Kernel, strides: Strides, size: tuple[int, int]) -> Image:
+def _up(small: Small, kernel: Kernel, strides: Strides, size: tuple[int, int]) -> Large:
     """The adjoint of `_down` on images of the given (height, width)."""
     if strides == (1, 1):
         return _up_as_xla(small, kernel, strides=strides, size=size)
@@ -112,7 +115,7 @@ def _up(small: Image, kernel: Kernel, strides: Strides, size: tuple[int, int]) -
     )
 
 
-def _up_as_xla(small: Image, kernel: Kernel, *, strides: Strides, size: tuple[int, int]) -> Image:
+def _up_as_xla(small: Small, kernel: Kernel, *, strides: Strides, size: tuple[int, int]) -> Large:
     """One convolution with a dilated input, which cuDNN and the TPU know as what it is."""
     large = jax.ShapeDtypeStruct((small.shape[0], *size, kernel.shape[2]), small.dtype)
     (out,) = jax.linear_transpose(lambda large: _down(large, kernel, strides), large)(small)
@@ -141,7 +144,7 @@ def _phases(size: int, small: int, kernel: int, stride: int) -> list[_Phase | No
     return phases
 
 
-def _up_by_phases(small: Image, kernel: Kernel, *, strides: Strides, size: tuple[int, int]) -> Image:
+def _up_by_phases(small: Small, kernel: Kernel, *, strides: Strides, size: tuple[int, int]) -> Large:
     """One dense convolution per phase of the stride, on the undilated image; the phases are then interleaved.
 
     Every product is one that counts: a convolution with dilated input multiplies stride^2 - 1 zeros for each.
@@ -150,7 +153,7 @@ def _up_by_phases(small: Image, kernel: Kernel, *, strides: Strides, size: tuple
     columns = _phases(size[1], small.shape[2], kernel.shape[1], strides[1])
     counts = -(-size[0] // strides[0]), -(-size[1] // strides[1])
 
-    def phase(row: _Phase | None, column: _Phase | None) -> Image:
+    def phase(row: _Phase | None, column: _Phase | None) -> Array:
         if row is None or column is None:
             return jnp.zeros((small.shape[0], *counts, kernel.shape[2]), small.dtype)
         taps = kernel[row.taps, column.taps][::-1, ::-1].swapaxes(2, 3)
