@@ -69,7 +69,7 @@ class Engine:
     is_finite: Callable[[PyTree], jax.Array]
     data: Batch
     """The training split, on the device(s)."""
-    sharding: jax.sharding.NamedSharding
+    sharding: parallel.Sharding
     """Of state and key: every device holds them whole."""
 
 
@@ -171,7 +171,7 @@ def restore(program: Program, run: Path) -> PyTree:
     Raises:
         UserError: there is no checkpoint yet.
     """
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    device = parallel.replicated(parallel.data_mesh(jax.devices()[:1]))
     shapes = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
         jax.eval_shape(program.model.init, rng.root(0), program.first_batch()),

@@ -8,12 +8,16 @@ model must have been made with the same `axis_name`, so that gradients and stati
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from gvlab.types import Batch, PyTree, UserError
+
+Sharding: TypeAlias = NamedSharding
+"""What `replicated` and `split` give."""
 
 AXIS = "data"
 """The name of the mesh axis, and of the `pmap` axis, over which a batch is split."""

@@ -254,7 +254,7 @@ def _model(
         z, y = jnp.zeros((2, parts.latent_dim)), labels_for(None, 2, num_classes)
         g_key, d_key = jax.random.split(key)
         g_params, g_stats = init_module(generator, g_key, z, y)
-        made = jax.eval_shape(lambda: train_apply(generator, g_params, g_stats, z, y)[0]).shape[1:]
+        made = jax.eval_shape(lambda: eval_apply(generator, g_params, g_stats, z, y)).shape[1:]
         if batch.x.shape[1:] != made:
             raise UserError(f"The data have the shape {batch.x.shape[1:]}, but the generator makes {made}.")
         check_first_batch(batch, made, data_range, num_classes)

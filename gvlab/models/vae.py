@@ -114,7 +114,7 @@ def variational_autoencoder(
         z = jnp.zeros((2, latent_dim))
         e_params, e_stats = init_module(encoder, e_key, jnp.zeros((2, *shape)), y)
         d_params, d_stats = init_module(decoder, d_key, z, y)
-        made = jax.eval_shape(lambda: observation.mean(train_apply(decoder, d_params, d_stats, z, y)[0])).shape[1:]
+        made = jax.eval_shape(lambda: observation.mean(eval_apply(decoder, d_params, d_stats, z, y))).shape[1:]
         if made != shape:
             raise UserError(f"The data have the shape {shape}, but the decoder makes {made}.")
         params = {"encoder": e_params, "decoder": d_params}

@@ -1,0 +1,16 @@
+"""x"""
+
+from gvlab.config import DCGAN, GAN, Data, Experiment
+
+
+def config() -> Experiment:
+    return Experiment(
+        name="cifar10_dcgan",
+        data=Data(name="cifar10", flip=True),
+        model=GAN(network=DCGAN(width=64), latent_dim=100, update="simultaneous"),
+        steps=4_000,
+        batch_size=64,
+        log_every=100,
+        sample_every=1_000,
+        checkpoint_every=1_000,
+    )
