@@ -7,30 +7,32 @@ from importlib import import_module as _import_module
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "Batch": "gvlab.types",
-    "Model": "gvlab.types",
-    "UserError": "gvlab.types",
-    "Experiment": "gvlab.config",
-    "gan": "gvlab.models",
-    "vae": "gvlab.models",
-    "config": "gvlab",
-    "data": "gvlab",
-    "losses": "gvlab",
-    "metrics": "gvlab",
-    "networks": "gvlab",
-    "parallel": "gvlab",
-    "rng": "gvlab",
-    "tree": "gvlab",
-}
-__all__ = sorted(_HOME)
+_TYPES = ("Batch", "Model", "UserError")
+_MODULES = (
+    "build",
+    "compare",
+    "config",
+    "data",
+    "evaluate",
+    "interpolate",
+    "loop",
+    "losses",
+    "metrics",
+    "models",
+    "networks",
+    "parallel",
+    "rng",
+    "tree",
+)
+__all__ = [*_TYPES, *_MODULES]
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'gvlab' has no attribute {name!r}")
-    home = _HOME[name]
-    return _import_module(f"gvlab.{name}") if home == "gvlab" else getattr(_import_module(home), name)
+    if name in _TYPES:
+        return getattr(_import_module("gvlab.types"), name)
+    if name in _MODULES:
+        return _import_module(f"gvlab.{name}")
+    raise AttributeError(f"module 'gvlab' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

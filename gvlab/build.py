@@ -139,12 +139,6 @@ class Program:
     model: Model
 
     @property
-    def examples_per_step(self) -> int:
-        """Examples that one train step takes: a batch for every update of the discriminator, or of the VAE."""
-        updates = self.experiment.model.discriminator_steps if isinstance(self.experiment.model, c.GAN) else 1
-        return self.experiment.batch_size * updates
-
-    @property
     def data_range(self) -> tuple[float, float]:
         return data_range(self.experiment.model, self.dataset.shape)
 
@@ -155,7 +149,7 @@ class Program:
 
     def draw(self, arrays: Batch, key: PRNGKey, step: Array) -> Batch:
         """The training batch of a step, as a pure function of the run's key and the step."""
-        batch = data.batch(arrays, key, step, self.examples_per_step)
+        batch = data.batch(arrays, key, step, self.experiment.examples_per_step)
         augment = rng.stream(key, rng.AUGMENT, step)
         x = batch.x
         if self.experiment.data.flip:
@@ -189,10 +183,10 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
         UserError: what the experiment asks for does not fit the data.
     """
     built = Program(experiment, dataset, model(experiment.model, dataset.shape, dataset.num_classes))
-    if built.examples_per_step > len(dataset.train.x):
+    if experiment.examples_per_step > len(dataset.train.x):
         raise UserError(
-            f"A step takes {built.examples_per_step} examples, but {dataset.name} has only {len(dataset.train.x)}: "
-            "use a smaller batch_size."
+            f"A step takes {experiment.examples_per_step} examples, but {dataset.name} has only "
+            f"{len(dataset.train.x)}: use a smaller batch_size."
         )
     if len(dataset.shape) != 3 and (experiment.data.flip or experiment.data.quantization != "none"):
         raise UserError(f"Data.flip and Data.quantization are for images, but {dataset.name} has vectors.")

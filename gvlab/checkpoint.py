@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
@@ -23,17 +24,13 @@ ASIDE = "unreadable-checkpoints"
 
 
 class Checkpoints:
-    """The checkpoints of one run directory: the last two, and for good those of every `keep_every`-th step."""
+    """The checkpoints of a run that this process owns: the last two, and for good every `keep_every`-th step's."""
 
     def __init__(self, run: Path, keep_every: int = 0) -> None:
         self.directory = run / "checkpoints"
         self.aside = run / ASIDE
-        logging.getLogger("absl").setLevel(logging.ERROR)
-        self._manager = ocp.CheckpointManager(
-            self.directory.absolute(),
-            options=ocp.CheckpointManagerOptions(
-                max_to_keep=2, keep_period=keep_every or None, enable_async_checkpointing=True
-            ),
+        self._manager = _manager(
+            self.directory, max_to_keep=2, keep_period=keep_every or None, enable_async_checkpointing=True
         )
 
     def save(self, state: PyTree) -> None:
@@ -48,10 +45,10 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """The steps of the complete checkpoints, newest first."""
-        return sorted(self._manager.all_steps(), reverse=True)
+        return _steps(self._manager)
 
     def restore(self, like: PyTree) -> tuple[PyTree | None, list[str]]:
-        """The newest state that is whole, and a sentence for each checkpoint that was not.
+        """The newest state that is whole, and a sentence for each newer checkpoint that is not.
 
         Those are moved to `unreadable-checkpoints/`, out of the way of the steps that will be saved again.
 
@@ -64,44 +61,19 @@ class Checkpoints:
         Raises:
             UserError: there are checkpoints, but none can be read; nothing is moved then.
         """
-        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
-        reports: list[str] = []
-        broken: list[int] = []
-        for step in self.steps():
-            state, problem = self._read(step, shapes)
-            if problem is None:
-                self._set_aside(broken)
-                return state, reports
-            broken.append(step)
-            reports.append(f"The checkpoint of step {step} cannot be used ({problem}); it is now under {self.aside}.")
+        state, broken = _newest(self._manager, self.directory, like)
+        for step in broken:
+            self._set_aside(step)
         if broken:
-            raise UserError(
-                f"None of the checkpoints in {self.directory} can be read (steps {broken}; the newest: {problem}): "
-                "restore them from a copy, or delete the run directory to start anew."
-            )
-        return None, reports
-
-    def _read(self, step: int, shapes: PyTree) -> tuple[PyTree | None, str | None]:
-        args = ocp.args.Composite(state=ocp.args.StandardRestore(shapes), meta=ocp.args.JsonRestore())
-        try:
-            with _without_unraisable():
-                restored = self._manager.restore(step, args=args)
-        # Orbax and TensorStore raise many types, plain Exception among them, for what is missing or damaged.
-        except Exception as error:
-            return None, f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
-        if restored.meta.get("sha256") != tree.digest(restored.state):
-            return None, "its SHA-256 is not the one that was saved"
-        return restored.state, None
-
-    def _set_aside(self, steps: list[int]) -> None:
-        for step in steps:
-            self.aside.mkdir(exist_ok=True)
-            target = self.aside / str(step)
-            while target.exists():
-                target = target.with_name(target.name + "-again")
-            (self.directory / str(step)).rename(target)
-        if steps:
             self._manager.reload()
+        return state, [f"{_complaint(step, why)}; it is now under {self.aside}." for step, why in broken.items()]
+
+    def _set_aside(self, step: int) -> None:
+        self.aside.mkdir(exist_ok=True)
+        target = self.aside / str(step)
+        while target.exists():
+            target = target.with_name(target.name + "-again")
+        (self.directory / str(step)).rename(target)
 
     def wait(self) -> None:
         """Blocks until everything is written; raises what went wrong in the background."""
@@ -110,6 +82,63 @@ class Checkpoints:
 
     def close(self) -> None:
         self._manager.close()
+
+
+def read(run: Path, like: PyTree) -> tuple[PyTree | None, list[str]]:
+    """As `Checkpoints.restore`, for a run that another process may own: nothing is moved or written."""
+    directory = run / "checkpoints"
+    if not directory.is_dir():
+        return None, []
+    manager = _manager(directory, read_only=True)
+    try:
+        state, broken = _newest(manager, directory, like)
+    finally:
+        manager.close()
+    return state, [f"{_complaint(step, why)}; an older one is used." for step, why in broken.items()]
+
+
+def _manager(directory: Path, **options: Any) -> ocp.CheckpointManager:
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    return ocp.CheckpointManager(directory.absolute(), options=ocp.CheckpointManagerOptions(**options))
+
+
+def _steps(manager: ocp.CheckpointManager) -> list[int]:
+    return sorted(manager.all_steps(), reverse=True)
+
+
+def _complaint(step: int, why: str) -> str:
+    return f"The checkpoint of step {step} cannot be used ({why})"
+
+
+def _newest(manager: ocp.CheckpointManager, directory: Path, like: PyTree) -> tuple[PyTree | None, dict[int, str]]:
+    """The newest whole state, and why each newer one is not."""
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
+    broken: dict[int, str] = {}
+    for step in _steps(manager):
+        state, problem = _read(manager, step, shapes)
+        if problem is None:
+            return state, broken
+        broken[step] = problem
+    if broken:
+        raise UserError(
+            f"None of the checkpoints in {directory} can be read (steps {list(broken)}; the oldest: {problem}): "
+            "restore them from a copy, or delete the run directory to start anew."
+        )
+    return None, broken
+
+
+def _read(manager: ocp.CheckpointManager, step: int, shapes: PyTree) -> tuple[PyTree | None, str | None]:
+    """(state, None), or (None, what is wrong with it)."""
+    args = ocp.args.Composite(state=ocp.args.StandardRestore(shapes), meta=ocp.args.JsonRestore())
+    try:
+        with _without_unraisable():
+            restored = manager.restore(step, args=args)
+    # Orbax and TensorStore raise many types, plain Exception among them, for what is missing or damaged.
+    except Exception as error:
+        return None, f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
+    if restored.meta.get("sha256") != tree.digest(restored.state):
+        return None, "its SHA-256 is not the one that was saved"
+    return restored.state, None
 
 
 @contextlib.contextmanager

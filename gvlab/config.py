@@ -228,15 +228,20 @@ class Experiment:
                 f"Experiment.keep_every is {self.keep_every}, but must be 0 or a multiple of checkpoint_every "
                 f"({self.checkpoint_every})."
             )
-        if self.steps * self.batch_size >= 2**32:
+        if self.steps * self.examples_per_step >= 2**32:
             raise UserError(
-                f"Experiment.steps x batch_size is {self.steps * self.batch_size} examples, but the order of examples "
-                "is defined up to 4294967295: ask for fewer steps."
+                f"Experiment.steps x batch_size is {self.steps * self.examples_per_step} examples, but the order of "
+                "examples is defined up to 4294967295: ask for fewer steps."
             )
         if isinstance(self.model, GAN) and self.data.quantization != "none":
             raise UserError(
                 f"Data.quantization is {self.data.quantization!r}, but a GAN has no likelihood to serve: use 'none'."
             )
+
+    @property
+    def examples_per_step(self) -> int:
+        """Examples that one train step takes: a batch for every update of a discriminator, or one for a VAE."""
+        return self.batch_size * (self.model.discriminator_steps if isinstance(self.model, GAN) else 1)
 
 
 WITHOUT_INFLUENCE = ("steps", "evaluation")

@@ -36,15 +36,21 @@ class MetricsLog:
         self._file = (run / "metrics.jsonl").open("a")
         from tensorboardX import SummaryWriter  # here, because it takes a third of a second to import
 
-        self._events = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1, flush_secs=30)
+        # A kill loses events that were not written yet, so the curves are drawn again from the lines that were kept.
+        self._events = SummaryWriter(str(run / "tensorboard"), purge_step=0, flush_secs=30)
+        for line in kept:
+            self._add_events(line)
 
     def write(self, step: int, values: dict[str, float], seconds: float, images_per_second: float) -> None:
         """One line. Values are written with all their digits, so that equal lines mean equal numbers."""
         line = {"step": step, **values, "seconds": round(seconds, 3), "images_per_second": round(images_per_second, 1)}
         self._file.write(json.dumps(line, allow_nan=False) + "\n")
+        self._add_events(line)
+
+    def _add_events(self, line: dict[str, Any]) -> None:
         for name, value in line.items():
             if name != "step":
-                self._events.add_scalar(name, value, step)
+                self._events.add_scalar(name, value, line["step"])
 
     def sync(self) -> None:
         """Makes sure that what was written survives the machine."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -21,8 +22,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gvlab import checkpoint, log, parallel, rng, rundir, tree
 from gvlab import config as c
-from gvlab import log, parallel, rng, rundir, tree
 from gvlab.build import Program
 from gvlab.checkpoint import Checkpoints
 from gvlab.types import Batch, Diverged, PyTree, UserError
@@ -50,6 +51,7 @@ class Progress:
 
 
 Listener = Callable[[Progress], None]
+Step = Callable[[PyTree, Batch, jax.Array], tuple[PyTree, jax.Array]]
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,9 @@ class Engine:
     names: tuple[str, ...]
     """The terms of a train step, in the order of the rows below."""
     init: Callable[[jax.Array], PyTree]
-    single: Callable[[PyTree, Batch, jax.Array], tuple[PyTree, jax.Array]]
+    single: Step
     """(state, data, key) -> (next state, [1, terms])."""
-    many: Callable[[PyTree, Batch, jax.Array], tuple[PyTree, jax.Array]] | None
+    many: Step | None
     """(state, data, key) -> (state after `chunk` steps, [chunk, terms]); None on CPU."""
     chunk: int
     sample: Callable[[PyTree, jax.Array], jax.Array]
@@ -71,6 +73,11 @@ class Engine:
     """The training split, on the device(s)."""
     sharding: parallel.Sharding
     """Of state and key: every device holds them whole."""
+
+
+def scans_well(device: jax.Device) -> bool:
+    """Whether many steps go into one dispatch: everywhere but on CPU."""
+    return device.platform != "cpu"
 
 
 def engine(program: Program, devices: Sequence[jax.Device] | None = None) -> Engine:
@@ -85,7 +92,7 @@ def engine(program: Program, devices: Sequence[jax.Device] | None = None) -> Eng
     experiment, model, split = program.experiment, program.model, program.dataset.train
     mesh = parallel.data_mesh(devices)
     whole, share = parallel.replicated(mesh), parallel.split(mesh)
-    parallel.check_divides(program.examples_per_step, mesh.size)
+    parallel.check_divides(program.experiment.examples_per_step, mesh.size)
     arrays: Batch = jax.device_put(
         Batch(jnp.asarray(split.x), None if split.y is None else jnp.asarray(split.y)), whole
     )
@@ -101,26 +108,32 @@ def engine(program: Program, devices: Sequence[jax.Device] | None = None) -> Eng
         state, info = step(state, arrays, key)
         return state, jnp.stack([info[name].astype(jnp.float32) for name in names])[None]
 
-    def many(state: PyTree, arrays: Batch, key: jax.Array) -> tuple[PyTree, jax.Array]:
-        state, rows = jax.lax.scan(lambda state, _: single(state, arrays, key), state, length=chunk)
-        return state, rows[:, 0]
-
     key = rng.root(0)
     names = tuple(sorted(jax.eval_shape(step, jax.eval_shape(init, key), arrays, key)[1]))
     chunk = math.gcd(experiment.log_every, experiment.sample_every, experiment.checkpoint_every)
-    scans = mesh.devices.flat[0].platform != "cpu" and chunk > 1
+    scans = scans_well(mesh.devices.flat[0]) and chunk > 1
     return Engine(
         program=program,
         names=names,
         init=jax.jit(init, out_shardings=whole),
         single=jax.jit(single, donate_argnums=0, out_shardings=whole),
-        many=jax.jit(many, donate_argnums=0, out_shardings=whole) if scans else None,
+        many=jax.jit(scanned(single, chunk), donate_argnums=0, out_shardings=whole) if scans else None,
         chunk=chunk,
         sample=jax.jit(lambda state, key: model.sample(state, rng.stream(key, rng.PICTURE), PICTURES)),
         is_finite=jax.jit(tree.all_finite),
         data=arrays,
         sharding=whole,
     )
+
+
+def scanned(single: Step, length: int) -> Step:
+    """So many single steps as one function, the rows of their terms stacked: [length, terms]."""
+
+    def many(state: PyTree, arrays: Batch, key: jax.Array) -> tuple[PyTree, jax.Array]:
+        state, rows = jax.lax.scan(lambda state, _: single(state, arrays, key), state, length=length)
+        return state, rows[:, 0]
+
+    return many
 
 
 def train(engine: Engine, root: Path, seed: int, steps: int | None = None, listen: Listener | None = None) -> Path:
@@ -176,17 +189,11 @@ def restore(program: Program, run: Path) -> PyTree:
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
         jax.eval_shape(program.model.init, rng.root(0), program.first_batch()),
     )
-    if not (run / "checkpoints").is_dir():
-        raise UserError(f"{run} has no checkpoint yet: train it first.")
-    checkpoints = Checkpoints(run)
-    try:
-        state, reports = checkpoints.restore(shapes)
-    finally:
-        checkpoints.close()
+    state, reports = checkpoint.read(run, shapes)
     if state is None:
         raise UserError(f"{run} has no checkpoint yet: train it first.")
     for report in reports:
-        print(report)
+        print(report, file=sys.stderr)
     return state
 
 
@@ -198,13 +205,13 @@ def _train(engine: Engine, experiment: c.Experiment, run: Path, checkpoints: Che
     state = engine.init(key)
     restored, reports = checkpoints.restore(state)
     for report in reports:
-        print(report)
+        print(report, file=sys.stderr)
     if restored is not None:
         state = restored
     step = int(state.step)
     rundir.write_status(run, "running", step)
     metrics = log.MetricsLog(run, step)
-    clock = _Clock(metrics.seconds, engine.program.examples_per_step)
+    clock = _Clock(metrics.seconds, engine.program.experiment.examples_per_step)
     pending: deque[tuple[int, jax.Array]] = deque()
 
     def write_down(until: int) -> None:

@@ -17,6 +17,11 @@ def count(tree: PyTree) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
+def norm(tree: PyTree) -> Float[Array, ""]:
+    """The Euclidean norm of all leaves as one vector."""
+    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))
+
+
 def all_finite(tree: PyTree) -> Bool[Array, ""]:
     """Whether every floating-point number in the tree is finite."""
     floats = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
@@ -40,11 +45,6 @@ def ema_decay(decay: float, step: Int[Array, ""]) -> Float[Array, ""]:
 def stack(trees: list[PyTree]) -> PyTree:
     """Trees of one structure as one tree, with a new leading axis: what `jax.vmap` over seeds takes."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
-
-
-def is_key(leaf: object) -> bool:
-    """Whether the leaf is an array of typed PRNG keys."""
-    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def digest(tree: PyTree) -> str:

@@ -19,7 +19,8 @@ def to_unit(x: UInt8[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 def to_symmetric(x: UInt8[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Intensities 0..255 as float32 in [-1, 1]: x / 127.5 - 1, the range of a tanh."""
-    return x.astype(jnp.float32) / 127.5 - 1
+    # Subtract first: compiled, x / 127.5 is x times a rounded reciprocal, and 255 would end at 1.0000001.
+    return (x.astype(jnp.float32) - 127.5) / 127.5
 
 
 def binarize(key: PRNGKey, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -41,7 +41,8 @@ class Player:
 class GANState:
     """All that a GAN carries from step to step."""
 
-    step: Int[Array, ""]
+    step: PyTree
+    """Int[Array, ""]; not declared so, because trees are also made of shapes (`eval_shape`) and of stacked states."""
     generator: Player
     discriminator: Player
     ema_params: PyTree
@@ -229,7 +230,7 @@ def _descend(
     grads = mean_over(grads, axis_name)
     updates, optimizer_state = optimizer.update(grads, player.optimizer, player.params)
     params = optax.apply_updates(player.params, updates)
-    return Player(params=params, stats=stats, optimizer=optimizer_state), optax.global_norm(grads)
+    return Player(params=params, stats=stats, optimizer=optimizer_state), tree.norm(grads)
 
 
 def _next(parts: _Parts, state: GANState, g: Player, d: Player) -> GANState:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from gvlab import rng
+from gvlab import rng, tree
 from gvlab.losses import elbo, gaussian_kl, normal_log_prob, standard_normal_log_prob
 from gvlab.models.base import (
     check_first_batch,
@@ -28,7 +28,8 @@ from gvlab.types import Batch, Info, Model, PRNGKey, PyTree, UserError
 class VAEState:
     """All that a VAE carries from step to step; `params` and `stats` have the keys `encoder` and `decoder`."""
 
-    step: Int[Array, ""]
+    step: PyTree
+    """Int[Array, ""]; not declared so, because trees are also made of shapes (`eval_shape`) and of stacked states."""
     params: PyTree
     stats: PyTree
     optimizer: optax.OptState
@@ -105,7 +106,7 @@ def variational_autoencoder(
             stats=stats,
             optimizer=optimizer_state,
         )
-        return new, mean_over(info, axis_name) | {"grad_norm": optax.global_norm(grads)}
+        return new, mean_over(info, axis_name) | {"grad_norm": tree.norm(grads)}
 
     def init(key: PRNGKey, batch: Batch) -> VAEState:
         shape, y = batch.x.shape[1:], labels_for(None, 2, num_classes)

@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -13,6 +14,11 @@ def test_scalings_meet_both_ends_and_every_value_between():
     for scaled, low in ((to_unit(EVERY), 0), (to_symmetric(EVERY), -1)):
         assert scaled.dtype == jnp.float32
         assert (float(scaled[0]), float(scaled[-1])) == (low, 1)
+
+
+def test_scalings_are_the_same_compiled():
+    for scale in (to_unit, to_symmetric):
+        np.testing.assert_array_equal(jax.jit(scale)(EVERY), scale(EVERY))
 
 
 def test_binarize_is_one_as_often_as_the_intensity_says():

@@ -1,0 +1,181 @@
+"""What the end-to-end tests share: two tiny experiments, the command line as a process and inside this one, and runs
+that are trained once per session."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import pytest
+
+from gvlab import build, cli, data, log, loop, rundir, tree
+from gvlab import config as c
+from gvlab.types import PyTree
+
+_PACE: dict[str, Any] = {
+    "steps": 100,
+    "batch_size": 16,
+    "log_every": 10,
+    "checkpoint_every": 10,
+    "keep_every": 50,
+    "sample_every": 1000,
+    "evaluation": c.Evaluation(samples=64, k=7),
+}
+EXPERIMENTS = {
+    "vae": c.Experiment(
+        "vae", c.VAE(c.MLP(hidden=(16,)), latent_dim=4), data=c.Data(quantization="binarize"), **_PACE
+    ),
+    "gan": c.Experiment("gan", c.GAN(c.DCGAN(width=4), latent_dim=8), **_PACE),
+}
+
+
+@functools.cache
+def laboratory() -> Path:
+    """A directory of this session, removed at its end."""
+    directory = Path(tempfile.mkdtemp(prefix="gvlab-tests-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
+
+
+def experiment_file(directory: Path, experiment: c.Experiment) -> Path:
+    """An experiment file as a user would write it."""
+    file = directory / f"{experiment.name}.py"
+    file.write_text(f"from gvlab.config import *\n\n\ndef config():\n    return {experiment!r}\n")
+    return file
+
+
+# --- the command line as a process of its own --------------------------------------------------------------------------
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's variables without its four devices; compiled programs are shared by the processes of a session."""
+    inherited = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    return {**inherited, "XDG_CACHE_HOME": str(laboratory() / "cache"), **more}
+
+
+def command(*args: object) -> list[str]:
+    return [str(Path(sys.executable).with_name("gvlab")), *map(str, args)]
+
+
+def run(*args: object, cwd: Path | None = None, env: dict[str, str] | None = None, **options: Any) -> Any:
+    """`gvlab ARGS` to its end."""
+    return subprocess.run(
+        command(*args), cwd=cwd, env=env or environment(), capture_output=True, text=True, timeout=300, **options
+    )
+
+
+def start(*args: object, cwd: Path | None = None) -> subprocess.Popen[str]:
+    """`gvlab ARGS`, running."""
+    return subprocess.Popen(
+        command(*args), cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_until(seen: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Returns as soon as `seen()`, which must come true while the process lives."""
+    while not seen():
+        if process.poll() is not None:
+            raise AssertionError(f"the process ended with {process.returncode} before: {process.communicate()[1]}")
+        time.sleep(0.0005)
+
+
+def assert_refused(code: int, out: str, err: str, *words: str) -> None:
+    """Exit code 2, and exactly one sentence, which holds the words."""
+    assert code == 2, (code, out, err)
+    assert err.startswith("gvlab: ")
+    assert err.endswith(".\n") or err.endswith(").\n")
+    assert err.count("\n") == 1, err
+    assert "Traceback" not in out + err
+    for word in words:
+        assert word in err
+
+
+# --- the command line inside this process ------------------------------------------------------------------------------
+
+
+def call(*args: object) -> int:
+    """The exit code of `gvlab ARGS`, without a process; JAX's compilation cache is as it was afterwards."""
+    options = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    before = {name: getattr(jax.config, name) for name in options}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(laboratory() / "cache"))
+        try:
+            return cli._main([str(arg) for arg in args])
+        finally:
+            for name, value in before.items():
+                jax.config.update(name, value)
+
+
+# --- runs --------------------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def reference(name: str) -> Path:
+    """A run of 100 steps by the command line, undisturbed; the first of its process, so it compiles everything."""
+    directory = laboratory() / "reference"
+    directory.mkdir(exist_ok=True)
+    done = run("train", experiment_file(directory, EXPERIMENTS[name]), "--out", directory)
+    assert done.returncode == 0, done.stderr
+    return directory / name / "seed-0"
+
+
+@functools.cache
+def engine(name: str) -> loop.Engine:
+    """The compiled experiment, on one device of this process."""
+    return loop.engine(program(name), jax.devices()[:1])
+
+
+@functools.cache
+def program(name: str) -> build.Program:
+    return build.program(EXPERIMENTS[name], data.load("digits"))
+
+
+@functools.cache
+def trained(name: str) -> Path:
+    """A run of 100 steps by `loop.train` in this process; copy it before changing it."""
+    return loop.train(engine(name), laboratory() / "trained", seed=0)
+
+
+def state_at(run: Path, step: int) -> PyTree:
+    """The state of one checkpoint, restored from a copy of it alone."""
+    experiment = rundir.read_config(run)
+    with tempfile.TemporaryDirectory(dir=laboratory()) as alone:
+        shutil.copytree(run / "checkpoints" / str(step), Path(alone) / "checkpoints" / str(step))
+        return loop.restore(build.program(experiment, data.load(experiment.data.name)), Path(alone))
+
+
+def digest(run: Path, step: int) -> str:
+    """Of parameters, statistics, optimizers, averages and step."""
+    state = state_at(run, step)
+    assert int(state.step) == step
+    return tree.digest(state)
+
+
+def steps_kept(run: Path) -> list[int]:
+    """The complete checkpoints, oldest first; half-written ones bear another name."""
+    return sorted(int(path.name) for path in (run / "checkpoints").glob("*") if path.name.isdecimal())
+
+
+def curves(run: Path) -> list[dict[str, float]]:
+    """The lines of metrics.jsonl without the wall clock; each line must be complete."""
+    assert (run / "metrics.jsonl").read_text().endswith("}\n")
+    return [{k: v for k, v in line.items() if k not in log.WALL_CLOCK} for line in log.read_metrics(run)]
+
+
+def contents(directory: Path) -> dict[str, tuple[int, int]]:
+    """Every file under a directory, with its length and time: equal contents mean that nothing was written."""
+    return {
+        str(path.relative_to(directory)): (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in directory.rglob("*")
+        if path.is_file()
+    }

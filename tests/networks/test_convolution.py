@@ -1,0 +1,254 @@
+"""`conv` and `conv_transpose` against their definitions, against lax, and through every transformation."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from gvlab.networks import conv, conv_transpose, convolution
+
+DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+
+# The two axes don't know of each other, so a case tests one (kernel, stride, size) on the height and another on the
+# width; over all cases each axis meets every kernel up to 5 with every stride up to 3 on every size up to 9.
+AXIS = [(kernel, stride, size) for size in range(1, 10) for kernel in range(1, 6) for stride in range(1, 4)]
+HALF = len(AXIS) // 2
+CASES = [*zip(AXIS[:HALF], AXIS[: HALF - 1 : -1], strict=False), (AXIS[HALF], AXIS[0])]
+FEW = [((5, 2, 7), (5, 2, 4)), ((4, 2, 4), (3, 3, 5)), ((2, 3, 5), (5, 1, 3)), ((3, 1, 6), (1, 3, 8))]
+
+
+def cases(table):
+    names = ["-".join(f"{kernel}over{stride}on{size}" for kernel, stride, size in case) for case in table]
+    return pytest.mark.parametrize(("height", "width"), table, ids=names)
+
+
+def draw(*shapes, seed=0):
+    generator = np.random.default_rng(seed)
+    return [jnp.asarray(generator.normal(size=shape), jnp.float32) for shape in shapes]
+
+
+def margins(kernel, stride, size):
+    """How far the kernel sticks out before the image, with SAME padding."""
+    return max((-(-size // stride) - 1) * stride + kernel - size, 0) // 2
+
+
+def pairs(large, kernel, small, strides):
+    """All (row, column) of the large image that meet a kernel entry at a pixel of the small one, by the definition."""
+    top, left = (margins(k, s, n) for k, s, n in zip(kernel[:2], strides, large[1:3], strict=True))
+    for i, j, a, b in np.ndindex(*small[1:3], *kernel[:2]):
+        row, column = i * strides[0] + a - top, j * strides[1] + b - left
+        if 0 <= row < large[1] and 0 <= column < large[2]:
+            yield row, column, i, j, a, b
+
+
+def twin_conv(large, kernel, strides):
+    large, kernel = np.asarray(large), np.asarray(kernel)
+    small = np.zeros(
+        (len(large), *(-(-n // s) for n, s in zip(large.shape[1:3], strides, strict=True)), kernel.shape[3])
+    )
+    for row, column, i, j, a, b in pairs(large.shape, kernel.shape, small.shape, strides):
+        small[:, i, j] += large[:, row, column] @ kernel[a, b]
+    return small
+
+
+def twin_conv_transpose(small, kernel, strides, size=None):
+    """Every pixel lays a scaled copy of the kernel down; the SAME margin is cut off."""
+    small, kernel = np.asarray(small), np.asarray(kernel)
+    size = size or tuple(n * s for n, s in zip(small.shape[1:3], strides, strict=True))
+    large = np.zeros((len(small), *size, kernel.shape[2]))
+    for row, column, i, j, a, b in pairs(large.shape, kernel.shape, small.shape, strides):
+        large[:, row, column] += small[:, i, j] @ kernel[a, b].T
+    return large
+
+
+def twin_kernel_gradient(large, small, kernel_shape, strides):
+    large, small = np.asarray(large), np.asarray(small)
+    gradient = np.zeros(kernel_shape)
+    for row, column, i, j, a, b in pairs(large.shape, kernel_shape, small.shape, strides):
+        gradient[a, b] += large[:, row, column].T @ small[:, i, j]
+    return gradient
+
+
+def lax_conv(large, kernel, strides):
+    return jax.lax.conv_general_dilated(large, kernel, strides, "SAME", dimension_numbers=DIMENSIONS)
+
+
+def lax_conv_transpose(small, kernel, strides):
+    size = tuple(n * s for n, s in zip(small.shape[1:3], strides, strict=True))
+    image = jax.ShapeDtypeStruct((len(small), *size, kernel.shape[2]), small.dtype)
+    (large,) = jax.linear_transpose(lambda image: lax_conv(image, kernel, strides), image)(small)
+    return large
+
+
+def value_and_pullback(f, strides):
+    """(x, kernel, cotangent) -> the value and the two gradients, in one compiled function."""
+
+    def both(x, kernel, cotangent):
+        value, pull = jax.vjp(lambda x, kernel: f(x, kernel, strides), x, kernel)
+        return value, *pull(cotangent)
+
+    return jax.jit(both)
+
+
+def close(actual, expected):
+    # Sums of at most 5 * 5 * 3 products, and over 9 * 9 pixels for a kernel's gradient, of order-one numbers.
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+@cases(CASES)
+def test_conv_and_its_gradients_equal_the_definition(height, width):
+    kernel_size, strides, size = zip(height, width, strict=True)
+    x, kernel = draw((2, *size, 3), (*kernel_size, 3, 2))
+    expected = twin_conv(x, kernel, strides)
+    (cotangent,) = draw(expected.shape, seed=1)
+    value, to_x, to_kernel = value_and_pullback(conv, strides)(x, kernel, cotangent)
+    close(value, expected)
+    close(to_x, twin_conv_transpose(cotangent, kernel, strides, size))
+    close(to_kernel, twin_kernel_gradient(x, cotangent, kernel.shape, strides))
+
+
+@cases(CASES)
+def test_conv_transpose_equals_the_definition(height, width):
+    kernel_size, strides, size = zip(height, width, strict=True)
+    x, kernel = draw((2, *size, 3), (*kernel_size, 2, 3))
+    close(jax.jit(conv_transpose, static_argnums=2)(x, kernel, strides), twin_conv_transpose(x, kernel, strides))
+
+
+@cases(CASES[::4])
+def test_conv_transpose_gradients_equal_the_definition(height, width):
+    kernel_size, strides, size = zip(height, width, strict=True)
+    x, kernel = draw((2, *size, 3), (*kernel_size, 2, 3))
+    (cotangent,) = draw(twin_conv_transpose(x, kernel, strides).shape, seed=1)
+    _, to_x, to_kernel = value_and_pullback(conv_transpose, strides)(x, kernel, cotangent)
+    close(to_x, twin_conv(cotangent, kernel, strides))
+    close(to_kernel, twin_kernel_gradient(cotangent, x, kernel.shape, strides))
+
+
+def test_the_cases_cover_every_kernel_stride_and_size():
+    assert {axis for case in CASES for axis in case} == set(AXIS)
+    assert any(height[1] != width[1] for height, width in CASES)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(conv, lax_conv), (conv_transpose, lax_conv_transpose)])
+@cases(FEW)
+def test_values_and_gradients_equal_automatic_differentiation_of_lax(ours, theirs, height, width):
+    """Exactly what the custom rules replace."""
+    kernel_size, strides, size = zip(height, width, strict=True)
+    channels = (3, 2) if ours is conv else (2, 3)
+    x, kernel = draw((2, *size, 3), (*kernel_size, *channels))
+    (cotangent,) = draw(jax.eval_shape(lambda: theirs(x, kernel, strides)).shape, seed=1)
+    for mine, expected in zip(
+        value_and_pullback(ours, strides)(x, kernel, cotangent),
+        value_and_pullback(theirs, strides)(x, kernel, cotangent),
+        strict=True,
+    ):
+        close(mine, expected)
+
+
+@cases(FEW)
+def test_the_form_for_accelerators_equals_the_one_for_the_cpu(height, width):
+    """Tests run on CPU: without this one the other form would never run."""
+    kernel_size, strides, size = zip(height, width, strict=True)
+    small, kernel = draw((2, *(-(-n // s) for n, s in zip(size, strides, strict=True)), 3), (*kernel_size, 2, 3))
+    forms = (convolution._up_as_xla, convolution._up_by_phases)
+    as_xla, by_phases = (jax.jit(lambda *a, f=form: f(*a, strides=strides, size=size))(small, kernel) for form in forms)
+    close(by_phases, as_xla)
+
+
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (1, 2)])
+def test_conv_transpose_is_the_adjoint_of_conv(strides):
+    small, kernel = draw((2, 3, 4, 3), (5, 5, 2, 3))
+    large = conv_transpose(small, kernel, strides)
+    (image,) = draw(large.shape, seed=1)
+    np.testing.assert_allclose(jnp.vdot(large, image), jnp.vdot(small, conv(image, kernel, strides)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (1, 2), (3, 3)])
+@pytest.mark.parametrize("kernel_size", [(1, 1), (3, 3), (4, 4), (5, 5), (5, 2)])
+def test_conv_transpose_equals_flax_in_its_own_kernel_layout(kernel_size, strides):
+    x, kernel = draw((2, 4, 5, 3), (*kernel_size, 2, 3))
+    flax = nn.ConvTranspose(2, kernel_size, strides, padding="SAME", use_bias=False)
+    expected = flax.apply({"params": {"kernel": kernel[::-1, ::-1].swapaxes(2, 3)}}, x)
+    np.testing.assert_allclose(conv_transpose(x, kernel, strides), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_conv_transpose_gradients_equal_those_of_flax():
+    """The derivative of Flax's layer, kernel layout mapped."""
+    x, kernel = draw((2, 3, 4, 3), (5, 5, 2, 3))
+    flax = nn.ConvTranspose(2, (5, 5), (2, 2), use_bias=False)
+
+    def theirs(x, kernel):
+        return jnp.sum(jnp.sin(flax.apply({"params": {"kernel": kernel[::-1, ::-1].swapaxes(2, 3)}}, x)))
+
+    def ours(x, kernel):
+        return jnp.sum(jnp.sin(conv_transpose(x, kernel, (2, 2))))
+
+    for mine, expected in zip(jax.grad(ours, (0, 1))(x, kernel), jax.grad(theirs, (0, 1))(x, kernel), strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("function", [conv, conv_transpose])
+@pytest.mark.parametrize(
+    ("kernel_size", "size", "strides"),
+    [
+        *((kernel_size, (2, 2), strides) for kernel_size in (3, 4, 5) for strides in ((1, 1), (2, 2))),
+        (3, (3, 3), (2, 2)),
+        (2, (3, 2), (1, 3)),
+    ],
+)
+def test_second_derivatives(function, kernel_size, size, strides):
+    """Gradient penalties differentiate twice; sizes that the stride divides and (3x3) sizes that it doesn't."""
+
+    def cube(x, kernel):
+        """Its second derivatives with respect to one argument alone don't vanish, as the function's own do."""
+        return function(x, kernel, strides) ** 3 / 100
+
+    channels = (2, 1) if function is conv else (1, 2)
+    with jax.enable_x64(True):
+        x, kernel = (part.astype(jnp.float64) for part in draw((1, *size, 2), (kernel_size, kernel_size, *channels)))
+        check_grads(jax.jit(cube), (x, kernel), order=2, modes=["rev"])
+
+
+@pytest.mark.parametrize("function", [conv, conv_transpose])
+@pytest.mark.parametrize("adapter", ["vmap", "pmap"])
+def test_under_transformations(function, adapter):
+    """Seeds or devices on the first axis of both arguments: each is as it is alone, in value and gradients."""
+
+    def value_and_gradients(x, kernel):
+        return jax.value_and_grad(lambda *a: jnp.sum(jnp.sin(function(*a, (2, 2)))), (0, 1))(x, kernel)
+
+    channels = (3, 2) if function is conv else (2, 3)
+    drawn = [draw((2, 3, 4, 3), (5, 5, *channels), seed=seed) for seed in range(jax.local_device_count())]
+    x, kernel = (jnp.stack(parts) for parts in zip(*drawn, strict=True))
+    transform = jax.pmap if adapter == "pmap" else lambda f: jax.jit(jax.vmap(f))
+    together = transform(value_and_gradients)(x, kernel)
+    alone = jax.jit(value_and_gradients)
+    for i in range(len(drawn)):
+        jax.tree.map(
+            lambda a, b, i=i: np.testing.assert_allclose(a[i], b, rtol=1e-4, atol=1e-4),
+            together,
+            alone(x[i], kernel[i]),
+        )
+
+
+@pytest.mark.parametrize("function", [conv, conv_transpose])
+@pytest.mark.parametrize("axes", [(0, None), (None, 0)], ids=["images", "kernels"])
+def test_vmap_over_one_argument(function, axes):
+    channels = (3, 2) if function is conv else (2, 3)
+    x, kernel = draw((4, 2, 5, 4, 3), (4, 5, 5, *channels))
+    arguments = [part if axis == 0 else part[0] for part, axis in zip((x, kernel), axes, strict=True)]
+    together = jax.jit(jax.vmap(lambda *a: function(*a, (2, 2)), axes))(*arguments)
+    for i in range(4):
+        one = [part[i] if axis == 0 else part for part, axis in zip(arguments, axes, strict=True)]
+        close(together[i], function(*one, (2, 2)))
+
+
+@pytest.mark.parametrize("function", [conv, conv_transpose])
+def test_jit_gives_what_eager_gives(function):
+    channels = (3, 2) if function is conv else (2, 3)
+    x, kernel = draw((2, 5, 6, 3), (3, 4, *channels))
+    np.testing.assert_allclose(
+        jax.jit(function, static_argnums=2)(x, kernel, (2, 3)), function(x, kernel, (2, 3)), rtol=1e-5, atol=1e-5
+    )
