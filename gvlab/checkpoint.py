@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +31,8 @@ class Checkpoints:
     def __init__(self, run: Path, keep_every: int = 0) -> None:
         self.directory = run / "checkpoints"
         self.aside = run / ASIDE
+        self._quiet = contextlib.ExitStack()
+        self._quiet.enter_context(_without_unraisable())
         self._manager = _manager(
             self.directory, max_to_keep=2, keep_period=keep_every or None, enable_async_checkpointing=True
         )
@@ -41,7 +45,8 @@ class Checkpoints:
         args = ocp.args.Composite(
             state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave({"sha256": tree.digest(state)})
         )
-        self._manager.save(step, args=args, force=True)
+        with self._told():
+            self._manager.save(step, args=args, force=True)
 
     def steps(self) -> list[int]:
         """The steps of the complete checkpoints, newest first."""
@@ -77,11 +82,30 @@ class Checkpoints:
 
     def wait(self) -> None:
         """Blocks until everything is written; raises what went wrong in the background."""
-        self._manager.wait_until_finished()
-        self._manager.check_for_errors()
+        with self._told():
+            self._manager.wait_until_finished()
+            self._manager.check_for_errors()
 
     def close(self) -> None:
-        self._manager.close()
+        """Ends the work in the background, whose failures are for `wait` to raise."""
+        with contextlib.suppress(Exception):  # or it would take the place of what ended the run
+            self._manager.close()
+        self._quiet.close()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turns what the file system refuses, which TensorStore wraps in a ValueError, into a sentence."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            found = re.search(r"os_error_code='(\d+)'", str(error))
+            number = int(found[1]) if found else getattr(error, "errno", None)
+            if number is None:
+                raise
+            raise UserError(
+                f"A checkpoint cannot be written to {self.directory} ({os.strerror(number)}), but the earlier ones "
+                "are whole: make room, then repeat the command to continue from them."
+            ) from error
 
 
 def read(run: Path, like: PyTree) -> tuple[PyTree | None, list[str]]:
@@ -98,7 +122,7 @@ def read(run: Path, like: PyTree) -> tuple[PyTree | None, list[str]]:
 
 
 def _manager(directory: Path, **options: Any) -> ocp.CheckpointManager:
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax logs what it raises, too
     return ocp.CheckpointManager(directory.absolute(), options=ocp.CheckpointManagerOptions(**options))
 
 
@@ -143,11 +167,14 @@ def _read(manager: ocp.CheckpointManager, step: int, shapes: PyTree) -> tuple[Py
 
 @contextlib.contextmanager
 def _without_unraisable() -> Iterator[None]:
-    """Keeps quiet the complaints of the coroutines that a failed read leaves behind; the failure itself is raised."""
-    before = sys.unraisablehook
+    """Keeps quiet the complaints of what a failed read or write leaves behind; the failure itself is raised."""
+    asyncio = logging.getLogger("asyncio")
+    before, level = sys.unraisablehook, asyncio.level
     sys.unraisablehook = lambda _: None
+    asyncio.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
         gc.collect()
         sys.unraisablehook = before
+        asyncio.setLevel(level)

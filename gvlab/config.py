@@ -296,7 +296,7 @@ def _decode(hint: Any, value: Any, where: str) -> Any:
         return value
     if origin is types.UnionType or origin is typing.Union:
         members = {cls.__name__: cls for cls in typing.get_args(hint)}
-        if not isinstance(value, dict) or value.get("type") not in members:
+        if not isinstance(value, dict) or value.get("type") not in list(members):  # a list, since it may be unhashable
             raise wrong
         return _decode(members[value["type"]], value, where)
     if origin is tuple:

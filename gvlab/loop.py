@@ -162,8 +162,12 @@ def train(engine: Engine, root: Path, seed: int, steps: int | None = None, liste
         known = rundir.status(run)
         if known["status"] == "diverged":
             raise Diverged(f"{known['reason']} Delete {run} or change the experiment to try again.")
-        if known["step"] > experiment.steps or (known["status"] == "complete" and known["step"] == experiment.steps):
-            _refuse_shorter(run, known["step"], experiment.steps)
+        if known["step"] > experiment.steps:
+            raise UserError(
+                f"{run} is at step {known['step']} already, beyond the {experiment.steps} asked for: "
+                f"use --steps {known['step']} or more."
+            )
+        if known["status"] == "complete" and known["step"] == experiment.steps:
             return run
         checkpoints = Checkpoints(run, experiment.keep_every)
         try:
@@ -171,11 +175,6 @@ def train(engine: Engine, root: Path, seed: int, steps: int | None = None, liste
         finally:
             checkpoints.close()
     return run
-
-
-def _refuse_shorter(run: Path, done: int, steps: int) -> None:
-    if done > steps:
-        raise UserError(f"{run} is at step {done} already, beyond the {steps} asked for: use --steps {done} or more.")
 
 
 def restore(program: Program, run: Path) -> PyTree:

@@ -65,6 +65,7 @@ def over_pmap(train_step: Callable, devices: Sequence[jax.Device] | None = None)
 
     def step(state: PyTree, batch: Batch, key: jax.Array) -> tuple[PyTree, PyTree]:
         check_divides(len(batch.x), len(devices))
+        state = jax.device_put(state, replicated(mesh))  # or the second call, whose state is, would compile again
         shares = jax.tree.map(lambda leaf: leaf.reshape(len(devices), -1, *leaf.shape[1:]), batch)
         return mapped(state, jax.device_put(shares, split(mesh)), key)
 

@@ -10,13 +10,13 @@ import os
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
-from collections.abc import Callable, Iterator  # noqa: E402
+from collections.abc import Callable, Iterator
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-from keras import layers  # noqa: E402
-from worker import Task, threads  # noqa: E402
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+from worker import Task, threads
 
 
 def versions() -> dict[str, str]:

@@ -189,10 +189,14 @@ def gan(form: str, images: torch.Tensor, networks: Callable) -> Task:
         real_logits, fake_logits = discriminate(x)[:, 0], discriminate(fake)[:, 0]
         d_loss = (F.softplus(-real_logits) + F.softplus(fake_logits)).mean()
         g_loss = F.softplus(-fake_logits).mean()
-        d_grads = torch.autograd.grad(d_loss, d_params, retain_graph=True)
-        g_grads = torch.autograd.grad(g_loss, g_params)
-        _descend(d_adam, d_params, d_grads)
-        _descend(g_adam, g_params, g_grads)
+        # `inputs`: each player's gradients only. (`torch.autograd.grad` may give a gradient other strides than its
+        # parameter has, which the fused Adam silently takes in the wrong order.)
+        d_adam.zero_grad()
+        g_adam.zero_grad()
+        d_loss.backward(inputs=d_params, retain_graph=True)
+        g_loss.backward(inputs=g_params)
+        d_adam.step()
+        g_adam.step()
         with torch.no_grad():
             torch._foreach_lerp_(average, averaged, 1 - min(0.999, (1 + t) / (10 + t)))
         return torch.stack([d_loss, g_loss]).detach()
@@ -214,7 +218,9 @@ def vae(form: str, networks: tuple[nn.Module, nn.Module], batches: Callable, eps
         reconstruction = -F.binary_cross_entropy_with_logits(raw, x, reduction="none").flatten(1).sum(1)
         kl = 0.5 * (mean**2 + torch.expm1(logvar) - logvar).sum(1)
         loss = (kl - reconstruction).mean()
-        _descend(adam, params, torch.autograd.grad(loss, params))
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
         return loss.detach()[None]
 
     return Task({"encoder": _count(encoder), "decoder": _count(decoder)}, _over(step, batches))
@@ -267,12 +273,6 @@ def _callables(form: str, *networks: nn.Module) -> list[Callable]:
     # The GAN's step goes backward through the discriminator twice, so no buffer may be given away at the first.
     torch._functorch.config.donated_buffer = False
     return [torch.compile(network) if form == "torch compile" else network for network in networks]
-
-
-def _descend(adam: torch.optim.Adam, params: list[torch.Tensor], grads: tuple[torch.Tensor, ...]) -> None:
-    for param, grad in zip(params, grads, strict=True):
-        param.grad = grad
-    adam.step()
 
 
 def _count(network: nn.Module) -> int:

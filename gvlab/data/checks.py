@@ -17,7 +17,7 @@ def check_batch(x: jax.Array | np.ndarray, *, shape: tuple[int, ...], low: float
     Args:
         x: the examples [batch, *shape].
         shape: the shape of one example.
-        low, high: the declared range, both ends included.
+        low, high: the declared range, both ends included; 1e-5 of its length beyond them passes as rounding.
 
     Raises:
         UserError: names the size, the type or the value that was found.
@@ -36,8 +36,10 @@ def check_batch(x: jax.Array | np.ndarray, *, shape: tuple[int, ...], low: float
     if not (np.isfinite(smallest) and np.isfinite(largest)):
         count = int((~jnp.isfinite(x)).sum())
         raise UserError(f"{count} of the {x.size} values in the examples are NaN or infinite: clean the data first.")
-    if smallest < low or largest > high:
-        verb, value = ("reach", largest) if largest > high else ("go down to", smallest)
+    # Compiled, x / 127.5 - 1 may end at 1.0000001: rounding is no mistake.
+    slack = 1e-5 * (high - low) if np.isfinite(high - low) else 0.0
+    if smallest < low - slack or largest > high + slack:
+        verb, value = ("reach", largest) if largest > high + slack else ("go down to", smallest)
         advice = "divide by 255" if largest > max(high, 1.0) else "rescale them"
         raise UserError(
             f"the examples {verb} {value!r}, outside the declared range [{low:g}, {high:g}]: {advice} or declare the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -15,7 +16,8 @@ from gvlab.types import Batch, PyTree, UserError
 
 def init_module(module: nn.Module, key: jax.Array, *inputs: Any) -> tuple[PyTree, PyTree]:
     """Fresh (parameters, batch statistics) of a module; the statistics are {} where it has none."""
-    variables = module.init(key, *inputs, train=True)
+    # Compiled as one: eagerly, every parameter's random draw would compile on its own.
+    variables = jax.jit(functools.partial(module.init, train=True))(key, *inputs)
     return variables["params"], variables.get("batch_stats", {})
 
 

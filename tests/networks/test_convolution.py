@@ -1,5 +1,7 @@
 """`conv` and `conv_transpose` against their definitions, against lax, and through every transformation."""
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -22,6 +24,10 @@ FEW = [((5, 2, 7), (5, 2, 4)), ((4, 2, 4), (3, 3, 5)), ((2, 3, 5), (5, 1, 3)), (
 def cases(table):
     names = ["-".join(f"{kernel}over{stride}on{size}" for kernel, stride, size in case) for case in table]
     return pytest.mark.parametrize(("height", "width"), table, ids=names)
+
+
+# Compiling is all that these tests cost: LLVM may leave its passes out.
+quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def draw(*shapes, seed=0):
@@ -89,7 +95,7 @@ def value_and_pullback(f, strides):
         value, pull = jax.vjp(lambda x, kernel: f(x, kernel, strides), x, kernel)
         return value, *pull(cotangent)
 
-    return jax.jit(both)
+    return quick_jit(both)
 
 
 def close(actual, expected):
@@ -113,7 +119,7 @@ def test_conv_and_its_gradients_equal_the_definition(height, width):
 def test_conv_transpose_equals_the_definition(height, width):
     kernel_size, strides, size = zip(height, width, strict=True)
     x, kernel = draw((2, *size, 3), (*kernel_size, 2, 3))
-    close(jax.jit(conv_transpose, static_argnums=2)(x, kernel, strides), twin_conv_transpose(x, kernel, strides))
+    close(quick_jit(conv_transpose, static_argnums=2)(x, kernel, strides), twin_conv_transpose(x, kernel, strides))
 
 
 @cases(CASES[::4])
@@ -153,7 +159,9 @@ def test_the_form_for_accelerators_equals_the_one_for_the_cpu(height, width):
     kernel_size, strides, size = zip(height, width, strict=True)
     small, kernel = draw((2, *(-(-n // s) for n, s in zip(size, strides, strict=True)), 3), (*kernel_size, 2, 3))
     forms = (convolution._up_as_xla, convolution._up_by_phases)
-    as_xla, by_phases = (jax.jit(lambda *a, f=form: f(*a, strides=strides, size=size))(small, kernel) for form in forms)
+    as_xla, by_phases = (
+        quick_jit(lambda *a, f=form: f(*a, strides=strides, size=size))(small, kernel) for form in forms
+    )
     close(by_phases, as_xla)
 
 

@@ -33,15 +33,15 @@ def test_conv_layer_equals_that_of_flax(kernel_size, strides, use_bias):
         layer(4, kernel_size, strides, use_bias=use_bias, bias_init=nn.initializers.normal())
         for layer in (Conv, nn.Conv)
     )
-    variables = ours.init(jax.random.key(0), x)
-    jax.tree.map(np.testing.assert_array_equal, variables, theirs.init(jax.random.key(0), x))
+    variables = jax.jit(ours.init)(jax.random.key(0), x)
+    jax.tree.map(np.testing.assert_array_equal, variables, jax.jit(theirs.init)(jax.random.key(0), x))
     assert ("bias" in variables["params"]) == use_bias
     np.testing.assert_allclose(ours.apply(variables, x), theirs.apply(variables, x), rtol=1e-5, atol=1e-5)
 
 
 def test_conv_layer_defaults_are_those_of_flax():
     (x,) = draw((1, 4, 4, 3))
-    ours, theirs = (layer(8, (3, 3)).init(jax.random.key(1), x) for layer in (Conv, nn.Conv))
+    ours, theirs = (jax.jit(layer(8, (3, 3)).init)(jax.random.key(1), x) for layer in (Conv, nn.Conv))
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
@@ -61,7 +61,7 @@ def test_conv_transpose_default_kernel_is_distributed_as_that_of_flax():
 
 def test_conv_transpose_default_kernel_has_the_variance_of_the_fan_in():
     """256 channels in, 4 out: LeCun's variance is 1 / (kernel area * 256), and not 1 / (kernel area * 4)."""
-    params = ConvTranspose(4, (5, 5)).init(jax.random.key(0), jnp.zeros((1, 2, 2, 256)))["params"]
+    params = jax.jit(ConvTranspose(4, (5, 5)).init)(jax.random.key(0), jnp.zeros((1, 2, 2, 256)))["params"]
     variance = np.var(params["kernel"])
     # 25600 draws: the standard error of the variance is at most its sqrt(2 / 25600) = 0.9 %.
     np.testing.assert_allclose(variance, 1 / (25 * 256), rtol=5 * 0.009)

@@ -1,0 +1,178 @@
+"""Times training steps of gvlab beside PyTorch and Keras: the same networks, batch and update scheme, in turn.
+
+    pip install -e '.[bench]'
+    python experiments/benchmarks/training_steps.py [--only NAME ...] [--forms FORM ...] [--rounds N]
+
+Each form runs in a process of its own with all CPU threads. One works at a time: in every round each takes its turn, in
+an order that rotates, so that whatever else the machine does falls on all of them. A round's ratio is another form's
+seconds over gvlab's in that round. Cost: about 20 minutes on 2 CPU cores. The results go to `results/NAME.json`.
+
+The images are MNIST where `$TFDS_DATA_DIR` has it prepared, else random bytes (times don't depend on pixels).
+"""
+
+import argparse
+import contextlib
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from worker import threads
+
+from gvlab import data
+
+HERE = Path(__file__).resolve().parent
+OURS = "gvlab"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What is timed, and against what."""
+
+    title: str
+    forms: tuple[str, ...]
+    warm_up: int
+    """Steps before the first round, whose losses are compared between the forms."""
+    steps: int
+    """Steps in a round."""
+
+
+PEERS = ("torch", "torch channels_last", "torch compile", "keras", "keras jit_compile")
+WITHOUT_IMAGES = tuple(form for form in PEERS if form != "torch channels_last")
+
+BENCHMARKS = {
+    "dcgan": Benchmark("DCGAN step, gvlab's networks, batch 64", (OURS, *PEERS), 200, 20),
+    "dcgan_tutorial": Benchmark("DCGAN step, TensorFlow tutorial's networks, batch 64", (OURS, *PEERS), 200, 20),
+    "vae_mlp": Benchmark("MLP VAE, an epoch of MNIST, batch 100", (OURS, *WITHOUT_IMAGES), 600, 600),
+    "vae_conv": Benchmark("convolutional VAE step, Keras guide's networks, batch 128", (OURS, *PEERS), 200, 50),
+}
+
+
+class Worker:
+    """A process that has built one form and waits for its turn."""
+
+    def __init__(self, benchmark: str, form: str, pixels: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, HERE / "worker.py", benchmark, form, pixels],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.form = form
+        built = self._reply()
+        self.parameters, self.versions = built["parameters"], built["versions"]
+
+    def run(self, steps: int) -> tuple[float, np.ndarray]:
+        """(seconds, losses [steps, ...])"""
+        assert self._process.stdin is not None
+        print(steps, file=self._process.stdin, flush=True)
+        reply = self._reply()
+        return reply["seconds"], np.array(reply["losses"])
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _reply(self) -> dict:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"The worker of {self.form} ended with code {self._process.wait()}.")
+        return json.loads(line)
+
+
+def measure(name: str, forms: tuple[str, ...], rounds: int, pixels: Path) -> dict:
+    """Everything about one benchmark that is written down."""
+    benchmark = BENCHMARKS[name]
+    with contextlib.ExitStack() as stack:
+        workers, losses = [], {}
+        for form in forms:  # built and warmed up one after the other
+            worker = Worker(name, form, pixels)
+            stack.callback(worker.close)
+            workers.append(worker)
+            losses[form] = worker.run(benchmark.warm_up)[1]
+        assert all(worker.parameters == workers[0].parameters for worker in workers), "the networks differ"
+
+        load = [os.getloadavg()[0]]
+        seconds: dict[str, list[float]] = {form: [] for form in forms}
+        for turn in range(rounds):
+            first = turn % len(workers)
+            for worker in workers[first:] + workers[:first]:
+                seconds[worker.form].append(worker.run(benchmark.steps)[0])
+        load.append(os.getloadavg()[0])
+    return {
+        "title": benchmark.title,
+        "date": datetime.date.today().isoformat(),
+        "cpu": cpu(),
+        "threads": threads(),
+        "load_before_and_after": load,
+        "versions": {name: version for worker in workers for name, version in worker.versions.items()},
+        "parameters": workers[0].parameters,
+        "steps_per_round": benchmark.steps,
+        "seconds_per_round": seconds,
+        # A check of the twins: the last quarter of the warm-up.
+        "warm_up_steps": benchmark.warm_up,
+        "warm_up_losses": {form: rows[-benchmark.warm_up // 4 :].mean(0).tolist() for form, rows in losses.items()},
+    }
+
+
+def cpu() -> str:
+    """The processor's name and family."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
+    if "model name" not in facts:
+        return platform.processor()
+    return f"{facts['model name']}, family {facts['cpu family']}, model {facts['model']}"
+
+
+def table(result: dict) -> str:
+    """The result as Markdown: milliseconds a step, and the ratios to gvlab in the same round."""
+    steps, seconds = result["steps_per_round"], result["seconds_per_round"]
+    parameters = " + ".join(f"{count:,}" for count in result["parameters"].values())
+    load = " to ".join(f"{x:.1f}" for x in result["load_before_and_after"])
+    lines = [
+        f"{result['title']} ({parameters} parameters, {len(seconds[OURS])} rounds of {steps} steps, load {load})",
+        "",
+        "| form | ms per step: median | min | time relative to gvlab: median (min..max) | loss after warm-up |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for form, rounds in seconds.items():
+        ratios = [theirs / ours for theirs, ours in zip(rounds, seconds[OURS], strict=True)]
+        losses = ", ".join(f"{loss:.2f}" for loss in np.ravel(result["warm_up_losses"][form]))
+        lines.append(
+            f"| {form} | {1e3 * statistics.median(rounds) / steps:.2f} | {1e3 * min(rounds) / steps:.2f} "
+            f"| {statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f}) | {losses} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS))
+    parser.add_argument("--forms", nargs="+", help=f"instead of every framework's; {OURS!r} must be among them")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--out", type=Path, default=HERE / "results", help="directory of the JSON files")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        pixels = Path(scratch) / "pixels.npy"
+        if data.is_prepared("mnist"):
+            np.save(pixels, data.load("mnist").train.x)
+        else:
+            np.save(pixels, np.random.default_rng(0).integers(0, 256, (60_000, 28, 28, 1), np.uint8))
+        for name in args.only:
+            result = measure(name, tuple(args.forms or BENCHMARKS[name].forms), args.rounds, pixels)
+            args.out.mkdir(exist_ok=True)
+            (args.out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+            print(table(result), end="\n\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

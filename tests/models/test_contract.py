@@ -1,0 +1,341 @@
+"""What every model promises, on one table of models (`zoo.py`)."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from zoo import ALL, GANS, LATENT, VAES, examples, ready, train, trained
+
+from gvlab import tree
+from gvlab.losses import importance_weighted_bound
+from gvlab.types import Batch, UserError
+
+every_model = pytest.mark.parametrize("name", ALL)
+every_gan = pytest.mark.parametrize("name", GANS)
+every_vae = pytest.mark.parametrize("name", VAES)
+CONDITIONAL = [name for name, case in ALL.items() if case.classes]
+
+GAN_TERMS = {"d_loss", "g_loss", "real_logit", "fake_logit", "grad_norm/generator", "grad_norm/discriminator"}
+VAE_TERMS = {"loss", "elbo_nats", "kl_nats", "reconstruction_nats", "grad_norm"}
+
+
+# The protocol --------------------------------------------------------------------------------------------------------
+
+ARGUMENTS = {
+    "init": ["key", "batch"],
+    "train_step": ["state", "batch", "key"],
+    "sample": ["state", "key", "n", "y"],
+    "evaluate": ["state", "batch", "key"],
+    "prior": ["key", "n"],
+    "decode": ["state", "z", "y"],
+    "encode": ["state", "batch"],
+    "log_weights": ["state", "batch", "key", "k"],
+}
+
+
+@every_model
+def test_names_of_functions_and_arguments(name):
+    model = ALL[name].make(optax.sgd(0.1))
+    assert list(model._fields) == list(ARGUMENTS)
+    found = {field: f and list(inspect.signature(f).parameters) for field, f in model._asdict().items()}
+    missing = {} if name in VAES else {"encode": None, "log_weights": None}
+    assert found == ARGUMENTS | missing
+    for function in (model.sample, model.decode):
+        assert inspect.signature(function).parameters["y"].default is None
+
+
+@every_model
+def test_train_step_compiles_once(name):
+    """The state that comes out has the types, shapes and weak types of the one that `init` gave."""
+    trained(name)
+    assert len(ready(name).traces) == 1
+
+
+@every_model
+def test_state_counts_steps_and_starts_at_zero(name):
+    of = ready(name)
+    assert of.state.step == 0
+    assert of.state.step.dtype == jnp.int32
+    assert trained(name)[0].step == 50
+
+
+@every_model
+def test_info_is_a_flat_dict_of_finite_scalars(name):
+    for info in trained(name)[1]:
+        assert set(info) == (GAN_TERMS if name in GANS else VAE_TERMS)
+        for term, value in info.items():
+            assert isinstance(value, jax.Array)
+            assert value.shape == (), term
+            assert value.dtype == jnp.float32
+            assert np.isfinite(value), term
+
+
+@every_model
+def test_every_part_of_the_state_moves_and_stays_finite(name):
+    state = trained(name)[0]
+    assert tree.all_finite(state)
+    for (path, before), after in zip(
+        jax.tree_util.tree_leaves_with_path(ready(name).state), jax.tree.leaves(state), strict=True
+    ):
+        assert (before != after).any(), jax.tree_util.keystr(path)
+
+
+@every_model
+def test_fifty_steps_twice_are_the_same_bits(name):
+    again, infos = train(name, 50)
+    assert tree.digest(again) == tree.digest(trained(name)[0])
+    assert tree.digest(infos) == tree.digest(trained(name)[1])
+
+
+@every_model
+def test_init_depends_on_the_key_alone(name):
+    of = ready(name)
+    other = examples(of.case, seed=5)
+    init = jax.jit(of.model.init)
+    assert tree.digest(init(jax.random.key(0), other)) == tree.digest(of.state)
+    assert tree.digest(init(jax.random.key(1), of.batch)) != tree.digest(of.state)
+
+
+@pytest.mark.parametrize("name", ["mlp gan", "article vae", "dcgan, simultaneous"])
+def test_a_step_may_donate_its_state(name):
+    """As the README does it: no buffer is in the state twice."""
+    of = ready(name)
+    key = jax.random.key(3)
+    expected, _ = of.step(of.state, of.batch, key)
+    donated = jax.tree.map(jnp.copy, of.state)
+    state, _ = jax.jit(of.model.train_step, donate_argnums=0)(donated, of.batch, key)
+    assert tree.digest(state) == tree.digest(expected)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(donated))
+
+
+@every_model
+def test_eager_init_gives_a_state_that_may_be_donated(name):
+    """Every leaf has a buffer of its own."""
+    state = ready(name).model.init(jax.random.key(0), ready(name).batch)
+    pointers = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(state) if leaf.size]
+    assert len(set(pointers)) == len(pointers)
+
+
+# Learning ------------------------------------------------------------------------------------------------------------
+
+
+def mean_terms(of, state, draws: int = 64):
+    """The terms of `evaluate` on the batch, averaged over latents and examples."""
+    keys = jax.random.split(jax.random.key(9), draws)
+    terms = jax.jit(jax.vmap(of.model.evaluate, (None, None, 0)))(state, of.batch, keys)
+    return {term: float(value.mean()) for term, value in terms.items()}
+
+
+def best_without_latents(name: str, x: np.ndarray) -> float:
+    """The mean log p(x), in nats, of the best model of independent pixels: all that one without latents can reach."""
+    pixels = x.reshape(len(x), -1)
+    if name == "vector vae, gaussian":
+        return float(np.mean(np.sum(-0.5 * np.log(2 * np.pi * 0.04) - (pixels - pixels.mean(0)) ** 2 / 0.08, axis=1)))
+    if name == "vector vae, learned gaussian":
+        return float(np.sum(-0.5 * np.log(2 * np.pi * pixels.var(0)) - 0.5))
+    on = pixels.mean(0)  # binary data: minus the entropy of every pixel's frequencies, whatever the discrete likelihood
+    return float(np.sum(np.where((on > 0) & (on < 1), on * np.log(on + 1e-9) + (1 - on) * np.log1p(-on + 1e-9), 0)))
+
+
+@every_vae
+def test_vae_overfits_eight_examples(name):
+    """The ELBO passes what any model reaches that does not use its latents, so the latents tell the examples apart.
+
+    It cannot pass log(1/8), the likelihood of a perfect memory of discrete examples.
+    """
+    of = ready(name)
+    before = mean_terms(of, of.state)["elbo_nats"]
+    terms = mean_terms(of, train(name, 400)[0])
+    assert terms["elbo_nats"] > best_without_latents(name, np.asarray(of.batch.x)) > before
+    assert terms["kl_nats"] > 0.5 * np.log(8 / max(of.case.classes, 1))
+    if of.case.binary:
+        assert terms["elbo_nats"] < np.log(max(of.case.classes, 1) / 8) + 1.0
+
+
+def freeze(player):
+    """Trains the other player only."""
+    return lambda old, new: new.replace(**{player: getattr(old, player)})
+
+
+@every_gan
+def test_each_player_of_a_gan_learns_to_beat_the_other(name):
+    """Against a frozen generator, the discriminator's loss falls below half of 2 log 2, that of a coin; then, against
+    the discriminator so trained and frozen, the generator's loss falls and its logits rise.
+    """
+    of = ready(name)
+    state, infos = of.state, []
+    for step in range(160):
+        new, info = of.step(state, of.batch, jax.random.fold_in(jax.random.key(1), step))
+        state = freeze("generator" if step < 80 else "discriminator")(state, new)
+        infos.append({term: float(value) for term, value in info.items()})
+
+    def mean(term, steps):
+        return np.mean([info[term] for info in infos[steps]])
+
+    assert mean("d_loss", slice(70, 80)) < np.log(2)
+    assert mean("real_logit", slice(70, 80)) > mean("fake_logit", slice(70, 80)) + 1
+    assert mean("g_loss", slice(150, 160)) < mean("g_loss", slice(80, 90)) - 0.1
+    assert mean("fake_logit", slice(150, 160)) > mean("fake_logit", slice(80, 90)) + 0.1
+
+
+# Samples -------------------------------------------------------------------------------------------------------------
+
+
+@every_model
+def test_samples_have_their_shape_range_and_randomness(name):
+    of, state = ready(name), trained(name)[0]
+    x = of.sample(state, jax.random.key(0), 7)
+    assert x.shape == (7, *of.case.shape)
+    assert x.dtype == jnp.float32
+    assert np.isfinite(x).all()
+    if of.case.binary:
+        assert (x >= of.case.low).all()
+        assert (x <= 1).all()
+    np.testing.assert_array_equal(of.sample(state, jax.random.key(0), 7), x)
+    assert (of.sample(state, jax.random.key(1), 7) != x).any()
+    assert (x[0] != x[1]).any()
+
+
+@every_model
+def test_a_sample_is_a_decoded_draw_from_the_prior(name):
+    of, state = ready(name), trained(name)[0]
+    z = of.model.prior(jax.random.key(0), 7)
+    assert z.shape == (7, LATENT)
+    decoded = jax.jit(of.model.decode)(state, z)
+    np.testing.assert_allclose(decoded, of.sample(state, jax.random.key(0), 7), rtol=1e-5, atol=1e-6)
+
+
+def test_the_prior_is_standard_normal():
+    for name in ("mlp gan", "mlp vae"):
+        z = np.asarray(ready(name).model.prior(jax.random.key(0), 10_000))
+        np.testing.assert_allclose(z.mean(0), 0, atol=5 / 100)  # five standard errors
+        np.testing.assert_allclose(z.T @ z / 10_000, np.eye(LATENT), atol=5 * np.sqrt(2) / 100)
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_default_labels_go_round_the_classes_and_given_ones_count(name):
+    of, state = ready(name), trained(name)[0]
+    default = of.sample(state, jax.random.key(0), 7)
+    given = of.sample(state, jax.random.key(0), 7, jnp.arange(7) % 3)
+    np.testing.assert_allclose(given, default, rtol=1e-6, atol=1e-7)
+    other = of.sample(state, jax.random.key(0), 7, (jnp.arange(7) + 1) % 3)
+    assert (np.abs(other - default).reshape(7, -1).max(1) > 0).all()
+
+
+# Evaluation ----------------------------------------------------------------------------------------------------------
+
+
+@every_model
+def test_evaluate_gives_a_number_per_example(name):
+    of, state = ready(name), trained(name)[0]
+    terms = of.evaluate(state, of.batch, jax.random.key(0))
+    expected = (
+        {"d_loss", "real_logit", "fake_logit"} if name in GANS else {"elbo_nats", "kl_nats", "reconstruction_nats"}
+    )
+    assert set(terms) == expected
+    for value in terms.values():
+        assert value.shape == (of.case.size,)
+        assert np.isfinite(value).all()
+
+
+@every_vae
+def test_encode_and_log_weights_have_their_shapes(name):
+    of, state = ready(name), trained(name)[0]
+    mean, logvar = jax.jit(of.model.encode)(state, of.batch)
+    assert mean.shape == logvar.shape == (of.case.size, LATENT)
+    weights = jax.eval_shape(lambda: of.model.log_weights(state, of.batch, jax.random.key(0), 5))
+    assert weights.shape == (5, of.case.size)
+
+
+@every_vae
+def test_the_bounds_are_in_order(name):
+    """E log w = ELBO, and the importance-weighted bound grows with k: ELBO <= L_5 <= L_50 (Burda et al. 2016).
+
+    Each is compared per example, within five standard errors of the difference of two independent means.
+    """
+    of, state = ready(name), trained(name)[0]
+    weights = jax.jit(of.model.log_weights, static_argnums=3)(state, of.batch, jax.random.key(0), 20_000)
+    keys = jax.random.split(jax.random.key(1), 2000)
+    drawn = jax.jit(jax.vmap(lambda key: of.model.evaluate(state, of.batch, key)["elbo_nats"]))(keys)
+
+    def estimate(values):
+        values = np.asarray(values, np.float64)
+        return values.mean(0), values.std(0) / np.sqrt(len(values))
+
+    def bound(k):
+        return estimate(jax.vmap(importance_weighted_bound)(weights.reshape(-1, k, of.case.size)))
+
+    (elbo, elbo_error), (one, one_error), (five, five_error), (fifty, fifty_error) = (
+        estimate(drawn), bound(1), bound(5), bound(50)
+    )  # fmt: skip
+    assert (np.abs(elbo - one) <= 5 * np.hypot(elbo_error, one_error)).all()
+    assert (five >= elbo - 5 * np.hypot(elbo_error, five_error)).all()
+    assert (fifty >= five - 5 * np.hypot(five_error, fifty_error)).all()
+    assert fifty.mean() > elbo.mean()
+
+
+# What init refuses ---------------------------------------------------------------------------------------------------
+
+
+def refused(name, x, y="as it is"):
+    of = ready(name)
+    with pytest.raises(UserError) as caught:
+        of.model.init(jax.random.key(0), Batch(x, of.batch.y if isinstance(y, str) else y))
+    sentence = str(caught.value)
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    return sentence
+
+
+IMAGE_MODELS = [name for name, case in ALL.items() if len(case.shape) == 3]
+
+
+@every_model
+def test_init_refuses_another_size(name):
+    x = ready(name).batch.x
+    wrong = jnp.concatenate([x, x], axis=1)
+    assert str(wrong.shape[1:]) in refused(name, wrong)
+
+
+@every_model
+def test_init_refuses_another_rank(name):
+    x = ready(name).batch.x
+    assert str(x.shape) in refused(name, x[None]) or str(x[None].shape) in refused(name, x[None])
+
+
+@every_model
+def test_init_refuses_nan_and_infinity_and_counts_them(name):
+    x = ready(name).batch.x
+    for bad in (jnp.nan, jnp.inf):
+        assert "1 of the " in refused(name, x.at[(0,) * x.ndim].set(bad))
+
+
+@pytest.mark.parametrize("name", IMAGE_MODELS)
+def test_init_refuses_bytes_given_as_floats(name):
+    """0..255 where [0, 1] or [-1, 1] is declared would train silently to nonsense."""
+    x = jnp.zeros_like(ready(name).batch.x).at[0, 0, 0].set(255.0)
+    sentence = refused(name, x)
+    assert "255.0" in sentence
+    assert "divide by 255" in sentence
+
+
+@pytest.mark.parametrize("name", IMAGE_MODELS)
+def test_init_refuses_values_below_the_range(name):
+    low = ready(name).case.low
+    x = ready(name).batch.x.at[0, 0, 0].set(low - 0.25)
+    assert str(low - 0.25) in refused(name, x)
+
+
+@pytest.mark.parametrize("name", IMAGE_MODELS)
+def test_init_refuses_integers(name):
+    assert "uint8" in refused(name, jnp.zeros(ready(name).batch.x.shape, jnp.uint8))
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_init_refuses_missing_labels(name):
+    sentence = refused(name, ready(name).batch.x, None)
+    assert "3 classes" in sentence
+    assert "no labels" in sentence

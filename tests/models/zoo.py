@@ -1,0 +1,184 @@
+"""The models that the contract tests run: every family and option, small enough to compile in a second or two."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from gvlab import losses, models, networks
+from gvlab.models import observation
+from gvlab.types import Batch, Model, PyTree
+
+LATENT = 4
+
+
+class Case(NamedTuple):
+    make: Callable[..., Model]
+    """(optimizer, axis_name=None) -> the model; a GAN gives the optimizer to both players."""
+    shape: tuple[int, ...]
+    classes: int = 0
+    size: int = 8
+    """Examples per step."""
+    binary: bool = True
+    """Whether the data are zeros and ones (minus ones and ones for a GAN), or normal vectors."""
+    low: float = 0.0
+
+
+def dcgan(shape, axis):
+    return (
+        networks.DCGANGenerator(shape, width=4, axis_name=axis),
+        networks.DCGANDiscriminator(width=4, axis_name=axis),
+    )
+
+
+def article_gan(shape, axis):
+    return networks.ArticleGenerator(shape, axis_name=axis), networks.ArticleDiscriminator(axis_name=axis)
+
+
+def mlp_gan(shape, axis):
+    return networks.MLPGenerator(shape, hidden=(32,)), networks.MLPDiscriminator(hidden=(32,))
+
+
+def gan(factory, players, shape, *, size=8, **options) -> Case:
+    low = -1.0 if len(shape) == 3 else -float("inf")
+
+    def make(optimizer, axis_name=None):
+        return factory(
+            *players(shape, axis_name),
+            optimizer,
+            optimizer,
+            latent_dim=LATENT,
+            data_range=(low, -low),
+            axis_name=axis_name,
+            **options,
+        )
+
+    return Case(make, shape, options.get("num_classes", 0), size, binary=len(shape) == 3, low=low)
+
+
+def article_vae(shape, parameters):
+    return networks.ArticleEncoder(LATENT), networks.ArticleDecoder(shape, parameters=parameters)
+
+
+def mlp_vae(shape, parameters):
+    return networks.MLPEncoder(LATENT, hidden=(32,)), networks.MLPDecoder(shape, hidden=(32,), parameters=parameters)
+
+
+def vae(observed, nets, shape, **options) -> Case:
+    images = len(shape) == 3
+
+    def make(optimizer, axis_name=None):
+        return models.variational_autoencoder(
+            *nets(shape, observed.parameters),
+            observed,
+            optimizer,
+            latent_dim=LATENT,
+            data_range=(0.0, 1.0) if images else (-float("inf"), float("inf")),
+            axis_name=axis_name,
+            **options,
+        )
+
+    return Case(make, shape, options.get("num_classes", 0), binary=images, low=0.0 if images else -float("inf"))
+
+
+IMAGE = (4, 4, 1)
+
+GANS = {
+    "mlp gan": gan(models.alternating_gan, mlp_gan, (2,)),
+    "mlp gan, 2 discriminator steps": gan(models.alternating_gan, mlp_gan, IMAGE, size=16, discriminator_steps=2),
+    "mlp gan, simultaneous": gan(models.simultaneous_gan, mlp_gan, (2,)),
+    "mlp gan, minimax": gan(models.alternating_gan, mlp_gan, (2,), generator_loss=losses.minimax_generator_loss),
+    "mlp gan, conditional, no ema": gan(models.alternating_gan, mlp_gan, IMAGE, num_classes=3, ema_decay=0.0),
+    "dcgan, simultaneous": gan(models.simultaneous_gan, dcgan, (16, 16, 1)),
+    "dcgan, conditional, 2 discriminator steps": gan(
+        models.alternating_gan, dcgan, (16, 16, 1), size=16, num_classes=3, discriminator_steps=2
+    ),
+    "article gan": gan(models.simultaneous_gan, article_gan, (8, 8, 1)),
+}
+
+VAES = {
+    "mlp vae": vae(observation.bernoulli(), mlp_vae, IMAGE),
+    "mlp vae, conditional, 2 samples, warm-up": vae(
+        observation.bernoulli(), mlp_vae, IMAGE, num_classes=3, num_samples=2, kl_warmup_steps=4, beta=0.5
+    ),
+    "vector vae, gaussian": vae(observation.gaussian(0.04), mlp_vae, (3,)),
+    "vector vae, learned gaussian": vae(observation.learned_gaussian(), mlp_vae, (3,)),
+    "mlp vae, discretized logistic": vae(observation.discretized_logistic(), mlp_vae, IMAGE),
+    "mlp vae, categorical": vae(observation.categorical(4), mlp_vae, IMAGE),
+    "article vae": vae(observation.bernoulli(), article_vae, (8, 8, 1)),
+}
+
+ALL = GANS | VAES
+
+
+def examples(case: Case, seed: int = 0) -> Batch:
+    """A batch of distinct random examples; the labels go round."""
+    generator = np.random.default_rng(seed)
+    if case.binary:
+        x = np.where(generator.random((case.size, *case.shape)) < 0.5, 1.0, case.low)
+    else:
+        x = generator.normal(size=(case.size, *case.shape))
+    labels = jnp.arange(case.size) % case.classes if case.classes else None
+    return Batch(jnp.asarray(x, jnp.float32), labels)
+
+
+class Ready(NamedTuple):
+    """A model with its functions compiled once for all tests. `step` donates nothing, so states may be used again."""
+
+    name: str
+    case: Case
+    model: Model
+    state: PyTree
+    """As `init` gives it."""
+    batch: Batch
+    step: Callable[..., Any]
+    traces: list[None]
+    """One entry per trace of `step`."""
+    sample: Callable[..., Any]
+    evaluate: Callable[..., Any]
+
+
+@cache
+def ready(name: str) -> Ready:
+    """The model of that name under Adam."""
+    case = ALL[name]
+    model = case.make(optax.adam(1e-2))
+    batch = examples(case)
+    traces: list[None] = []
+
+    def step(state, batch, key):
+        traces.append(None)
+        return model.train_step(state, batch, key)
+
+    return Ready(
+        name=name,
+        case=case,
+        model=model,
+        state=jax.jit(model.init)(jax.random.key(0), batch),
+        batch=batch,
+        step=jax.jit(step),
+        traces=traces,
+        sample=jax.jit(model.sample, static_argnums=2),
+        evaluate=jax.jit(model.evaluate),
+    )
+
+
+def train(name: str, steps: int, keep: Callable[[PyTree, PyTree], PyTree] = lambda old, new: new):
+    """(state, info of every step) after so many steps on the one batch; `keep` may put parts of the old state back."""
+    of = ready(name)
+    state, infos = of.state, []
+    for step in range(steps):
+        new, info = of.step(state, of.batch, jax.random.fold_in(jax.random.key(1), step))
+        state = keep(state, new)
+        infos.append(info)
+    return state, infos
+
+
+@cache
+def trained(name: str):
+    """`train` for 50 steps, shared by the tests that look at a state that has moved."""
+    return train(name, 50)
