@@ -10,6 +10,7 @@ def config() -> Experiment:
         model=VAE(
             network=MLP(hidden=(200, 200)),
             latent_dim=50,
+            output_bias="data_mean",
             optimizer=Adam(learning_rate=1e-3, eps=1e-4, drop_steps=(108_000, 153_000), drop_factor=0.3),
         ),
         steps=180_000,

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array
 
@@ -39,13 +40,13 @@ GANS = {
 }
 
 VAES = {
-    c.Article: lambda net, shape, latent, parameters: (
+    c.Article: lambda net, shape, latent, **output: (
         networks.ArticleEncoder(latent_dim=latent),
-        networks.ArticleDecoder(shape=shape, parameters=parameters),
+        networks.ArticleDecoder(shape=shape, **output),
     ),
-    c.MLP: lambda net, shape, latent, parameters: (
+    c.MLP: lambda net, shape, latent, **output: (
         networks.MLPEncoder(latent_dim=latent, hidden=net.hidden),
-        networks.MLPDecoder(shape=shape, hidden=net.hidden[::-1], parameters=parameters),
+        networks.MLPDecoder(shape=shape, hidden=net.hidden[::-1], **output),
     ),
 }
 
@@ -73,8 +74,21 @@ def data_range(config: c.GAN | c.VAE, shape: Shape) -> tuple[float, float]:
     return (-1.0, 1.0) if isinstance(config, c.GAN) else (0.0, 1.0)
 
 
-def model(config: c.GAN | c.VAE, shape: Shape, num_classes: int, axis_name: str | None = None) -> Model:
-    """The model for data of the shape [*shape] and so many classes (used where the model is conditional).
+def model(
+    config: c.GAN | c.VAE,
+    shape: Shape,
+    num_classes: int,
+    axis_name: str | None = None,
+    data_mean: np.ndarray | None = None,
+) -> Model:
+    """The model for data of the shape [*shape].
+
+    Args:
+        config: of the model.
+        shape: of one example.
+        num_classes: of the data; used where the model is conditional.
+        axis_name: of the `pmap` axis, if the train step is to be `pmap`ped.
+        data_mean: of the training examples in [0, 1], [*shape]; wanted by `output_bias="data_mean"`.
 
     Raises:
         UserError: the networks cannot make this shape, or the likelihood does not fit the data.
@@ -86,7 +100,7 @@ def model(config: c.GAN | c.VAE, shape: Shape, num_classes: int, axis_name: str 
     classes = num_classes if config.conditional else 0
     if isinstance(config, c.GAN):
         return _gan(config, shape, classes, axis_name)
-    return _vae(config, shape, classes, axis_name)
+    return _vae(config, shape, classes, axis_name, data_mean)
 
 
 def _gan(config: c.GAN, shape: Shape, num_classes: int, axis_name: str | None) -> Model:
@@ -107,14 +121,19 @@ def _gan(config: c.GAN, shape: Shape, num_classes: int, axis_name: str | None) -
     )
 
 
-def _vae(config: c.VAE, shape: Shape, num_classes: int, axis_name: str | None) -> Model:
+def _vae(config: c.VAE, shape: Shape, num_classes: int, axis_name: str | None, data_mean: np.ndarray | None) -> Model:
     if len(shape) != 3 and not isinstance(config.likelihood, c.Gaussian | c.LearnedGaussian):
         raise UserError(
             f"The likelihood {type(config.likelihood).__name__} is one of images in [0, 1], but the data are vectors "
             f"{shape}: use Gaussian or LearnedGaussian."
         )
     observed = OBSERVATIONS[type(config.likelihood)](config.likelihood)
-    encoder, decoder = VAES[type(config.network)](config.network, shape, config.latent_dim, observed.parameters)
+    output: dict[str, Any] = {"parameters": observed.parameters}
+    if config.output_bias == "data_mean":
+        if data_mean is None:
+            raise UserError("VAE.output_bias is 'data_mean', but no data_mean was given: pass the training mean.")
+        output["output_bias_init"] = networks.bernoulli_bias(data_mean)
+    encoder, decoder = VAES[type(config.network)](config.network, shape, config.latent_dim, **output)
     return models.variational_autoencoder(
         encoder,
         decoder,
@@ -182,7 +201,11 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
     Raises:
         UserError: what the experiment asks for does not fit the data.
     """
-    built = Program(experiment, dataset, model(experiment.model, dataset.shape, dataset.num_classes))
+    mean = None
+    if isinstance(experiment.model, c.VAE) and experiment.model.output_bias == "data_mean":
+        mean = dataset.train.x.mean(axis=0) / 255
+    made = model(experiment.model, dataset.shape, dataset.num_classes, data_mean=mean)
+    built = Program(experiment, dataset, made)
     if experiment.examples_per_step > len(dataset.train.x):
         raise UserError(
             f"A step takes {experiment.examples_per_step} examples, but {dataset.name} has only "

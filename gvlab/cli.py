@@ -142,8 +142,8 @@ def load_experiment(file: Path) -> Experiment:
         experiment = module.config()
     except UserError as error:
         raise UserError(f"{file}: {error}") from error
-    except Exception as error:  # whatever the user's own code raises
-        raise UserError(f"{file} fails with {type(error).__name__}: {error}.") from error
+    except (Exception, SystemExit) as error:  # whatever the user's own code raises
+        raise UserError(f"{file} fails with {type(error).__name__}: {' '.join(str(error).split())}.") from error
     if not isinstance(experiment, Experiment):
         raise UserError(f"config() in {file} returns {type(experiment).__name__}, but must return an Experiment.")
     return experiment
@@ -288,6 +288,7 @@ def _compare(args: argparse.Namespace, rest: list[str]) -> None:
 
 def _sample(args: argparse.Namespace, rest: list[str]) -> None:
     _at_least_one("--n", args.n)
+    _check_key(args.key)
     program, state = _trained(args.run_directory)
     from gvlab import rng
 
@@ -310,12 +311,15 @@ def _reconstruct(args: argparse.Namespace, rest: list[str]) -> None:
     batch = Batch(program.preprocess(jnp.asarray(test.x[:n]), rng.stream(rng.root(0), rng.EVALUATE)), labels)
     mean, _ = program.model.encode(state, batch)
     reconstructed = program.model.decode(state, mean, labels)
-    rows = [jnp.concatenate([batch.x[start : start + 8], reconstructed[start : start + 8]]) for start in range(0, n, 8)]
-    _draw(program, jnp.concatenate(rows), args.out, min(n, 8))
+    columns = min(n, 8) if test.x.ndim == 4 else n
+    blank = jnp.full((-n % columns, *program.dataset.shape), 0.5)  # fills the last row
+    rows = [jnp.concatenate([x, blank]).reshape(-1, columns, *program.dataset.shape) for x in (batch.x, reconstructed)]
+    _draw(program, jnp.stack(rows, axis=1).reshape(-1, *program.dataset.shape), args.out, columns)
 
 
 def _interpolate(args: argparse.Namespace, rest: list[str]) -> None:
     _at_least_one("--rows", args.rows)
+    _check_key(args.key)
     if args.columns < 2:
         raise UserError(f"--columns is {args.columns}, but a walk has at least its 2 ends.")
     program, state = _trained(args.run_directory)
@@ -332,6 +336,11 @@ def _interpolate(args: argparse.Namespace, rest: list[str]) -> None:
 def _at_least_one(option: str, value: int) -> None:
     if value < 1:
         raise UserError(f"{option} is {value}, but must be at least 1.")
+
+
+def _check_key(key: int) -> None:
+    if not 0 <= key < 2**31:
+        raise UserError(f"--key is {key}, but must be from 0 to 2147483647.")
 
 
 def _draw(program: Program, x: Any, out: Path, columns: int) -> None:

@@ -163,6 +163,8 @@ class VAE:
     network: Article | MLP = Article()
     latent_dim: int = 32
     likelihood: Bernoulli | Gaussian | LearnedGaussian | DiscretizedLogistic | Categorical = Bernoulli()
+    output_bias: Literal["zeros", "data_mean"] = "zeros"
+    """data_mean: an MLP with Bernoulli pixels begins with the mean of the training data (Burda et al. 2016)."""
     beta: float = 1.0
     """Weight of the KL term (Higgins et al. 2017)."""
     kl_warmup_steps: int = 0
@@ -177,6 +179,13 @@ class VAE:
         _positive("VAE", latent_dim=self.latent_dim, num_samples=self.num_samples)
         if not (self.beta >= 0 and math.isfinite(self.beta)):
             raise UserError(f"VAE.beta is {self.beta}, but must be a finite number of at least 0.")
+        if self.output_bias == "data_mean" and not (
+            isinstance(self.network, MLP) and isinstance(self.likelihood, Bernoulli)
+        ):
+            raise UserError(
+                f"VAE.output_bias is 'data_mean', which is for MLP with Bernoulli, not "
+                f"{type(self.network).__name__} with {type(self.likelihood).__name__}: use 'zeros'."
+            )
         if self.kl_warmup_steps < 0:
             raise UserError(f"VAE.kl_warmup_steps is {self.kl_warmup_steps}, but must be at least 0.")
 

@@ -93,7 +93,7 @@ def _preprocessor(program: Program) -> Callable[[Batch, int], Batch]:
     """Test examples as the model sees them; the noise belongs to the data set, not to the run."""
 
     @jax.jit
-    def preprocess(batch: Batch, number: int) -> Batch:
+    def preprocess(batch: Batch, number: jax.Array) -> Batch:
         return Batch(program.preprocess(batch.x, rng.stream(rng.root(0), rng.EVALUATE, number)), batch.y)
 
     return preprocess

@@ -32,9 +32,7 @@ _PACE: dict[str, Any] = {
     "evaluation": c.Evaluation(samples=64, k=7),
 }
 EXPERIMENTS = {
-    "vae": c.Experiment(
-        "vae", c.VAE(c.MLP(hidden=(16,)), latent_dim=4), data=c.Data(quantization="binarize"), **_PACE
-    ),
+    "vae": c.Experiment("vae", c.VAE(c.MLP(hidden=(16,)), latent_dim=4), data=c.Data(quantization="binarize"), **_PACE),
     "gan": c.Experiment("gan", c.GAN(c.DCGAN(width=4), latent_dim=8), **_PACE),
 }
 
@@ -54,7 +52,7 @@ def experiment_file(directory: Path, experiment: c.Experiment) -> Path:
     return file
 
 
-# --- the command line as a process of its own --------------------------------------------------------------------------
+# --- the command line as a process of its own -------------------------------------------------------------------------
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -100,7 +98,7 @@ def assert_refused(code: int, out: str, err: str, *words: str) -> None:
         assert word in err
 
 
-# --- the command line inside this process ------------------------------------------------------------------------------
+# --- the command line inside this process -----------------------------------------------------------------------------
 
 
 def call(*args: object) -> int:
@@ -116,7 +114,7 @@ def call(*args: object) -> int:
                 jax.config.update(name, value)
 
 
-# --- runs --------------------------------------------------------------------------------------------------------------
+# --- runs -------------------------------------------------------------------------------------------------------------
 
 
 @functools.cache

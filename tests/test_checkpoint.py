@@ -44,7 +44,7 @@ def save(checkpoints: Checkpoints, *steps: int) -> None:
     checkpoints.wait()
 
 
-# --- damage ------------------------------------------------------------------------------------------------------------
+# --- damage -----------------------------------------------------------------------------------------------------------
 
 
 def arrays(checkpoint: Path) -> Path:
@@ -84,7 +84,7 @@ def empty(checkpoint: Path) -> None:
 DAMAGES = [truncate, flip_a_bit, lose_the_metadata, lose_the_arrays, scramble_the_metadata, empty]
 
 
-# --- the class ---------------------------------------------------------------------------------------------------------
+# --- the class --------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_restored_is_what_was_saved(checkpoints):
@@ -181,7 +181,7 @@ def test_the_device_and_type_asked_for_are_those_restored(checkpoints):
     assert restored.params["decoder"].dtype == jnp.bfloat16
 
 
-# --- the loop ----------------------------------------------------------------------------------------------------------
+# --- the loop ---------------------------------------------------------------------------------------------------------
 
 
 def interrupted(tmp_path: Path, steps: int = 30) -> Path:
@@ -236,7 +236,7 @@ def test_a_run_without_a_checkpoint_cannot_be_looked_at(tmp_path):
         loop.restore(harness.program("vae"), tmp_path)
 
 
-# --- the disk ----------------------------------------------------------------------------------------------------------
+# --- the disk ---------------------------------------------------------------------------------------------------------
 
 
 NO_ROOM = """
@@ -262,7 +262,9 @@ def test_a_full_disk_ends_with_a_sentence_and_leaves_the_earlier_checkpoint_usab
         text=True,
     )
     errors = [line for line in done.stderr.splitlines() if ": step " not in line]  # progress
-    harness.assert_refused(done.returncode, done.stdout, "\n".join(errors) + "\n", "A checkpoint cannot be written", "make room")
+    harness.assert_refused(
+        done.returncode, done.stdout, "\n".join(errors) + "\n", "A checkpoint cannot be written", "make room"
+    )
     assert 50 in steps_kept(made)
     assert np.isfinite(jax.tree.leaves(harness.state_at(made, 50).params)[0]).all()
 

@@ -252,7 +252,7 @@ def test_a_value_out_of_range_is_refused(make, name, value):
         make(**{name: value})
     sentence = str(caught.value)
     owner = "Experiment" if make is experiment else make.__name__
-    bad = [item for item in value if item <= 0][0] if isinstance(value, tuple) else value
+    bad = next(item for item in value if item <= 0) if isinstance(value, tuple) else value
     assert sentence.startswith(f"{owner}.{name} is {bad!r}, but ")
     assert sentence.endswith(".")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import secrets
 import shlex
@@ -146,7 +147,7 @@ def test_four_devices_give_the_parameters_of_one(tmp_path):
         assert mine == pytest.approx(yours, rel=1e-3)
 
 
-# --- the same loop inside this process --------------------------------------------------------------------------------
+# --- the same loop inside this process -------------------------------------------------------------------------------
 
 
 def copy_of(run: Path, root: Path) -> Path:
@@ -176,8 +177,6 @@ def test_fewer_steps_than_were_done_are_refused(tmp_path, capsys):
 
 def test_a_second_process_is_refused(tmp_path):
     """The lock is held here; the process that comes second names this one."""
-    import os
-
     file, owned = experiment_file(tmp_path, EXPERIMENTS["vae"]), tmp_path / "runs" / "vae" / "seed-0"
     with rundir.owned(owned):
         before = harness.contents(owned)
@@ -249,7 +248,7 @@ def test_a_batch_that_does_not_divide_over_the_devices_is_refused_before_anythin
     parallel.check_divides(16, 4)
 
 
-# --- divergence --------------------------------------------------------------------------------------------------------
+# --- divergence -------------------------------------------------------------------------------------------------------
 
 
 def poisoned(engine: loop.Engine, at: int, what: str) -> loop.Engine:
@@ -303,11 +302,11 @@ def test_a_diverged_run_ends_with_code_1_and_a_sentence(tmp_path, capsys):
     assert again.count("\n") == 1
 
 
-# --- TensorBoard -------------------------------------------------------------------------------------------------------
+# --- TensorBoard ------------------------------------------------------------------------------------------------------
 
 
 def events(run: Path) -> dict[int, dict[str, float]]:
-    """The scalars of the event files by step, as TensorBoard shows them: a restart at step s drops what came from s on."""
+    """The scalars of the event files by step, as TensorBoard shows them: a restart at step s drops those from s on."""
     from tensorboardX.proto.event_pb2 import Event, SessionLog
 
     shown: dict[int, dict[str, float]] = {}
@@ -336,7 +335,7 @@ def test_tensorboard_shows_the_curves_of_metrics_jsonl(name):
     assert shown == {line["step"]: without_step(line) for line in log.read_metrics(reference(name))}
 
 
-# --- randomness --------------------------------------------------------------------------------------------------------
+# --- randomness -------------------------------------------------------------------------------------------------------
 
 
 def test_the_sample_pictures_use_fixed_latents(tmp_path):

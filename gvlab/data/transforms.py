@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Num, UInt8
 
 from gvlab.types import PRNGKey
 
@@ -48,7 +48,7 @@ def dequantize(key: PRNGKey, x: Float[Array, "*shape"]) -> Float[Array, "*shape"
     return (255 * x + jax.random.uniform(key, x.shape, x.dtype)) / 256
 
 
-def flip(key: PRNGKey, x: Float[Array, "batch height width channel"]) -> Float[Array, "batch height width channel"]:
+def flip(key: PRNGKey, x: Num[Array, "batch height width channel"]) -> Num[Array, "batch height width channel"]:
     """Mirrors each image left to right with probability 1/2, independently."""
     mirrored = jax.random.bernoulli(key, 0.5, (x.shape[0],))
     return jnp.where(mirrored[:, None, None, None], x[:, :, ::-1], x)

@@ -21,6 +21,11 @@ def init_module(module: nn.Module, key: jax.Array, *inputs: Any) -> tuple[PyTree
     return variables["params"], variables.get("batch_stats", {})
 
 
+def output_of(module: nn.Module, key: jax.Array, *inputs: Any) -> Any:
+    """Shapes and types of what the module gives, found without computing anything."""
+    return jax.eval_shape(lambda: module.init_with_output(key, *inputs, train=True)[0])
+
+
 def train_apply(module: nn.Module, params: PyTree, stats: PyTree, *inputs: Any) -> tuple[Any, PyTree]:
     """The module in training mode: (output, updated batch statistics)."""
     output, new = module.apply({"params": params, "batch_stats": stats}, *inputs, train=True, mutable=["batch_stats"])

@@ -20,6 +20,7 @@ from gvlab.models.base import (
     init_module,
     labels_for,
     one_hot,
+    output_of,
     train_apply,
 )
 from gvlab.parallel import mean_over
@@ -254,11 +255,11 @@ def _model(
     def init(key: PRNGKey, batch: Batch) -> GANState:
         z, y = jnp.zeros((2, parts.latent_dim)), labels_for(None, 2, num_classes)
         g_key, d_key = jax.random.split(key)
-        g_params, g_stats = init_module(generator, g_key, z, y)
-        made = jax.eval_shape(lambda: eval_apply(generator, g_params, g_stats, z, y)).shape[1:]
+        made = output_of(generator, g_key, z, y).shape[1:]
         if batch.x.shape[1:] != made:
             raise UserError(f"The data have the shape {batch.x.shape[1:]}, but the generator makes {made}.")
         check_first_batch(batch, made, data_range, num_classes)
+        g_params, g_stats = init_module(generator, g_key, z, y)
         d_params, d_stats = init_module(discriminator, d_key, jnp.zeros((2, *made)), y)
         return GANState(
             step=jnp.zeros((), jnp.int32),

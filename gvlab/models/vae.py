@@ -17,6 +17,7 @@ from gvlab.models.base import (
     init_module,
     labels_for,
     one_hot,
+    output_of,
     train_apply,
 )
 from gvlab.models.observation import Observation
@@ -109,15 +110,14 @@ def variational_autoencoder(
         return new, mean_over(info, axis_name) | {"grad_norm": tree.norm(grads)}
 
     def init(key: PRNGKey, batch: Batch) -> VAEState:
-        shape, y = batch.x.shape[1:], labels_for(None, 2, num_classes)
-        check_first_batch(batch, shape, data_range, num_classes)
+        z, y = jnp.zeros((2, latent_dim)), labels_for(None, 2, num_classes)
         e_key, d_key = jax.random.split(key)
-        z = jnp.zeros((2, latent_dim))
-        e_params, e_stats = init_module(encoder, e_key, jnp.zeros((2, *shape)), y)
+        made = jax.eval_shape(observation.mean, output_of(decoder, d_key, z, y)).shape[1:]
+        if batch.x.shape[1:] != made:
+            raise UserError(f"The data have the shape {batch.x.shape[1:]}, but the decoder makes {made}.")
+        check_first_batch(batch, made, data_range, num_classes)
+        e_params, e_stats = init_module(encoder, e_key, jnp.zeros((2, *made)), y)
         d_params, d_stats = init_module(decoder, d_key, z, y)
-        made = jax.eval_shape(lambda: observation.mean(eval_apply(decoder, d_params, d_stats, z, y))).shape[1:]
-        if made != shape:
-            raise UserError(f"The data have the shape {shape}, but the decoder makes {made}.")
         params = {"encoder": e_params, "decoder": d_params}
         return VAEState(
             step=jnp.zeros((), jnp.int32),

@@ -16,7 +16,7 @@ from gvlab.networks.article import ArticleDecoder, ArticleDiscriminator, Article
 from gvlab.networks.convolution import conv, conv_transpose
 from gvlab.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gvlab.networks.layers import Conv, ConvTranspose, append_label
-from gvlab.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator
+from gvlab.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator, bernoulli_bias
 
 __all__ = [
     "ArticleDecoder",
@@ -32,6 +32,7 @@ __all__ = [
     "MLPEncoder",
     "MLPGenerator",
     "append_label",
+    "bernoulli_bias",
     "conv",
     "conv_transpose",
 ]

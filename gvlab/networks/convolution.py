@@ -5,11 +5,12 @@ transposed convolution, from small to large; and the gradient to k, given a larg
 of each are the other two, and both public functions below are defined so.
 
 Automatic differentiation would say the same with dilated convolutions, which XLA:CPU runs slowly: the kernel gradient
-of `lax.conv_transpose` some 30 times slower than that of the convolution it is the adjoint of, and the adjoint itself,
-where the small image is smaller than the kernel (5x5 on 4x4 pixels), some 40 times slower than by phases
-(`experiments/benchmarks/README.md` has the table).
+of `lax.conv_transpose` some 30 times slower than that of the convolution it is the adjoint of. And a convolution whose
+output is smaller than its kernel (5x5 to 4x4 pixels) leaves XLA:CPU's fast path and runs some 40 times slower than as a
+matrix product (`experiments/benchmarks/README.md` has the table).
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -94,19 +95,54 @@ def _cropped_transpose(small: Small, kernel: Kernel, strides: Strides, size: tup
 
 
 def _down(large: Large, kernel: Kernel, strides: Strides) -> Small:
+    """The convolution with SAME padding."""
+    padding = jax.lax.padtype_to_pads(large.shape[1:3], kernel.shape[:2], strides, "SAME")
+    return _convolve(large, kernel, strides, padding)
+
+
+def _down_as_xla(large: Large, kernel: Kernel, strides: Strides) -> Small:
     return jax.lax.conv_general_dilated(large, kernel, strides, "SAME", dimension_numbers=_DIMENSIONS)
 
 
 def _kernel_gradient(large: Large, small: Small, kernel: Kernel, strides: Strides) -> Kernel:
     """The gradient of <small, conv(large, kernel)> with respect to the kernel."""
-    (gradient,) = jax.linear_transpose(lambda kernel: _down(large, kernel, strides), kernel)(small)
+    (gradient,) = jax.linear_transpose(lambda kernel: _down_as_xla(large, kernel, strides), kernel)(small)
     return gradient
+
+
+def _convolve(x: Array, kernel: Array, strides: Strides, padding: Sequence[tuple[int, int]]) -> Array:
+    """A convolution with explicit padding, in the form that is fast for its size."""
+    sizes = zip(x.shape[1:3], kernel.shape[:2], strides, padding, strict=True)
+    out = [(size + sum(pad) - window) // stride + 1 for size, window, stride, pad in sizes]
+    as_xla = partial(
+        jax.lax.conv_general_dilated, window_strides=strides, padding=padding, dimension_numbers=_DIMENSIONS
+    )
+    if out[0] >= kernel.shape[0] and out[1] >= kernel.shape[1]:
+        return as_xla(x, kernel)
+    as_product = partial(_convolve_by_product, strides=strides, padding=padding, out=(out[0], out[1]))
+    return jax.lax.platform_dependent(x, kernel, cpu=as_product, default=as_xla)
+
+
+def _convolve_by_product(
+    x: Array, kernel: Array, *, strides: Strides, padding: Sequence[tuple[int, int]], out: tuple[int, int]
+) -> Array:
+    """One matrix product of the image's patches, written out, with the kernel."""
+    height, width = kernel.shape[:2]
+    padded = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+    last = (out[0] - 1) * strides[0] + 1, (out[1] - 1) * strides[1] + 1
+    patches = [
+        padded[:, top : top + last[0] : strides[0], left : left + last[1] : strides[1]]
+        for top in range(height)
+        for left in range(width)
+    ]
+    product = jnp.concatenate(patches, axis=-1).reshape(-1, height * width * x.shape[-1]) @ kernel.reshape(
+        -1, kernel.shape[-1]
+    )
+    return product.reshape(x.shape[0], *out, kernel.shape[-1])
 
 
 def _up(small: Small, kernel: Kernel, strides: Strides, size: tuple[int, int]) -> Large:
     """The adjoint of `_down` on images of the given (height, width)."""
-    if strides == (1, 1):
-        return _up_as_xla(small, kernel, strides=strides, size=size)
     return jax.lax.platform_dependent(
         small,
         kernel,
@@ -118,7 +154,7 @@ def _up(small: Small, kernel: Kernel, strides: Strides, size: tuple[int, int]) -
 def _up_as_xla(small: Small, kernel: Kernel, *, strides: Strides, size: tuple[int, int]) -> Large:
     """One convolution with a dilated input, which cuDNN and the TPU know as what it is."""
     large = jax.ShapeDtypeStruct((small.shape[0], *size, kernel.shape[2]), small.dtype)
-    (out,) = jax.linear_transpose(lambda large: _down(large, kernel, strides), large)(small)
+    (out,) = jax.linear_transpose(lambda large: _down_as_xla(large, kernel, strides), large)(small)
     return out
 
 
@@ -158,7 +194,7 @@ def _up_by_phases(small: Small, kernel: Kernel, *, strides: Strides, size: tuple
             return jnp.zeros((small.shape[0], *counts, kernel.shape[2]), small.dtype)
         taps = kernel[row.taps, column.taps][::-1, ::-1].swapaxes(2, 3)
         padding = (row.padding, column.padding)
-        return jax.lax.conv_general_dilated(small, taps, (1, 1), padding, dimension_numbers=_DIMENSIONS)
+        return _convolve(small, taps, (1, 1), padding)
 
     interleaved = jnp.stack([jnp.stack([phase(r, c) for c in columns], axis=3) for r in rows], axis=2)
     whole = interleaved.reshape(small.shape[0], counts[0] * strides[0], counts[1] * strides[1], kernel.shape[2])

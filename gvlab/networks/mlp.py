@@ -4,6 +4,8 @@ import math
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
+from flax.typing import Initializer
 from jaxtyping import Array, Float
 
 from gvlab.networks.layers import append_label
@@ -45,6 +47,7 @@ class MLPDecoder(nn.Module):
       shape: of one example: (height, width, channels), or (D,).
       hidden: widths of the hidden layers.
       parameters: how many numbers the likelihood wants for every entry of the example.
+      output_bias_init: makes the last layer's bias; see `bernoulli_bias`.
 
     Reference: Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", 2016, section 5.
     """
@@ -52,6 +55,7 @@ class MLPDecoder(nn.Module):
     shape: tuple[int, ...]
     hidden: tuple[int, ...] = (200, 200)
     parameters: int = 1
+    output_bias_init: Initializer = nn.initializers.zeros_init()
 
     @nn.compact
     def __call__(
@@ -61,8 +65,24 @@ class MLPDecoder(nn.Module):
         h = append_label(z, y)
         for features in self.hidden:
             h = jnp.tanh(nn.Dense(features, kernel_init=_glorot)(h))
-        h = nn.Dense(math.prod(self.shape) * self.parameters, kernel_init=_glorot)(h)
+        width = math.prod(self.shape) * self.parameters
+        h = nn.Dense(width, kernel_init=_glorot, bias_init=self.output_bias_init)(h)
         return h.reshape(-1, *self.shape[:-1], self.shape[-1] * self.parameters)
+
+
+def bernoulli_bias(mean: Float[np.ndarray, "*shape"]) -> Initializer:
+    """The initializer of a Bernoulli decoder's last bias that makes it begin with the mean of the training data.
+
+    The mean is kept within [0.001, 0.999], so that a pixel which never changes can be unlearned.
+
+    Args:
+      mean: of the training examples, in [0, 1].
+
+    Reference: Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", 2016, the authors' code.
+    """
+    bounded = np.clip(mean.astype(np.float64), 0.001, 0.999)
+    logits = np.log(bounded / (1 - bounded)).astype(np.float32)
+    return lambda key, shape, dtype=jnp.float32: jnp.asarray(logits, dtype).reshape(shape)
 
 
 class MLPGenerator(nn.Module):

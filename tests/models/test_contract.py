@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from scipy.special import expit
 from zoo import ALL, GANS, LATENT, VAES, examples, ready, train, trained
 
 from gvlab import tree
@@ -94,12 +95,11 @@ def test_fifty_steps_twice_are_the_same_bits(name):
 def test_init_depends_on_the_key_alone(name):
     of = ready(name)
     other = examples(of.case, seed=5)
-    init = jax.jit(of.model.init)
-    assert tree.digest(init(jax.random.key(0), other)) == tree.digest(of.state)
-    assert tree.digest(init(jax.random.key(1), of.batch)) != tree.digest(of.state)
+    assert tree.digest(of.init(jax.random.key(0), other)) == tree.digest(of.state)
+    assert tree.digest(of.init(jax.random.key(1), of.batch)) != tree.digest(of.state)
 
 
-@pytest.mark.parametrize("name", ["mlp gan", "article vae", "dcgan, simultaneous"])
+@pytest.mark.parametrize("name", ["mlp gan", "mlp gan, simultaneous", "mlp vae"])
 def test_a_step_may_donate_its_state(name):
     """As the README does it: no buffer is in the state twice."""
     of = ready(name)
@@ -111,7 +111,7 @@ def test_a_step_may_donate_its_state(name):
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(donated))
 
 
-@every_model
+@pytest.mark.parametrize("name", ["mlp gan", "vector vae, gaussian"])
 def test_eager_init_gives_a_state_that_may_be_donated(name):
     """Every leaf has a buffer of its own."""
     state = ready(name).model.init(jax.random.key(0), ready(name).batch)
@@ -124,9 +124,8 @@ def test_eager_init_gives_a_state_that_may_be_donated(name):
 
 def mean_terms(of, state, draws: int = 64):
     """The terms of `evaluate` on the batch, averaged over latents and examples."""
-    keys = jax.random.split(jax.random.key(9), draws)
-    terms = jax.jit(jax.vmap(of.model.evaluate, (None, None, 0)))(state, of.batch, keys)
-    return {term: float(value.mean()) for term, value in terms.items()}
+    drawn = [of.evaluate(state, of.batch, key) for key in jax.random.split(jax.random.key(9), draws)]
+    return {term: float(np.mean([terms[term] for terms in drawn])) for term in drawn[0]}
 
 
 def best_without_latents(name: str, x: np.ndarray) -> float:
@@ -136,7 +135,15 @@ def best_without_latents(name: str, x: np.ndarray) -> float:
         return float(np.mean(np.sum(-0.5 * np.log(2 * np.pi * 0.04) - (pixels - pixels.mean(0)) ** 2 / 0.08, axis=1)))
     if name == "vector vae, learned gaussian":
         return float(np.sum(-0.5 * np.log(2 * np.pi * pixels.var(0)) - 0.5))
-    on = pixels.mean(0)  # binary data: minus the entropy of every pixel's frequencies, whatever the discrete likelihood
+    if name == "mlp vae, discretized logistic":
+        mean, scale = np.meshgrid(np.linspace(0, 1, 256), np.exp(np.linspace(-7, 2, 200)), indexing="ij")
+        mass = {
+            level: expit((level + 1 / 510 - mean) / scale) - expit((level - 1 / 510 - mean) / scale)
+            for level in np.unique(pixels)
+        }
+        low, high = (np.log(mass[level] + 1e-300) for level in mass)
+        return float(sum(np.max((1 - on) * low + on * high) for on in (pixels > 0.5).mean(0)))
+    on = pixels.mean(0)  # zeros and ones: minus the entropy of their frequencies, whatever the discrete likelihood
     return float(np.sum(np.where((on > 0) & (on < 1), on * np.log(on + 1e-9) + (1 - on) * np.log1p(-on + 1e-9), 0)))
 
 
@@ -144,15 +151,15 @@ def best_without_latents(name: str, x: np.ndarray) -> float:
 def test_vae_overfits_eight_examples(name):
     """The ELBO passes what any model reaches that does not use its latents, so the latents tell the examples apart.
 
-    It cannot pass log(1/8), the likelihood of a perfect memory of discrete examples.
+    And it stays below log(1/8), the likelihood of a perfect memory of discrete examples, but for the noise of drawing.
     """
     of = ready(name)
     before = mean_terms(of, of.state)["elbo_nats"]
-    terms = mean_terms(of, train(name, 400)[0])
+    terms = mean_terms(of, train(name, 200 if name == "article vae" else 1000)[0])
     assert terms["elbo_nats"] > best_without_latents(name, np.asarray(of.batch.x)) > before
     assert terms["kl_nats"] > 0.5 * np.log(8 / max(of.case.classes, 1))
-    if of.case.binary:
-        assert terms["elbo_nats"] < np.log(max(of.case.classes, 1) / 8) + 1.0
+    if of.case.levels is not None:
+        assert terms["elbo_nats"] < np.log(max(of.case.classes, 1) / 8) + 0.5
 
 
 def freeze(player):
@@ -191,7 +198,7 @@ def test_samples_have_their_shape_range_and_randomness(name):
     assert x.shape == (7, *of.case.shape)
     assert x.dtype == jnp.float32
     assert np.isfinite(x).all()
-    if of.case.binary:
+    if of.case.levels is not None:
         assert (x >= of.case.low).all()
         assert (x <= 1).all()
     np.testing.assert_array_equal(of.sample(state, jax.random.key(0), 7), x)
@@ -199,7 +206,7 @@ def test_samples_have_their_shape_range_and_randomness(name):
     assert (x[0] != x[1]).any()
 
 
-@every_model
+@pytest.mark.parametrize("name", [name for name in ALL if name.startswith(("mlp", "vector", "dcgan, s"))])
 def test_a_sample_is_a_decoded_draw_from_the_prior(name):
     of, state = ready(name), trained(name)[0]
     z = of.model.prior(jax.random.key(0), 7)
@@ -250,16 +257,16 @@ def test_encode_and_log_weights_have_their_shapes(name):
     assert weights.shape == (5, of.case.size)
 
 
-@every_vae
+@pytest.mark.parametrize("name", [name for name in VAES if name != "article vae"])
 def test_the_bounds_are_in_order(name):
     """E log w = ELBO, and the importance-weighted bound grows with k: ELBO <= L_5 <= L_50 (Burda et al. 2016).
 
     Each is compared per example, within five standard errors of the difference of two independent means.
     """
     of, state = ready(name), trained(name)[0]
-    weights = jax.jit(of.model.log_weights, static_argnums=3)(state, of.batch, jax.random.key(0), 20_000)
-    keys = jax.random.split(jax.random.key(1), 2000)
-    drawn = jax.jit(jax.vmap(lambda key: of.model.evaluate(state, of.batch, key)["elbo_nats"]))(keys)
+    weights = jax.jit(of.model.log_weights, static_argnums=3)(state, of.batch, jax.random.key(0), 10_000)
+    keys = jax.random.split(jax.random.key(1), 500)
+    drawn = [of.evaluate(state, of.batch, key)["elbo_nats"] for key in keys]
 
     def estimate(values):
         values = np.asarray(values, np.float64)
@@ -303,7 +310,7 @@ def test_init_refuses_another_size(name):
 @every_model
 def test_init_refuses_another_rank(name):
     x = ready(name).batch.x
-    assert str(x.shape) in refused(name, x[None]) or str(x[None].shape) in refused(name, x[None])
+    assert str(x.shape) in refused(name, x[None])
 
 
 @every_model

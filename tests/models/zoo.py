@@ -23,9 +23,10 @@ class Case(NamedTuple):
     classes: int = 0
     size: int = 8
     """Examples per step."""
-    binary: bool = True
-    """Whether the data are zeros and ones (minus ones and ones for a GAN), or normal vectors."""
+    levels: tuple[float, float] | None = None
+    """The two values that the images have; None for normal vectors."""
     low: float = 0.0
+    """The smallest value allowed."""
 
 
 def dcgan(shape, axis):
@@ -57,7 +58,7 @@ def gan(factory, players, shape, *, size=8, **options) -> Case:
             **options,
         )
 
-    return Case(make, shape, options.get("num_classes", 0), size, binary=len(shape) == 3, low=low)
+    return Case(make, shape, options.get("num_classes", 0), size, (-1.0, 1.0) if len(shape) == 3 else None, low)
 
 
 def article_vae(shape, parameters):
@@ -68,7 +69,7 @@ def mlp_vae(shape, parameters):
     return networks.MLPEncoder(LATENT, hidden=(32,)), networks.MLPDecoder(shape, hidden=(32,), parameters=parameters)
 
 
-def vae(observed, nets, shape, **options) -> Case:
+def vae(observed, nets, shape, *, levels=(0.0, 1.0), **options) -> Case:
     images = len(shape) == 3
 
     def make(optimizer, axis_name=None):
@@ -82,7 +83,8 @@ def vae(observed, nets, shape, **options) -> Case:
             **options,
         )
 
-    return Case(make, shape, options.get("num_classes", 0), binary=images, low=0.0 if images else -float("inf"))
+    low = 0.0 if images else -float("inf")
+    return Case(make, shape, options.get("num_classes", 0), levels=levels if images else None, low=low)
 
 
 IMAGE = (4, 4, 1)
@@ -97,7 +99,7 @@ GANS = {
     "dcgan, conditional, 2 discriminator steps": gan(
         models.alternating_gan, dcgan, (16, 16, 1), size=16, num_classes=3, discriminator_steps=2
     ),
-    "article gan": gan(models.simultaneous_gan, article_gan, (8, 8, 1)),
+    "article gan": gan(models.simultaneous_gan, article_gan, (4, 12, 1)),
 }
 
 VAES = {
@@ -107,7 +109,7 @@ VAES = {
     ),
     "vector vae, gaussian": vae(observation.gaussian(0.04), mlp_vae, (3,)),
     "vector vae, learned gaussian": vae(observation.learned_gaussian(), mlp_vae, (3,)),
-    "mlp vae, discretized logistic": vae(observation.discretized_logistic(), mlp_vae, IMAGE),
+    "mlp vae, discretized logistic": vae(observation.discretized_logistic(), mlp_vae, IMAGE, levels=(0.2, 0.8)),
     "mlp vae, categorical": vae(observation.categorical(4), mlp_vae, IMAGE),
     "article vae": vae(observation.bernoulli(), article_vae, (8, 8, 1)),
 }
@@ -118,10 +120,9 @@ ALL = GANS | VAES
 def examples(case: Case, seed: int = 0) -> Batch:
     """A batch of distinct random examples; the labels go round."""
     generator = np.random.default_rng(seed)
-    if case.binary:
-        x = np.where(generator.random((case.size, *case.shape)) < 0.5, 1.0, case.low)
-    else:
-        x = generator.normal(size=(case.size, *case.shape))
+    x = generator.normal(size=(case.size, *case.shape))
+    if case.levels is not None:
+        x = np.where(x < 0, *case.levels)
     labels = jnp.arange(case.size) % case.classes if case.classes else None
     return Batch(jnp.asarray(x, jnp.float32), labels)
 
@@ -135,6 +136,7 @@ class Ready(NamedTuple):
     state: PyTree
     """As `init` gives it."""
     batch: Batch
+    init: Callable[..., Any]
     step: Callable[..., Any]
     traces: list[None]
     """One entry per trace of `step`."""
@@ -154,12 +156,14 @@ def ready(name: str) -> Ready:
         traces.append(None)
         return model.train_step(state, batch, key)
 
+    init = jax.jit(model.init)
     return Ready(
         name=name,
         case=case,
         model=model,
-        state=jax.jit(model.init)(jax.random.key(0), batch),
+        state=init(jax.random.key(0), batch),
         batch=batch,
+        init=init,
         step=jax.jit(step),
         traces=traces,
         sample=jax.jit(model.sample, static_argnums=2),

@@ -1,0 +1,349 @@
+"""The updates against the same mathematics written out by hand: plain gradients of the losses, in the paper's order.
+
+The networks have BatchNorm, so its statistics are compared too; the optimizer is SGD, so a step is a gradient.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gvlab import tree
+from gvlab.losses import minimax_generator_loss, non_saturating_generator_loss
+from gvlab.models import alternating_gan, observation, simultaneous_gan, variational_autoencoder
+from gvlab.types import Batch, UserError
+
+LATENT, SIZE, RATE = 3, 8, 0.5
+
+
+class Generator(nn.Module):
+    shape: tuple[int, ...] = (2,)
+
+    @nn.compact
+    def __call__(self, z, y=None, *, train):
+        h = nn.BatchNorm(use_running_average=not train, momentum=0.8)(nn.Dense(5)(z))
+        return nn.Dense(self.shape[0])(nn.relu(h))
+
+
+class Discriminator(nn.Module):
+    @nn.compact
+    def __call__(self, x, y=None, *, train):
+        h = nn.BatchNorm(use_running_average=not train, momentum=0.8)(nn.Dense(6)(x))
+        return nn.Dense(1)(nn.relu(h))[:, 0]
+
+
+class Half(NamedTuple):
+    """Parameters and statistics of one network."""
+
+    params: dict
+    stats: dict
+
+
+def apply(module, params, stats, *inputs):
+    out, new = module.apply({"params": params, "batch_stats": stats}, *inputs, train=True, mutable=["batch_stats"])
+    return out, new["batch_stats"]
+
+
+def descend(half: Half, grads, stats) -> Half:
+    return Half(jax.tree.map(lambda p, g: p - RATE * g, half.params, grads), stats)
+
+
+def norm(grads):
+    return np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(grads)))
+
+
+def log_sigmoid(logits):
+    return -jnp.logaddexp(0.0, -logits)
+
+
+GENERATOR_LOSSES = {  # by the book: -log D(G(z)), and log(1 - D(G(z)))
+    non_saturating_generator_loss: lambda logits: -log_sigmoid(logits),
+    minimax_generator_loss: lambda logits: log_sigmoid(-logits),
+}
+
+
+@jax.jit
+def discriminator_gradient(g: Half, d: Half, x, z):
+    fake, _ = apply(Generator(), *g, z)
+
+    def loss(params):
+        real_logits, stats = apply(Discriminator(), params, d.stats, x)
+        fake_logits, stats = apply(Discriminator(), params, stats, fake)
+        return jnp.mean(-log_sigmoid(real_logits) - log_sigmoid(-fake_logits)), stats
+
+    return jax.value_and_grad(loss, has_aux=True)(d.params)
+
+
+@partial(jax.jit, static_argnums=3)
+def generator_gradient(g: Half, d: Half, z, generator_loss):
+    def loss(params):
+        fake, stats = apply(Generator(), params, g.stats, z)
+        logits, _ = apply(Discriminator(), d.params, d.stats, fake)
+        return jnp.mean(GENERATOR_LOSSES[generator_loss](logits)), stats
+
+    return jax.value_and_grad(loss, has_aux=True)(g.params)
+
+
+def halves(state) -> tuple[Half, Half]:
+    return tuple(Half(player.params, player.stats) for player in (state.generator, state.discriminator))
+
+
+def made(factory, size=SIZE, **options):
+    model = factory(
+        Generator(),
+        Discriminator(),
+        optax.sgd(RATE),
+        optax.sgd(RATE),
+        latent_dim=LATENT,
+        data_range=(-float("inf"), float("inf")),
+        **options,
+    )
+    batch = Batch(jax.random.normal(jax.random.key(5), (size, 2)) + 1.0)
+    return model, jax.jit(model.init)(jax.random.key(0), batch), batch
+
+
+def latents(key, n=SIZE):
+    return jax.random.normal(key, (n, LATENT))
+
+
+def assert_close(actual, expected):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), actual, expected)
+
+
+every_loss = pytest.mark.parametrize("loss", GENERATOR_LOSSES, ids=["non-saturating", "minimax"])
+
+
+@every_loss
+def test_a_simultaneous_step_takes_both_gradients_at_the_old_parameters(loss):
+    model, state, batch = made(simultaneous_gan, generator_loss=loss)
+    key = jax.random.key(1)
+    new, info = jax.jit(model.train_step)(state, batch, key)
+
+    g, d = halves(state)
+    z = latents(key)
+    (d_loss, d_stats), d_grads = discriminator_gradient(g, d, batch.x, z)
+    (g_loss, g_stats), g_grads = generator_gradient(g, d, z, loss)
+    assert_close(halves(new), (descend(g, g_grads, g_stats), descend(d, d_grads, d_stats)))
+    assert_close((info["d_loss"], info["g_loss"]), (d_loss, g_loss))
+    norms = info["grad_norm/discriminator"], info["grad_norm/generator"]
+    assert_close(norms, (norm(d_grads), norm(g_grads)))
+
+
+@every_loss
+@pytest.mark.parametrize("steps", [1, 2])
+def test_an_alternating_step_updates_the_generator_against_the_new_discriminator(loss, steps):
+    """`steps` updates of the discriminator by hand, each on its own share and latents, then one of the other."""
+    model, state, batch = made(alternating_gan, size=steps * SIZE, generator_loss=loss, discriminator_steps=steps)
+    key = jax.random.key(1)
+    new, info = jax.jit(model.train_step)(state, batch, key)
+
+    g, d = halves(state)
+    for i in range(steps):
+        share = batch.x[i::steps]
+        (d_loss, d_stats), d_grads = discriminator_gradient(g, d, share, latents(jax.random.fold_in(key, i)))
+        d = descend(d, d_grads, d_stats)
+    z = latents(jax.random.fold_in(key, steps))
+    (g_loss, g_stats), g_grads = generator_gradient(g, d, z, loss)
+    assert_close(halves(new), (descend(g, g_grads, g_stats), d))
+    assert_close((info["d_loss"], info["g_loss"]), (d_loss, g_loss))
+
+    # Against the old discriminator it would have been another update.
+    _, old_grads = generator_gradient(g, halves(state)[1], z, loss)
+    assert max(np.abs(a - b).max() for a, b in zip(*map(jax.tree.leaves, (g_grads, old_grads)), strict=True)) > 1e-3
+
+
+def test_minimax_and_non_saturating_gradients_agree_on_the_sign_and_differ_in_size():
+    """At a logit l: -sigmoid(l) and -(1 - sigmoid(l)), so the ratio is the discriminator's odds."""
+    logits = jnp.array([-4.0, -1.0, 0.0, 2.0])
+    minimax = jax.grad(lambda x: minimax_generator_loss(x).sum())(logits)
+    non_saturating = jax.grad(lambda x: non_saturating_generator_loss(x).sum())(logits)
+    np.testing.assert_allclose(minimax / non_saturating, np.exp(logits), rtol=1e-5)
+
+
+def test_shares_must_divide_the_batch():
+    """Whatever the first share, nobody is dropped: 7 examples cannot be split over 2 updates."""
+    model, state, batch = made(alternating_gan, size=7, discriminator_steps=2)
+    with pytest.raises((TypeError, ValueError, UserError)):
+        model.train_step(state, batch, jax.random.key(0))
+
+
+# The average of the generator ----------------------------------------------------------------------------------------
+
+
+def test_the_average_follows_its_rule_statistics_included():
+    model, state, batch = made(alternating_gan, ema_decay=0.3)
+    step = jax.jit(model.train_step)
+    average = jax.tree.map(np.asarray, halves(state)[0])
+    for t in range(12):
+        state, _ = step(state, batch, jax.random.key(t))
+        decay = min(0.3, (1 + t) / (10 + t))
+        new = halves(state)[0]
+        average = jax.tree.map(lambda a, n, decay=decay: decay * a + (1 - decay) * np.asarray(n), average, new)
+    assert_close(Half(state.ema_params, state.ema_stats), average)
+
+
+@pytest.mark.parametrize("factory", [alternating_gan, simultaneous_gan])
+def test_samples_come_from_the_average_alone(factory):
+    model, state, batch = made(factory, ema_decay=0.9)
+    step = jax.jit(model.train_step)
+    for t in range(3):
+        state, _ = step(state, batch, jax.random.key(t))
+    x = model.sample(state, jax.random.key(0), 5)
+    g = state.generator
+    g = g.replace(params=jax.tree.map(lambda p: p + 1.0, g.params), stats=jax.tree.map(jnp.zeros_like, g.stats))
+    spoilt = state.replace(generator=g)
+    np.testing.assert_array_equal(model.sample(spoilt, jax.random.key(0), 5), x)
+    for part in ("ema_params", "ema_stats"):
+        moved = state.replace(**{part: jax.tree.map(lambda p: p + 1.0, getattr(state, part))})
+        assert (model.sample(moved, jax.random.key(0), 5) != x).any()
+    direct = Generator().apply(
+        {"params": state.ema_params, "batch_stats": state.ema_stats}, model.prior(jax.random.key(0), 5), train=False
+    )
+    np.testing.assert_allclose(x, direct, rtol=1e-6)
+
+
+@pytest.mark.parametrize("factory", [alternating_gan, simultaneous_gan])
+def test_without_decay_the_average_is_the_generator(factory):
+    model, state, batch = made(factory, ema_decay=0.0)
+    step = jax.jit(model.train_step)
+    for t in range(3):
+        state, _ = step(state, batch, jax.random.key(t))
+        assert tree.digest((state.ema_params, state.ema_stats)) == tree.digest(tuple(halves(state)[0]))
+
+
+# The VAE -------------------------------------------------------------------------------------------------------------
+
+
+class LinearEncoder(nn.Module):
+    @nn.compact
+    def __call__(self, x, y=None, *, train):
+        return nn.Dense(1, name="mean")(x), nn.Dense(1, name="logvar")(x)
+
+
+class LinearDecoder(nn.Module):
+    @nn.compact
+    def __call__(self, z, y=None, *, train):
+        return nn.Dense(3)(z)
+
+
+VARIANCE = 0.5
+
+
+def linear_vae(**options):
+    model = variational_autoencoder(
+        LinearEncoder(),
+        LinearDecoder(),
+        observation.gaussian(VARIANCE),
+        optax.sgd(0.01),
+        latent_dim=1,
+        data_range=(-float("inf"), float("inf")),
+        **options,
+    )
+    batch = Batch(jax.random.normal(jax.random.key(5), (SIZE, 3)))
+    return model, jax.jit(model.init)(jax.random.key(0), batch), batch
+
+
+def test_with_the_exact_posterior_every_bound_is_the_log_likelihood():
+    """Probabilistic PCA with one latent (Tipping & Bishop 1999): p(x) = N(b, w w' + s I), and q can be p(z|x)."""
+    model, state, batch = linear_vae()
+    w, b = np.array([0.7, -1.1, 0.4]), np.array([0.2, 0.0, -0.5])
+    variance = 1 / (1 + w @ w / VARIANCE)
+    encoder = {
+        "mean": {"kernel": variance / VARIANCE * w[:, None], "bias": -variance / VARIANCE * np.array([w @ b])},
+        "logvar": {"kernel": np.zeros((3, 1)), "bias": np.log([variance])},
+    }
+    decoder = {"Dense_0": {"kernel": w[None], "bias": b}}
+    params = jax.tree.map(lambda p: jnp.asarray(p, jnp.float32), {"encoder": encoder, "decoder": decoder})
+    state = state.replace(params=params)
+
+    covariance = np.outer(w, w) + VARIANCE * np.eye(3)
+    difference = np.asarray(batch.x, np.float64) - b
+    quadratic = np.einsum("bi,ij,bj->b", difference, np.linalg.inv(covariance), difference)
+    exact = -0.5 * (quadratic + np.linalg.slogdet(covariance)[1] + 3 * np.log(2 * np.pi))
+
+    weights = model.log_weights(state, batch, jax.random.key(1), 6)
+    np.testing.assert_allclose(weights, np.broadcast_to(exact, (6, SIZE)), rtol=1e-5, atol=1e-5)
+    elbo = jax.jit(jax.vmap(lambda key: model.evaluate(state, batch, key)["elbo_nats"]))
+    drawn = elbo(jax.random.split(jax.random.key(2), 4000))
+    error = np.std(drawn, axis=0) / np.sqrt(4000)
+    assert (np.abs(np.mean(drawn, axis=0) - exact) < 5 * error).all()
+    mean, logvar = model.encode(state, batch)
+    np.testing.assert_allclose(mean[:, 0], variance / VARIANCE * difference @ w, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(logvar, np.log(variance), rtol=1e-5)
+
+
+@pytest.mark.parametrize("beta", [1.0, 4.0, 0.0])
+def test_beta_weighs_the_kl_in_the_loss_and_not_in_the_elbo(beta):
+    model, state, batch = linear_vae(beta=beta)
+    _, info = jax.jit(model.train_step)(state, batch, jax.random.key(1))
+    assert info["kl_nats"] > 0.01
+    np.testing.assert_allclose(info["loss"], -(info["reconstruction_nats"] - beta * info["kl_nats"]), rtol=1e-5)
+    np.testing.assert_allclose(info["elbo_nats"], info["reconstruction_nats"] - info["kl_nats"], rtol=1e-5)
+
+
+def test_the_weight_of_the_kl_warms_up_linearly_and_stays():
+    model, state, batch = linear_vae(beta=0.5, kl_warmup_steps=4)
+    step, weights = jax.jit(model.train_step), []
+    for t in range(7):
+        state, info = step(state, batch, jax.random.key(t))
+        weights.append((info["loss"] + info["reconstruction_nats"]) / info["kl_nats"])
+    np.testing.assert_allclose(weights, 0.5 * np.array([0.25, 0.5, 0.75, 1, 1, 1, 1]), rtol=1e-3)
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_a_vae_step_is_the_gradient_of_the_elbo_written_out(samples):
+    """Reconstruction averaged over the latents of equation 7, and the KL of appendix B (Kingma & Welling 2014)."""
+    model, state, batch = linear_vae(num_samples=samples, beta=2.0)
+    key = jax.random.key(1)
+    new, info = jax.jit(model.train_step)(state, batch, key)
+    noise = jax.random.normal(key, (samples, SIZE, 1))
+
+    def loss(params):
+        e, (kernel, bias) = params["encoder"], (params["decoder"]["Dense_0"][name] for name in ("kernel", "bias"))
+        mean = batch.x @ e["mean"]["kernel"] + e["mean"]["bias"][None]
+        logvar = batch.x @ e["logvar"]["kernel"] + e["logvar"]["bias"][None]
+        kl = 0.5 * jnp.sum(jnp.exp(logvar) + mean**2 - 1 - logvar, axis=1)
+        reconstruction = 0.0
+        for draw in noise:
+            made = (mean + jnp.exp(logvar / 2) * draw) @ kernel + bias[None]
+            density = -((batch.x - made) ** 2) / (2 * VARIANCE) - 0.5 * np.log(2 * np.pi * VARIANCE)
+            reconstruction += density.sum(axis=1) / samples
+        return jnp.mean(2.0 * kl - reconstruction)
+
+    value, grads = jax.value_and_grad(loss)(state.params)
+    np.testing.assert_allclose(info["loss"], value, rtol=1e-5)
+    np.testing.assert_allclose(info["grad_norm"], norm(grads), rtol=1e-5)
+    assert_close(new.params, jax.tree.map(lambda p, g: p - 0.01 * g, state.params, grads))
+
+
+def test_latents_are_compared_with_their_own_example():
+    """With two samples per example, the order of [samples, batch] must be that of data and labels alike."""
+    model, state, batch = linear_vae(num_samples=2)
+    weights = model.log_weights(state, batch, jax.random.key(0), 3)
+    mean, logvar = model.encode(state, batch)
+    for i in range(SIZE):
+        noise = jax.random.normal(jax.random.key(0), (3, SIZE, 1))[:, i, 0]
+        z = mean[i, 0] + jnp.exp(logvar[i, 0] / 2) * noise
+        dense = state.params["decoder"]["Dense_0"]
+        made = z[:, None] * dense["kernel"] + dense["bias"][None]
+        joint = -jnp.sum((batch.x[i][None] - made) ** 2, 1) / (2 * VARIANCE) - 1.5 * np.log(2 * np.pi * VARIANCE)
+        joint += -(z**2) / 2 - 0.5 * np.log(2 * np.pi)
+        posterior = -(noise**2) / 2 - logvar[i, 0] / 2 - 0.5 * np.log(2 * np.pi)
+        np.testing.assert_allclose(weights[:, i], joint - posterior, rtol=1e-4, atol=1e-4)
+
+
+# What init refuses, where the networks don't fit the data ------------------------------------------------------------
+
+
+def test_init_refuses_networks_that_make_another_shape():
+    gan = alternating_gan(Generator((5,)), Discriminator(), optax.sgd(0.1), optax.sgd(0.1), latent_dim=LATENT)
+    with pytest.raises(UserError, match=r"data have the shape \(2,\), but the generator makes \(5,\)\.$"):
+        gan.init(jax.random.key(0), Batch(jnp.zeros((4, 2))))
+    vae, _, _ = linear_vae()
+    with pytest.raises(UserError, match=r"data have the shape \(4,\), but the decoder makes \(3,\)\.$"):
+        vae.init(jax.random.key(0), Batch(jnp.zeros((4, 4))))
