@@ -10,18 +10,18 @@ import io
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from gvlab import terminal
 from gvlab.types import Diverged, UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     from gvlab.build import Program
     from gvlab.config import Experiment
-    from gvlab.loop import Listener, Progress
+    from gvlab.loop import Listener
 
 
 class _Parser(argparse.ArgumentParser):
@@ -237,7 +237,7 @@ def _train(args: argparse.Namespace, rest: list[str]) -> None:
     rundir.check_config(run, experiment)
     before = rundir.status(run)
     try:
-        with _progress(f"{experiment.name} seed {experiment.seed}") as listen:
+        with terminal.progress(f"{experiment.name} seed {experiment.seed}") as listen:
             loop.train(loop.engine(program), args.out, experiment.seed, listen=listen)
     except loop.Interrupted as stop:
         print(f"gvlab: {stop} To continue: {_again()}", file=sys.stderr)
@@ -267,7 +267,7 @@ def _compare(args: argparse.Namespace, rest: list[str]) -> None:
 
         def listen(name: str, seed: int) -> Listener:
             stack.close()
-            return stack.enter_context(_progress(f"{name} seed {seed}"))
+            return stack.enter_context(terminal.progress(f"{name} seed {seed}"))
 
         try:
             units = compare.run(programs, args.seeds, args.out, listen)
@@ -276,7 +276,7 @@ def _compare(args: argparse.Namespace, rest: list[str]) -> None:
             print(f"gvlab: {stop} To continue: {_again()}", file=sys.stderr)
             raise SystemExit(128 + stop.signum) from stop
     rows = compare.table(units)
-    _print_table(compare.header(args.seeds), [compare.cells(row) for row in rows], left=2)
+    terminal.print_table(compare.header(args.seeds), [compare.cells(row) for row in rows], left=2)
     for unit in units:
         if unit.failure:
             print(f"{unit.experiment}, seed {unit.seed}, diverged: {unit.failure}")
@@ -372,7 +372,7 @@ def _evaluate(args: argparse.Namespace, rest: list[str]) -> None:
         [name, compare.number(m["value"]), compare.number(m.get("standard_error")), _protocol(m["stamp"])]
         for name, m in measures.items()
     ]
-    _print_table(["measure", "value", "standard error", "protocol"], rows, left=1)
+    terminal.print_table(["measure", "value", "standard error", "protocol"], rows, left=1)
     print(file)
 
 
@@ -397,7 +397,9 @@ def _data_list(args: argparse.Namespace, rest: list[str]) -> None:
         ]
         for name, card in data.CATALOGUE.items()
     ]
-    _print_table(["name", "shape", "train + test", "classes", "licence", "download", "what it is"], rows, left=7)
+    terminal.print_table(
+        ["name", "shape", "train + test", "classes", "licence", "download", "what it is"], rows, left=7
+    )
 
 
 def _data_prepare(args: argparse.Namespace, rest: list[str]) -> None:
@@ -405,72 +407,3 @@ def _data_prepare(args: argparse.Namespace, rest: list[str]) -> None:
 
     where = data.prepare(args.name)
     print(f"{args.name} is ready{f': {where}' if where else ' (it comes with gvlab)'}")
-
-
-# --- the terminal ----------------------------------------------------------------------------------------------------
-
-
-def _print_table(head: list[str], rows: list[list[str]], left: int) -> None:
-    """A table on the terminal, its first `left` columns aligned left, the others right."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console() if sys.stdout.isatty() else Console(width=160)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for i, name in enumerate(head):
-        table.add_column(name, justify="left" if i < left else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-
-
-@contextlib.contextmanager
-def _progress(title: str) -> Iterator[Listener]:
-    """A progress bar on a terminal; elsewhere a plain line at most every five seconds."""
-    if not sys.stderr.isatty():
-        yield _plain_lines(title)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[speed]}"),
-        TextColumn("{task.fields[values]}"),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=None, speed="", values="compiling")
-
-        def listen(now: Progress) -> None:
-            bar.update(
-                task,
-                completed=now.step,
-                total=now.steps,
-                speed=f"{now.images_per_second:,.0f} images/s",
-                values=_values(now),
-            )
-
-        yield listen
-
-
-def _plain_lines(title: str) -> Listener:
-    last = 0.0
-
-    def listen(now: Progress) -> None:
-        nonlocal last
-        if time.monotonic() - last > 5:
-            last = time.monotonic()
-            left = ""
-            if now.images_per_second and now.step > 1:
-                left = f"  {now.images_per_second:,.0f} images/s"
-            print(f"{title}: step {now.step}/{now.steps}{left}  {_values(now)}", file=sys.stderr, flush=True)
-
-    return listen
-
-
-def _values(now: Progress) -> str:
-    return "  ".join(f"{name} {value:.4g}" for name, value in now.values.items() if "grad_norm" not in name)

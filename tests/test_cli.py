@@ -21,7 +21,7 @@ import pytest
 from harness import EXPERIMENTS, assert_refused, call, experiment_file, run
 from PIL import Image
 
-from gvlab import build, cli, data, loop, rng, rundir
+from gvlab import build, cli, data, loop, rng, rundir, terminal
 from gvlab import config as c
 
 SIDE = 16  # of digits
@@ -117,7 +117,7 @@ def test_any_field_can_be_set(file, tmp_path, capsys):
 
 def test_lines_without_a_terminal_and_a_bar_on_one(monkeypatch, capsys):
     now = loop.Progress(30, 60, 1234.5, {"d_loss": 1.25, "grad_norm/generator": 9.0})
-    with cli._progress("digits seed 0") as listen:
+    with terminal.progress("digits seed 0") as listen:
         listen(now)
         listen(replace(now, step=40))  # less than five seconds later
     assert capsys.readouterr().err == "digits seed 0: step 30/60  1,234 images/s  d_loss 1.25\n"
@@ -127,7 +127,7 @@ def test_lines_without_a_terminal_and_a_bar_on_one(monkeypatch, capsys):
         monkeypatch.setattr(sys, "stderr", terminal)
         monkeypatch.setenv("COLUMNS", "120")
         monkeypatch.setenv("TERM", "xterm-256color")
-        with cli._progress("digits seed 0") as listen:
+        with terminal.progress("digits seed 0") as listen:
             listen(now)
             time.sleep(0.2)
             listen(replace(now, step=40))

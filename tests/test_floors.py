@@ -17,7 +17,7 @@ FLOORS = [
     {"models"},
     {"build"},
     {"rundir", "log", "checkpoint", "loop", "evaluate"},
-    {"compare"},
+    {"compare", "terminal"},
     {"cli"},
 ]
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
@@ -30,7 +30,7 @@ HOMES = {
     "sklearn": {"data.sources"},
     "jax.sharding": {"parallel"},
     "tyro": {"cli"},
-    "rich": {"cli"},
+    "rich": {"terminal"},
     "PIL": {"log"},
     "tensorboardX": {"log"},
     "matplotlib": {"log", "report"},
