@@ -1,4 +1,10 @@
-"""DCGAN on scikit-learn's 8x8 digits, shown at 16x16: the quickstart's GAN."""
+"""DCGAN on scikit-learn's 8x8 digits, shown at 16x16: the quickstart's GAN.
+
+    gvlab train experiments/digits_dcgan.py
+
+Cost: about 10 seconds on 2 CPU cores.
+Reached (seeds 0, 1, 2): @@
+"""
 
 from gvlab.config import DCGAN, GAN, Adam, Data, Evaluation, Experiment
 

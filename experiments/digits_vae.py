@@ -1,4 +1,10 @@
-"""Convolutional VAE on scikit-learn's 8x8 digits, shown at 16x16: the quickstart's VAE."""
+"""Convolutional VAE on scikit-learn's 8x8 digits, binarised dynamically, shown at 16x16: the quickstart's VAE.
+
+    gvlab train experiments/digits_vae.py
+
+Cost: about 20 seconds on 2 CPU cores.
+Reached (seeds 0, 1, 2): @@
+"""
 
 from gvlab.config import VAE, Adam, Data, Evaluation, Experiment
 

@@ -1,4 +1,12 @@
-"""x"""
+"""MLP GAN on the ring of eight Gaussians: two-dimensional data whose density is known.
+
+    gvlab train experiments/ring_gan.py
+    gvlab evaluate runs/ring_gan/seed-0
+
+Cost: half a CPU minute.
+Reached (seed 0): frechet_coordinates 0.00078; the picture shows samples at all eight modes. One seed says little here:
+how many modes a plain GAN keeps differs from seed to seed.
+"""
 
 from gvlab.config import GAN, MLP, Adam, Data, Experiment
 

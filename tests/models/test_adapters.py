@@ -1,8 +1,9 @@
 """One train step under every adapter gives what it gives alone on one device.
 
 Under plain SGD: Adam divides by the gradient's own size and would hide a factor of 4. The numbers are equal but for
-the order in which float32 sums are taken. What that amounts to is in proportion to the largest number of a leaf, not
-to each of its numbers: a bias that is zero but for rounding has no digits to compare.
+the order in which float32 sums are taken: a rounding of 6e-8, some hundred times over in sums, BatchNorm's variance
+and three steps. It is in proportion to the largest number of a leaf, not to each of its numbers: a bias that is zero
+but for rounding has no digits to compare.
 """
 
 from functools import cache
@@ -18,12 +19,12 @@ from zoo import ALL, examples
 from gvlab import parallel, tree
 from gvlab.types import Batch, Model, UserError
 
-DEVICES, STEPS, RATE = 4, 4, 0.05
+DEVICES, STEPS, RATE = 4, 3, 0.05
 
 NAMES = [
-    "mlp gan, 2 discriminator steps",
+    "norm gan, simultaneous",
+    "norm gan, conditional, 2 discriminator steps",
     "dcgan, simultaneous",
-    "dcgan, conditional, 2 discriminator steps",
     "mlp vae, conditional, 2 samples, warm-up",
     "article vae",
 ]
@@ -74,7 +75,7 @@ def assert_close(actual, wanted):
         assert a.shape == b.shape
         assert a.dtype == b.dtype
         scale = np.abs(b).max(initial=0)
-        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6 + 1e-5 * scale, err_msg=jax.tree_util.keystr(path))
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6 + 2e-5 * scale, err_msg=jax.tree_util.keystr(path))
 
 
 @every_model
@@ -148,8 +149,8 @@ def test_check_divides():
 
 
 def test_pmap_refuses_a_batch_that_does_not_divide():
-    of = alone("mlp gan, 2 discriminator steps")
-    step = parallel.over_pmap(with_axis("mlp gan, 2 discriminator steps").train_step)
+    of = alone("norm gan, conditional, 2 discriminator steps")
+    step = parallel.over_pmap(with_axis("norm gan, conditional, 2 discriminator steps").train_step)
     batch = jax.tree.map(lambda x: x[:6], of.batches[0])
     with pytest.raises(UserError, match=f"batch size is 6, .* over {jax.device_count()} devices"):
         step(of.state(), batch, key(0, 0))
@@ -171,7 +172,7 @@ def test_shardings_say_who_holds_what():
 
 
 def test_over_mesh_donates_the_state_and_leaves_a_replicated_one():
-    of = alone("mlp gan, 2 discriminator steps")
+    of = alone("norm gan, conditional, 2 discriminator steps")
     mesh = parallel.data_mesh(jax.devices()[:DEVICES])
     state = jax.device_put(of.state(), parallel.replicated(mesh))
     new, info = parallel.over_mesh(of.model.train_step, mesh)(state, of.batches[0], key(0, 0))

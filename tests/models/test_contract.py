@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 from scipy.special import expit
-from zoo import ALL, GANS, LATENT, VAES, examples, ready, train, trained
+from zoo import ALL, GANS, LATENT, VAES, examples, quick_jit, ready, train, trained
 
 from gvlab import tree
 from gvlab.losses import importance_weighted_bound
@@ -211,7 +211,7 @@ def test_a_sample_is_a_decoded_draw_from_the_prior(name):
     of, state = ready(name), trained(name)[0]
     z = of.model.prior(jax.random.key(0), 7)
     assert z.shape == (7, LATENT)
-    decoded = jax.jit(of.model.decode)(state, z)
+    decoded = quick_jit(of.model.decode)(state, z)
     np.testing.assert_allclose(decoded, of.sample(state, jax.random.key(0), 7), rtol=1e-5, atol=1e-6)
 
 
@@ -251,7 +251,7 @@ def test_evaluate_gives_a_number_per_example(name):
 @every_vae
 def test_encode_and_log_weights_have_their_shapes(name):
     of, state = ready(name), trained(name)[0]
-    mean, logvar = jax.jit(of.model.encode)(state, of.batch)
+    mean, logvar = quick_jit(of.model.encode)(state, of.batch)
     assert mean.shape == logvar.shape == (of.case.size, LATENT)
     weights = jax.eval_shape(lambda: of.model.log_weights(state, of.batch, jax.random.key(0), 5))
     assert weights.shape == (5, of.case.size)
@@ -264,7 +264,7 @@ def test_the_bounds_are_in_order(name):
     Each is compared per example, within five standard errors of the difference of two independent means.
     """
     of, state = ready(name), trained(name)[0]
-    weights = jax.jit(of.model.log_weights, static_argnums=3)(state, of.batch, jax.random.key(0), 10_000)
+    weights = quick_jit(of.model.log_weights, static_argnums=3)(state, of.batch, jax.random.key(0), 10_000)
     keys = jax.random.split(jax.random.key(1), 500)
     drawn = [of.evaluate(state, of.batch, key)["elbo_nats"] for key in keys]
 

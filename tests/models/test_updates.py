@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from zoo import NormDiscriminator, NormGenerator, quick_jit
 
 from gvlab import tree
 from gvlab.losses import minimax_generator_loss, non_saturating_generator_loss
@@ -19,22 +20,6 @@ from gvlab.models import alternating_gan, observation, simultaneous_gan, variati
 from gvlab.types import Batch, UserError
 
 LATENT, SIZE, RATE = 3, 8, 0.5
-
-
-class Generator(nn.Module):
-    shape: tuple[int, ...] = (2,)
-
-    @nn.compact
-    def __call__(self, z, y=None, *, train):
-        h = nn.BatchNorm(use_running_average=not train, momentum=0.8)(nn.Dense(5)(z))
-        return nn.Dense(self.shape[0])(nn.relu(h))
-
-
-class Discriminator(nn.Module):
-    @nn.compact
-    def __call__(self, x, y=None, *, train):
-        h = nn.BatchNorm(use_running_average=not train, momentum=0.8)(nn.Dense(6)(x))
-        return nn.Dense(1)(nn.relu(h))[:, 0]
 
 
 class Half(NamedTuple):
@@ -67,23 +52,23 @@ GENERATOR_LOSSES = {  # by the book: -log D(G(z)), and log(1 - D(G(z)))
 }
 
 
-@jax.jit
+@quick_jit
 def discriminator_gradient(g: Half, d: Half, x, z):
-    fake, _ = apply(Generator(), *g, z)
+    fake, _ = apply(NormGenerator(), *g, z)
 
     def loss(params):
-        real_logits, stats = apply(Discriminator(), params, d.stats, x)
-        fake_logits, stats = apply(Discriminator(), params, stats, fake)
+        real_logits, stats = apply(NormDiscriminator(), params, d.stats, x)
+        fake_logits, stats = apply(NormDiscriminator(), params, stats, fake)
         return jnp.mean(-log_sigmoid(real_logits) - log_sigmoid(-fake_logits)), stats
 
     return jax.value_and_grad(loss, has_aux=True)(d.params)
 
 
-@partial(jax.jit, static_argnums=3)
+@partial(quick_jit, static_argnums=3)
 def generator_gradient(g: Half, d: Half, z, generator_loss):
     def loss(params):
-        fake, stats = apply(Generator(), params, g.stats, z)
-        logits, _ = apply(Discriminator(), d.params, d.stats, fake)
+        fake, stats = apply(NormGenerator(), params, g.stats, z)
+        logits, _ = apply(NormDiscriminator(), d.params, d.stats, fake)
         return jnp.mean(GENERATOR_LOSSES[generator_loss](logits)), stats
 
     return jax.value_and_grad(loss, has_aux=True)(g.params)
@@ -95,8 +80,8 @@ def halves(state) -> tuple[Half, Half]:
 
 def made(factory, size=SIZE, **options):
     model = factory(
-        Generator(),
-        Discriminator(),
+        NormGenerator(),
+        NormDiscriminator(),
         optax.sgd(RATE),
         optax.sgd(RATE),
         latent_dim=LATENT,
@@ -104,7 +89,7 @@ def made(factory, size=SIZE, **options):
         **options,
     )
     batch = Batch(jax.random.normal(jax.random.key(5), (size, 2)) + 1.0)
-    return model, jax.jit(model.init)(jax.random.key(0), batch), batch
+    return model, quick_jit(model.init)(jax.random.key(0), batch), batch
 
 
 def latents(key, n=SIZE):
@@ -122,7 +107,7 @@ every_loss = pytest.mark.parametrize("loss", GENERATOR_LOSSES, ids=["non-saturat
 def test_a_simultaneous_step_takes_both_gradients_at_the_old_parameters(loss):
     model, state, batch = made(simultaneous_gan, generator_loss=loss)
     key = jax.random.key(1)
-    new, info = jax.jit(model.train_step)(state, batch, key)
+    new, info = quick_jit(model.train_step)(state, batch, key)
 
     g, d = halves(state)
     z = latents(key)
@@ -140,7 +125,7 @@ def test_an_alternating_step_updates_the_generator_against_the_new_discriminator
     """`steps` updates of the discriminator by hand, each on its own share and latents, then one of the other."""
     model, state, batch = made(alternating_gan, size=steps * SIZE, generator_loss=loss, discriminator_steps=steps)
     key = jax.random.key(1)
-    new, info = jax.jit(model.train_step)(state, batch, key)
+    new, info = quick_jit(model.train_step)(state, batch, key)
 
     g, d = halves(state)
     for i in range(steps):
@@ -177,7 +162,7 @@ def test_shares_must_divide_the_batch():
 
 def test_the_average_follows_its_rule_statistics_included():
     model, state, batch = made(alternating_gan, ema_decay=0.3)
-    step = jax.jit(model.train_step)
+    step = quick_jit(model.train_step)
     average = jax.tree.map(np.asarray, halves(state)[0])
     for t in range(12):
         state, _ = step(state, batch, jax.random.key(t))
@@ -190,7 +175,7 @@ def test_the_average_follows_its_rule_statistics_included():
 @pytest.mark.parametrize("factory", [alternating_gan, simultaneous_gan])
 def test_samples_come_from_the_average_alone(factory):
     model, state, batch = made(factory, ema_decay=0.9)
-    step = jax.jit(model.train_step)
+    step = quick_jit(model.train_step)
     for t in range(3):
         state, _ = step(state, batch, jax.random.key(t))
     x = model.sample(state, jax.random.key(0), 5)
@@ -201,7 +186,7 @@ def test_samples_come_from_the_average_alone(factory):
     for part in ("ema_params", "ema_stats"):
         moved = state.replace(**{part: jax.tree.map(lambda p: p + 1.0, getattr(state, part))})
         assert (model.sample(moved, jax.random.key(0), 5) != x).any()
-    direct = Generator().apply(
+    direct = NormGenerator().apply(
         {"params": state.ema_params, "batch_stats": state.ema_stats}, model.prior(jax.random.key(0), 5), train=False
     )
     np.testing.assert_allclose(x, direct, rtol=1e-6)
@@ -210,7 +195,7 @@ def test_samples_come_from_the_average_alone(factory):
 @pytest.mark.parametrize("factory", [alternating_gan, simultaneous_gan])
 def test_without_decay_the_average_is_the_generator(factory):
     model, state, batch = made(factory, ema_decay=0.0)
-    step = jax.jit(model.train_step)
+    step = quick_jit(model.train_step)
     for t in range(3):
         state, _ = step(state, batch, jax.random.key(t))
         assert tree.digest((state.ema_params, state.ema_stats)) == tree.digest(tuple(halves(state)[0]))
@@ -245,7 +230,7 @@ def linear_vae(**options):
         **options,
     )
     batch = Batch(jax.random.normal(jax.random.key(5), (SIZE, 3)))
-    return model, jax.jit(model.init)(jax.random.key(0), batch), batch
+    return model, quick_jit(model.init)(jax.random.key(0), batch), batch
 
 
 def test_with_the_exact_posterior_every_bound_is_the_log_likelihood():
@@ -268,7 +253,7 @@ def test_with_the_exact_posterior_every_bound_is_the_log_likelihood():
 
     weights = model.log_weights(state, batch, jax.random.key(1), 6)
     np.testing.assert_allclose(weights, np.broadcast_to(exact, (6, SIZE)), rtol=1e-5, atol=1e-5)
-    elbo = jax.jit(jax.vmap(lambda key: model.evaluate(state, batch, key)["elbo_nats"]))
+    elbo = quick_jit(jax.vmap(lambda key: model.evaluate(state, batch, key)["elbo_nats"]))
     drawn = elbo(jax.random.split(jax.random.key(2), 4000))
     error = np.std(drawn, axis=0) / np.sqrt(4000)
     assert (np.abs(np.mean(drawn, axis=0) - exact) < 5 * error).all()
@@ -280,7 +265,7 @@ def test_with_the_exact_posterior_every_bound_is_the_log_likelihood():
 @pytest.mark.parametrize("beta", [1.0, 4.0, 0.0])
 def test_beta_weighs_the_kl_in_the_loss_and_not_in_the_elbo(beta):
     model, state, batch = linear_vae(beta=beta)
-    _, info = jax.jit(model.train_step)(state, batch, jax.random.key(1))
+    _, info = quick_jit(model.train_step)(state, batch, jax.random.key(1))
     assert info["kl_nats"] > 0.01
     np.testing.assert_allclose(info["loss"], -(info["reconstruction_nats"] - beta * info["kl_nats"]), rtol=1e-5)
     np.testing.assert_allclose(info["elbo_nats"], info["reconstruction_nats"] - info["kl_nats"], rtol=1e-5)
@@ -288,7 +273,7 @@ def test_beta_weighs_the_kl_in_the_loss_and_not_in_the_elbo(beta):
 
 def test_the_weight_of_the_kl_warms_up_linearly_and_stays():
     model, state, batch = linear_vae(beta=0.5, kl_warmup_steps=4)
-    step, weights = jax.jit(model.train_step), []
+    step, weights = quick_jit(model.train_step), []
     for t in range(7):
         state, info = step(state, batch, jax.random.key(t))
         weights.append((info["loss"] + info["reconstruction_nats"]) / info["kl_nats"])
@@ -300,7 +285,7 @@ def test_a_vae_step_is_the_gradient_of_the_elbo_written_out(samples):
     """Reconstruction averaged over the latents of equation 7, and the KL of appendix B (Kingma & Welling 2014)."""
     model, state, batch = linear_vae(num_samples=samples, beta=2.0)
     key = jax.random.key(1)
-    new, info = jax.jit(model.train_step)(state, batch, key)
+    new, info = quick_jit(model.train_step)(state, batch, key)
     noise = jax.random.normal(key, (samples, SIZE, 1))
 
     def loss(params):
@@ -341,7 +326,7 @@ def test_latents_are_compared_with_their_own_example():
 
 
 def test_init_refuses_networks_that_make_another_shape():
-    gan = alternating_gan(Generator((5,)), Discriminator(), optax.sgd(0.1), optax.sgd(0.1), latent_dim=LATENT)
+    gan = alternating_gan(NormGenerator((5,)), NormDiscriminator(), optax.sgd(0.1), optax.sgd(0.1), latent_dim=LATENT)
     with pytest.raises(UserError, match=r"data have the shape \(2,\), but the generator makes \(5,\)\.$"):
         gan.init(jax.random.key(0), Batch(jnp.zeros((4, 2))))
     vae, _, _ = linear_vae()

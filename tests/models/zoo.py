@@ -1,9 +1,10 @@
 """The models that the contract tests run: every family and option, small enough to compile in a second or two."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +15,9 @@ from gvlab.models import observation
 from gvlab.types import Batch, Model, PyTree
 
 LATENT = 4
+
+# Compiling is most of what these tests cost, and the models are too small to gain from LLVM's passes.
+quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 class Case(NamedTuple):
@@ -34,6 +38,35 @@ def dcgan(shape, axis):
         networks.DCGANGenerator(shape, width=4, axis_name=axis),
         networks.DCGANDiscriminator(width=4, axis_name=axis),
     )
+
+
+class NormGenerator(nn.Module):
+    """The smallest generator with batch statistics, of vectors."""
+
+    shape: tuple[int, ...] = (2,)
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, z, y=None, *, train):
+        h = nn.Dense(5)(networks.append_label(z, y))
+        h = nn.BatchNorm(use_running_average=not train, momentum=0.8, axis_name=self.axis_name)(h)
+        return nn.Dense(self.shape[0])(nn.relu(h))
+
+
+class NormDiscriminator(nn.Module):
+    """The smallest discriminator with batch statistics, of vectors."""
+
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x, y=None, *, train):
+        h = nn.Dense(6)(networks.append_label(x, y))
+        h = nn.BatchNorm(use_running_average=not train, momentum=0.8, axis_name=self.axis_name)(h)
+        return nn.Dense(1)(nn.relu(h))[:, 0]
+
+
+def norm_gan(shape, axis):
+    return NormGenerator(shape, axis_name=axis), NormDiscriminator(axis_name=axis)
 
 
 def article_gan(shape, axis):
@@ -96,8 +129,9 @@ GANS = {
     "mlp gan, minimax": gan(models.alternating_gan, mlp_gan, (2,), generator_loss=losses.minimax_generator_loss),
     "mlp gan, conditional, no ema": gan(models.alternating_gan, mlp_gan, IMAGE, num_classes=3, ema_decay=0.0),
     "dcgan, simultaneous": gan(models.simultaneous_gan, dcgan, (16, 16, 1)),
-    "dcgan, conditional, 2 discriminator steps": gan(
-        models.alternating_gan, dcgan, (16, 16, 1), size=16, num_classes=3, discriminator_steps=2
+    "norm gan, simultaneous": gan(models.simultaneous_gan, norm_gan, (2,)),
+    "norm gan, conditional, 2 discriminator steps": gan(
+        models.alternating_gan, norm_gan, (2,), size=16, num_classes=3, discriminator_steps=2
     ),
     "article gan": gan(models.simultaneous_gan, article_gan, (4, 12, 1)),
 }
@@ -156,7 +190,7 @@ def ready(name: str) -> Ready:
         traces.append(None)
         return model.train_step(state, batch, key)
 
-    init = jax.jit(model.init)
+    init = quick_jit(model.init)
     return Ready(
         name=name,
         case=case,
@@ -164,10 +198,10 @@ def ready(name: str) -> Ready:
         state=init(jax.random.key(0), batch),
         batch=batch,
         init=init,
-        step=jax.jit(step),
+        step=quick_jit(step),
         traces=traces,
-        sample=jax.jit(model.sample, static_argnums=2),
-        evaluate=jax.jit(model.evaluate),
+        sample=quick_jit(model.sample, static_argnums=2),
+        evaluate=quick_jit(model.evaluate),
     )
 
 
