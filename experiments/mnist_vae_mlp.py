@@ -1,7 +1,7 @@
 """Burda et al.'s MLP VAE (784-200-200-50, tanh) on dynamically binarised MNIST, 300 epochs of batch 100.
 
-Adam 1e-3 with eps 1e-4, times 0.3 at 60 % and again at 85 %; the decoder's bias begins with the training mean. The paper
-(arXiv 1509.00519, table 1) reaches 86.76 nats with k = 5000 after 3280 epochs of batch 20.
+Adam 1e-3 with eps 1e-4, times 0.3 at 60 % and again at 85 %; the decoder's bias begins with the training mean. The
+paper (arXiv 1509.00519, table 1) reaches 86.76 nats with k = 5000 after 3280 epochs of batch 20.
 
     gvlab train experiments/mnist_vae_mlp.py
     gvlab evaluate runs/mnist_vae_mlp/seed-0

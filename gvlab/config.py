@@ -195,7 +195,7 @@ class Evaluation:
     """How `gvlab evaluate` measures; it has no influence on training."""
 
     samples: int = 10_000
-    """Generated images for the distances between distributions (at most so many test images are used, too)."""
+    """Generated examples for the distances between distributions; they are compared with the whole test split."""
     k: int = 50
     """Samples of the importance-weighted bound on log p(x)."""
 

@@ -48,12 +48,8 @@ def write(run: Path, program: Program, state: PyTree, measures: Measures) -> Pat
 
 def read(run: Path, program: Program, state: PyTree) -> Measures | None:
     """The run's evaluation.json, if it was made from this state, protocol and version; None if it must be made anew."""
-    file = run / "evaluation.json"
-    if not file.exists():
-        return None
-    made = json.loads(file.read_text())
-    expected = _protocol(program, state)
-    return made["measures"] if made["protocol"] == expected else None
+    made = rundir.read_json(run / "evaluation.json")
+    return made["measures"] if made and made.get("protocol") == _protocol(program, state) else None
 
 
 def _protocol(program: Program, state: PyTree) -> dict[str, Any]:
@@ -138,7 +134,7 @@ def bits_per_dim_offset(program: Program) -> float | None:
             return 0.0
         case c.DiscretizedLogistic(), "none":
             return 0.0
-        case c.Categorical(levels=256), "none":
+        case (c.Categorical(levels=256), "none") | (c.Categorical(levels=2), "binarize"):
             return 0.0
         case c.Gaussian() | c.LearnedGaussian(), "dequantize":
             return 8.0

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gvlab.rundir import write_atomically
+from gvlab.types import UserError
 
 WALL_CLOCK = ("seconds", "images_per_second")
 """The fields of metrics.jsonl that two runs of one seed do not share."""
@@ -23,7 +24,10 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     if not file.exists():
         return []
     lines = file.read_text().split("\n")[:-1]  # what follows the last newline is empty, or cut off
-    return [json.loads(line) for line in lines if line]
+    try:
+        return [json.loads(line) for line in lines if line]
+    except ValueError as error:
+        raise UserError(f"{file} is damaged ({error}): restore it, or delete the run directory.") from error
 
 
 class MetricsLog:

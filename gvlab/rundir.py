@@ -94,8 +94,21 @@ def _plain(value: Any) -> str:
 
 def status(run: Path) -> dict[str, Any]:
     """{"status": ..., "step": ...}: new, running (also after a kill), interrupted, diverged or complete."""
-    file = run / "status.json"
-    return json.loads(file.read_text()) if file.exists() else {"status": "new", "step": 0}
+    return read_json(run / "status.json") or {"status": "new", "step": 0}
+
+
+def read_json(file: Path) -> dict[str, Any] | None:
+    """The object in a file that gvlab wrote; None if there is no such file.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    if not file.exists():
+        return None
+    try:
+        return json.loads(file.read_text())
+    except ValueError as error:
+        raise UserError(f"{file} is damaged ({error}): delete it and run the command again.") from error
 
 
 def write_status(run: Path, status: str, step: int, **more: Any) -> None:

@@ -273,12 +273,22 @@ def test_combinations_that_contradict_themselves_are_refused():
         c.GAN(update="simultaneous", discriminator_steps=2)
     with pytest.raises(UserError, match="hidden is empty"):
         c.MLP(hidden=())
+    for network, likelihood in ((c.Article(), c.Bernoulli()), (c.MLP(), c.Gaussian())):
+        with pytest.raises(UserError, match=r"output_bias is 'data_mean', which is for MLP with .*'zeros'"):
+            c.VAE(network=network, likelihood=likelihood, output_bias="data_mean")
     for quantization in ("binarize", "dequantize"):
         with pytest.raises(UserError, match=f"quantization is '{quantization}', but a GAN"):
             experiment(model=c.GAN(), data=c.Data(quantization=quantization))
     with pytest.raises(UserError, match=r"4294967296 examples.*fewer steps"):
         experiment(steps=2**26, batch_size=64)
     assert experiment(steps=2**26 - 1, batch_size=64).steps == 2**26 - 1
+    with pytest.raises(UserError, match="4294967296 examples"):  # what an update of the discriminator takes counts
+        experiment(model=c.GAN(discriminator_steps=4), steps=2**24, batch_size=64)
+
+
+def test_examples_per_step_are_a_batch_per_update():
+    assert experiment(batch_size=5).examples_per_step == 5
+    assert experiment(batch_size=5, model=c.GAN(discriminator_steps=3)).examples_per_step == 15
 
 
 def test_experiments_cannot_be_changed_by_accident():

@@ -148,7 +148,7 @@ def test_importing_the_command_line_loads_little():
 
 
 def test_importing_the_models_loads_no_data_library():
-    loaded = loaded_by("from gvlab import gan, vae, data, losses, metrics, networks, parallel, config")
+    loaded = loaded_by("from gvlab import models, data, losses, metrics, networks, parallel, config")
     assert "jax" in loaded
     assert not loaded & {"tensorflow_datasets", "tensorflow", "sklearn", "orbax", "tyro", "PIL", "matplotlib"}
 

@@ -84,18 +84,22 @@ def test_synced_lines_can_be_read_while_the_log_is_open(tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
 @pytest.mark.parametrize("which", ["metrics", "events"])
-def test_a_full_disk_is_raised_and_nothing_is_left_to_complain_later(which, tmp_path):
+def test_a_full_disk_is_raised_where_it_happens_and_nothing_is_lost(which, tmp_path):
     metrics = log.MetricsLog(tmp_path, 0)
+    metrics.sync()
+    file = metrics._file if which == "metrics" else metrics._events._writer._py_recordio_writer._writer
+    room = os.dup(file.fileno())
     with open("/dev/full", "wb") as full:
-        os.dup2(
-            full.fileno(),
-            (metrics._file if which == "metrics" else metrics._events._writer._py_recordio_writer._writer).fileno(),
-        )
+        os.dup2(full.fileno(), file.fileno())
     metrics.write(1, {"loss": 1.0}, 0.0, 0.0)
     with pytest.raises(OSError, match="No space left"):
         metrics.sync()
-    with pytest.raises(OSError, match="No space left"):
-        metrics.close()
+    os.dup2(room, file.fileno())
+    os.close(room)
+    metrics.close()
+    assert [line["step"] for line in log.read_metrics(tmp_path)] == [1]
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    assert b"loss" in events.read_bytes()
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------

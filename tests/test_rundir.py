@@ -12,7 +12,7 @@ import jax
 import pytest
 from harness import EXPERIMENTS
 
-from gvlab import __version__, rundir
+from gvlab import __version__, log, rundir
 from gvlab import config as c
 from gvlab.types import UserError
 
@@ -119,3 +119,16 @@ def test_the_revision_of_the_code_outside_of_git(monkeypatch, tmp_path):
     assert rundir._git_revision() is None
     monkeypatch.setenv("PATH", str(tmp_path))
     assert rundir._git_revision() is None
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"status": "comp', "\x00\x00"])
+def test_a_damaged_status_gets_a_sentence(tmp_path, text):
+    (tmp_path / "status.json").write_text(text)
+    with pytest.raises(UserError, match=r"status\.json is damaged .*: delete it and run the command again\.$"):
+        rundir.status(tmp_path)
+
+
+def test_a_damaged_line_of_metrics_gets_a_sentence(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"st\n{"step": 3}\n')
+    with pytest.raises(UserError, match=r"metrics\.jsonl is damaged"):
+        log.read_metrics(tmp_path)

@@ -70,11 +70,10 @@ def test_stack_takes_keys():
     assert jax.random.key_data(stacked[1]).tolist() == jax.random.key_data(jax.random.key(1)).tolist()
 
 
-def test_is_key():
-    assert tree.is_key(jax.random.key(0))
-    assert tree.is_key(jax.random.split(jax.random.key(0), 3))
-    for other in (jnp.zeros(2, jnp.uint32), np.zeros(2), 3, None, "key"):
-        assert not tree.is_key(other)
+def test_norm_is_that_of_all_leaves_as_one_vector():
+    values = {"a": jnp.array([[1.0, 2.0], [2.0, 4.0]]), "b": {"c": jnp.float32(-12.0)}}
+    np.testing.assert_allclose(tree.norm(values), 13.0, rtol=1e-6)
+    assert tree.norm({"zero": jnp.zeros(3)}) == 0
 
 
 # digest ------------------------------------------------------------------------------------------------------------

@@ -26,7 +26,6 @@ NAMES = [
     "norm gan, conditional, 2 discriminator steps",
     "dcgan, simultaneous",
     "mlp vae, conditional, 2 samples, warm-up",
-    "article vae",
 ]
 every_model = pytest.mark.parametrize("name", NAMES)
 

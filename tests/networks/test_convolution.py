@@ -165,6 +165,18 @@ def test_the_form_for_accelerators_equals_the_one_for_the_cpu(height, width):
     close(by_phases, as_xla)
 
 
+@cases(FEW)
+def test_the_matrix_product_for_small_images_equals_the_convolution(height, width):
+    """And so does the form that is taken on accelerators."""
+    kernel_size, strides, size = zip(height, width, strict=True)
+    x, kernel = draw((2, *size, 3), (*kernel_size, 3, 2))
+    padding = jax.lax.padtype_to_pads(size, kernel_size, strides, "SAME")
+    out = tuple(-(-n // s) for n, s in zip(size, strides, strict=True))
+    by_product = convolution._convolve_by_product(x, kernel, strides=strides, padding=padding, out=out)
+    close(by_product, lax_conv(x, kernel, strides))
+    close(convolution._down_as_xla(x, kernel, strides), by_product)
+
+
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (1, 2)])
 def test_conv_transpose_is_the_adjoint_of_conv(strides):
     small, kernel = draw((2, 3, 4, 3), (5, 5, 2, 3))
