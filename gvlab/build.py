@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -105,7 +105,10 @@ def model(
 
 def _gan(config: c.GAN, shape: Shape, num_classes: int, axis_name: str | None) -> Model:
     generator, discriminator = GANS[type(config.network)](config.network, shape, axis_name)
-    optimizers = adam(config.generator_optimizer), adam(config.discriminator_optimizer)
+    drops = tuple(step * config.discriminator_steps for step in config.discriminator_optimizer.drop_steps)
+    # optax counts updates, the configuration counts train steps
+    discriminator_optimizer = replace(config.discriminator_optimizer, drop_steps=drops)
+    optimizers = adam(config.generator_optimizer), adam(discriminator_optimizer)
     common: dict[str, Any] = {
         "latent_dim": config.latent_dim,
         "generator_loss": GENERATOR_LOSSES[config.generator_loss],

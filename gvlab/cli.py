@@ -127,7 +127,7 @@ def load_experiment(file: Path) -> Experiment:
     Raises:
         UserError: there is no such file, it does not run, or it has no `config` that gives an `Experiment`.
     """
-    from gvlab.config import Experiment
+    from gvlab.config import Experiment, from_json, to_json
 
     if not file.is_file():
         raise UserError(f"There is no experiment file {file}.")
@@ -146,7 +146,7 @@ def load_experiment(file: Path) -> Experiment:
         raise UserError(f"{file} fails with {type(error).__name__}: {' '.join(str(error).split())}.") from error
     if not isinstance(experiment, Experiment):
         raise UserError(f"config() in {file} returns {type(experiment).__name__}, but must return an Experiment.")
-    return experiment
+    return from_json(to_json(experiment))  # which checks every type; a dataclass by itself does not
 
 
 def override(experiment: Experiment, args: list[str], prog: str) -> Experiment:

@@ -39,13 +39,13 @@ def run_unit(engine: loop.Engine, root: Path, seed: int, steps: int, listen: loo
     run = rundir.path(root, experiment)
     try:
         loop.train(engine, root, seed, steps, listen)
+        state = loop.restore(program, run)
+        measures = evaluate.read(run, program, state)
+        if measures is None:
+            measures = evaluate.evaluate(program, state)
+            evaluate.write(run, program, state, measures)
     except Diverged as diverged:
         return Unit(experiment.name, seed, run, None, str(diverged), None)
-    state = loop.restore(program, run)
-    measures = evaluate.read(run, program, state)
-    if measures is None:
-        measures = evaluate.evaluate(program, state)
-        evaluate.write(run, program, state, measures)
     samples = jax.device_get(program.to_unit(engine.sample(state, rng.root(seed))))
     return Unit(experiment.name, seed, run, measures, None, samples)
 
@@ -65,16 +65,18 @@ def run(
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"Two of the experiments are named {name!r}: their runs would share a directory.")
-    for program in programs:  # refuse before the first second of training
+    if len({len(program.dataset.shape) for program in programs}) > 1:
+        raise UserError(f"Images and points don't fit into one picture: compare {names} on data of one kind.")
+    engines = [loop.engine(program) for program in programs]  # refuse before the first second of training
+    for program in programs:
         for seed in range(seeds):
             experiment = replace(program.experiment, seed=seed)
             rundir.check_config(rundir.path(root, experiment), experiment)
     units = []
-    for program in programs:
-        engine = loop.engine(program)
+    for engine in engines:
         for seed in range(seeds):
-            name = program.experiment.name
-            units.append(run_unit(engine, root, seed, program.experiment.steps, listen(name, seed)))
+            experiment = engine.program.experiment
+            units.append(run_unit(engine, root, seed, experiment.steps, listen(experiment.name, seed)))
     return units
 
 

@@ -15,12 +15,14 @@ import numpy as np
 from gvlab import __version__, metrics, rng, rundir
 from gvlab import config as c
 from gvlab.build import Program
-from gvlab.types import Batch, PyTree
+from gvlab.types import Batch, Diverged, PyTree
 
 BATCH = 500
 """Test examples, or generated ones, per call of the device."""
 ROWS = 5_000
-"""Latents that one call of the importance-weighted bound decodes at once."""
+"""Latents that one call of the importance-weighted bound decodes at once, at most."""
+NUMBERS = 2**27
+"""Likelihood parameters that such a call makes, at most, unless one sample per example makes more."""
 
 Measures = dict[str, dict[str, Any]]
 
@@ -35,6 +37,9 @@ def evaluate(program: Program, state: PyTree) -> Measures:
     measures = _held_out(program, state, jax.random.fold_in(key, 0))
     if program.model.log_weights is not None:
         measures |= _bound(program, state, jax.random.fold_in(key, 1))
+    for name, measure in measures.items():
+        if not math.isfinite(measure["value"]):
+            raise Diverged(f"At step {int(state.step)} the measure {name} on the test split is {measure['value']}.")
     return measures | _distances(program, state, jax.random.fold_in(key, 2))
 
 
@@ -155,7 +160,7 @@ def _bound(program: Program, state: PyTree, key: jax.Array) -> Measures:
     bounds = []
     for number, counted, batch in _test_batches(program):
         seen = preprocess(batch, number)
-        chunk = max(1, ROWS // len(seen.x))
+        chunk = max(1, min(ROWS, NUMBERS // _parameters(program)) // len(seen.x))
         sizes = [chunk] * (k // chunk) + [k % chunk] * (k % chunk > 0)
         sums = [
             partial(state, seen, jax.random.fold_in(jax.random.fold_in(key, number), i), size)
@@ -163,6 +168,12 @@ def _bound(program: Program, state: PyTree, key: jax.Array) -> Measures:
         ]
         bounds.append(np.logaddexp.reduce(np.asarray(jnp.stack(sums), np.float64), axis=0)[:counted] - math.log(k))
     return {"iw_bound_nats": _mean(np.concatenate(bounds), _stamp(program, state, k=k))}
+
+
+def _parameters(program: Program) -> int:
+    """Numbers that a decoder makes per example, at most."""
+    likelihood = program.experiment.model.likelihood if isinstance(program.experiment.model, c.VAE) else None
+    return math.prod(program.dataset.shape) * (likelihood.levels if isinstance(likelihood, c.Categorical) else 2)
 
 
 def _distances(program: Program, state: PyTree, key: jax.Array) -> Measures:

@@ -25,7 +25,10 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
         return []
     lines = file.read_text().split("\n")[:-1]  # what follows the last newline is empty, or cut off
     try:
-        return [json.loads(line) for line in lines if line]
+        made = [json.loads(line) for line in lines if line]
+        if not all(isinstance(line, dict) and "step" in line for line in made):
+            raise ValueError("a line is not an object with a step")
+        return made
     except ValueError as error:
         raise UserError(f"{file} is damaged ({error}): restore it, or delete the run directory.") from error
 

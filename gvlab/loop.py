@@ -81,7 +81,9 @@ def scans_well(device: jax.Device) -> bool:
 
 
 def engine(program: Program, devices: Sequence[jax.Device] | None = None) -> Engine:
-    """Puts the data on the devices (all by default) and prepares the functions; they compile when first called.
+    """Puts the data on the devices and prepares the functions; they compile when first called.
+
+    By default the batch is split over all devices, or over as many of them as divide it.
 
     On accelerators many steps go into one dispatch, by `lax.scan`. On CPU every step is its own: XLA runs convolutions
     inside loops 20 to 40 times slower there.
@@ -90,7 +92,7 @@ def engine(program: Program, devices: Sequence[jax.Device] | None = None) -> Eng
         UserError: a batch does not divide over the devices, or the networks do not fit the data.
     """
     experiment, model, split = program.experiment, program.model, program.dataset.train
-    mesh = parallel.data_mesh(devices)
+    mesh = parallel.data_mesh(devices or parallel.devices_for(experiment.examples_per_step))
     whole, share = parallel.replicated(mesh), parallel.split(mesh)
     parallel.check_divides(program.experiment.examples_per_step, mesh.size)
     arrays: Batch = jax.device_put(
@@ -154,7 +156,9 @@ def train(engine: Engine, root: Path, seed: int, steps: int | None = None, liste
         Diverged: a term or a parameter is not finite; the last good checkpoint is kept.
         Interrupted: SIGINT or SIGTERM came; everything is saved.
     """
-    experiment = replace(engine.program.experiment, seed=seed, steps=steps or engine.program.experiment.steps)
+    experiment = replace(
+        engine.program.experiment, seed=seed, steps=engine.program.experiment.steps if steps is None else steps
+    )
     run = rundir.path(root, experiment)
     rundir.check_config(run, experiment)
     with rundir.owned(run):
@@ -162,16 +166,13 @@ def train(engine: Engine, root: Path, seed: int, steps: int | None = None, liste
         known = rundir.status(run)
         if known["status"] == "diverged":
             raise Diverged(f"{known['reason']} Delete {run} or change the experiment to try again.")
-        if known["step"] > experiment.steps:
-            raise UserError(
-                f"{run} is at step {known['step']} already, beyond the {experiment.steps} asked for: "
-                f"use --steps {known['step']} or more."
-            )
-        if known["status"] == "complete" and known["step"] == experiment.steps:
+        said = known["status"] == "complete" and known["step"] == experiment.steps
+        if said and int(restore(engine.program, run).step) == experiment.steps:  # the checkpoint is the deed
             return run
         checkpoints = Checkpoints(run, experiment.keep_every)
         try:
-            _train(engine, experiment, run, checkpoints, listen or (lambda _: None))
+            with _signals() as caught:
+                _train(engine, experiment, run, checkpoints, listen or (lambda _: None), caught)
         finally:
             checkpoints.close()
     return run
@@ -196,18 +197,25 @@ def restore(program: Program, run: Path) -> PyTree:
     return state
 
 
-def _train(engine: Engine, experiment: c.Experiment, run: Path, checkpoints: Checkpoints, listen: Listener) -> None:
-    rundir.write_atomically(run / "config.json", c.to_json(experiment))
-    rundir.write_environment(run)
-    (run / "samples").mkdir(exist_ok=True)
+def _train(
+    engine: Engine, experiment: c.Experiment, run: Path, checkpoints: Checkpoints, listen: Listener, caught: list[int]
+) -> None:
+    """Trains until the last step, or until a signal has been caught."""
     key = jax.device_put(rng.root(experiment.seed), engine.sharding)
     state = engine.init(key)
     restored, reports = checkpoints.restore(state)
-    for report in reports:
-        print(report, file=sys.stderr)
     if restored is not None:
         state = restored
     step = int(state.step)
+    if step > experiment.steps:
+        raise UserError(
+            f"{run} is at step {step} already, beyond the {experiment.steps} asked for: use --steps {step} or more."
+        )
+    rundir.write_atomically(run / "config.json", c.to_json(experiment))
+    reports += rundir.write_environment(run)
+    for report in reports:
+        print(report, file=sys.stderr)
+    (run / "samples").mkdir(exist_ok=True)
     rundir.write_status(run, "running", step)
     metrics = log.MetricsLog(run, step)
     clock = _Clock(metrics.seconds, engine.program.experiment.examples_per_step)
@@ -228,7 +236,7 @@ def _train(engine: Engine, experiment: c.Experiment, run: Path, checkpoints: Che
         rundir.write_status(run, "running", step)
 
     try:
-        with _signals() as caught, jax.transfer_guard("disallow"):
+        with jax.transfer_guard("disallow"):
             arrays = engine.data
             while step < experiment.steps and not caught:
                 many = engine.many and step % engine.chunk == 0 and step + engine.chunk <= experiment.steps
@@ -255,7 +263,7 @@ def _train(engine: Engine, experiment: c.Experiment, run: Path, checkpoints: Che
         raise
     finally:
         metrics.close()
-    if caught:
+    if caught and step < experiment.steps:
         rundir.write_status(run, "interrupted", step)
         raise Interrupted(run, step, caught[0])
     rundir.write_status(run, "complete", step)

@@ -29,6 +29,12 @@ def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
     return Mesh(np.array(devices), (AXIS,), axis_types=(AxisType.Auto,))
 
 
+def devices_for(batch_size: int) -> list[jax.Device]:
+    """As many devices as divide the batch: all of them where they do."""
+    devices = jax.devices()
+    return devices[: max(n for n in range(1, len(devices) + 1) if batch_size % n == 0)]
+
+
 def replicated(mesh: Mesh) -> NamedSharding:
     """Every device holds the whole array."""
     return NamedSharding(mesh, PartitionSpec())

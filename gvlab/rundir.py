@@ -28,7 +28,7 @@ def path(root: Path, experiment: c.Experiment) -> Path:
 
 def write_atomically(target: Path, text: str) -> None:
     """The whole text or nothing, also when the process or the machine dies meanwhile."""
-    part = target.with_name(target.name + ".part")
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
     with part.open("w") as file:
         file.write(text)
         file.flush()
@@ -106,22 +106,33 @@ def read_json(file: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     try:
-        return json.loads(file.read_text())
+        made = json.loads(file.read_text())
+        if not isinstance(made, dict):
+            raise ValueError("not an object")
     except ValueError as error:
         raise UserError(f"{file} is damaged ({error}): delete it and run the command again.") from error
+    return made
 
 
 def write_status(run: Path, status: str, step: int, **more: Any) -> None:
     write_atomically(run / "status.json", json.dumps({"status": status, "step": step, **more}) + "\n")
 
 
-def write_environment(run: Path) -> None:
-    write_atomically(run / "environment.json", json.dumps(environment(), indent=2) + "\n")
+def write_environment(run: Path) -> list[str]:
+    """Writes environment.json; gives a sentence if the run goes on in another environment than it began in."""
+    before, now = read_json(run / "environment.json"), environment()
+    write_atomically(run / "environment.json", json.dumps(now, indent=2) + "\n")
+    decisive = ("jaxlib", "backend", "device", "devices", "cpu_threads", "xla_flags")
+    changed = [name for name in decisive if before and before.get(name) != now[name]]
+    if not before or not changed:
+        return []
+    what = ", ".join(f"{name} was {before.get(name)} and is {now[name]}" for name in changed)
+    return [f"{run} goes on in another environment ({what}), so its bits may differ from an undisturbed run's."]
 
 
 def environment() -> dict[str, Any]:
     """What the numbers of a run depend on besides its config: versions, device, threads, code revision."""
-    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy")
+    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
     return {
         "gvlab": __version__,
         "git_revision": _git_revision(),

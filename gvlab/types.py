@@ -40,7 +40,8 @@ class Model(NamedTuple):
     """
 
     init: Callable[[PRNGKey, Batch], PyTree]
-    """(key, batch) -> State. Looks at the batch's shapes, and refuses values outside the data range (`UserError`)."""
+    """(key, batch) -> State. Refuses shapes that the networks cannot make and, unless transformed, values that
+    are not finite or outside the data range (`UserError`)."""
     train_step: Callable[[PyTree, Batch, PRNGKey], tuple[PyTree, Info]]
     """(state, batch, key) -> (State, Info of scalars)."""
     sample: Callable[..., Float[Array, "n *shape"]]

@@ -352,4 +352,4 @@ def test_what_a_gan_is_fed_passes_its_own_check():
     """Compiled, x / 127.5 - 1 may end at 1.0000001."""
     made = program(MLP_GAN, IMAGE)
     for step in range(5):
-        made.model.init(rng.root(0), drawer(made)(rng.root(0), jnp.int32(step)))
+        data.check_batch(drawer(made)(rng.root(0), jnp.int32(step)).x, shape=IMAGE, low=-1.0, high=1.0)

@@ -15,7 +15,6 @@ import contextlib
 import datetime
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from worker import threads
+from worker import cpu, threads
 
 from gvlab import data
 
@@ -122,15 +121,6 @@ def measure(name: str, forms: tuple[str, ...], rounds: int, pixels: Path) -> dic
         "warm_up_steps": benchmark.warm_up,
         "warm_up_losses": {form: rows[-benchmark.warm_up // 4 :].mean(0).tolist() for form, rows in losses.items()},
     }
-
-
-def cpu() -> str:
-    """The processor's name and family."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
-    if "model name" not in facts:
-        return platform.processor()
-    return f"{facts['model name']}, family {facts['cpu family']}, model {facts['model']}"
 
 
 def table(result: dict) -> str:

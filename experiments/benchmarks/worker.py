@@ -8,6 +8,7 @@ import argparse
 import importlib
 import json
 import os
+import platform
 import sys
 import time
 from collections.abc import Callable
@@ -32,6 +33,15 @@ class Task(NamedTuple):
 def threads() -> int:
     """The CPU threads that each framework gets."""
     return len(os.sched_getaffinity(0))
+
+
+def cpu() -> str:
+    """The processor's name and family."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
+    if "model name" not in facts:
+        return platform.processor()
+    return f"{facts['model name']}, family {facts['cpu family']}, model {facts['model']}"
 
 
 def main() -> None:

@@ -115,6 +115,11 @@ def alternating_gan(
     )
 
     def train_step(state: GANState, batch: Batch, key: PRNGKey) -> tuple[GANState, Info]:
+        if len(batch.x) % discriminator_steps:
+            raise UserError(
+                f"The batch has {len(batch.x)} examples (per device), which {discriminator_steps} updates of the "
+                "discriminator cannot share equally: use a multiple."
+            )
         # One share per discriminator update, taken in strides: then N devices see the same shares as one.
         shares = jax.tree.map(lambda leaf: leaf.reshape(-1, discriminator_steps, *leaf.shape[1:]), batch)
         g, d = state.generator, state.discriminator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -39,7 +40,7 @@ def bernoulli() -> Observation:
 
 def gaussian(variance: float) -> Observation:
     """Normal values of mean raw and one fixed variance."""
-    logvar = jnp.log(jnp.float32(variance))
+    logvar = math.log(variance)
     return Observation(1, lambda raw, x: gaussian_log_prob(raw, logvar, x), lambda raw: raw)
 
 

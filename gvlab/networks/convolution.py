@@ -10,12 +10,15 @@ output is smaller than its kernel (5x5 to 4x4 pixels) leaves XLA:CPU's fast path
 matrix product (`experiments/benchmarks/README.md` has the table).
 """
 
-from collections.abc import Sequence
+import functools
+import math
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 Strides = tuple[int, int]
@@ -106,8 +109,18 @@ def _down_as_xla(large: Large, kernel: Kernel, strides: Strides) -> Small:
 
 def _kernel_gradient(large: Large, small: Small, kernel: Kernel, strides: Strides) -> Kernel:
     """The gradient of <small, conv(large, kernel)> with respect to the kernel."""
-    (gradient,) = jax.linear_transpose(lambda kernel: _down_as_xla(large, kernel, strides), kernel)(small)
-    return gradient
+
+    def whole(large: Large, small: Small) -> Kernel:
+        (gradient,) = jax.linear_transpose(lambda kernel: _down_as_xla(large, kernel, strides), kernel)(small)
+        return gradient
+
+    def in_parts(large: Large, small: Small) -> Kernel:
+        """Eight images at a time, or a sixteenth of a larger batch, so that what XLA:CPU rearranges stays in cache."""
+        size = max(8, -(-len(large) // 16))
+        parts = [whole(large[i : i + size], small[i : i + size]) for i in range(0, len(large), size)]
+        return functools.reduce(jnp.add, parts)
+
+    return jax.lax.platform_dependent(large, small, cpu=in_parts, default=whole)
 
 
 def _convolve(x: Array, kernel: Array, strides: Strides, padding: Sequence[tuple[int, int]]) -> Array:
@@ -181,21 +194,52 @@ def _phases(size: int, small: int, kernel: int, stride: int) -> list[_Phase | No
 
 
 def _up_by_phases(small: Small, kernel: Kernel, *, strides: Strides, size: tuple[int, int]) -> Large:
-    """One dense convolution per phase of the stride, on the undilated image; the phases are then interleaved.
+    """The outputs of each phase of the strides on the undilated image; the phases are then interleaved.
 
     Every product is one that counts: a convolution with dilated input multiplies stride^2 - 1 zeros for each.
     """
     rows = _phases(size[0], small.shape[1], kernel.shape[0], strides[0])
     columns = _phases(size[1], small.shape[2], kernel.shape[1], strides[1])
     counts = -(-size[0] // strides[0]), -(-size[1] // strides[1])
+    # Few channels make a poor matrix product in a convolution, but all kernel entries together a good one.
+    few = math.prod(kernel.shape[:3]) <= 2 * kernel.shape[3]
+    phase = _phase_by_products(small, kernel) if few else _phase_by_convolution(small, kernel)
+    empty = jnp.zeros((small.shape[0], *counts, kernel.shape[2]), small.dtype)
 
-    def phase(row: _Phase | None, column: _Phase | None) -> Array:
-        if row is None or column is None:
-            return jnp.zeros((small.shape[0], *counts, kernel.shape[2]), small.dtype)
+    def filled(row: _Phase | None, column: _Phase | None) -> Array:
+        return empty if row is None or column is None else phase(row, column)
+
+    interleaved = jnp.stack([jnp.stack([filled(r, c) for c in columns], axis=3) for r in rows], axis=2)
+    whole = interleaved.reshape(small.shape[0], counts[0] * strides[0], counts[1] * strides[1], kernel.shape[2])
+    return whole[:, : size[0], : size[1]]
+
+
+def _phase_by_convolution(small: Small, kernel: Kernel) -> Callable[[_Phase, _Phase], Array]:
+    """One dense convolution for each phase."""
+
+    def phase(row: _Phase, column: _Phase) -> Array:
         taps = kernel[row.taps, column.taps][::-1, ::-1].swapaxes(2, 3)
         padding = (row.padding, column.padding)
         return _convolve(small, taps, (1, 1), padding)
 
-    interleaved = jnp.stack([jnp.stack([phase(r, c) for c in columns], axis=3) for r in rows], axis=2)
-    whole = interleaved.reshape(small.shape[0], counts[0] * strides[0], counts[1] * strides[1], kernel.shape[2])
-    return whole[:, : size[0], : size[1]]
+    return phase
+
+
+def _phase_by_products(small: Small, kernel: Kernel) -> Callable[[_Phase, _Phase], Array]:
+    """One matrix product for the entries of all phases; each phase adds its own up, every one moved to its place."""
+    products = jnp.tensordot(small, kernel, axes=(3, 3))  # [batch, height, width, *kernel_size, channel]
+
+    def phase(row: _Phase, column: _Phase) -> Array:
+        own = products[:, :, :, row.taps, column.taps]
+        number = own.shape[3:5]
+
+        def moved(tap: tuple[int, ...]) -> Array:
+            margins = [
+                (before - (n - 1) + i, after - i, 0)
+                for (before, after), n, i in zip((row.padding, column.padding), number, tap, strict=True)
+            ]
+            return jax.lax.pad(own[:, :, :, *tap], jnp.zeros((), own.dtype), [(0, 0, 0), *margins, (0, 0, 0)])
+
+        return functools.reduce(jnp.add, map(moved, np.ndindex(*number)))
+
+    return phase

@@ -322,6 +322,44 @@ def test_latents_are_compared_with_their_own_example():
         np.testing.assert_allclose(weights[:, i], joint - posterior, rtol=1e-4, atol=1e-4)
 
 
+class LabelDecoder(nn.Module):
+    """Makes of a latent what its label says, and nothing else."""
+
+    @nn.compact
+    def __call__(self, z, y=None, *, train):
+        return nn.Dense(3, use_bias=False)(y)
+
+
+def test_every_sample_of_an_example_gets_the_label_of_the_example():
+    """In the train step, in `evaluate` and in `log_weights`, with more samples than one."""
+    model = variational_autoencoder(
+        LinearEncoder(),
+        LabelDecoder(),
+        observation.gaussian(VARIANCE),
+        optax.sgd(0.01),
+        latent_dim=1,
+        num_classes=3,
+        num_samples=2,
+        data_range=(-float("inf"), float("inf")),
+    )
+    x, y = jax.random.normal(jax.random.key(5), (SIZE, 3)), jnp.array([0, 0, 1, 2, 2, 2, 1, 0])
+    batch, key = Batch(x, y), jax.random.key(1)
+    state = quick_jit(model.init)(jax.random.key(0), batch)
+    made = state.params["decoder"]["Dense_0"]["kernel"][y]
+    expected = np.sum(-((x - made) ** 2) / (2 * VARIANCE) - 0.5 * np.log(2 * np.pi * VARIANCE), axis=1)
+
+    np.testing.assert_allclose(model.evaluate(state, batch, key)["reconstruction_nats"], expected, rtol=1e-5)
+    _, info = quick_jit(model.train_step)(state, batch, key)
+    np.testing.assert_allclose(info["reconstruction_nats"], expected.mean(), rtol=1e-5)
+    # log p(x|z) is the same for every z: what is left of the weight is log p(z) - log q(z|x).
+    mean, logvar = model.encode(state, batch)
+    noise = jax.random.normal(key, (4, SIZE, 1))
+    z = mean[None] + jnp.exp(0.5 * logvar)[None] * noise
+    rest = 0.5 * (noise**2 + logvar[None] - z**2)[..., 0]
+    np.testing.assert_allclose(model.log_weights(state, batch, key, 4) - rest, np.stack([expected] * 4), rtol=1e-4)
+    np.testing.assert_allclose(model.decode(state, z[0], y), state.params["decoder"]["Dense_0"]["kernel"][y], rtol=1e-6)
+
+
 # What init refuses, where the networks don't fit the data ------------------------------------------------------------
 
 

@@ -48,9 +48,9 @@ class NormGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, z, y=None, *, train):
-        h = nn.Dense(5, use_bias=False)(networks.append_label(z, y))
+        h = nn.relu(nn.Dense(5)(networks.append_label(z, y)))
         h = nn.BatchNorm(use_running_average=not train, momentum=0.8, axis_name=self.axis_name)(h)
-        return nn.Dense(self.shape[0])(nn.relu(h))
+        return nn.Dense(self.shape[0])(h)
 
 
 class NormDiscriminator(nn.Module):
@@ -60,9 +60,9 @@ class NormDiscriminator(nn.Module):
 
     @nn.compact
     def __call__(self, x, y=None, *, train):
-        h = nn.Dense(6, use_bias=False)(networks.append_label(x, y))
+        h = nn.relu(nn.Dense(6)(networks.append_label(x, y)))
         h = nn.BatchNorm(use_running_average=not train, momentum=0.8, axis_name=self.axis_name)(h)
-        return nn.Dense(1)(nn.relu(h))[:, 0]
+        return nn.Dense(1)(jnp.tanh(h))[:, 0]
 
 
 def norm_gan(shape, axis):
