@@ -1,4 +1,11 @@
-"""x"""
+"""DCGAN on CIFAR-10 with horizontal flips, simultaneous updates, 4,000 steps of batch 64 (5.1 epochs).
+
+    gvlab train experiments/cifar10_dcgan.py
+    gvlab evaluate runs/cifar10_dcgan/seed-0
+
+Cost: 0.14 seconds a step on 2 CPU cores, so about 10 minutes in all (not run to its end yet).
+Reached: not run to its end yet.
+"""
 
 from gvlab.config import DCGAN, GAN, Data, Experiment
 

@@ -2,8 +2,8 @@
 
     gvlab train experiments/digits_dcgan.py
 
-Cost: about 10 seconds on 2 CPU cores.
-Reached (seeds 0, 1, 2): @@
+Cost: about 10 to 15 seconds on 2 idle CPU cores.
+Reached (seeds 0, 1, 2): frechet_pixels 0.82, 0.84, 0.65.
 """
 
 from gvlab.config import DCGAN, GAN, Adam, Data, Evaluation, Experiment

@@ -1,4 +1,11 @@
-"""x"""
+"""DCGAN on Fashion-MNIST, simultaneous updates, 4,000 steps of batch 64 (4.3 epochs).
+
+    gvlab train experiments/fashion_mnist_dcgan.py
+    gvlab evaluate runs/fashion_mnist_dcgan/seed-0
+
+Cost: as `mnist_dcgan.py` per step (the same networks and sizes).
+Reached: not run to its end yet.
+"""
 
 from gvlab.config import DCGAN, GAN, Data, Experiment
 

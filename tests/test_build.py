@@ -213,6 +213,22 @@ def test_the_learning_rate_stays_without_drops():
     np.testing.assert_allclose(sizes_of_steps(c.Adam(learning_rate=0.25), 3), 0.25, rtol=1e-4)
 
 
+def test_drops_are_counted_in_train_steps_for_both_players():
+    """Also where the discriminator's optimizer makes two updates a step."""
+    adam = c.Adam(learning_rate=1.0, drop_steps=(2,), drop_factor=0.0001)
+    model = dataclasses.replace(MLP_GAN, discriminator_steps=2, generator_optimizer=adam, discriminator_optimizer=adam)
+    made = program(model, IMAGE)
+    state = made.model.init(rng.root(0), made.first_batch())
+    step, moved = jax.jit(made.model.train_step), []
+    for t in range(4):
+        new, _ = step(state, drawer(made)(rng.root(0), jnp.int32(t)), jax.random.key(t))
+        biases = [[p.params["Dense_0"]["bias"] for p in (s.generator, s.discriminator)] for s in (state, new)]
+        moved.append([float(np.abs(a - b).max()) for a, b in zip(*biases, strict=True)])
+        state = new
+    assert np.min(moved[:2]) > 0.05
+    assert np.max(moved[2:]) < 0.005
+
+
 def test_adam_takes_its_other_numbers():
     """By the book: m / (sqrt(v) + eps) with the moments corrected for their start at zero."""
     config = c.Adam(learning_rate=0.1, b1=0.5, b2=0.75, eps=0.3)

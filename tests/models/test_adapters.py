@@ -162,6 +162,12 @@ def test_data_mesh_takes_all_devices_or_those_given():
     assert list(two.devices) == jax.devices()[:2]
 
 
+def test_devices_for_a_batch_divide_it():
+    assert jax.device_count() == DEVICES
+    counts = {size: len(parallel.devices_for(size)) for size in (1, 2, 3, 4, 6, 7, 8, 9, 64)}
+    assert counts == {1: 1, 2: 2, 3: 3, 4: 4, 6: 3, 7: 1, 8: 4, 9: 3, 64: 4}
+
+
 def test_shardings_say_who_holds_what():
     mesh = parallel.data_mesh(jax.devices()[:DEVICES])
     x = jnp.arange(8.0).reshape(8, 1)
