@@ -109,18 +109,8 @@ def _down_as_xla(large: Large, kernel: Kernel, strides: Strides) -> Small:
 
 def _kernel_gradient(large: Large, small: Small, kernel: Kernel, strides: Strides) -> Kernel:
     """The gradient of <small, conv(large, kernel)> with respect to the kernel."""
-
-    def whole(large: Large, small: Small) -> Kernel:
-        (gradient,) = jax.linear_transpose(lambda kernel: _down_as_xla(large, kernel, strides), kernel)(small)
-        return gradient
-
-    def in_parts(large: Large, small: Small) -> Kernel:
-        """Eight images at a time, or a sixteenth of a larger batch, so that what XLA:CPU rearranges stays in cache."""
-        size = max(8, -(-len(large) // 16))
-        parts = [whole(large[i : i + size], small[i : i + size]) for i in range(0, len(large), size)]
-        return functools.reduce(jnp.add, parts)
-
-    return jax.lax.platform_dependent(large, small, cpu=in_parts, default=whole)
+    (gradient,) = jax.linear_transpose(lambda kernel: _down_as_xla(large, kernel, strides), kernel)(small)
+    return gradient
 
 
 def _convolve(x: Array, kernel: Array, strides: Strides, padding: Sequence[tuple[int, int]]) -> Array:
