@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 _TYPES = ("Batch", "Model", "UserError")
 _MODULES = (
+    "backend",
     "build",
     "compare",
     "config",

@@ -217,9 +217,12 @@ def _trained(run: Path) -> tuple[Program, Any]:
 
 
 def _start_jax() -> None:
-    """Compilation is most of a short run, so compiled programs are kept in the user's cache directory."""
+    """Settings of the process: compilation is most of a short run, so it is cached in the user's cache directory."""
     import jax
 
+    from gvlab import backend
+
+    backend.fast_cpu()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gvlab" / "jax"
     jax.config.update("jax_compilation_cache_dir", str(cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

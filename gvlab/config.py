@@ -246,11 +246,34 @@ class Experiment:
             raise UserError(
                 f"Data.quantization is {self.data.quantization!r}, but a GAN has no likelihood to serve: use 'none'."
             )
+        if isinstance(self.model, VAE):
+            _check_levels(self.model.likelihood, self.data.quantization)
 
     @property
     def examples_per_step(self) -> int:
         """Examples that one train step takes: a batch for every update of a discriminator, or one for a VAE."""
         return self.batch_size * (self.model.discriminator_steps if isinstance(self.model, GAN) else 1)
+
+
+def _check_levels(likelihood: Any, quantization: str) -> None:
+    """Raises UserError if a likelihood of discrete levels would see values that are none of its levels."""
+    match likelihood:
+        case DiscretizedLogistic():
+            fits = "none"
+        case Categorical(levels=2):
+            fits = "binarize"
+        case Categorical(levels=256):
+            fits = "none"
+        case Categorical(levels=levels):
+            raise UserError(
+                f"Categorical.levels is {levels}, but 8-bit images have 256, and binarised ones 2: use those."
+            )
+        case _:
+            return
+    if quantization != fits:
+        raise UserError(
+            f"Data.quantization is {quantization!r}, but {likelihood} is a likelihood of other values: use {fits!r}."
+        )
 
 
 WITHOUT_INFLUENCE = ("steps", "evaluation")

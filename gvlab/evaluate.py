@@ -62,6 +62,10 @@ def _protocol(program: Program, state: PyTree) -> dict[str, Any]:
 
 
 def _stamp(program: Program, state: PyTree, **more: Any) -> dict[str, Any]:
+    model = program.experiment.model
+    likelihood = {"likelihood": c.to_dict(model.likelihood)} if isinstance(model, c.VAE) else {}
+    if likelihood and isinstance(model.likelihood, c.Bernoulli) and program.experiment.data.quantization != "binarize":
+        likelihood["note"] = "the pixels are grey, so these nats are of a cross entropy, not of a likelihood"
     return {
         "dataset": program.dataset.name,
         "dataset_sha256": program.dataset.checksum,
@@ -71,6 +75,9 @@ def _stamp(program: Program, state: PyTree, **more: Any) -> dict[str, Any]:
         "step": int(state.step),
         "seed": program.experiment.seed,
         "gvlab": __version__,
+        "backend": jax.default_backend(),
+        "matmul_precision": jax.config.jax_default_matmul_precision or "default",
+        **likelihood,
         **more,
     }
 

@@ -10,15 +10,14 @@ def spherical(
     """Great-circle interpolation from `start` to `end`, both included.
 
     A straight line between two normal latents passes through lengths that the prior hardly ever has; this one keeps
-    to them. Nearly parallel latents are joined by the straight line, which is the limit.
+    to them. Nearly parallel latents, and a latent of zeros, are joined by the straight line.
 
     Reference: Shoemake 1985; for latents White 2016, "Sampling Generative Networks", section 2.1.
     """
     t = jnp.linspace(0.0, 1.0, points)[None, :, None]
     a, b = start[:, None, :], end[:, None, :]
-    cosine = (a * b).sum(-1, keepdims=True) / (
-        jnp.linalg.norm(a, axis=-1, keepdims=True) * jnp.linalg.norm(b, axis=-1, keepdims=True)
-    )
+    lengths = jnp.linalg.norm(a, axis=-1, keepdims=True) * jnp.linalg.norm(b, axis=-1, keepdims=True)
+    cosine = jnp.where(lengths > 0, (a * b).sum(-1, keepdims=True) / jnp.where(lengths > 0, lengths, 1.0), 1.0)
     angle = jnp.arccos(jnp.clip(cosine, -1.0, 1.0))
     parallel = jnp.sin(angle) < 1e-4
     safe = jnp.where(parallel, 1.0, angle)

@@ -112,8 +112,15 @@ def enlarge(sheet: np.ndarray, least: int = 512) -> np.ndarray:
 
 
 def save_png(target: Path, sheet: np.ndarray) -> None:
-    """Writes a uint8 picture [height, width, 1 or 3], the whole file or nothing."""
+    """Writes a uint8 picture [height, width, 1 or 3], the whole file or nothing.
+
+    Raises:
+        UserError: the file's name does not end in .png.
+    """
     from PIL import Image
+
+    if target.suffix.lower() != ".png":
+        raise UserError(f"Pictures are PNG files, but {target} does not end in .png: choose such a name.")
 
     part = target.with_name(f".{target.name}.part")
     Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet).save(part, format="PNG")

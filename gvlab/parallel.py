@@ -67,7 +67,9 @@ def over_pmap(train_step: Callable, devices: Sequence[jax.Device] | None = None)
     """
     devices = list(jax.devices() if devices is None else devices)
     mesh = data_mesh(devices)
-    mapped = jax.pmap(train_step, axis_name=AXIS, devices=devices, in_axes=(None, 0, None), out_axes=(None, None))
+    mapped = jax.pmap(
+        train_step, axis_name=AXIS, devices=devices, in_axes=(None, 0, None), out_axes=(None, None), donate_argnums=0
+    )
 
     def step(state: PyTree, batch: Batch, key: jax.Array) -> tuple[PyTree, PyTree]:
         check_divides(len(batch.x), len(devices))

@@ -25,7 +25,7 @@ def norm(tree: PyTree) -> Float[Array, ""]:
 def all_finite(tree: PyTree) -> Bool[Array, ""]:
     """Whether every floating-point number in the tree is finite."""
     floats = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
-    return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in floats]).all()
+    return jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in floats], bool).all()
 
 
 def ema(average: PyTree, new: PyTree, decay: Float[Array, ""]) -> PyTree:

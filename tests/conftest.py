@@ -13,4 +13,8 @@ install_import_hook("gvlab", "beartype.beartype(conf=beartype.BeartypeConf(is_pe
 
 import jax  # noqa: E402, because the hook must be there before anything imports gvlab
 
+from gvlab import backend  # noqa: E402
+
+backend.fast_cpu()  # as the command line does
+
 jax.config.update("jax_numpy_rank_promotion", "raise")

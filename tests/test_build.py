@@ -18,7 +18,7 @@ SHAPES = [(16, 16, 1), (28, 28, 1), (32, 32, 3)]
 MLP_VAE, MLP_GAN = c.VAE(network=c.MLP(hidden=(4,)), latent_dim=2), c.GAN(network=c.MLP(hidden=(4,)), latent_dim=2)
 IMAGE = (4, 4, 1)
 NETWORKS = [c.DCGAN(width=4), c.Article(), c.MLP(hidden=(8, 6))]
-LIKELIHOODS = [c.Bernoulli(), c.Gaussian(), c.LearnedGaussian(), c.DiscretizedLogistic(), c.Categorical(levels=4)]
+LIKELIHOODS = [c.Bernoulli(), c.Gaussian(), c.LearnedGaussian(), c.DiscretizedLogistic(), c.Categorical(levels=256)]
 
 
 @cache

@@ -34,10 +34,18 @@ VAES = [
     for network, likelihood, adam, beta in itertools.product(NETWORKS[2:], LIKELIHOODS, ADAMS, (0, 1.0, 4))
 ]
 DATA = [c.Data(), c.Data(name="mnist", flip=True), c.Data(quantization="binarize"), c.Data(quantization="dequantize")]
+GREY, BINARY = c.Data(flip=True), c.Data(quantization="binarize")
+
+
+def levels_of(model, otherwise):
+    """The data that fit a likelihood of discrete levels."""
+    return {c.DiscretizedLogistic: GREY, c.Categorical: BINARY}.get(type(model.likelihood), otherwise)
+
+
 SMALL = c.Experiment(name="small", model=c.VAE(), steps=10)
 EXPERIMENTS = [
     *(c.Experiment(name="gan", model=model, steps=1 + i, seed=i) for i, model in enumerate(GANS)),
-    *(c.Experiment(name="vae-1.b", model=m, steps=10**6, data=DATA[i % 4]) for i, m in enumerate(VAES)),
+    *(c.Experiment(name="vae-1.b", model=m, steps=10**6, data=levels_of(m, DATA[i % 4])) for i, m in enumerate(VAES)),
     c.Experiment(
         name="ünï cödé",
         model=c.VAE(),
@@ -284,6 +292,27 @@ def test_combinations_that_contradict_themselves_are_refused():
     assert experiment(steps=2**26 - 1, batch_size=64).steps == 2**26 - 1
     with pytest.raises(UserError, match="4294967296 examples"):  # what an update of the discriminator takes counts
         experiment(model=c.GAN(discriminator_steps=4), steps=2**24, batch_size=64)
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "wrong", "right"),
+    [
+        (c.DiscretizedLogistic(), "binarize", "none"),
+        (c.DiscretizedLogistic(), "dequantize", "none"),
+        (c.Categorical(), "binarize", "none"),
+        (c.Categorical(), "dequantize", "none"),
+        (c.Categorical(levels=2), "none", "binarize"),
+    ],
+)
+def test_a_likelihood_of_levels_refuses_data_of_other_levels(likelihood, wrong, right):
+    with pytest.raises(UserError, match=rf"quantization is '{wrong}', but .* use '{right}'\.$"):
+        experiment(model=c.VAE(likelihood=likelihood), data=c.Data(quantization=wrong))
+    assert experiment(model=c.VAE(likelihood=likelihood), data=c.Data(quantization=right)).data.quantization == right
+
+
+def test_levels_that_no_data_have_are_refused():
+    with pytest.raises(UserError, match=r"Categorical.levels is 16, but 8-bit images have 256, .* use those\.$"):
+        experiment(model=c.VAE(likelihood=c.Categorical(levels=16)))
 
 
 def test_examples_per_step_are_a_batch_per_update():

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "gvlab"
 
 # From the ground up. A module may import from its own floor and from those below.
 FLOORS = [
-    {"types", "rng", "tree"},
+    {"types", "rng", "tree", "backend"},
     {"losses", "metrics", "data", "config", "parallel", "interpolate"},
     {"networks"},
     {"models"},
@@ -27,9 +27,10 @@ HOMES = {
     "orbax": {"checkpoint"},
     "tensorflow_datasets": {"data.sources"},
     "tensorflow": {"data.sources"},
-    "sklearn": {"data.sources"},
+    "sklearn": {"data.sources", "metrics.prd", "metrics.disentanglement"},
     "jax.sharding": {"parallel"},
     "tyro": {"cli"},
+    "safetensors": {"networks.weights"},
     "rich": {"terminal"},
     "PIL": {"log"},
     "tensorboardX": {"log"},

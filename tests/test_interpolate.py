@@ -59,6 +59,12 @@ def test_nearly_parallel_and_antiparallel_latents_stay_bounded(sign, tilt):
     np.testing.assert_allclose(path[0, -1], sign * np.array([3, 4, 0]) + [0, 0, tilt], rtol=1e-4, atol=1e-3)
 
 
+def test_a_latent_of_zeros_is_joined_by_the_straight_line():
+    end = jnp.array([[1.0, -2.0, 3.0]])
+    walk = spherical(jnp.zeros((1, 3)), end, 5)
+    np.testing.assert_allclose(walk[0], jnp.linspace(0, 1, 5)[:, None] * end, atol=1e-6)
+
+
 def test_it_may_be_jitted():
     start, end = draw(2)
     jitted = jax.jit(spherical, static_argnums=2)(start, end, 4)

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from gvlab import log
+from gvlab.types import UserError
 
 
 def write(run: Path, *steps: int, after: int = 0, seconds: float = 0.0) -> None:
@@ -138,6 +139,12 @@ def test_a_saved_picture_is_the_sheet(channels, tmp_path):
     read = np.asarray(Image.open(tmp_path / "sheet.png"))
     assert np.array_equal(read, sheet[..., 0] if channels == 1 else sheet)
     assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
+
+
+def test_a_picture_that_is_not_called_png_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"Pictures are PNG files, but .*a\.jpg does not end in \.png"):
+        log.save_png(tmp_path / "a.jpg", np.zeros((2, 2, 1), np.uint8))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_scatter_shows_both_kinds_of_points_where_they_are():

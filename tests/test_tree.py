@@ -28,6 +28,11 @@ def test_all_finite_sees_one_bad_number(bad, position):
     assert not jax.jit(tree.all_finite)(good)
 
 
+def test_nothing_is_finite():
+    assert bool(tree.all_finite({}))
+    assert bool(tree.all_finite({"n": jnp.arange(3)}))
+
+
 def test_all_finite_takes_no_offence_at_integers_and_keys():
     assert tree.all_finite({"key": jax.random.key(0), "step": jnp.int32(2**31 - 1), "x": jnp.ones(2)})
 

@@ -16,11 +16,13 @@ import numpy as np
 import optax
 from worker import Task
 
-from gvlab import Batch, Model, build, config, data, loop, models, networks, rng, tree
+from gvlab import Batch, Model, backend, build, config, data, loop, models, networks, rng, tree
 from gvlab.models import observation
 from gvlab.types import PRNGKey, PyTree
 
 SEEDS = 8
+
+backend.fast_cpu()  # as the command line does
 
 
 def versions() -> dict[str, str]:

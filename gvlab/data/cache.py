@@ -1,7 +1,7 @@
 """A data set as a directory of `.npy` files that are mapped into memory, believed only when whole.
 
 The directory appears by one rename, after every byte of it is on disk. `card.json` records the length of each file,
-so that a copy that was cut short is seen without reading it, and the checksum, so that loading hashes nothing.
+so that a copy that was cut short is seen without reading it, and its SHA-256, which `read` verifies.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from gvlab.data.dataset import Dataset, Split
+from gvlab.types import UserError
 
 CARD = "card.json"
 
@@ -39,13 +40,11 @@ def write(directory: Path, dataset: Dataset, origin: dict[str, str]) -> None:
         with (part / name).open("wb") as file:
             np.save(file, array)
             _flush(file)
-        with (part / name).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
         files[name] = {
             "dtype": str(array.dtype),
             "shape": list(array.shape),
             "bytes": (part / name).stat().st_size,
-            "sha256": digest,
+            "sha256": _sha256(part / name),
         }
     card = {
         "name": dataset.name,
@@ -79,8 +78,15 @@ def is_whole(directory: Path) -> bool:
 
 
 def read(directory: Path) -> Dataset:
-    """The data set of a whole directory, its arrays mapped read-only: pages are read when they are touched."""
+    """The data set of a whole directory, its arrays mapped read-only.
+
+    Raises:
+        UserError: a file is not the one that was written.
+    """
     card = _card(directory)
+    for name, file in card["files"].items():
+        if _sha256(directory / name) != file["sha256"]:
+            raise UserError(f"{directory / name} is damaged: remove {directory}, and it is prepared anew.")
     arrays = {name: np.load(directory / name, mmap_mode="r") for name in card["files"]}
     train, test = (Split(arrays[f"{split}_x.npy"], arrays.get(f"{split}_y.npy")) for split in ("train", "test"))
     return Dataset(card["name"], train, test, card["num_classes"], card["checksum"])
@@ -107,6 +113,11 @@ def _arrays(dataset: Dataset) -> dict[str, np.ndarray]:
 
 def _card(directory: Path) -> dict[str, Any]:
     return json.loads((directory / CARD).read_text(encoding="utf-8"))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush(file: Any) -> None:

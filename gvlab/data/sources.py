@@ -132,6 +132,11 @@ def prepare(name: str, data_dir: str | None = None) -> Path | None:
     )
     if child.returncode == 2:
         raise UserError(child.stdout.strip())
+    if child.returncode < 0:
+        raise UserError(
+            f"preparing {name} was ended by signal {-child.returncode}, most often for want of memory: free some (it "
+            "takes about 3 GiB) and try again."
+        )
     if child.returncode != 0:
         raise RuntimeError(f"preparing {name} ended with code {child.returncode}:\n{child.stderr[-4000:]}")
     return directory

@@ -26,7 +26,7 @@ class Observation(NamedTuple):
     log_prob: Callable[[Array, Array], Array]
     """(raw [*samples, batch, *shape, channel * parameters], x [batch, *shape, channel]) -> nats [*samples, batch]."""
     mean: Callable[[Array], Array]
-    """raw -> the mean of x, [*samples, batch, *shape, channel]."""
+    """raw -> the centre of p(x|z), in the range of x, [*samples, batch, *shape, channel]."""
 
 
 def _unpack(raw: Float[Array, "... packed"], parameters: int) -> Float[Array, "... channel parameters"]:
@@ -59,18 +59,21 @@ def learned_gaussian() -> Observation:
 
 
 def discretized_logistic() -> Observation:
-    """8-bit values k/255 under a logistic density of mean sigmoid(raw) integrated over each level.
+    """8-bit values k/255 under a logistic density integrated over each level.
 
-    The decoder's second number moves the log-scale from -2; it is bounded at -7, below a level's width, as in
-    Salimans et al. 2017 (PixelCNN++).
+    The decoder gives location and log-scale in units of images in [-1, 1], the log-scale moved by -2 and bounded at -7,
+    as in Salimans et al. 2017 (PixelCNN++). The location may lie outside the range of x, where the first and the last
+    level take all the mass; `mean` brings it back to the nearest level.
     """
 
-    def log_prob(raw: Array, x: Array) -> Array:
-        both = _unpack(raw, 2)
-        log_scale = jnp.maximum(both[..., 1] - 2, -7)
-        return discretized_logistic_log_prob(jax.nn.sigmoid(both[..., 0]), log_scale, x)
+    def location(raw: Array) -> Array:
+        return (_unpack(raw, 2)[..., 0] + 1) / 2
 
-    return Observation(2, log_prob, lambda raw: jax.nn.sigmoid(_unpack(raw, 2)[..., 0]))
+    def log_prob(raw: Array, x: Array) -> Array:
+        log_scale = jnp.maximum(_unpack(raw, 2)[..., 1] - 2, -7) - math.log(2)
+        return discretized_logistic_log_prob(location(raw), log_scale, x)
+
+    return Observation(2, log_prob, lambda raw: jnp.clip(location(raw), 0.0, 1.0))
 
 
 def categorical(levels: int) -> Observation:

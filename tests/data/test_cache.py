@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gvlab.data import cache, from_arrays
+from gvlab.types import UserError
 
 # Writes a cache, and dies by SIGKILL at the chosen moment.
 KILLED = """
@@ -119,6 +120,17 @@ def test_damage_is_seen_and_mended(tmp_path, dataset):
         assert held.test.x[1, 3, 3, 0] == 31  # a map of the old file outlives it
     assert not cache.is_whole(tmp_path / "nowhere")
     assert not cache.is_whole(directory / "card.json" / "file")
+
+
+def test_a_changed_byte_is_seen(tmp_path, dataset):
+    cache.write(tmp_path / "made", dataset, {})
+    file = tmp_path / "made" / "train_x.npy"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(bytes(content))
+    assert cache.is_whole(tmp_path / "made")  # which looks at lengths only
+    with pytest.raises(UserError, match=r"made/train_x.npy is damaged: remove .*made, and it is prepared anew\.$"):
+        cache.read(tmp_path / "made")
 
 
 def test_the_lock_lets_one_in_at_a_time(tmp_path):

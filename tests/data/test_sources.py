@@ -259,6 +259,13 @@ def test_what_nobody_foresaw_is_shown_whole(tmp_path, monkeypatch):
         load("mnist", str(tmp_path / "data"))
 
 
+def test_a_preparation_that_was_killed_says_so(tmp_path, monkeypatch):
+    (tmp_path / "tensorflow_datasets.py").write_text("import os; os.kill(os.getpid(), 9)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UserError, match=r"preparing mnist was ended by signal 9, .* try again\.$"):
+        load("mnist", str(tmp_path / "data"))
+
+
 # --- the real thing -----------------------------------------------------------------------------------------------
 
 

@@ -136,7 +136,7 @@ def best_without_latents(name: str, x: np.ndarray) -> float:
     if name == "vector vae, learned gaussian":
         return float(np.sum(-0.5 * np.log(2 * np.pi * pixels.var(0)) - 0.5))
     if name == "mlp vae, discretized logistic":
-        mean, scale = np.meshgrid(np.linspace(0, 1, 256), np.exp(np.linspace(-7, 2, 200)), indexing="ij")
+        mean, scale = np.meshgrid(np.linspace(0, 1, 256), np.exp(np.linspace(-7 - np.log(2), 2, 200)), indexing="ij")
         mass = {
             level: expit((level + 1 / 510 - mean) / scale) - expit((level - 1 / 510 - mean) / scale)
             for level in np.unique(pixels)
