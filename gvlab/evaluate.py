@@ -19,7 +19,7 @@ from gvlab.types import Batch, Diverged, PyTree
 
 BATCH = 500
 """Test examples, or generated ones, per call of the device."""
-ROWS = 5_000
+ROWS = 1_000
 """Latents that one call of the importance-weighted bound decodes at once, at most."""
 NUMBERS = 2**27
 """Likelihood parameters that such a call makes, at most, unless one sample per example makes more."""
@@ -169,11 +169,13 @@ def _bound(program: Program, state: PyTree, key: jax.Array) -> Measures:
         seen = preprocess(batch, number)
         chunk = max(1, min(ROWS, NUMBERS // _parameters(program)) // len(seen.x))
         sizes = [chunk] * (k // chunk) + [k % chunk] * (k % chunk > 0)
-        sums = [
-            partial(state, seen, jax.random.fold_in(jax.random.fold_in(key, number), i), size)
-            for i, size in enumerate(sizes)
-        ]
-        bounds.append(np.logaddexp.reduce(np.asarray(jnp.stack(sums), np.float64), axis=0)[:counted] - math.log(k))
+        sums = jax.device_get(
+            [
+                partial(state, seen, jax.random.fold_in(jax.random.fold_in(key, number), i), size)
+                for i, size in enumerate(sizes)
+            ]
+        )
+        bounds.append(np.logaddexp.reduce(np.stack(sums).astype(np.float64), axis=0)[:counted] - math.log(k))
     return {"iw_bound_nats": _mean(np.concatenate(bounds), _stamp(program, state, k=k))}
 
 

@@ -27,7 +27,7 @@ HOMES = {
     "orbax": {"checkpoint"},
     "tensorflow_datasets": {"data.sources"},
     "tensorflow": {"data.sources"},
-    "sklearn": {"data.sources", "metrics.prd", "metrics.disentanglement"},
+    "sklearn": {"data.sources", "metrics.prd", "metrics.disentanglement", "metrics.interventions"},
     "jax.sharding": {"parallel"},
     "tyro": {"cli"},
     "safetensors": {"networks.weights"},

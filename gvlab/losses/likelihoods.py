@@ -173,5 +173,10 @@ def _log1mexp(log_width: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def _sum_event(elements: Float[Array, "..."], event_axes: int) -> Float[Array, "..."]:
-    """Sums over the last `event_axes` axes."""
-    return elements.sum(axis=tuple(range(elements.ndim - event_axes, elements.ndim)))
+    """Sums over the last `event_axes` axes.
+
+    As a product with ones: XLA:CPU runs a sum over several axes that is fused with the formula of its elements up to
+    15 times slower.
+    """
+    flat = elements.reshape(*elements.shape[: elements.ndim - event_axes], -1)
+    return jnp.matmul(flat, jnp.ones(flat.shape[-1], flat.dtype), precision=jax.lax.Precision.HIGHEST)

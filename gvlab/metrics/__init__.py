@@ -1,10 +1,135 @@
-"""Measures of sets of features: statistics of arrays, in float64 on the host.
+"""Measures of generative models: functions of arrays, with answers in float64 whatever JAX's default is.
 
 A measure is named after its features. On features that aren't Inception's, the Fréchet distance and the kernel distance
-are never called FID or KID.
+are never called FID or KID. `gvlab/metrics/README.md` says which measure answers which question, and how each fails.
 """
 
-from gvlab.metrics.frechet import Moments, frechet_distance, moments
-from gvlab.metrics.kernel import polynomial_mmd2, polynomial_mmd2_subsets
+from gvlab.metrics.ais import (
+    Chains,
+    Pilot,
+    effective_sample_size,
+    forward_chains,
+    gaussian_observation,
+    loop_temperatures,
+    reverse_bound,
+    reverse_chains,
+    scan_temperatures,
+    sigmoid_schedule,
+    tune_step_sizes,
+)
+from gvlab.metrics.disentanglement import (
+    DCI,
+    dci,
+    dci_from_importance,
+    explicitness,
+    factor_entropy,
+    gaussian_total_correlation,
+    gaussian_wasserstein_correlation,
+    interventional_robustness,
+    modularity,
+    mutual_information,
+    mutual_information_gap,
+    sap_continuous,
+    sap_discrete,
+)
+from gvlab.metrics.frechet import (
+    Moments,
+    RunningMoments,
+    frechet_distance,
+    frechet_distance_ddof0,
+    frechet_distance_infinity,
+    moments,
+    moments_compute,
+    moments_init,
+    moments_merge,
+    moments_update,
+)
+from gvlab.metrics.image_quality import ms_ssim, psnr, ssim
+from gvlab.metrics.inception_score import inception_score, inception_score_shuffled
+from gvlab.metrics.interventions import Accuracy, beta_vae_metric, factor_vae_metric
+from gvlab.metrics.kernel import gaussian_mmd2, polynomial_mmd2, polynomial_mmd2_blocks, polynomial_mmd2_subsets
+from gvlab.metrics.latent import ElboSurgery, active_units, collapsed_units, elbo_surgery, unit_activity
+from gvlab.metrics.modes import MixtureCoverage, StackedCoverage, mixture_coverage, stacked_coverage
+from gvlab.metrics.neighbours import Neighbours, authenticity, memorisation_rate, nearest_neighbours
+from gvlab.metrics.parzen import ParzenEstimate, parzen_estimate, parzen_log_likelihood
+from gvlab.metrics.prd import PRDCurve, prd_curve, prd_curve_from_features, prd_f_scores
+from gvlab.metrics.prdc import PRDC, PrecisionRecall, improved_precision_recall, prdc
+from gvlab.metrics.sliced import random_projections, sliced_wasserstein2, sliced_wasserstein2_gaussian
+from gvlab.metrics.vendi import vendi_score
 
-__all__ = ["Moments", "frechet_distance", "moments", "polynomial_mmd2", "polynomial_mmd2_subsets"]
+__all__ = [
+    "DCI",
+    "PRDC",
+    "Accuracy",
+    "Chains",
+    "ElboSurgery",
+    "MixtureCoverage",
+    "Moments",
+    "Neighbours",
+    "PRDCurve",
+    "ParzenEstimate",
+    "Pilot",
+    "PrecisionRecall",
+    "RunningMoments",
+    "StackedCoverage",
+    "active_units",
+    "authenticity",
+    "beta_vae_metric",
+    "collapsed_units",
+    "dci",
+    "dci_from_importance",
+    "effective_sample_size",
+    "elbo_surgery",
+    "explicitness",
+    "factor_entropy",
+    "factor_vae_metric",
+    "forward_chains",
+    "frechet_distance",
+    "frechet_distance_ddof0",
+    "frechet_distance_infinity",
+    "gaussian_mmd2",
+    "gaussian_observation",
+    "gaussian_total_correlation",
+    "gaussian_wasserstein_correlation",
+    "improved_precision_recall",
+    "inception_score",
+    "inception_score_shuffled",
+    "interventional_robustness",
+    "loop_temperatures",
+    "memorisation_rate",
+    "mixture_coverage",
+    "modularity",
+    "moments",
+    "moments_compute",
+    "moments_init",
+    "moments_merge",
+    "moments_update",
+    "ms_ssim",
+    "mutual_information",
+    "mutual_information_gap",
+    "nearest_neighbours",
+    "parzen_estimate",
+    "parzen_log_likelihood",
+    "polynomial_mmd2",
+    "polynomial_mmd2_blocks",
+    "polynomial_mmd2_subsets",
+    "prd_curve",
+    "prd_curve_from_features",
+    "prd_f_scores",
+    "prdc",
+    "psnr",
+    "random_projections",
+    "reverse_bound",
+    "reverse_chains",
+    "sap_continuous",
+    "sap_discrete",
+    "scan_temperatures",
+    "sigmoid_schedule",
+    "sliced_wasserstein2",
+    "sliced_wasserstein2_gaussian",
+    "ssim",
+    "stacked_coverage",
+    "tune_step_sizes",
+    "unit_activity",
+    "vendi_score",
+]

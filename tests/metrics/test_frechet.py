@@ -2,12 +2,23 @@ import inspect
 import json
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
 
-from gvlab.metrics import Moments, frechet_distance, moments
+from gvlab.metrics.frechet import (
+    Moments,
+    frechet_distance,
+    frechet_distance_ddof0,
+    frechet_distance_infinity,
+    moments,
+    moments_compute,
+    moments_init,
+    moments_merge,
+    moments_update,
+)
 from gvlab.types import UserError
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "arithmetic.json").read_text())["arithmetic"]["fid"]
@@ -123,3 +134,121 @@ def test_refuses_moments_that_cannot_be_compared():
     broken = Moments(10, np.zeros(12), np.full((12, 12), np.nan))
     with pytest.raises(UserError, match="moments b hold NaN"):
         frechet_distance(moments(F1), broken)
+
+
+@pytest.mark.parametrize(("pair", "a", "b"), [("F1_F2", F1, F2), ("H1_H2_rank_deficient", H1, H2)])
+def test_ddof0_agrees_with_the_published_formula(pair, a, b):
+    expected = GOLDEN[pair]["formula_of_stylegan3_metric_utils_ddof0"]
+    np.testing.assert_allclose(frechet_distance_ddof0(moments(a), moments(b)), expected, rtol=1e-6)
+
+
+def by_roots(a, b):
+    """The distance by symmetric roots and singular values, each at its most exact."""
+
+    def root(covariance):
+        values, vectors = np.linalg.eigh(covariance)
+        return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+
+    cross = np.linalg.svd(root(a.covariance) @ root(b.covariance), compute_uv=False).sum()
+    return np.sum((a.mean - b.mean) ** 2) + np.trace(a.covariance) + np.trace(b.covariance) - 2 * cross
+
+
+@pytest.mark.parametrize("decay", [0.0, 1.0, 4.0])
+def test_the_cheaper_way_is_taken_only_where_it_is_exact(decay):
+    # Spectra from flat (the roots of eigenvalues will do) to a condition number of 1e16 (only singular values will).
+    scales = np.arange(1.0, 101.0) ** -decay
+    a, b = moments(normal(20, 400, 100) * scales), moments(normal(21, 300, 100) @ normal(22, 100, 100) * scales)
+    np.testing.assert_allclose(frechet_distance(a, b), by_roots(a, b), rtol=1e-9)
+
+
+def streamed(x, sizes):
+    state, start = moments_init(x.shape[1]), 0
+    for size in sizes:
+        state = moments_update(state, x[start : start + size])
+        start += size
+    assert start == len(x)
+    return state
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e6, 1e9])
+@pytest.mark.parametrize("sizes", [[500], [1, 499], [250, 250], [7] * 71 + [3], [1] * 500])
+def test_streamed_moments_are_exact_for_features_with_a_big_mean(sizes, offset):
+    x = F2 + offset
+    found = moments_compute(streamed(x, sizes))
+    exact = x.astype(np.longdouble)
+    centred = exact - exact.mean(0)
+    covariance = (centred.T @ centred / 499).astype(np.float64)
+    assert found.count == 500
+    np.testing.assert_allclose(found.mean, exact.mean(0).astype(np.float64), rtol=1e-14, atol=1e-14)
+    np.testing.assert_allclose(found.covariance, covariance, rtol=1e-12, atol=1e-12 * np.diag(covariance).min())
+
+
+@pytest.mark.parametrize("cut", [0, 1, 123, 500])
+def test_merged_moments_are_those_of_the_whole(cut):
+    x = F2 + 1e6
+    parts = [streamed(part, [len(part)] if len(part) else []) for part in (x[:cut], x[cut:])]
+    whole = moments_compute(streamed(x, [500]))
+    for merged in (moments_merge(*parts), moments_merge(*reversed(parts))):
+        found = moments_compute(merged)
+        assert found.count == 500
+        np.testing.assert_allclose(found.mean, whole.mean, rtol=1e-15)
+        np.testing.assert_allclose(found.covariance, whole.covariance, rtol=1e-12, atol=1e-13)
+
+
+def test_running_moments_are_values():
+    state = streamed(F1, [300, 300])
+    leaves, tree = jax.tree.flatten(state)
+    again = jax.tree.unflatten(tree, leaves)
+    before = moments_compute(state)
+    moments_update(again, F1)
+    np.testing.assert_array_equal(moments_compute(state).covariance, before.covariance)
+    pixels = np.random.RandomState(1).randint(0, 256, (20, 5)).astype(np.uint8)
+    found = moments_compute(streamed(jnp.asarray(pixels), [20]))
+    np.testing.assert_allclose(found.covariance, np.cov(pixels.astype(float), rowvar=False), rtol=1e-12)
+
+
+def test_running_moments_refuse_what_they_cannot_hold():
+    with pytest.raises(UserError, match="were 0 row"):
+        moments_compute(moments_init(3))
+    with pytest.raises(UserError, match="were 1 row"):
+        moments_compute(moments_update(moments_init(3), np.ones((1, 3))))
+    with pytest.raises(UserError, match="3 and 4 features"):
+        moments_update(moments_init(3), np.ones((2, 4)))
+    with pytest.raises(UserError, match="3 and 4 features"):
+        moments_merge(moments_init(3), moments_init(4))
+    with pytest.raises(UserError, match=r"features\[0, 1\] is nan"):
+        moments_update(moments_init(2), np.array([[0.0, np.nan]]))
+    with pytest.raises(UserError, match="width is 0"):
+        moments_init(0)
+
+
+def test_infinity_takes_the_bias_away():
+    # The distance of N rows to the moments of their own distribution is about d (d + 5) / (4 N), and 0 at infinity.
+    reference = Moments(10**9, np.zeros(4), np.eye(4))
+    sets = [normal(100 + i, 3000, 4) for i in range(40)]
+    plain = np.array([frechet_distance(moments(x[:600]), reference) for x in sets])
+    free = np.array([frechet_distance_infinity(x, reference, smallest=200, seed=0) for x in sets])
+    error = free.std(ddof=1) / np.sqrt(len(free))
+    assert abs(free.mean()) < 4 * error
+    assert plain.mean() > 4 * error
+    assert (free < 0).any()
+
+
+def test_infinity_is_the_intercept_of_the_published_recipe():
+    x, reference = normal(30, 400, 5), moments(normal(31, 300, 5) + 0.5)
+    random = np.random.RandomState(7)
+    sizes = np.linspace(50, 400, 15).astype("int32")
+    distances = [frechet_distance(moments(x[random.permutation(400)[:n]]), reference) for n in sizes]
+    intercept = np.polyfit(1 / sizes, distances, 1)[1]
+    found = frechet_distance_infinity(x, reference, smallest=50, seed=7)
+    np.testing.assert_allclose(found, intercept, rtol=1e-9)
+    assert found != frechet_distance_infinity(x, reference, smallest=50, seed=8)
+
+
+def test_infinity_refuses_too_few_rows():
+    with pytest.raises(UserError, match="smallest is 5000, but must be from 2 to 599"):
+        frechet_distance_infinity(F1, moments(F1), seed=0)
+    with pytest.raises(UserError, match="smallest is 1,"):
+        frechet_distance_infinity(F1, moments(F1), smallest=1, seed=0)
+    with pytest.raises(UserError, match="12 and 64 features"):
+        frechet_distance_infinity(F1, moments(H1), smallest=10, seed=0)

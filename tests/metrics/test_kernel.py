@@ -7,10 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gvlab.metrics import polynomial_mmd2, polynomial_mmd2_subsets
+from gvlab.metrics.kernel import gaussian_mmd2, polynomial_mmd2, polynomial_mmd2_blocks, polynomial_mmd2_subsets
 from gvlab.types import UserError
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "arithmetic.json").read_text())["arithmetic"]["kid"]
+
+DISTRIBUTIONS = json.loads((Path(__file__).parents[1] / "golden" / "distributions.json").read_text())["arithmetic"]
 
 
 def normal(seed, *shape):
@@ -142,3 +144,67 @@ def test_refuses_impossible_subsets(options, sentence):
 def test_refuses_a_kernel_of_degree_zero():
     with pytest.raises(UserError, match="degree is 0"):
         polynomial_mmd2(F1, F2, degree=0)
+
+
+def test_blocks_are_disjoint_and_have_the_mean_and_its_error():
+    estimates = [polynomial_mmd2(F1[i : i + 120], F2[i : i + 120]) for i in (0, 120, 240, 360)]
+    mean, error = polynomial_mmd2_blocks(F1, F2, size=120)
+    np.testing.assert_allclose(mean, np.mean(estimates), rtol=1e-12)
+    np.testing.assert_allclose(error, np.std(estimates, ddof=1) / 2, rtol=1e-12)
+
+
+def test_blocks_are_unbiased_with_an_honest_error():
+    # Degree 3 on one distribution: 0 within 4 standard errors, and the error is that of the mean.
+    found = np.array([polynomial_mmd2_blocks(normal(i, 200, 3), normal(1000 + i, 200, 3), size=20) for i in range(100)])
+    deviation = found[:, 0].std(ddof=1)
+    assert abs(found[:, 0].mean()) < 4 * deviation / 10
+    # The deviation of 100 values has a relative error of 7 %, the root of 100 mean variances of 10 values one of 2 %.
+    np.testing.assert_allclose(np.sqrt(np.mean(found[:, 1] ** 2)), deviation, rtol=4 * 0.08)
+
+
+@pytest.mark.parametrize(("size", "sentence"), [(251, "size is 251, but two blocks .* 2 to 250"), (1, "size is 1,")])
+def test_refuses_fewer_than_two_blocks(size, sentence):
+    with pytest.raises(UserError, match=sentence):
+        polynomial_mmd2_blocks(F1, F2, size=size)
+
+
+def unit(x):
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def test_gaussian_kernel_agrees_with_the_published_cmmd():
+    golden = DISTRIBUTIONS["cmmd"]
+    np.testing.assert_allclose(1000 * gaussian_mmd2(unit(F1), unit(F2)), golden["unit_normalised_F1_F2"], rtol=1e-6)
+    np.testing.assert_allclose(1000 * gaussian_mmd2(F1, F2), golden["raw_F1_F2"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("tile", [5, 1024])
+def test_gaussian_kernel_is_the_definition(tile, monkeypatch):
+    monkeypatch.setattr("gvlab.metrics.kernel._TILE", tile)
+    x, y = normal(7, 23, 4), normal(8, 17, 4) + 1.0
+    kernel = lambda p, q: np.mean([[np.exp(-np.sum((u - v) ** 2) / (2 * 0.7**2)) for v in q] for u in p])  # noqa: E731
+    expected = kernel(x, x) + kernel(y, y) - 2 * kernel(x, y)
+    np.testing.assert_allclose(gaussian_mmd2(x, y, bandwidth=0.7), expected, rtol=1e-12)
+    np.testing.assert_allclose(gaussian_mmd2(1e6 + x, 1e6 + y, bandwidth=0.7), expected, rtol=1e-8)
+
+
+def test_gaussian_kernel_of_points():
+    # Two sets of equal points at distance r: 2 - 2 exp(-r^2 / (2 s^2)).
+    a, b = np.zeros((3, 1)), np.full((2, 1), 3.0)
+    np.testing.assert_allclose(gaussian_mmd2(a, b, bandwidth=2.0), 2 - 2 * np.exp(-9 / 8), rtol=1e-14)
+    assert gaussian_mmd2(a, a + 1e3, bandwidth=2.0) == 2.0  # disjoint
+    assert gaussian_mmd2(F1, F1) == pytest.approx(0.0, abs=1e-15)
+
+
+@pytest.mark.parametrize("bandwidth", [0.0, -1.0, np.inf, np.nan])
+def test_refuses_a_kernel_without_length(bandwidth):
+    with pytest.raises(UserError, match="bandwidth is"):
+        gaussian_mmd2(F1, F2, bandwidth=bandwidth)
+
+
+@pytest.mark.parametrize("measure", [gaussian_mmd2, polynomial_mmd2_blocks])
+def test_the_other_estimates_refuse_what_is_no_set(measure):
+    with pytest.raises(UserError, match="a has 1 row"):
+        measure(F1[:1], F2)
+    with pytest.raises(UserError, match="12 and 5 features"):
+        measure(F1, F2[:, :5])
