@@ -1,0 +1,19 @@
+"""The features of `cifar10` extractors: ResNet-20 on CIFAR-10's training split, mirrored and shifted by up to 4 pixels.
+
+python experiments/extractors/cifar10.py
+"""
+
+import optax
+from classifier import shift_and_flip, train
+
+from gvlab.networks import ResNet20
+
+
+def sgd(steps: int) -> optax.GradientTransformation:
+    """Momentum 0.9 and weight decay as He et al. 2016, section 4.2, with one cycle of the learning rate."""
+    rate = optax.cosine_onecycle_schedule(steps, 0.4, pct_start=0.2)
+    return optax.chain(optax.add_decayed_weights(2e-4), optax.sgd(rate, momentum=0.9, nesterov=True))
+
+
+if __name__ == "__main__":
+    train("cifar10", ResNet20(), sgd, epochs=15, augment=shift_and_flip(4))

@@ -1,0 +1,18 @@
+"""The features of `digits` extractors: LeNet-5 with ReLU on the digits's training split, shifted by up to 1 pixel.
+
+python experiments/extractors/digits.py
+"""
+
+import optax
+from classifier import shift, train
+
+from gvlab.networks import LeNet5
+
+if __name__ == "__main__":
+    train(
+        "digits",
+        LeNet5(),
+        lambda steps: optax.adamw(optax.cosine_onecycle_schedule(steps, 3e-3), weight_decay=1e-2),
+        epochs=150,
+        augment=shift(1),
+    )

@@ -1,0 +1,18 @@
+"""The features of `fashion_mnist` extractors: LeNet-5 with ReLU on Fashion-MNIST's training split, mirrored and shifted by up to 1 pixel.
+
+python experiments/extractors/fashion_mnist.py
+"""
+
+import optax
+from classifier import shift_and_flip, train
+
+from gvlab.networks import LeNet5
+
+if __name__ == "__main__":
+    train(
+        "fashion_mnist",
+        LeNet5(),
+        lambda steps: optax.adamw(optax.cosine_onecycle_schedule(steps, 3e-3), weight_decay=1e-2),
+        epochs=16,
+        augment=shift_and_flip(1),
+    )
