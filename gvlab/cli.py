@@ -24,6 +24,15 @@ if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     from gvlab.loop import Listener
 
 
+_MEASURES_HELP = (
+    "frechet, frechet_infinity, kernel, inception_score, prdc, improved_precision_recall, prd, vendi, "
+    "sliced_wasserstein, authenticity, memorisation, modes, ais"
+)
+_FEATURES_HELP = (
+    "pixels, coordinates, digits, mnist, fashion_mnist, cifar10, inception, inception-pytorch, inception-clean"
+)
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message[:1].upper()}{message[1:]} (see {self.prog} --help).")
@@ -64,13 +73,35 @@ def parser() -> argparse.ArgumentParser:
     interpolate.add_argument("--rows", type=int, default=8, help="walks (default: 8)")
     interpolate.add_argument("--columns", type=int, default=10, help="pictures per walk (default: 10)")
     interpolate.add_argument("--key", type=int, default=0, help="seed of the latents (default: 0)")
-    for drawing in (sample, reconstruct, interpolate):
+
+    traverse = command("traverse", "One test image with one latent at a time changed, one latent per row.", _traverse)
+    traverse.add_argument("run_directory", type=Path, metavar="RUN")
+    traverse.add_argument("--example", type=int, default=0, help="number of the test image (default: 0)")
+    traverse.add_argument("--columns", type=int, default=11, help="values from -3 to 3 (default: 11)")
+
+    neighbours = command("neighbours", "Samples beside their nearest training images.", _neighbours)
+    neighbours.add_argument("run_directory", type=Path, metavar="RUN")
+    neighbours.add_argument("--n", type=int, default=8, help="samples (default: 8)")
+    neighbours.add_argument("--k", type=int, default=7, help="neighbours of each (default: 7)")
+    neighbours.add_argument("--key", type=int, default=0, help="seed of the latents (default: 0)")
+    neighbours.add_argument("--features", default="pixels", metavar="NAME", help="nearest in these (default: pixels)")
+    neighbours.add_argument("--weights", type=Path, metavar="FILE", help="of Inception (default: downloaded once)")
+    for drawing in (sample, reconstruct, interpolate, traverse, neighbours):
         drawing.add_argument("--out", type=Path, required=True, metavar="GRID.png", help="the picture's file")
 
-    evaluate = command("evaluate", "Measure a trained model on the test split.", _evaluate)
-    evaluate.add_argument("run_directory", type=Path, metavar="RUN")
-    evaluate.add_argument("--k", type=int, help="samples of the importance-weighted bound (default: the experiment's)")
+    evaluate = command("evaluate", "Measure a trained model, or any images, against a data set.", _evaluate)
+    evaluate.add_argument("run_directory", type=Path, metavar="RUN", nargs="?")
+    evaluate.add_argument(
+        "--images", type=Path, metavar="FOLDER", help="PNG or JPEG files, or an .npz, instead of a run"
+    )
+    evaluate.add_argument("--against", metavar="DATASET", help="what --images are compared with")
+    evaluate.add_argument("--metrics", nargs="+", dest="measures", metavar="NAME", help=_MEASURES_HELP)
+    evaluate.add_argument("--features", nargs="+", metavar="NAME", help=_FEATURES_HELP)
+    evaluate.add_argument("--weights", type=Path, metavar="FILE", help="of Inception (default: downloaded once)")
     evaluate.add_argument("--samples", type=int, help="generated examples (default: the experiment's)")
+    evaluate.add_argument("--split", choices=("test", "train"), help="to compare with (default: the experiment's)")
+    evaluate.add_argument("--k", type=int, help="samples of the importance-weighted bound (default: the experiment's)")
+    evaluate.add_argument("--out", type=Path, metavar="FILE.json", help="where --images' measures go")
 
     data = command("data", "The data sets.", lambda args, rest: None)
     actions = data.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=_Parser)
@@ -280,9 +311,8 @@ def _compare(args: argparse.Namespace, rest: list[str]) -> None:
             raise SystemExit(128 + stop.signum) from stop
     rows = compare.table(units)
     terminal.print_table(compare.header(args.seeds), [compare.cells(row) for row in rows], left=2)
-    for unit in units:
-        if unit.failure:
-            print(f"{unit.experiment}, seed {unit.seed}, diverged: {unit.failure}")
+    for remark in compare.remarks(units, rows):
+        print(remark)
     table, picture, _ = compare.write(units, args.out)
     print(f"Table:   {table}")
     if picture.exists():
@@ -290,55 +320,54 @@ def _compare(args: argparse.Namespace, rest: list[str]) -> None:
 
 
 def _sample(args: argparse.Namespace, rest: list[str]) -> None:
-    _at_least_one("--n", args.n)
+    _at_least("--n", args.n, 1)
     _check_key(args.key)
     program, state = _trained(args.run_directory)
-    from gvlab import rng
+    from gvlab import pictures
 
-    _draw(program, program.model.sample(state, rng.stream(rng.root(args.key), rng.PICTURE), args.n), args.out, 8)
+    _save(pictures.samples(program, state, args.key, args.n), args.out)
 
 
 def _reconstruct(args: argparse.Namespace, rest: list[str]) -> None:
-    _at_least_one("--n", args.n)
+    _at_least("--n", args.n, 1)
     program, state = _trained(args.run_directory)
-    if program.model.encode is None:
-        raise UserError(f"{args.run_directory} is a GAN, which has no encoder: reconstruct needs a VAE.")
-    import jax.numpy as jnp
+    from gvlab import pictures
 
-    from gvlab import rng
-    from gvlab.types import Batch
-
-    test = program.dataset.test
-    n = min(args.n, len(test.x))
-    labels = None if test.y is None else jnp.asarray(test.y[:n])
-    batch = Batch(program.preprocess(jnp.asarray(test.x[:n]), rng.stream(rng.root(0), rng.EVALUATE)), labels)
-    mean, _ = program.model.encode(state, batch)
-    reconstructed = program.model.decode(state, mean, labels)
-    columns = min(n, 8) if test.x.ndim == 4 else n
-    blank = jnp.full((-n % columns, *program.dataset.shape), 0.5)  # fills the last row
-    rows = [jnp.concatenate([x, blank]).reshape(-1, columns, *program.dataset.shape) for x in (batch.x, reconstructed)]
-    _draw(program, jnp.stack(rows, axis=1).reshape(-1, *program.dataset.shape), args.out, columns)
+    _save(pictures.reconstructions(program, state, args.n), args.out)
 
 
 def _interpolate(args: argparse.Namespace, rest: list[str]) -> None:
-    _at_least_one("--rows", args.rows)
+    _at_least("--rows", args.rows, 1)
+    _at_least("--columns", args.columns, 2)
     _check_key(args.key)
-    if args.columns < 2:
-        raise UserError(f"--columns is {args.columns}, but a walk has at least its 2 ends.")
     program, state = _trained(args.run_directory)
-    import jax.numpy as jnp
+    from gvlab import pictures
 
-    from gvlab import interpolate, rng
-
-    ends = program.model.prior(rng.stream(rng.root(args.key), rng.PICTURE), 2 * args.rows).reshape(2, args.rows, -1)
-    walk = interpolate.spherical(ends[0], ends[1], args.columns)  # [rows, columns, latent]
-    labels = jnp.repeat(jnp.arange(args.rows) % max(program.dataset.num_classes, 1), args.columns)
-    _draw(program, program.model.decode(state, walk.reshape(-1, walk.shape[-1]), labels), args.out, args.columns)
+    _save(pictures.interpolations(program, state, args.key, args.rows, args.columns), args.out)
 
 
-def _at_least_one(option: str, value: int) -> None:
-    if value < 1:
-        raise UserError(f"{option} is {value}, but must be at least 1.")
+def _traverse(args: argparse.Namespace, rest: list[str]) -> None:
+    _at_least("--columns", args.columns, 2)
+    program, state = _trained(args.run_directory)
+    from gvlab import pictures
+
+    _save(pictures.traversals(program, state, args.example, args.columns), args.out)
+
+
+def _neighbours(args: argparse.Namespace, rest: list[str]) -> None:
+    _at_least("--n", args.n, 1)
+    _at_least("--k", args.k, 1)
+    _check_key(args.key)
+    program, state = _trained(args.run_directory)
+    from gvlab import distances, pictures
+
+    extractor = distances.extractor(args.features, args.weights)
+    _save(pictures.neighbours(program, state, extractor, args.key, args.n, args.k), args.out)
+
+
+def _at_least(option: str, value: int, least: int) -> None:
+    if value < least:
+        raise UserError(f"{option} is {value}, but must be at least {least}.")
 
 
 def _check_key(key: int) -> None:
@@ -346,42 +375,71 @@ def _check_key(key: int) -> None:
         raise UserError(f"--key is {key}, but must be from 0 to 2147483647.")
 
 
-def _draw(program: Program, x: Any, out: Path, columns: int) -> None:
-    import numpy as np
-
+def _save(sheet: Any, out: Path) -> None:
     from gvlab import log
 
-    samples = np.asarray(program.to_unit(x))
-    if samples.ndim == 4:
-        log.save_png(out, log.enlarge(log.grid(samples, columns)))
-    else:
-        log.save_png(out, log.scatter(samples, program.dataset.test.x[:2000]))
+    log.save_png(out, sheet)
     print(out)
 
 
 def _evaluate(args: argparse.Namespace, rest: list[str]) -> None:
-    from gvlab import rundir
+    if (args.run_directory is None) == (args.images is None):
+        raise UserError("gvlab evaluate measures either a RUN or --images FOLDER: give one of them.")
+    names = ("k", "samples", "split", "features", "measures")
+    asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    asked = {name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()}
+    file, measures = _evaluate_images(args, asked) if args.images else _evaluate_run(args, asked)
+    from gvlab import compare
 
-    asked = {name: value for name, value in (("k", args.k), ("samples", args.samples)) if value is not None}
-    experiment = rundir.read_config(args.run_directory)
-    replace(experiment.evaluation, **asked)  # refuse a bad value before anything is computed
-    program, state = _trained(args.run_directory)
-    from gvlab import compare, evaluate
-
-    program = replace(program, experiment=replace(experiment, evaluation=replace(experiment.evaluation, **asked)))
-    measures = evaluate.evaluate(program, state)
-    file = evaluate.write(args.run_directory, program, state, measures)
     rows = [
         [name, compare.number(m["value"]), compare.number(m.get("standard_error")), _protocol(m["stamp"])]
         for name, m in measures.items()
     ]
     terminal.print_table(["measure", "value", "standard error", "protocol"], rows, left=1)
+    for text in dict.fromkeys(
+        m["stamp"][kind] for m in measures.values() for kind in ("warning", "note") if kind in m["stamp"]
+    ):
+        of = ", ".join(name for name, m in measures.items() if text in m["stamp"].values())
+        print(f"{of}: {text}.")
     print(file)
+
+
+def _evaluate_run(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path, Any]:
+    from gvlab import rundir
+
+    if args.against or args.out:
+        raise UserError("--against and --out are for --images: a run is compared with its own data set.")
+    experiment = rundir.read_config(args.run_directory)
+    evaluation = replace(experiment.evaluation, **asked)  # refuse a bad value before anything is computed
+    from gvlab import evaluate
+
+    evaluate.check(evaluation)
+    program, state = _trained(args.run_directory)
+    program = replace(program, experiment=replace(experiment, evaluation=evaluation))
+    extractors = evaluate.extractors_of(evaluation, program.dataset, args.weights)
+    measures = evaluate.evaluate(program, state, extractors)
+    return evaluate.write(args.run_directory, program, state, measures), measures
+
+
+def _evaluate_images(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path, Any]:
+    if not args.against:
+        raise UserError("--images are compared with a data set: name it with --against.")
+    _start_jax()
+    from gvlab import config, data, evaluate, image_sets
+
+    evaluation = config.Evaluation(**asked)
+    evaluate.check(evaluation)
+    out = args.out or args.images.with_name(f"{args.images.name}.evaluation.json")
+    images, dataset = image_sets.read(args.images), data.load(args.against)
+    extractors = evaluate.extractors_of(evaluation, dataset, args.weights)
+    measures = evaluate.of_images(images, dataset, evaluation, extractors)
+    protocol = {"images_sha256": images.sha256, "against": dataset.name, "evaluation": config.to_dict(evaluation)}
+    return evaluate.write_file(out, protocol, measures), measures
 
 
 def _protocol(stamp: dict[str, Any]) -> str:
     """The stamp without what is the same for all measures of a run."""
-    shown = ("split", "examples", "quantization", "k", "latent_samples", "features", "generated")
+    shown = ("split", "examples", "quantization", "k", "latent_samples", "features", "generated", "latents", "chains")
     return ", ".join(f"{name} {stamp[name]}" for name in shown if name in stamp)
 
 

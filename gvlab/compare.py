@@ -87,10 +87,12 @@ class Row:
     experiment: str
     measure: str
     values: tuple[float | None, ...]
+    other_protocol: str | None = None
+    """Why these numbers may not stand beside the first experiment's of this name; then none are shown."""
 
     @property
     def finished(self) -> list[float]:
-        return [value for value in self.values if value is not None]
+        return [] if self.other_protocol else [value for value in self.values if value is not None]
 
     @property
     def mean(self) -> float | None:
@@ -103,13 +105,24 @@ class Row:
 
 
 def table(units: list[Unit]) -> list[Row]:
-    """Measures in rows, experiments together, in the order in which they were measured."""
+    """Measures in rows, experiments together, in the order in which they were measured.
+
+    A number that was made by another protocol than the first of its name is not shown beside it.
+    """
     rows = []
+    protocols: dict[str, tuple[str, dict[str, Any]]] = {}
     for experiment in dict.fromkeys(unit.experiment for unit in units):
         mine = [unit for unit in units if unit.experiment == experiment]
         for measure in dict.fromkeys(name for unit in mine for name in unit.measures or {}):
             values = tuple(unit.measures[measure]["value"] if unit.measures else None for unit in mine)
-            rows.append(Row(experiment, measure, values))
+            stamp = next(unit.measures[measure]["stamp"] for unit in mine if unit.measures)
+            other, protocol = protocols.setdefault(measure, (experiment, stamp))
+            found = evaluate.difference(protocol, stamp)
+            reason = None
+            if found:
+                here, there = (f"{found.field} = {value}" for value in (found.second, found.first))
+                reason = f"{measure} of {experiment} has {here}, that of {other} {there}: they cannot be compared."
+            rows.append(Row(experiment, measure, values, reason))
         if not any(unit.measures for unit in mine):
             rows.append(Row(experiment, "(none)", (None,) * len(mine)))
     return rows
@@ -128,8 +141,14 @@ def header(seeds: int) -> list[str]:
 
 def cells(row: Row) -> list[str]:
     """The row as text, under `header`."""
-    each = ["diverged" if value is None else number(value) for value in row.values]
+    each = ["diverged" if value is None else "-" if row.other_protocol else number(value) for value in row.values]
     return [row.experiment, row.measure, number(row.mean), number(row.deviation), *each]
+
+
+def remarks(units: list[Unit], rows: list[Row]) -> list[str]:
+    """What the table does not show, and why."""
+    failed = [f"{u.experiment}, seed {u.seed}, diverged: {u.failure}" for u in units if u.failure]
+    return failed + [row.other_protocol for row in rows if row.other_protocol]
 
 
 def markdown(rows: list[Row]) -> str:
@@ -166,8 +185,7 @@ def write(units: list[Unit], root: Path) -> tuple[Path, Path, Path]:
     directory.mkdir(parents=True, exist_ok=True)
     rows = table(units)
     files = directory / "table.md", directory / "samples.png", directory / "comparison.json"
-    failures = "".join(f"\n{u.experiment}, seed {u.seed}, diverged: {u.failure}\n" for u in units if u.failure)
-    rundir.write_atomically(files[0], markdown(rows) + failures)
+    rundir.write_atomically(files[0], markdown(rows) + "".join(f"\n{remark}\n" for remark in remarks(units, rows)))
     if any(unit.samples is not None for unit in units):
         log.save_png(files[1], picture(units))
     else:

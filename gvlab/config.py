@@ -195,7 +195,14 @@ class Evaluation:
     """How `gvlab evaluate` measures; it has no influence on training."""
 
     samples: int = 10_000
-    """Generated examples for the distances between distributions; they are compared with the whole test split."""
+    """Generated examples for the distances between distributions."""
+    split: Literal["test", "train"] = "test"
+    """The split that they are compared with, the whole of it."""
+    features: tuple[str, ...] = ()
+    """What distances are measured on: pixels, a classifier of gvlab's (mnist, ...), inception. Empty: the pixels and,
+    where there is one, the data set's own classifier."""
+    measures: tuple[str, ...] = ()
+    """Which distances (`gvlab evaluate --help` lists them). Empty: the usual ones."""
     k: int = 50
     """Samples of the importance-weighted bound on log p(x)."""
 

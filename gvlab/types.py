@@ -54,5 +54,7 @@ class Model(NamedTuple):
     """(state, z, y=None) -> x [n, *shape]: the generator, or the mean of the decoder."""
     encode: Callable[..., tuple[Float[Array, "n latent"], Float[Array, "n latent"]]] | None = None
     """(state, batch) -> (mean, logvar) of q(z|x); None for a model without an encoder."""
+    log_likelihood: Callable[[PyTree, Batch, jax.Array], Float[Array, "k batch"]] | None = None
+    """(state, batch, z [k, batch, latent]) -> log p(x|z) in nats; None without an observation model."""
     log_weights: Callable[..., Float[Array, "k batch"]] | None = None
     """(state, batch, key, k) -> log p(x, z_k) - log q(z_k | x), z_k ~ q(z|x), in nats; None without a likelihood."""

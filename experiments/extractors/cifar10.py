@@ -1,4 +1,4 @@
-"""The features of `cifar10` extractors: ResNet-20 on CIFAR-10's training split, mirrored and shifted by up to 4 pixels.
+"""The extractor `cifar10`: ResNet-20 on CIFAR-10, its training images mirrored and shifted by up to 4 pixels.
 
 python experiments/extractors/cifar10.py
 """

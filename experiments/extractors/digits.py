@@ -1,4 +1,4 @@
-"""The features of `digits` extractors: LeNet-5 with ReLU on the digits's training split, shifted by up to 1 pixel.
+"""The extractor `digits`: LeNet-5 with ReLU on the digits, its training images shifted by up to 1 pixel.
 
 python experiments/extractors/digits.py
 """

@@ -1,4 +1,4 @@
-"""The features of `mnist` extractors: LeNet-5 with ReLU on MNIST's training split, shifted by up to 2 pixels.
+"""The extractor `mnist`: LeNet-5 with ReLU on MNIST, its training images shifted by up to 2 pixels.
 
 python experiments/extractors/mnist.py
 """

@@ -51,3 +51,7 @@ def grid() -> Mixture:
     """
     axis = np.arange(-4, 5, 2, dtype=np.float32)
     return Mixture(np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(25, 2), 0.05)
+
+
+MIXTURES = {"ring": ring, "grid": grid}
+"""By the name of the data set drawn from each."""

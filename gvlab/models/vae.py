@@ -160,7 +160,7 @@ def variational_autoencoder(
     def sample(state: VAEState, key: PRNGKey, n: int, y: Int[Array, " n"] | None = None) -> Array:
         return decode(state, prior(key, n), y)
 
-    return Model(init, train_step, sample, evaluate, prior, decode, encode, log_weights)
+    return Model(init, train_step, sample, evaluate, prior, decode, encode, log_likelihood, log_weights)
 
 
 def _repeat(y: Float[Array, "batch classes"] | None, times: int) -> Float[Array, "repeated classes"] | None:
