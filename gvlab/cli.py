@@ -425,12 +425,12 @@ def _evaluate_images(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[P
     if not args.against:
         raise UserError("--images are compared with a data set: name it with --against.")
     _start_jax()
-    from gvlab import config, data, evaluate, image_sets
+    from gvlab import config, data, distances, evaluate, image_sets
 
     evaluation = config.Evaluation(**asked)
-    evaluate.check(evaluation)
-    out = args.out or args.images.with_name(f"{args.images.name}.evaluation.json")
-    images, dataset = image_sets.read(args.images), data.load(args.against)
+    distances.check_measures(evaluation.measures)
+    out = args.out or Path(f"{os.path.abspath(args.images)}.evaluation.json")  # also of "."
+    dataset, images = data.load(args.against), image_sets.read(args.images)
     extractors = evaluate.extractors_of(evaluation, dataset, args.weights)
     measures = evaluate.of_images(images, dataset, evaluation, extractors)
     protocol = {"images_sha256": images.sha256, "against": dataset.name, "evaluation": config.to_dict(evaluation)}

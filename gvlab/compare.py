@@ -67,7 +67,10 @@ def run(
             raise UserError(f"Two of the experiments are named {name!r}: their runs would share a directory.")
     if len({len(program.dataset.shape) for program in programs}) > 1:
         raise UserError(f"Images and points don't fit into one picture: compare {names} on data of one kind.")
-    engines = [loop.engine(program) for program in programs]  # refuse before the first second of training
+    for program in programs:  # refuse before the first second of training
+        evaluate.check(program.experiment.evaluation)
+        evaluate.extractors_of(program.experiment.evaluation, program.dataset)
+    engines = [loop.engine(program) for program in programs]
     for program in programs:
         for seed in range(seeds):
             experiment = replace(program.experiment, seed=seed)

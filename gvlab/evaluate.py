@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,10 @@ Measures = dict[str, dict[str, Any]]
 OF_LIKELIHOODS = {"ais": likelihood.annealed}
 """Measures of a model's likelihood that are made only where they are asked for."""
 
-PER_RUN = ("seed", "step", "gvlab", "backend", "matmul_precision", "latent_samples", "samples", "warning", "images")
+PER_RUN = (
+    *("seed", "step", "gvlab", "backend", "matmul_precision", "samples", "images", "images_sha256", "warning"),
+    *("latents", "latent_samples", "median_effective_chains"),
+)
 """What two stamps may differ in and still be of one protocol."""
 
 
@@ -86,7 +89,7 @@ def of_images(
         extractors: what they are measured on.
 
     Raises:
-        UserError: the images are not of the data set's size, or too few for a measure.
+        UserError: the images are not of the data set's size or too few for a measure, or a measure needs a model.
     """
     if images.shape != dataset.shape:
         raise UserError(
@@ -94,7 +97,8 @@ def of_images(
             "compare images of one size, so that no resize enters the number."
         )
     count = min(asked.samples, images.count)
-    stamp = {"images": str(images.path), "images_sha256": images.sha256} | _of_dataset(dataset, asked.split)
+    stamp = {"images": str(images.path), "images_sha256": images.sha256, "quantization": "none"}
+    stamp |= _of_dataset(dataset, asked.split)
     found: Measures = {}
     for extractor in extractors:
         generated = distances.extract(extractor, images.batches(distances.BATCH, count))
@@ -143,14 +147,18 @@ def _generated(program: Program, state: PyTree, key: jax.Array) -> Iterator[jax.
     """Generated examples as they would be stored, split over the devices."""
     n = program.experiment.evaluation.samples
     size = min(distances.BATCH, n)
-    sample = _sampler(program.model, program.data_range, size)
+    sample, whole = _sampler(program.model, program.data_range, size)
+    state = jax.device_put(state, whole)  # as restored, it is on the first device alone
     for i, start in enumerate(range(0, n, size)):
         yield sample(state, jax.random.fold_in(key, i))[: n - start]
 
 
 @functools.lru_cache(maxsize=16)
-def _sampler(model: Model, data_range: tuple[float, float], size: int) -> Any:
-    """(state, key) -> examples as stored: images in 8 bits, points as they are; compiled once for all seeds."""
+def _sampler(model: Model, data_range: tuple[float, float], size: int) -> tuple[Callable, parallel.Sharding]:
+    """(state, key) -> examples as stored: images in 8 bits, points as they are; compiled once for all seeds.
+
+    And where the state must be.
+    """
 
     def sample(state: PyTree, key: jax.Array) -> jax.Array:
         x = model.sample(state, key, size)
@@ -160,7 +168,7 @@ def _sampler(model: Model, data_range: tuple[float, float], size: int) -> Any:
         return jnp.round(jnp.clip(unit, 0.0, 1.0) * 255).astype(jnp.uint8)
 
     mesh = parallel.data_mesh(parallel.devices_for(size))
-    return jax.jit(sample, out_shardings=parallel.split(mesh))
+    return jax.jit(sample, out_shardings=parallel.split(mesh)), parallel.replicated(mesh)
 
 
 # --- stamps and files ------------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,14 +92,16 @@ def _size(shape: tuple[int, ...]) -> str:
 
 def _archive(path: Path) -> ImageSet:
     try:
+        with zipfile.ZipFile(path):  # which `np.load` does not insist on
+            pass
         with np.load(path, allow_pickle=False) as file:
             names = list(file)
             if len(names) != 1:
                 raise UserError(
                     f"{path} holds {len(names)} arrays ({', '.join(names)}), but one is wanted: save it alone."
                 )
-            array = file[names[0]]
-    except (OSError, ValueError, EOFError) as error:
+            array = np.asarray(file[names[0]])  # a member that is no array comes as bytes
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path} cannot be read as an .npz file ({' '.join(str(error).split())}): save it anew."
         ) from error

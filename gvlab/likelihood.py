@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -64,17 +65,24 @@ def test_batches(program: Program) -> Iterator[tuple[int, int, Batch]]:
     """
     split = program.dataset.test
     size = min(BATCH, len(split.x))
-
-    @jax.jit
-    def preprocess(batch: Batch, number: jax.Array) -> Batch:
-        return Batch(program.preprocess(batch.x, rng.stream(rng.root(0), rng.EVALUATE, number)), batch.y)
-
+    preprocess = _preprocessor(replace(program, experiment=replace(program.experiment, seed=0)))
     for number, start in enumerate(range(0, len(split.x), size)):
         rows = np.arange(start, start + size)
         rows[rows >= len(split.x)] = 0  # padding, which the caller drops
         counted = min(size, len(split.x) - start)
         batch = Batch(jnp.asarray(split.x[rows]), None if split.y is None else jnp.asarray(split.y[rows]))
         yield number, counted, preprocess(batch, number)
+
+
+@functools.lru_cache(maxsize=16)
+def _preprocessor(program: Program) -> Callable[[Batch, int], Batch]:
+    """(stored examples, number of the batch) -> what the model sees; compiled once for all seeds."""
+
+    @jax.jit
+    def preprocess(batch: Batch, number: jax.Array) -> Batch:
+        return Batch(program.preprocess(batch.x, rng.stream(rng.root(0), rng.EVALUATE, number)), batch.y)
+
+    return preprocess
 
 
 def mean(values: np.ndarray, **protocol: Any) -> Measure:

@@ -58,7 +58,12 @@ def experiment_file(directory: Path, experiment: c.Experiment) -> Path:
 def environment(**more: str) -> dict[str, str]:
     """This process's variables without its four devices; compiled programs are shared by the processes of a session."""
     inherited = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
-    return {**inherited, "XDG_CACHE_HOME": str(laboratory() / "cache"), **more}
+    return {
+        **inherited,
+        "XDG_CACHE_HOME": os.environ["GVLAB_TESTS_CACHE"],
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        **more,
+    }
 
 
 def command(*args: object) -> list[str]:
@@ -106,7 +111,7 @@ def call(*args: object) -> int:
     options = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
     before = {name: getattr(jax.config, name) for name in options}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(laboratory() / "cache"))
+        patch.setenv("XDG_CACHE_HOME", os.environ["GVLAB_TESTS_CACHE"])
         try:
             return cli._main([str(arg) for arg in args])
         finally:

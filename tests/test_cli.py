@@ -22,8 +22,9 @@ import pytest
 from harness import EXPERIMENTS, assert_refused, call, experiment_file, run
 from PIL import Image
 
-from gvlab import build, cli, data, loop, rng, rundir, terminal
+from gvlab import build, cli, data, distances, evaluate, loop, rng, rundir, terminal
 from gvlab import config as c
+from gvlab.networks import features
 
 SIDE = 16  # of digits
 
@@ -45,7 +46,18 @@ def test_help_answers_at_once():
         # The processor's time: what the machine does for others meanwhile is no fault of the command.
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert done.returncode == 0
-    for word in ("train", "compare", "sample", "reconstruct", "interpolate", "evaluate", "data"):
+    commands = (
+        "train",
+        "compare",
+        "sample",
+        "reconstruct",
+        "interpolate",
+        "traverse",
+        "neighbours",
+        "evaluate",
+        "data",
+    )
+    for word in commands:
         assert re.search(rf"^\s+{word}\s", done.stdout, re.MULTILINE), word
     assert min(seconds) < 1.5
 
@@ -90,6 +102,17 @@ def test_help_of_train_lists_the_fields_of_the_experiment(file, capsys):
     assert "Steps between two checkpoints" in out  # the fields' own documentation
 
 
+def test_help_of_evaluate_names_what_exists(capsys):
+    assert cli._MEASURES_HELP.split(", ") == [*distances.MEASURES, *evaluate.OF_LIKELIHOODS]
+    assert cli._FEATURES_HELP.split(", ") == ["pixels", "coordinates", *features.SMALL, *features.INCEPTION]
+    with pytest.raises(SystemExit) as stop:
+        call("evaluate", "--help")
+    assert stop.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for name in (*distances.MEASURES, *features.SMALL, *features.INCEPTION):
+        assert re.search(rf"\b{name}\b", shown), name
+
+
 # --- train ------------------------------------------------------------------------------------------------------------
 
 
@@ -107,11 +130,14 @@ def test_any_field_can_be_set(file, tmp_path, capsys):
         8,
         6,
     )
-    assert call("train", file, *args, "--log-every=2", "--data.flip", "True") == 0
+    more = ("--evaluation.features", "pixels", "digits", "--evaluation.split", "train", "--evaluation.measures", "prd")
+    assert call("train", file, *args, *more, "--log-every=2", "--data.flip", "True") == 0
     made = tmp_path / "runs" / "vae" / "seed-3"
     assert capsys.readouterr().out == f"Trained 4 steps: {made}\n"
     experiment = rundir.read_config(made)
     assert (experiment.steps, experiment.seed, experiment.log_every, experiment.data.flip) == (4, 3, 2, True)
+    evaluation = {"features": ("pixels", "digits"), "split": "train", "measures": ("prd",)}
+    assert experiment.evaluation == replace(EXPERIMENTS["vae"].evaluation, **evaluation)
     assert experiment.model == replace(EXPERIMENTS["vae"].model, latent_dim=5, network=c.MLP(hidden=(8, 6)))
 
     assert call("train", file, "--out", tmp_path / "runs", *args[2:], "--log-every=2", "--data.flip", "True") == 0
@@ -249,7 +275,13 @@ def test_points_in_the_plane_and_labels(experiment, tmp_path, capsys):
         assert (sheet == (190, 190, 190)).all(-1).any()  # real points
     assert call("evaluate", made) == 0
     measures = json.loads((made / "evaluation.json").read_text())["measures"]
-    assert {"frechet_coordinates", "kernel_coordinates"} < measures.keys()
+    modes = {"modes_covered", "high_quality", "reverse_kl_nats"}
+    assert {"frechet_coordinates", "kernel_coordinates"} | modes < measures.keys()
+    for name in modes:
+        assert measures[name]["stamp"]["modes"] == {"ring": 8, "grid": 25}[experiment.name]
+        assert measures[name]["stamp"]["features"] == "coordinates"
+    assert 0 <= measures["modes_covered"]["value"] <= 25
+    assert not [name for name in measures if "pixels" in name]
     assert "bits_per_dim" not in measures
     assert ("iw_bound_nats" in measures) == (experiment.name == "grid")
     if experiment.name == "ring":
@@ -318,6 +350,10 @@ MISTAKES = {
     "a GAN cannot reconstruct": (["reconstruct", "GAN", "--out", "grid.png"], ["GAN", "VAE"]),
     "no importance samples": (["evaluate", "VAE", "--k", "0"], ["k is 0"]),
     "one generated example": (["evaluate", "VAE", "--samples", "1"], ["samples is 1"]),
+    "unknown measure": (["evaluate", "VAE", "--metrics", "frechett"], ["'frechett'", "frechet"]),
+    "no measure": (["evaluate", "VAE", "--metrics"], ["--metrics"]),
+    "a traversal of a GAN": (["traverse", "GAN", "--out", "grid.png"], ["GAN", "VAE"]),
+    "neighbours in no picture": (["neighbours", "VAE"], ["--out"]),
     "picture in no directory": (["sample", "VAE", "--out", "no/where/grid.png"], ["grid.png"]),
     "twice the same": (["compare", "FILE", "FILE"], ["'vae'"]),
 }

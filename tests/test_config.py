@@ -56,7 +56,7 @@ EXPERIMENTS = [
         sample_every=2,
         checkpoint_every=3,
         keep_every=6,
-        evaluation=c.Evaluation(samples=2, k=1),
+        evaluation=c.Evaluation(samples=2, k=1, split="train", features=("pixels", "mnist"), measures=("ais", "prd")),
     ),
 ]
 
@@ -144,6 +144,8 @@ def refusal(text: str) -> str:
         ("model.network.hiden", "hidden"),
         ("data.flips", "flip"),
         ("evaluation.sample", "samples"),
+        ("evaluation.feature", "features"),
+        ("evaluation.mesures", "measures"),
     ],
 )
 def test_an_unknown_field_is_refused_with_the_nearest_name(path, nearest):
@@ -184,6 +186,9 @@ def test_a_missing_field_is_refused(path):
         ("model", [], "GAN or VAE"),
         ("data", 3, "Data"),
         ("evaluation", None, "Evaluation"),
+        ("evaluation.split", "validation", "'test' or 'train'"),
+        ("evaluation.features", "pixels", "list of str"),
+        ("evaluation.measures", [3], "str"),
     ],
 )
 def test_a_field_of_the_wrong_type_is_refused(path, value, wanted):
@@ -351,7 +356,7 @@ def test_difference_names_the_first_field(other, expected):
 
 
 def test_difference_ignores_what_has_no_influence():
-    longer = experiment(steps=99, evaluation=c.Evaluation(k=7))
+    longer = experiment(steps=99, evaluation=c.Evaluation(k=7, split="train", measures=("prd",), features=("pixels",)))
     assert c.difference(experiment(), longer, c.WITHOUT_INFLUENCE) is None
     assert c.difference(experiment(), dataclasses.replace(longer, seed=1), c.WITHOUT_INFLUENCE) == ("seed", 0, 1)
     assert {"steps", "evaluation"} == set(c.WITHOUT_INFLUENCE)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
 import shutil
 from dataclasses import replace
+from typing import Any
 
 import harness
 import jax
@@ -15,13 +17,23 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from gvlab import __version__, build, data, evaluate, loop, metrics, rng
+from gvlab import __version__, build, cli, data, distances, evaluate, likelihood, loop, metrics, parallel, rng
 from gvlab import config as c
 from gvlab.build import Program
-from gvlab.types import PyTree
+from gvlab.networks import features
+from gvlab.types import Diverged, PyTree, UserError
 
 PIXELS = 256  # of digits
 EXAMPLES = 300  # in its test split
+CLASSIFIER = features.small("digits").name
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache():
+    """Reference features go where those of the command line go in tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", os.environ["GVLAB_TESTS_CACHE"])
+        yield
 
 
 @functools.cache
@@ -34,7 +46,7 @@ def measures(name: str) -> evaluate.Measures:
     return evaluate.evaluate(harness.program(name), state(name))
 
 
-def with_evaluation(program: Program, **fields: int) -> Program:
+def with_evaluation(program: Program, **fields: Any) -> Program:
     evaluation = replace(program.experiment.evaluation, **fields)
     return replace(program, experiment=replace(program.experiment, evaluation=evaluation))
 
@@ -47,9 +59,12 @@ def with_seed(program: Program, seed: int) -> Program:
 
 
 def test_the_measures_of_each_family():
-    common = {"frechet_pixels", "kernel_pixels"}
+    shares = ("precision", "recall", "density", "coverage")
+    common = {f"{kind}_{name}" for name in ("pixels", CLASSIFIER) for kind in shares}
+    common |= {"frechet_pixels", "kernel_pixels", f"fld_{CLASSIFIER}", f"kld_{CLASSIFIER}"}
     likelihoods = {"elbo_nats", "kl_nats", "reconstruction_nats", "bits_per_dim", "iw_bound_nats"}
-    assert measures("vae").keys() == common | likelihoods
+    latents = {"active_units", "collapsed_units", "mutual_information_nats", "marginal_kl_nats"}
+    assert measures("vae").keys() == common | likelihoods | latents
     assert measures("gan").keys() == common | {"d_loss", "real_logit", "fake_logit"}
     for name in measures("vae").keys() | measures("gan").keys():
         assert "fid" not in name.lower().split("_")
@@ -69,14 +84,19 @@ def test_every_measure_carries_its_protocol(name):
         assert stamp["step"] == 100
         assert stamp["seed"] == 0
         assert stamp["gvlab"] == __version__
-        if measure in ("frechet_pixels", "kernel_pixels"):
-            assert stamp["features"] == "pixels"
+        if measure.endswith(("_pixels", f"_{CLASSIFIER}")):
+            extractor = features.pixels() if measure.endswith("_pixels") else features.small("digits")
+            assert stamp["features"] == extractor.name
+            assert stamp["features_sha256"] == extractor.sha256
+            assert stamp["preprocessing"] == extractor.preprocessing
             assert stamp["generated"] == 64
+            assert "likelihood" not in stamp
             assert stamp["samples"] == {"vae": "mean of p(x|z)", "gan": "generator"}[name]
             assert stamp["quantization"] == "none"
         else:
             assert stamp["quantization"] == program.experiment.data.quantization
-            assert found["standard_error"] > 0
+            assert (stamp.get("likelihood") == {"type": "Bernoulli"}) == (name == "vae")
+            assert measure.endswith("_units") or found["standard_error"] > 0
         assert stamp.get("k") == (7 if measure == "iw_bound_nats" else None)
     if name == "vae":
         assert measures(name)["elbo_nats"]["stamp"]["latent_samples"] == 1
@@ -103,27 +123,24 @@ def test_the_elbo_is_reconstruction_less_kl():
 
 def test_the_mean_and_its_standard_error():
     values = np.array([1, 2, 3, 6], np.float32)
-    assert evaluate._mean(values, {}) == {
+    assert likelihood.mean(values, k=7) == {
         "value": 3.0,
         "standard_error": pytest.approx(math.sqrt(14 / 3 / 4)),
-        "stamp": {},
+        "stamp": {"k": 7},
     }
-    assert evaluate._mean(values[:1], {})["standard_error"] is None
+    assert likelihood.mean(values[:1])["standard_error"] is None
 
 
-def test_the_bound_in_pieces_is_the_bound_of_all_samples_at_once(monkeypatch):
-    monkeypatch.setattr(evaluate, "ROWS", 2 * EXAMPLES)  # two samples per call: 2 + 2 + 2 + 1
+def test_the_bound_in_pieces_is_the_bound_of_all_samples_at_once():
+    assert likelihood.ROWS // EXAMPLES == 3  # samples per call: 3 + 3 + 1
     program, key = harness.program("vae"), jax.random.key(3)
-    found = evaluate._bound(program, state("vae"), key)["iw_bound_nats"]
+    found = likelihood.bound(program, state("vae"), key)["iw_bound_nats"]
 
-    batch = evaluate._preprocessor(program)(evaluate.Batch(program.dataset.test.x, program.dataset.test.y), 0)
+    ((_, _, batch),) = likelihood.test_batches(program)
     folded = jax.random.fold_in(key, 0)
-    log_weights = np.concatenate(
-        [
-            program.model.log_weights(state("vae"), batch, jax.random.fold_in(folded, i), size)
-            for i, size in enumerate((2, 2, 2, 1))
-        ]
-    ).astype(np.float64)
+    draw = jax.jit(program.model.log_weights, static_argnums=3)
+    pieces = [draw(state("vae"), batch, jax.random.fold_in(folded, i), size) for i, size in enumerate((3, 3, 1))]
+    log_weights = np.concatenate(pieces).astype(np.float64)
     assert log_weights.shape == (7, EXAMPLES)
     bounds = logsumexp(log_weights, axis=0) - math.log(7)  # Burda et al. 2016, equation 8
     assert found["value"] == pytest.approx(bounds.mean(), rel=1e-6)
@@ -139,17 +156,18 @@ def test_the_bound_in_pieces_is_the_bound_of_all_samples_at_once(monkeypatch):
 
 def test_padding_of_the_last_batch_does_not_count(monkeypatch):
     """300 examples in pieces of 128: 84 rows of the last one are padding."""
-    whole = evaluate._held_out(harness.program("gan"), state("gan"), jax.random.key(0))
-    monkeypatch.setattr(evaluate, "BATCH", 128)
-    batches = list(evaluate._test_batches(harness.program("gan")))
+    whole = likelihood.held_out(harness.program("gan"), state("gan"), jax.random.key(0))
+    monkeypatch.setattr(likelihood, "BATCH", 128)
+    batches = list(likelihood.test_batches(harness.program("gan")))
     assert [(number, counted, len(batch.x)) for number, counted, batch in batches] == [
         (0, 128, 128),
         (1, 128, 128),
         (2, 44, 128),
     ]
     seen = np.concatenate([batch.x[:counted] for _, counted, batch in batches])
-    assert np.array_equal(seen, harness.program("gan").dataset.test.x)
-    pieces = evaluate._held_out(harness.program("gan"), state("gan"), jax.random.key(0))
+    stored = np.round((seen + 1) * 127.5)  # as a GAN sees it
+    assert np.array_equal(stored, harness.program("gan").dataset.test.x)
+    pieces = likelihood.held_out(harness.program("gan"), state("gan"), jax.random.key(0))
     # The discriminator's view of real examples has no noise in it.
     assert pieces["real_logit"]["value"] == pytest.approx(whole["real_logit"]["value"], rel=1e-5)
     assert pieces["real_logit"]["standard_error"] == pytest.approx(whole["real_logit"]["standard_error"], rel=1e-4)
@@ -157,20 +175,19 @@ def test_padding_of_the_last_batch_does_not_count(monkeypatch):
 
 def test_the_binarised_test_set_is_the_same_for_every_seed():
     program = harness.program("vae")
-    split = evaluate.Batch(program.dataset.test.x, program.dataset.test.y)
-    first, second = (np.asarray(evaluate._preprocessor(with_seed(program, seed))(split, 0).x) for seed in (0, 1))
+    first, second = (np.asarray(next(likelihood.test_batches(with_seed(program, seed)))[2].x) for seed in (0, 1))
     assert np.array_equal(first, second)
     assert set(np.unique(first)) == {0, 1}
     intensity = program.dataset.test.x / 255
     assert abs(first.mean() - intensity.mean()) < 5 * math.sqrt((intensity * (1 - intensity)).sum()) / first.size
     # Another seed draws other latents, which the KL does not depend on.
-    other = evaluate._held_out(with_seed(program, 1), state("vae"), jax.random.key(9))
+    other = likelihood.held_out(with_seed(program, 1), state("vae"), jax.random.key(9))
     assert other["kl_nats"]["value"] == measures("vae")["kl_nats"]["value"]
     assert other["reconstruction_nats"]["value"] != measures("vae")["reconstruction_nats"]["value"]
 
 
 @pytest.mark.parametrize(
-    ("likelihood", "quantization", "offset"),
+    ("observed", "quantization", "offset"),
     [
         (c.Bernoulli(), "binarize", 0.0),
         (c.Bernoulli(), "none", None),
@@ -185,17 +202,15 @@ def test_the_binarised_test_set_is_the_same_for_every_seed():
         (c.LearnedGaussian(), "none", None),
     ],
 )
-def test_bits_per_dimension_exist_only_for_a_likelihood_of_the_data(likelihood, quantization, offset):
-    experiment = c.Experiment(
-        "x", c.VAE(c.MLP(), likelihood=likelihood), steps=1, data=c.Data(quantization=quantization)
-    )
-    assert evaluate.bits_per_dim_offset(build.program(experiment, harness.program("vae").dataset)) == offset
+def test_bits_per_dimension_exist_only_for_a_likelihood_of_the_data(observed, quantization, offset):
+    experiment = c.Experiment("x", c.VAE(c.MLP(), likelihood=observed), steps=1, data=c.Data(quantization=quantization))
+    assert likelihood.bits_per_dim_offset(build.program(experiment, harness.program("vae").dataset)) == offset
 
 
 def test_a_gan_and_points_have_no_bits_per_dimension():
-    assert evaluate.bits_per_dim_offset(harness.program("gan")) is None
+    assert likelihood.bits_per_dim_offset(harness.program("gan")) is None
     points = c.Experiment("x", c.VAE(c.MLP(), likelihood=c.Gaussian()), steps=1, data=c.Data("ring"))
-    assert evaluate.bits_per_dim_offset(build.program(points, data.load("ring"))) is None
+    assert likelihood.bits_per_dim_offset(build.program(points, data.load("ring"))) is None
 
 
 def test_eight_bits_make_a_density_one_of_levels():
@@ -206,25 +221,212 @@ def test_eight_bits_make_a_density_one_of_levels():
     x = np.asarray(program.preprocess(jnp.asarray(program.dataset.test.x), jax.random.key(0)))
     assert 0 <= x.min() < x.max() < 1
     assert (np.abs(256 * x - program.dataset.test.x - 0.5) <= 0.5 + 1e-4).all()  # each level its own 256th
-    assert uniform_density_in_bits + evaluate.bits_per_dim_offset(program) == math.log2(256)
+    assert uniform_density_in_bits + likelihood.bits_per_dim_offset(program) == math.log2(256)
 
 
 # --- distances --------------------------------------------------------------------------------------------------------
 
 
+def eight_bits(program: Program, x: Any) -> np.ndarray:
+    """Generated images as they would be stored."""
+    return np.round(np.clip(np.asarray(program.to_unit(x)), 0, 1) * 255).astype(np.uint8)
+
+
 @pytest.mark.parametrize("name", ["vae", "gan"])
 def test_the_distances_are_those_of_the_samples(name, monkeypatch):
-    monkeypatch.setattr(evaluate, "BATCH", 24)  # 64 samples as 24 + 24 + 16 of 24
+    monkeypatch.setattr(distances, "BATCH", 24)  # 64 samples as 24 + 24 + 16 of 24
     program, key = harness.program(name), jax.random.key(5)
-    found = evaluate._distances(program, state(name), key)
-    pieces = [program.model.sample(state(name), jax.random.fold_in(key, i), 24) for i in range(3)]
-    generated = np.concatenate([np.asarray(program.to_unit(piece)) for piece in pieces])[:64].reshape(64, PIXELS)
-    assert generated.min() >= 0
-    assert generated.max() <= 1
-    real = program.dataset.test.x.reshape(EXAMPLES, PIXELS).astype(np.float32) / 255
-    frechet = metrics.frechet_distance(metrics.moments(generated), metrics.moments(real))
+    found = evaluate._distances(program, state(name), key, [features.pixels()], ("frechet", "kernel"))
+    sample = jax.jit(program.model.sample, static_argnums=2)
+    pieces = [sample(state(name), jax.random.fold_in(key, i), 24) for i in range(3)]
+    generated = np.concatenate([eight_bits(program, piece) for piece in pieces])[:64]
+    assert generated.std() > 5
+    x, real = (images.reshape(-1, PIXELS).astype(np.float32) / 255 for images in (generated, program.dataset.test.x))
+    assert real.shape == (EXAMPLES, PIXELS)
+    frechet = metrics.frechet_distance(metrics.moments(x), metrics.moments(real))
+    # A pixel that lies between two levels may be rounded to the other one: compiled code adds in another order.
     assert found["frechet_pixels"]["value"] == pytest.approx(frechet, rel=1e-4)
-    assert found["kernel_pixels"]["value"] == pytest.approx(metrics.polynomial_mmd2(generated, real), rel=1e-3)
+    assert found["kernel_pixels"]["value"] == pytest.approx(metrics.polynomial_mmd2(x, real), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["vae", "gan"])
+def test_four_devices_make_the_examples_of_one(name, monkeypatch):
+    """64 over four devices, and 63 over three; the numbers do not depend on it."""
+    program, key = harness.program(name), jax.random.key(5)
+    (split,) = evaluate._generated(program, state(name), key)
+    assert split.dtype == jnp.uint8
+    assert len(split.sharding.device_set) == jax.device_count() == 4
+    (odd,) = evaluate._generated(with_evaluation(program, samples=63), state(name), key)
+    assert len(odd.sharding.device_set) == 3
+    several = evaluate._distances(program, state(name), key, None, ())
+
+    monkeypatch.setattr(parallel, "devices_for", lambda size: jax.devices()[:1])
+    evaluate._sampler.cache_clear()
+    (alone,) = evaluate._generated(program, state(name), key)
+    assert len(alone.sharding.device_set) == 1
+    # Sums in another order round one pixel in a thousand to its other level, at most.
+    assert np.abs(np.asarray(split, int) - np.asarray(alone, int)).max() <= 1
+    assert (np.asarray(split) != np.asarray(alone)).mean() < 1e-3
+    one = evaluate._distances(program, state(name), key, None, ())
+    evaluate._sampler.cache_clear()
+    assert one.keys() == several.keys()
+    for measure, found in one.items():
+        assert found["stamp"] == several[measure]["stamp"]
+        assert found["value"] == pytest.approx(several[measure]["value"], rel=1e-3), measure
+
+
+def test_what_is_asked_for_is_measured_and_nothing_else():
+    program = with_evaluation(harness.program("gan"), features=("pixels",), measures=("vendi", "memorisation"))
+    found = evaluate.evaluate(program, state("gan"))
+    asked = {f"{kind}_pixels" for kind in ("vendi", "memorisation", "memorisation_of_real")}
+    assert found.keys() == asked | {"d_loss", "real_logit", "fake_logit"}
+    # With what a user made, instead of what the experiment names.
+    mine = features.from_function("means", lambda x: x.astype(jnp.float32).mean((1, 2, 3), keepdims=True)[:, :, 0, 0])
+    found = evaluate.evaluate(with_evaluation(program, measures=("frechet",)), state("gan"), [mine])
+    assert found.keys() == {"frechet_means", "d_loss", "real_logit", "fake_logit"}
+    assert found["frechet_means"]["stamp"]["features"] == "means"
+
+
+def test_the_training_split_may_be_compared_with():
+    program, key = with_evaluation(harness.program("gan"), split="train", measures=("frechet",)), jax.random.key(5)
+    found = evaluate._distances(program, state("gan"), key, [features.pixels()], ("frechet",))["frechet_pixels"]
+    (generated,) = (np.asarray(x) for x in evaluate._generated(program, state("gan"), key))
+    x, real = (images.reshape(len(images), -1) / np.float32(255) for images in (generated, program.dataset.train.x))
+    expected = metrics.frechet_distance(metrics.moments(x), metrics.moments(real))
+    assert found["value"] == pytest.approx(expected, rel=1e-5)
+    assert (found["stamp"]["split"], found["stamp"]["examples"]) == ("train", 1497)
+
+
+def test_two_seeds_compile_once():
+    """Every function of the model is traced for the first and used again for the second."""
+    traces = []
+
+    def counted(name, function):
+        def called(*args):
+            traces.append(name)
+            return function(*args)
+
+        return called
+
+    program = harness.program("vae")
+    names = ("sample", "evaluate", "encode", "log_weights")
+    model = program.model._replace(**{name: counted(name, getattr(program.model, name)) for name in names})
+    program = with_evaluation(replace(program, model=model), measures=("frechet",), k=6)  # of which 3 at a time
+    first = evaluate.evaluate(program, state("vae"))
+    assert sorted(traces) == ["encode", "evaluate", "log_weights", "sample"]
+    other = evaluate.evaluate(with_seed(program, 1), state("vae"))
+    assert len(traces) == 4
+    assert first["frechet_pixels"]["value"] != other["frechet_pixels"]["value"]
+
+
+def test_a_measure_that_is_no_number_is_a_divergence():
+    program = harness.program("gan")
+    broken = jax.tree.map(lambda leaf: leaf * jnp.nan if leaf.dtype == jnp.float32 else leaf, state("gan"))
+    with pytest.raises(Diverged, match="At step 100 the measure d_loss on the test split is nan"):
+        evaluate.evaluate(program, broken)
+
+
+# --- latents ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_latents_are_those_of_the_test_split(monkeypatch):
+    program, key = harness.program("vae"), jax.random.key(3)
+    ((_, _, batch),) = likelihood.test_batches(program)
+    means, logvars = (np.asarray(part) for part in program.model.encode(state("vae"), batch))
+    found = likelihood.latents(program, state("vae"), key)
+    surgery = metrics.elbo_surgery(key, means, logvars)
+    assert found["active_units"]["value"] == metrics.active_units(means) > 0
+    assert found["collapsed_units"]["value"] == metrics.collapsed_units(means, logvars).sum()
+    assert found["active_units"]["stamp"] == {"latents": 4, "threshold": 0.01}
+    for name in ("mutual_information_nats", "marginal_kl_nats"):
+        assert found[name]["value"] == pytest.approx(getattr(surgery, name), abs=1e-4)
+        assert found[name]["standard_error"] == pytest.approx(surgery.standard_error_nats, rel=1e-3)
+    both = sum(measures("vae")[name]["value"] for name in ("mutual_information_nats", "marginal_kl_nats"))
+    assert both == pytest.approx(measures("vae")["kl_nats"]["value"], rel=1e-5)
+
+    monkeypatch.setattr(likelihood, "BATCH", 128)  # whose padding does not count; one posterior differs by its noise
+    pieces = likelihood.latents(program, state("vae"), key)
+    assert pieces["active_units"] == found["active_units"]
+    assert pieces["mutual_information_nats"]["stamp"] == found["mutual_information_nats"]["stamp"]
+
+
+def test_a_collapsed_posterior_is_said_to_be_one():
+    """An encoder without weights tells nothing of x; one that tells all is at the limit of its examples."""
+    program, key = harness.program("vae"), jax.random.key(3)
+    zero = program.model._replace(encode=lambda state, batch: (jnp.zeros((len(batch.x), 4)),) * 2)
+    found = likelihood.latents(replace(program, model=zero), state("vae"), key)
+    assert (found["active_units"]["value"], found["collapsed_units"]["value"]) == (0, 4)
+    assert "collapsed" in found["collapsed_units"]["stamp"]["warning"]
+    assert abs(found["mutual_information_nats"]["value"]) < 1e-6
+
+    def tell(state, batch):
+        return jnp.arange(len(batch.x), dtype=jnp.float32)[:, None] * jnp.ones((1, 4)), jnp.full(
+            (len(batch.x), 4), -9.0
+        )
+
+    found = likelihood.latents(replace(program, model=program.model._replace(encode=tell)), state("vae"), key)
+    assert found["mutual_information_nats"]["value"] == pytest.approx(math.log(EXAMPLES), rel=1e-3)
+    assert "log(300) = 5.70 nats" in found["mutual_information_nats"]["stamp"]["warning"]
+    assert "warning" not in found["collapsed_units"]["stamp"]
+
+
+# --- annealed importance sampling -------------------------------------------------------------------------------------
+
+
+AIS = {"examples": 12, "chains": 8, "temperatures": 60, "leapfrog_steps": 2}
+
+
+@pytest.fixture
+def few_chains(monkeypatch):
+    """A quick protocol, in the loop that compiles in half the time (test_ais.py shows that both agree)."""
+    monkeypatch.setattr(likelihood, "AIS", AIS)
+    monkeypatch.setattr(metrics, "loop_temperatures", metrics.scan_temperatures)
+
+
+def test_annealing_agrees_with_the_bound_of_many_samples(few_chains):
+    """Both are lower bounds on the mean of log p(x); on four latents both are tight."""
+    program = harness.program("vae")
+    runs = [likelihood.annealed(program, state("vae"), jax.random.key(seed))["ais_bound_nats"] for seed in range(5)]
+    for run in runs:
+        assert AIS.items() <= run["stamp"].items()
+        assert 1 <= run["stamp"]["median_effective_chains"] <= 8
+    found = np.array([run["value"] for run in runs])
+
+    _, _, batch = next(likelihood.test_batches(program))
+    few = jax.tree.map(lambda leaf: leaf[:12], batch)
+    log_weights = jax.jit(program.model.log_weights, static_argnums=3)(state("vae"), few, jax.random.key(1), 5_000)
+    log_weights = np.asarray(log_weights, np.float64)
+    bounds = logsumexp(log_weights, axis=0) - math.log(len(log_weights))
+    # The error of the log of a mean is the relative error of the mean; the examples' errors are independent.
+    weights = np.exp(log_weights - log_weights.max(0)[None])
+    errors = weights.std(0) / weights.mean(0) / math.sqrt(len(weights))
+    error = math.hypot(found.std(ddof=1) / math.sqrt(len(found)), np.linalg.norm(errors) / len(errors))
+    assert abs(found.mean() - bounds.mean()) < 5 * error
+    assert runs[0]["standard_error"] == pytest.approx(bounds.std(ddof=1) / math.sqrt(12), rel=0.2)  # over examples
+
+
+def test_annealing_is_asked_for_by_name_and_carries_its_protocol(few_chains, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "_trained", lambda run: (harness.program("vae"), state("vae")))
+    made = tmp_path / "vae" / "seed-0"
+    shutil.copytree(harness.trained("vae"), made)
+    assert harness.call("evaluate", made, "--metrics", "ais") == 0
+    written = json.loads((made / "evaluation.json").read_text())["measures"]
+    assert "ais_bound_nats" not in measures("vae")
+    assert written.keys() == {name for name in measures("vae") if name.endswith(("_nats", "_dim", "_units"))} | {
+        "ais_bound_nats"
+    }
+    stamp = written["ais_bound_nats"]["stamp"]
+    # Its examples are the first of the test split, so few of them that the stamp must say it.
+    assert AIS.items() <= stamp.items()
+    assert (stamp["dataset"], stamp["split"], stamp["seed"], stamp["step"]) == ("digits", "test", 0, 100)
+    assert stamp["likelihood"] == {"type": "Bernoulli"}
+    assert "chains 8" in capsys.readouterr().out
+
+
+def test_a_gan_has_no_likelihood_to_anneal():
+    program = with_evaluation(harness.program("gan"), measures=("ais",))
+    with pytest.raises(UserError, match=r"^gan is a GAN, which has no likelihood of its own: .*gaussian_observation"):
+        evaluate.evaluate(program, state("gan"))
 
 
 # --- evaluation.json --------------------------------------------------------------------------------------------------
@@ -238,7 +440,8 @@ def test_what_was_measured_is_read_again_only_under_the_same_protocol(tmp_path, 
     assert evaluate.read(tmp_path, program, trained) == measures("vae")
     assert evaluate.read(tmp_path, program, trained.replace(step=trained.step + 1)) is None
     assert evaluate.read(tmp_path, with_evaluation(program, k=8), trained) is None
-    assert evaluate.read(tmp_path, with_evaluation(program, samples=65), trained) is None
+    for changed in ({"samples": 65}, {"split": "train"}, {"features": ("pixels",)}, {"measures": ("frechet",)}):
+        assert evaluate.read(tmp_path, with_evaluation(program, **changed), trained) is None
     assert evaluate.read(tmp_path, with_seed(program, 1), trained) is None
     assert evaluate.read(tmp_path, replace(program, dataset=replace(program.dataset, checksum="0")), trained) is None
     monkeypatch.setattr(evaluate, "__version__", "0.0.0")
@@ -259,9 +462,25 @@ def test_the_command_measures_writes_and_prints(tmp_path, capsys):
         assert f"{measure['value']:.4g}" in row
         assert "split test, examples 300" in row
 
-    assert harness.call("evaluate", made, "--k", 2, "--samples", 50) == 0
+    args = ("--k", 2, "--samples", 50, "--features", "pixels", "--metrics", "frechet", "vendi")
+    assert harness.call("evaluate", made, *args) == 0
+    assert "frechet_pixels, vendi_pixels" not in (warned := capsys.readouterr().out)
+    assert "frechet_pixels: 50 examples for 256 features" in warned
     written = json.loads((made / "evaluation.json").read_text())
-    assert written["protocol"]["evaluation"] == {"samples": 50, "k": 2}
+    assert written["protocol"]["evaluation"] == {
+        "samples": 50,
+        "split": "test",
+        "features": ["pixels"],
+        "measures": ["frechet", "vendi"],
+        "k": 2,
+    }
+    assert {"frechet_pixels", "vendi_pixels"} < written["measures"].keys()
+    assert "kernel_pixels" not in written["measures"]
+    # A protocol of several names is read again as it was written.
+    program = with_evaluation(
+        harness.program("vae"), k=2, samples=50, features=("pixels",), measures=("frechet", "vendi")
+    )
+    assert evaluate.read(made, program, state("vae")) == written["measures"]
     assert written["measures"]["iw_bound_nats"]["stamp"]["k"] == 2
     assert written["measures"]["frechet_pixels"]["stamp"]["generated"] == 50
     assert written["measures"]["kl_nats"] == measures("vae")["kl_nats"]
@@ -270,7 +489,62 @@ def test_the_command_measures_writes_and_prints(tmp_path, capsys):
 
 def test_the_noise_of_a_measurement_belongs_to_the_seed():
     key = rng.stream(rng.root(0), rng.EVALUATE, 0)
-    again = evaluate._distances(harness.program("gan"), state("gan"), jax.random.fold_in(key, 2))
-    assert again["frechet_pixels"] == measures("gan")["frechet_pixels"]
-    other = evaluate._distances(harness.program("gan"), state("gan"), jax.random.fold_in(key, 3))
+    kind = [features.pixels()], ("frechet",)
+    again = evaluate._distances(harness.program("gan"), state("gan"), jax.random.fold_in(key, 2), *kind)
+    assert again["frechet_pixels"]["value"] == measures("gan")["frechet_pixels"]["value"]
+    assert again["frechet_pixels"]["stamp"].items() <= measures("gan")["frechet_pixels"]["stamp"].items()
+    other = evaluate._distances(harness.program("gan"), state("gan"), jax.random.fold_in(key, 3), *kind)
     assert other["frechet_pixels"]["value"] != measures("gan")["frechet_pixels"]["value"]
+
+
+# --- mistakes ---------------------------------------------------------------------------------------------------------
+
+MISTAKES = {
+    "unknown measure": (["--metrics", "frechett"], ["'frechett'", "frechet"]),
+    "a name that is earned": (["--metrics", "fid"], ["'fid'", "frechet"]),
+    "unknown features": (["--features", "inceptoin"], ["'inceptoin'", "inception"]),
+    "modes of images": (["--metrics", "modes"], ["modes", "digits"]),
+    "a score without classes": (["--metrics", "inception_score", "--features", "pixels"], ["classifier", "pixels"]),
+    "too few for neighbours": (["--samples", "4"], ["prdc", "4 generated", "k is 5"]),
+    "features of points": (["--features", "coordinates"], ["coordinates", "points"]),
+    "unknown split": (["--split", "validation"], ["validation"]),
+    "no weights": (["--features", "inception", "--weights", "no.pth"], ["no.pth"]),
+}
+
+
+@pytest.mark.parametrize(("args", "words"), MISTAKES.values(), ids=MISTAKES)
+def test_a_measure_that_cannot_be_made_gets_one_sentence(args, words, capsys, monkeypatch):
+    """And nothing is written. The model is that of the other tests, so that nothing is compiled anew."""
+    monkeypatch.setattr(cli, "_trained", lambda run: (harness.program("gan"), state("gan")))
+    run = harness.trained("gan")
+    before = harness.contents(run)
+    harness.assert_refused(harness.call("evaluate", run, *args), *capsys.readouterr(), *words)
+    assert harness.contents(run) == before
+
+
+# --- protocols --------------------------------------------------------------------------------------------------------
+
+
+def test_stamps_of_one_protocol_differ_in_the_run_alone():
+    stamp = measures("vae")["elbo_nats"]["stamp"]
+    of_run = {"seed": 3, "step": 7, "gvlab": "0", "backend": "gpu", "latent_samples": 4, "warning": "few"}
+    assert of_run.keys() <= set(evaluate.PER_RUN)
+    assert evaluate.difference(stamp, stamp | of_run) is None
+    for field in ("dataset", "dataset_sha256", "split", "examples", "quantization", "likelihood"):
+        assert evaluate.difference(stamp, stamp | {field: "x"}) == evaluate.Difference(field, stamp[field], "x")
+        without = {name: value for name, value in stamp.items() if name != field}
+        assert evaluate.difference(without, stamp) == evaluate.Difference(field, None, stamp[field])
+        assert evaluate.difference(without, stamp, ignore=(field,)) is None
+    distance = measures("vae")[f"fld_{CLASSIFIER}"]["stamp"]
+    for field in ("features", "features_sha256", "preprocessing", "generated", "covariance"):
+        assert evaluate.difference(distance, distance | {field: "x"}) == evaluate.Difference(
+            field, distance[field], "x"
+        )
+
+
+def test_a_vae_and_a_gan_are_measured_by_one_protocol():
+    """What they have in common may be compared, though one saw binarised images."""
+    common = measures("vae").keys() & measures("gan").keys()
+    assert len(common) == 12
+    for name in common:
+        assert evaluate.difference(measures("vae")[name]["stamp"], measures("gan")[name]["stamp"]) is None

@@ -16,8 +16,8 @@ FLOORS = [
     {"networks"},
     {"models"},
     {"build"},
-    {"rundir", "log", "checkpoint", "loop", "evaluate"},
-    {"compare", "terminal"},
+    {"rundir", "log", "checkpoint", "loop", "likelihood", "distances", "image_sets", "evaluate"},
+    {"compare", "terminal", "pictures"},
     {"cli"},
 ]
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
@@ -32,7 +32,7 @@ HOMES = {
     "tyro": {"cli"},
     "safetensors": {"networks.weights"},
     "rich": {"terminal"},
-    "PIL": {"log"},
+    "PIL": {"log", "image_sets"},
     "tensorboardX": {"log"},
     "matplotlib": {"log", "report"},
     "jinja2": {"report"},

@@ -134,8 +134,8 @@ def arithmetic(random: np.random.RandomState) -> list[tuple[str, str, float]]:
     for name, value in metrics.prdc(x, y)._asdict().items():
         rows.append((name, "prdc", relative(value, theirs[name])))
     theirs = tf_prc.prc_features_to_metric(
-        torch.from_numpy(x),
         torch.from_numpy(y),
+        torch.from_numpy(x),
         prc_neighborhood=3,
         prc_batch_size=10_000,
         save_cpu_ram=False,

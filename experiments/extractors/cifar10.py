@@ -16,4 +16,4 @@ def sgd(steps: int) -> optax.GradientTransformation:
 
 
 if __name__ == "__main__":
-    train("cifar10", ResNet20(), sgd, epochs=15, augment=shift_and_flip(4))
+    train("cifar10", ResNet20(), sgd, epochs=6, augment=shift_and_flip(4))

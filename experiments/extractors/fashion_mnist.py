@@ -1,4 +1,4 @@
-"""The extractor `fashion_mnist`: LeNet-5 with ReLU on Fashion-MNIST, its training images mirrored and shifted by 1 pixel.
+"""The extractor `fashion_mnist`: LeNet-5 on Fashion-MNIST, its training images mirrored and shifted by 1 pixel.
 
 python experiments/extractors/fashion_mnist.py
 """

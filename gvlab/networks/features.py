@@ -75,15 +75,40 @@ class Extractor:
         return self.names.get(kind, f"{kind}_{self.name}")
 
 
-def values(name: str) -> Extractor:
-    """The raw values themselves: images in [0, 1], flattened (`pixels`), or points as they are (`coordinates`)."""
+@functools.cache
+def pixels() -> Extractor:
+    """The images themselves, in [0, 1] and flattened.
+
+    Raises:
+        UserError: `apply` refuses anything but images.
+    """
 
     @jax.jit
     def apply(x: Array) -> Extracted:
-        x = x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
-        return Extracted(x.reshape(len(x), -1))
+        if x.ndim != 4 or x.dtype != jnp.uint8:
+            raise UserError(f"The features pixels are of images, not of {_described(x)}: choose another --features.")
+        return Extracted(x.reshape(len(x), -1).astype(jnp.float32) / 255)
 
-    return Extractor(name, apply, preprocessing="x / 255" if name == "pixels" else "none")
+    return Extractor("pixels", apply, preprocessing="x / 255")
+
+
+@functools.cache
+def coordinates() -> Extractor:
+    """Points as they are.
+
+    Raises:
+        UserError: `apply` refuses anything but points.
+    """
+
+    @jax.jit
+    def apply(x: Array) -> Extracted:
+        if x.ndim != 2:
+            raise UserError(
+                f"The features coordinates are of points, not of {_described(x)}: choose another --features."
+            )
+        return Extracted(x)
+
+    return Extractor("coordinates", apply)
 
 
 def from_function(name: str, function: Callable[[Array], Float[Array, "n d"]]) -> Extractor:
@@ -113,7 +138,7 @@ def small(name: str) -> Extractor:
         _of_channels(label, channels, functools.partial(apply, variables)),
         sha256=fingerprint,
         preprocessing=f"x / 255; classifier of test accuracy {about['test_accuracy']}",
-        names={"frechet": f"fld_{label}", "kernel": f"kld_{label}", "inception_score": f"class_score_{label}"},
+        names={"frechet": f"fld_{label}", "kernel": f"kld_{label}"},
     )
 
 
@@ -152,7 +177,7 @@ def inception_of(
         "frechet": "fid",
         "frechet_infinity": "fid_infinity",
         "kernel": "kid",
-        "inception_score": "inception_score",
+        "class_score": "inception_score",
     }
     return Extractor(
         name,
@@ -167,12 +192,16 @@ def _of_channels(name: str, channels: int | tuple[int, ...], apply: Callable[[Ar
     allowed = (channels,) if isinstance(channels, int) else channels
 
     def checked(x: Array) -> Extracted:
-        if x.ndim != 4 or x.shape[-1] not in allowed:
+        if x.ndim != 4 or x.shape[-1] not in allowed or x.dtype != jnp.uint8:
             wanted = " or ".join(map(str, allowed))
             raise UserError(
-                f"The extractor {name} takes images of {wanted} channel(s), but the examples are {list(x.shape[1:])}: "
-                "choose another --features."
+                f"The extractor {name} takes uint8 images of {wanted} channel(s), not {_described(x)}: choose another "
+                "--features."
             )
         return apply(x)
 
     return checked
+
+
+def _described(x: Array) -> str:
+    return f"{x.dtype}{list(x.shape)}"

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 from scipy.special import expit
+from scipy.stats import norm
 from zoo import ALL, GANS, LATENT, VAES, examples, quick_jit, ready, train, trained
 
 from gvlab import tree
@@ -33,6 +34,7 @@ ARGUMENTS = {
     "prior": ["key", "n"],
     "decode": ["state", "z", "y"],
     "encode": ["state", "batch"],
+    "log_likelihood": ["state", "batch", "z"],
     "log_weights": ["state", "batch", "key", "k"],
 }
 
@@ -42,7 +44,7 @@ def test_names_of_functions_and_arguments(name):
     model = ALL[name].make(optax.sgd(0.1))
     assert list(model._fields) == list(ARGUMENTS)
     found = {field: f and list(inspect.signature(f).parameters) for field, f in model._asdict().items()}
-    missing = {} if name in VAES else {"encode": None, "log_weights": None}
+    missing = {} if name in VAES else {"encode": None, "log_likelihood": None, "log_weights": None}
     assert found == ARGUMENTS | missing
     for function in (model.sample, model.decode):
         assert inspect.signature(function).parameters["y"].default is None
@@ -250,12 +252,47 @@ def test_evaluate_gives_a_number_per_example(name):
 
 
 @every_vae
-def test_encode_and_log_weights_have_their_shapes(name):
+def test_encode_log_likelihood_and_log_weights_have_their_shapes(name):
     of, state = ready(name), trained(name)[0]
     mean, logvar = quick_jit(of.model.encode)(state, of.batch)
     assert mean.shape == logvar.shape == (of.case.size, LATENT)
     weights = jax.eval_shape(lambda: of.model.log_weights(state, of.batch, jax.random.key(0), 5))
     assert weights.shape == (5, of.case.size)
+    z = jnp.zeros((5, of.case.size, LATENT))
+    assert jax.eval_shape(lambda: of.model.log_likelihood(state, of.batch, z)).shape == (5, of.case.size)
+
+
+@pytest.mark.parametrize("name", [name for name in VAES if name != "article vae"])
+def test_a_log_weight_is_likelihood_and_prior_less_posterior(name):
+    """log w = log p(x|z) + log p(z) - log q(z|x) at the same latents (Burda et al. 2016, equation 6)."""
+    of, state = ready(name), trained(name)[0]
+
+    @quick_jit
+    def terms(state, batch, key):
+        mean, logvar = of.model.encode(state, batch)
+        z = mean[None] + jnp.exp(0.5 * logvar)[None] * jax.random.normal(key, (5, *mean.shape))
+        parts = mean, logvar, z, of.model.log_likelihood(state, batch, z)
+        return of.model.log_weights(state, batch, key, 5), parts
+
+    weights, parts = terms(state, of.batch, jax.random.key(2))
+    mean, logvar, z, likelihood = (np.asarray(part, np.float64) for part in parts)
+    prior = norm.logpdf(z).sum(-1)
+    posterior = norm.logpdf(z, mean[None], np.exp(0.5 * logvar)[None]).sum(-1)
+    scale = np.abs(likelihood) + np.abs(prior) + np.abs(posterior)  # what was rounded to float32
+    assert (np.abs(weights - (likelihood + prior - posterior)) < 1e-6 * scale + 1e-5).all()
+
+
+@pytest.mark.parametrize("name", ["mlp vae", "mlp vae, conditional, 2 samples, warm-up"])
+def test_each_latent_is_weighed_with_its_own_example(name):
+    """log p(x_j|z_kj): other latents or other examples beside them, or another k, change nothing."""
+    of, state = ready(name), trained(name)[0]
+    z = jax.random.normal(jax.random.key(4), (3, of.case.size, LATENT))
+    log_likelihood = quick_jit(of.model.log_likelihood)
+    whole = log_likelihood(state, of.batch, z)
+    np.testing.assert_allclose(log_likelihood(state, of.batch, z[1:2]), whole[1:2], rtol=1e-5)
+    some = jax.tree.map(lambda leaf: leaf[2:5], of.batch)
+    np.testing.assert_allclose(log_likelihood(state, some, z[:, 2:5]), whole[:, 2:5], rtol=1e-5)
+    assert (jnp.abs(whole[0] - whole[1]) > 1e-3).any()
 
 
 @pytest.mark.parametrize("name", [name for name in VAES if name != "article vae"])

@@ -69,10 +69,6 @@ def norm_gan(shape, axis):
     return NormGenerator(shape, axis_name=axis), NormDiscriminator(axis_name=axis)
 
 
-def article_gan(shape, axis):
-    return networks.ArticleGenerator(shape, axis_name=axis), networks.ArticleDiscriminator(axis_name=axis)
-
-
 def mlp_gan(shape, axis):
     return networks.MLPGenerator(shape, hidden=(32,)), networks.MLPDiscriminator(hidden=(32,))
 
@@ -133,7 +129,6 @@ GANS = {
     "norm gan, conditional, 2 discriminator steps": gan(
         models.alternating_gan, norm_gan, (2,), size=16, num_classes=3, discriminator_steps=2
     ),
-    "article gan": gan(models.simultaneous_gan, article_gan, (4, 12, 1)),
 }
 
 VAES = {
