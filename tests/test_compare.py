@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import harness
-import jax
 import numpy as np
 import pytest
 from harness import call, experiment_file, run, start, wait_until
@@ -29,17 +28,11 @@ EXPERIMENTS = harness.EXPERIMENTS | {  # convolutions would be compiled for half
 
 @pytest.fixture(autouse=True, scope="module")
 def compiled_once():
-    """The commands of this file share their programs and engines: most of what they would do is compile them anew.
-
-    And nothing here is worth optimising.
-    """
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
+    """The commands of this file share their programs and engines: most of what they would do is compile them anew."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cli, "_program", functools.cache(cli._program))
         patch.setattr(loop, "engine", functools.cache(loop.engine))
         yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 def evaluations(root: Path, name: str, seeds: int) -> list[dict]:
