@@ -3,8 +3,9 @@
     gvlab train experiments/fashion_mnist_dcgan.py
     gvlab evaluate runs/fashion_mnist_dcgan/seed-0
 
-Cost: as `mnist_dcgan.py` per step (the same networks and sizes).
-Reached: not run to its end yet.
+Cost: 7 CPU minutes.
+Reached (seed 0): frechet_pixels 3.76, kernel_pixels 0.00027, fld_fashion_mnist-55c47bab 19.4, with 10,000 samples
+against the test split; most samples can be named, some shoes and bags are torn.
 """
 
 from gvlab.config import DCGAN, GAN, Data, Experiment

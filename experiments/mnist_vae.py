@@ -3,8 +3,8 @@
     gvlab train experiments/mnist_vae.py
     gvlab evaluate runs/mnist_vae/seed-0
 
-Cost: 0.13 seconds a step on 2 CPU cores, so about 10 minutes in all (not run to its end yet).
-Reached: not measured; at step 1,400 of seed 0 the elbo_nats of the training batch was -98.8.
+Cost: 13 CPU minutes (2 cores that were busy with other work).
+Reached (seed 0): test iw_bound_nats -90.11 +- 0.22 with k = 50, elbo_nats -95.30 +- 0.24; 27 of 32 latents are active.
 """
 
 from gvlab.config import VAE, Adam, Article, Data, Evaluation, Experiment

@@ -401,6 +401,9 @@ def _evaluate(args: argparse.Namespace, rest: list[str]) -> None:
     ):
         of = ", ".join(name for name, m in measures.items() if text in m["stamp"].values())
         print(f"{of}: {text}.")
+    for name, m in measures.items():
+        if "points_per_second" in m:
+            print(f"{name}: {m['points_per_second']:g} test points per second.")
     print(file)
 
 

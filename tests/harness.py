@@ -127,7 +127,8 @@ def reference(name: str) -> Path:
     """A run of 100 steps by the command line, undisturbed; the first of its process, so it compiles everything."""
     directory = laboratory() / "reference"
     directory.mkdir(exist_ok=True)
-    done = run("train", experiment_file(directory, EXPERIMENTS[name]), "--out", directory)
+    cold = environment(XDG_CACHE_HOME=str(laboratory() / "cache"))
+    done = run("train", experiment_file(directory, EXPERIMENTS[name]), "--out", directory, env=cold)
     assert done.returncode == 0, done.stderr
     return directory / name / "seed-0"
 

@@ -111,7 +111,7 @@ def test_the_command_measures_a_folder(folder, tmp_path, capsys):
         assert one["stamp"]["images"] == str(folder)
         assert one["stamp"]["images_sha256"] == digest
         assert one["stamp"]["generated"] == 60
-        assert one["stamp"]["examples"] == 300
+        assert one["stamp"]["examples"] == (300 if name == "frechet_pixels" else 60)  # neighbours: equal numbers
         assert one["stamp"]["split"] == "test"
         assert one["stamp"]["dataset"] == "digits"
         row = next(line for line in printed.splitlines() if line.startswith(name + " "))
