@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gvlab import terminal
+from gvlab import __version__, terminal
 from gvlab.types import Diverged, UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
@@ -41,6 +41,7 @@ class _Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """The commands and their own options; the fields of an experiment are added by tyro when it has been loaded."""
     top = _Parser(prog="gvlab", description="A laboratory for GANs and VAEs.", allow_abbrev=False)
+    top.add_argument("--version", action="version", version=f"gvlab {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
     def command(name: str, help: str, run: Callable[..., None]) -> argparse.ArgumentParser:
@@ -169,7 +170,7 @@ def load_experiment(file: Path) -> Experiment:
     try:
         spec.loader.exec_module(module)
         if not callable(getattr(module, "config", None)):
-            raise UserError(f"{file} does not define a function config().")
+            raise UserError("It does not define a function config().")
         experiment = module.config()
     except UserError as error:
         raise UserError(f"{file}: {error}") from error
@@ -265,8 +266,9 @@ def _start_jax() -> None:
 def _train(args: argparse.Namespace, rest: list[str]) -> None:
     experiment = override(load_experiment(args.experiment), rest, f"gvlab train {args.experiment}")
     program = _program(experiment)
-    from gvlab import loop, rundir
+    from gvlab import evaluate, loop, rundir
 
+    evaluate.check(experiment.evaluation)
     run = rundir.path(args.out, experiment)
     rundir.check_config(run, experiment)
     before = rundir.status(run)
@@ -317,6 +319,8 @@ def _compare(args: argparse.Namespace, rest: list[str]) -> None:
     print(f"Table:   {table}")
     if picture.exists():
         print(f"Samples: {picture} (one row per run, in the order of the table)")
+    if all(unit.failure for unit in units):
+        raise Diverged("no run of the comparison came to its end.")
 
 
 def _sample(args: argparse.Namespace, rest: list[str]) -> None:

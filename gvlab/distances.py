@@ -6,6 +6,7 @@ under everything that determines them.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -84,7 +85,8 @@ def of_split(extractor: Extractor, dataset: data.Dataset, split: str) -> Feature
     kept = _kept(file, identity)
     if kept is None:
         kept = extract(extractor, _pieces(x))
-        _keep(file, identity, kept)
+        with contextlib.suppress(OSError):  # a cache that cannot be written costs time, not the number
+            _keep(file, identity, kept)
     return kept
 
 
@@ -247,8 +249,16 @@ def extractor(name: str, weights_file: Path | None = None) -> Extractor:
         return features.inception(name, weights_file)
     if name in features.SMALL:
         return features.small(name)
+    check_features([name])
+    raise AssertionError(name)
+
+
+def check_features(names: Iterable[str]) -> None:
+    """Raises UserError for features that do not exist."""
     known = (*RAW, *features.SMALL, *features.INCEPTION)
-    raise UserError(f"There are no features named {name!r}: choose one of {', '.join(known)}.")
+    for name in names:
+        if name not in known:
+            raise UserError(f"There are no features named {name!r}: choose one of {', '.join(known)}.")
 
 
 def check_measures(names: Iterable[str]) -> None:

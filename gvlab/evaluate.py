@@ -67,8 +67,9 @@ def evaluate(program: Program, state: PyTree, extractors: Sequence[Extractor] | 
 
 
 def check(asked: c.Evaluation) -> None:
-    """Raises UserError for a measure that does not exist."""
+    """Raises UserError for a measure or features that do not exist."""
     distances.check_measures(name for name in asked.measures if name not in OF_LIKELIHOODS)
+    distances.check_features(asked.features)
 
 
 def _require_finite(found: Measures, state: PyTree) -> None:

@@ -111,7 +111,7 @@ def _archive(path: Path) -> ImageSet:
         )
         raise UserError(
             f"{path} holds {array.dtype}{list(array.shape)}{span}, but uint8 images [n, height, width, 1 or 3] are "
-            "wanted: round them to 0..255."
+            "wanted: scale them to 0..255 and round."
         )
     if not len(array):
         raise UserError(f"{path} holds no images: save at least two.")

@@ -218,14 +218,19 @@ def _train(
     (run / "samples").mkdir(exist_ok=True)
     rundir.write_status(run, "running", step)
     metrics = log.MetricsLog(run, step)
-    clock = _Clock(metrics.seconds, engine.program.experiment.examples_per_step)
+    clock = _Clock(metrics.seconds, step, engine.program.experiment.examples_per_step)
     pending: deque[tuple[int, jax.Array]] = deque()
 
     def write_down(until: int) -> None:
         """Fetches the terms of the steps up to `until`, refuses those that are not finite, logs the others."""
+        ready = []
         while pending and pending[0][0] <= until:
-            last, rows = pending.popleft()
-            _write_rows(jax.device_get(rows), last, engine.names, experiment, metrics, clock, listen)
+            ready.append(pending.popleft())
+        if ready:
+            fetched = jax.device_get([rows for _, rows in ready])
+            seconds, speed = clock.read(ready[-1][0])
+            for (last, _), rows in zip(ready, fetched, strict=True):
+                _write_rows(rows, last, engine.names, experiment, metrics, seconds, speed, listen)
 
     def save() -> None:
         write_down(step)
@@ -248,6 +253,7 @@ def _train(
                     write_down(step - experiment.log_every)
                 with jax.transfer_guard("allow"):
                     if step % experiment.sample_every == 0 or step == experiment.steps:
+                        write_down(step)  # there is no picture of what has diverged
                         _picture(engine, state, key, run / "samples" / f"step-{step:08d}.png")
                     if step % experiment.checkpoint_every == 0 or step == experiment.steps:
                         save()
@@ -275,7 +281,8 @@ def _write_rows(
     names: tuple[str, ...],
     experiment: c.Experiment,
     metrics: log.MetricsLog,
-    clock: _Clock,
+    seconds: float,
+    speed: float,
     listen: Listener,
 ) -> None:
     """Logs those of the rows, which belong to the steps up to `last`, that fall on a step to log."""
@@ -284,7 +291,6 @@ def _write_rows(
             name = names[int(np.argmin(np.isfinite(values)))]
             raise Diverged(f"At step {step} the term {name} is {values[names.index(name)]}.")
         if step == 1 or step % experiment.log_every == 0:
-            seconds, speed = clock.read(step)
             named = {name: float(value) for name, value in zip(names, values, strict=True)}
             metrics.write(step, named, seconds, speed)
             listen(Progress(step, experiment.steps, speed, named))
@@ -293,17 +299,15 @@ def _write_rows(
 class _Clock:
     """Seconds of training so far, and images per second since the last reading."""
 
-    def __init__(self, seconds: float, images_per_step: int) -> None:
+    def __init__(self, seconds: float, step: int, images_per_step: int) -> None:
         self._start = time.monotonic() - seconds
         self._images_per_step = images_per_step
-        self._last: tuple[int, float] | None = None
+        self._last = (step, seconds)
 
     def read(self, step: int) -> tuple[float, float]:
+        """To be called when the terms of the steps up to `step` have come from the device."""
         now = time.monotonic() - self._start
-        if self._last is None or now <= self._last[1]:
-            speed = 0.0
-        else:
-            speed = (step - self._last[0]) * self._images_per_step / (now - self._last[1])
+        speed = (step - self._last[0]) * self._images_per_step / max(now - self._last[1], 1e-9)
         self._last = (step, now)
         return now, speed
 

@@ -275,7 +275,10 @@ MISTAKES = {
     "another size than the data": (functools.partial(good, size=(8, 8)), ["(8, 8, 1)", "(16, 16, 1)", "digits"]),
     "colour against grey": (functools.partial(good, mode="RGB"), ["(16, 16, 3)", "(16, 16, 1)"]),
     "one image": (good, ["1 row", "more examples"]),
-    "floats in [0, 1]": (npz(IMAGES / 255 + 0.5), ["float64[4, 16, 16, 1]", "from 0.5 to 0.5", "round them to 0..255"]),
+    "floats in [0, 1]": (
+        npz(IMAGES / 255 + 0.5),
+        ["float64[4, 16, 16, 1]", "from 0.5 to 0.5", "scale them to 0..255 and round"],
+    ),
     "not a number": (npz(np.full((4, 16, 16, 1), np.nan, np.float32)), ["float32", "nan"]),
     "wide integers": (npz(IMAGES.astype(np.int64)), ["int64[4, 16, 16, 1]", "uint8"]),
     "three axes": (npz(IMAGES[..., 0]), ["uint8[4, 16, 16]"]),
