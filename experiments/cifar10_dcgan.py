@@ -3,8 +3,9 @@
     gvlab train experiments/cifar10_dcgan.py
     gvlab evaluate runs/cifar10_dcgan/seed-0
 
-Cost: 0.14 seconds a step on 2 CPU cores, so about 10 minutes in all (not run to its end yet).
-Reached: not run to its end yet.
+Cost: 18 CPU minutes (2 cores that were busy with other work).
+Reached (seed 0): frechet_pixels 12.0, kernel_pixels 0.0018, with 10,000 samples against the test split; scenes with the
+colours of the data in which no object can be named yet. 4,000 steps are few for CIFAR-10.
 """
 
 from gvlab.config import DCGAN, GAN, Data, Experiment
