@@ -3,7 +3,7 @@
     gvlab train experiments/digits_dcgan.py
 
 Cost: about 10 to 15 seconds on 2 idle CPU cores.
-Reached (seeds 0, 1, 2): frechet_pixels 0.82, 0.84, 0.65.
+Reached (seeds 0, 1, 2): frechet_pixels 0.84, 0.95, 0.80; fld_digits-032b91b4 50, 53, 49.
 """
 
 from gvlab.config import DCGAN, GAN, Adam, Data, Evaluation, Experiment
