@@ -243,14 +243,12 @@ def extractor(name: str, weights_file: Path | None = None) -> Extractor:
     Raises:
         UserError: there is none, or its weights cannot be had.
     """
+    check_features([name])
     if name in RAW:
         return RAW[name]()
     if name in features.INCEPTION:
         return features.inception(name, weights_file)
-    if name in features.SMALL:
-        return features.small(name)
-    check_features([name])
-    raise AssertionError(name)
+    return features.small(name)
 
 
 def check_features(names: Iterable[str]) -> None:

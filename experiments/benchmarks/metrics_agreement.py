@@ -174,7 +174,9 @@ def speed(random: np.random.RandomState, rounds: int) -> list[tuple[str, str, fl
         statistics = [tf_fid.fid_features_to_statistics(f) for f in features]
         return tf_fid.fid_statistics_to_metric(*statistics, False)
 
-    ours = lambda: metrics.frechet_distance(metrics.moments(a), metrics.moments(b))  # noqa: E731
+    def ours() -> object:
+        return metrics.frechet_distance(metrics.moments(a), metrics.moments(b))
+
     rows.append(("Fréchet distance from 10,000 x 2048 features", "torch-fidelity", *in_turn(ours, theirs, rounds)))
 
     tensors = formula_tensors()

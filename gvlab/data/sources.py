@@ -134,8 +134,8 @@ def prepare(name: str, data_dir: str | None = None) -> Path | None:
         raise UserError(child.stdout.strip())
     if child.returncode < 0:
         raise UserError(
-            f"preparing {name} was ended by signal {-child.returncode}, most often for want of memory: free some (it "
-            "takes about 3 GiB) and try again."
+            f"preparing {name} was ended by signal {-child.returncode}, most often for want of memory: free some and "
+            "try again."
         )
     if child.returncode != 0:
         raise RuntimeError(f"preparing {name} ended with code {child.returncode}:\n{child.stderr[-4000:]}")
