@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +16,7 @@ from jaxtyping import Array
 from gvlab import config as c
 from gvlab import data, losses, models, networks, rng
 from gvlab.models import observation
+from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
 from gvlab.types import Batch, Model, PRNGKey, UserError
 
 Shape = tuple[int, ...]
@@ -37,7 +39,17 @@ GANS = {
         networks.MLPGenerator(shape=shape, hidden=net.hidden[::-1]),
         networks.MLPDiscriminator(hidden=net.hidden),
     ),
+    c.TwoMLPs: lambda net, shape, axis: (
+        networks.MLPGenerator(shape=shape, hidden=net.generator),
+        networks.MLPDiscriminator(hidden=net.discriminator),
+    ),
+    c.MaxoutMLP: lambda net, shape, axis: (
+        NormalizedMLPGenerator(shape=shape, hidden=net.generator, axis_name=axis),
+        MaxoutDiscriminator(hidden=net.discriminator, pieces=net.pieces),
+    ),
 }
+
+RELU: dict[str, Any] = {"activation": nn.relu, "kernel_init": nn.initializers.lecun_normal()}
 
 VAES = {
     c.Article: lambda net, shape, latent, **output: (
@@ -48,6 +60,26 @@ VAES = {
         networks.MLPEncoder(latent_dim=latent, hidden=net.hidden),
         networks.MLPDecoder(shape=shape, hidden=net.hidden[::-1], **output),
     ),
+    c.ReluMLP: lambda net, shape, latent, **output: (
+        networks.MLPEncoder(latent_dim=latent, hidden=net.hidden, **RELU),
+        networks.MLPDecoder(shape=shape, hidden=net.hidden[::-1], **RELU, **output),
+    ),
+    c.TwoLayerMLP: lambda net, shape, latent, **output: (
+        networks.MLPEncoder(latent_dim=net.first, hidden=net.hidden),
+        networks.MLPEncoder(latent_dim=latent - net.first, hidden=net.top_hidden),
+        networks.MLPEncoder(latent_dim=net.first, hidden=net.top_hidden[::-1]),
+        networks.MLPDecoder(shape=shape, hidden=net.hidden[::-1], **output),
+    ),
+}
+
+ONE_LAYER: dict[str, Callable[..., Model]] = {
+    "elbo": models.variational_autoencoder,
+    "importance_weighted": models.importance_weighted_autoencoder,
+}
+
+TWO_LAYERS: dict[str, Callable[..., Model]] = {
+    "elbo": models.two_layer_variational_autoencoder,
+    "importance_weighted": models.two_layer_importance_weighted_autoencoder,
 }
 
 OBSERVATIONS = {
@@ -61,9 +93,13 @@ OBSERVATIONS = {
 UNBOUNDED = (-float("inf"), float("inf"))
 
 
-def adam(config: c.Adam) -> optax.GradientTransformation:
-    """Adam with its learning-rate drops."""
-    rate = optax.piecewise_constant_schedule(config.learning_rate, dict.fromkeys(config.drop_steps, config.drop_factor))
+def adam(config: c.Adam, updates_per_step: int = 1) -> optax.GradientTransformation:
+    """Adam with its learning-rate drops.
+
+    optax counts updates, the configuration counts train steps, which may hold several.
+    """
+    drops = [step * updates_per_step for step in config.drop_steps]
+    rate = optax.piecewise_constant_schedule(config.learning_rate, dict.fromkeys(drops, config.drop_factor))
     return optax.adam(rate if config.drop_steps else config.learning_rate, config.b1, config.b2, config.eps)
 
 
@@ -93,7 +129,7 @@ def model(
     Raises:
         UserError: the networks cannot make this shape, or the likelihood does not fit the data.
     """
-    if len(shape) != 3 and not isinstance(config.network, c.MLP):
+    if len(shape) != 3 and isinstance(config.network, c.DCGAN | c.Article):
         raise UserError(f"The network {type(config.network).__name__} makes images, not vectors {shape}: use MLP.")
     if config.conditional and not num_classes:
         raise UserError("The model is conditional, but the data set has no classes: use conditional=False.")
@@ -105,10 +141,7 @@ def model(
 
 def _gan(config: c.GAN, shape: Shape, num_classes: int, axis_name: str | None) -> Model:
     generator, discriminator = GANS[type(config.network)](config.network, shape, axis_name)
-    drops = tuple(step * config.discriminator_steps for step in config.discriminator_optimizer.drop_steps)
-    # optax counts updates, the configuration counts train steps
-    discriminator_optimizer = replace(config.discriminator_optimizer, drop_steps=drops)
-    optimizers = adam(config.generator_optimizer), adam(discriminator_optimizer)
+    optimizers = adam(config.generator_optimizer), adam(config.discriminator_optimizer, config.discriminator_steps)
     common: dict[str, Any] = {
         "latent_dim": config.latent_dim,
         "generator_loss": GENERATOR_LOSSES[config.generator_loss],
@@ -136,19 +169,20 @@ def _vae(config: c.VAE, shape: Shape, num_classes: int, axis_name: str | None, d
         if data_mean is None:
             raise UserError("VAE.output_bias is 'data_mean', but no data_mean was given: pass the training mean.")
         output["output_bias_init"] = networks.bernoulli_bias(data_mean)
-    encoder, decoder = VAES[type(config.network)](config.network, shape, config.latent_dim, **output)
-    return models.variational_autoencoder(
-        encoder,
-        decoder,
-        observed,
-        adam(config.optimizer),
-        latent_dim=config.latent_dim,
-        beta=config.beta,
-        kl_warmup_steps=config.kl_warmup_steps,
-        num_samples=config.num_samples,
-        num_classes=num_classes,
-        data_range=data_range(config, shape),
-        axis_name=axis_name,
+    modules = VAES[type(config.network)](config.network, shape, config.latent_dim, **output)
+    options: dict[str, Any] = {
+        "num_samples": config.num_samples,
+        "num_classes": num_classes,
+        "data_range": data_range(config, shape),
+        "axis_name": axis_name,
+    }
+    if config.objective == "elbo":
+        options |= {"beta": config.beta, "kl_warmup_steps": config.kl_warmup_steps}
+    if isinstance(config.network, c.TwoLayerMLP):
+        options["layers"] = (config.network.first, config.latent_dim - config.network.first)
+        return TWO_LAYERS[config.objective](*modules, observed, adam(config.optimizer), **options)
+    return ONE_LAYER[config.objective](
+        *modules, observed, adam(config.optimizer), latent_dim=config.latent_dim, **options
     )
 
 
@@ -204,11 +238,7 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
     Raises:
         UserError: what the experiment asks for does not fit the data.
     """
-    mean = None
-    if isinstance(experiment.model, c.VAE) and experiment.model.output_bias == "data_mean":
-        mean = dataset.train.x.mean(axis=0) / 255
-    made = model(experiment.model, dataset.shape, dataset.num_classes, data_mean=mean)
-    built = Program(experiment, dataset, made)
+    built = Program(experiment, dataset, _model_on(experiment, dataset))
     if experiment.examples_per_step > len(dataset.train.x):
         raise UserError(
             f"A step takes {experiment.examples_per_step} examples, but {dataset.name} has only "
@@ -217,3 +247,21 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
     if len(dataset.shape) != 3 and (experiment.data.flip or experiment.data.quantization != "none"):
         raise UserError(f"Data.flip and Data.quantization are for images, but {dataset.name} has vectors.")
     return built
+
+
+def with_values(program: Program, values: dict[str, Array]) -> Program:
+    """The program with numbers of its configuration replaced by arrays, such as those that JAX is tracing.
+
+    Args:
+        program: to be changed.
+        values: by dotted name: {"model.optimizer.learning_rate": ...}.
+    """
+    experiment = c.with_traced(program.experiment, values)
+    return Program(experiment, program.dataset, _model_on(experiment, program.dataset))
+
+
+def _model_on(experiment: c.Experiment, dataset: data.Dataset) -> Model:
+    mean = None
+    if isinstance(experiment.model, c.VAE) and experiment.model.output_bias == "data_mean":
+        mean = dataset.train.x.mean(axis=0) / 255
+    return model(experiment.model, dataset.shape, dataset.num_classes, data_mean=mean)

@@ -3,13 +3,16 @@
 import dataclasses
 import itertools
 from functools import cache
+from typing import get_args, get_type_hints
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from flax.linen import relu
 
-from gvlab import build, data, rng
+from gvlab import build, data, likelihood, rng
 from gvlab import config as c
 from gvlab.networks import ArticleEncoder, DCGANGenerator, MLPDecoder, MLPEncoder, MLPGenerator
 from gvlab.types import Batch, UserError
@@ -18,6 +21,8 @@ SHAPES = [(16, 16, 1), (28, 28, 1), (32, 32, 3)]
 MLP_VAE, MLP_GAN = c.VAE(network=c.MLP(hidden=(4,)), latent_dim=2), c.GAN(network=c.MLP(hidden=(4,)), latent_dim=2)
 IMAGE = (4, 4, 1)
 NETWORKS = [c.DCGAN(width=4), c.Article(), c.MLP(hidden=(8, 6))]
+GAN_NETWORKS = [*NETWORKS, c.TwoMLPs((5, 4), (3,)), c.MaxoutMLP((5, 4), (3,), pieces=2)]
+VAE_NETWORKS = [*NETWORKS[1:], c.ReluMLP(hidden=(8, 6)), c.TwoLayerMLP((8, 6), first=2, top_hidden=(5, 4))]
 LIKELIHOODS = [c.Bernoulli(), c.Gaussian(), c.LearnedGaussian(), c.DiscretizedLogistic(), c.Categorical(levels=256)]
 
 
@@ -64,7 +69,7 @@ def ids(value):
 # What builds ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=ids)
+@pytest.mark.parametrize("network", GAN_NETWORKS, ids=ids)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("conditional", [False, True], ids=["unconditional", "conditional"])
 def test_every_gan_of_images_builds(network, shape, conditional):
@@ -78,11 +83,13 @@ def test_every_gan_of_images_builds(network, shape, conditional):
     )
 
 
-@pytest.mark.parametrize("network", NETWORKS[1:], ids=ids)
+@pytest.mark.parametrize("network", VAE_NETWORKS, ids=ids)
 @pytest.mark.parametrize("likelihood", LIKELIHOODS, ids=ids)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_vae_of_images_builds(network, likelihood, shape):
     model = c.VAE(network=network, likelihood=likelihood, latent_dim=3, num_samples=2, conditional=shape[-1] == 3)
+    if shape[0] == 28:
+        model = dataclasses.replace(model, objective="importance_weighted")
     shapes_of_a_run(program(model, shape))
 
 
@@ -93,6 +100,8 @@ def test_every_vae_of_images_builds(network, likelihood, shape):
         c.GAN(network=c.MLP(hidden=(8,)), latent_dim=3, conditional=True),
         c.VAE(network=c.MLP(hidden=(8,)), latent_dim=3, likelihood=c.Gaussian()),
         c.VAE(network=c.MLP(hidden=(8,)), latent_dim=3, likelihood=c.LearnedGaussian(), conditional=True),
+        *(c.GAN(network=network, latent_dim=3) for network in GAN_NETWORKS[3:]),
+        *(c.VAE(network=network, latent_dim=3, likelihood=c.Gaussian()) for network in VAE_NETWORKS[2:]),
     ],
 )
 def test_models_of_vectors_build(model):
@@ -111,6 +120,8 @@ def test_the_tables_name_every_member_of_their_unions():
     assert {net.__name__ for net in build.GANS} == named[c.GAN]["network"]
     assert {net.__name__ for net in build.VAES} == named[c.VAE]["network"]
     assert {likelihood.__name__ for likelihood in build.OBSERVATIONS} == named[c.VAE]["likelihood"]
+    for objectives in (build.ONE_LAYER, build.TWO_LAYERS):
+        assert set(objectives) == set(get_args(get_type_hints(c.VAE)["objective"]))
     for loss in build.GENERATOR_LOSSES:
         c.GAN(generator_loss=loss)
         assert loss in c.GAN.__annotations__["generator_loss"]
@@ -130,6 +141,65 @@ def test_networks_take_their_sizes_from_the_configuration():
     assert isinstance(decoder, MLPDecoder)
     assert (encoder.hidden, encoder.latent_dim, decoder.hidden, decoder.parameters) == ((8, 6), 3, (6, 8), 2)
     assert isinstance(build.VAES[c.Article](c.Article(), (16, 16, 1), 3, parameters=1)[0], ArticleEncoder)
+    generator, discriminator = build.GANS[c.TwoMLPs](c.TwoMLPs((8, 6), (5,)), (2,), None)
+    assert (generator.hidden, discriminator.hidden) == ((8, 6), (5,))
+    generator, discriminator = build.GANS[c.MaxoutMLP](c.MaxoutMLP((8, 6), (5,), pieces=3), (2,), "data")
+    assert (generator.hidden, generator.axis_name) == ((8, 6), "data")
+    assert (discriminator.hidden, discriminator.pieces) == ((5,), 3)
+    encoder, decoder = build.VAES[c.ReluMLP](c.ReluMLP(hidden=(8, 6)), (2,), 3, parameters=2)
+    assert (encoder.hidden, decoder.hidden, encoder.activation, decoder.activation) == ((8, 6), (6, 8), relu, relu)
+
+
+def test_two_layers_have_the_sizes_of_burda_et_al():
+    """q: 784-200-200-100 and 100-100-100-50; p: 50-100-100-100 and 100-200-200-784 (section 5)."""
+    network = c.TwoLayerMLP()
+    q1, q2, p1, p0 = build.VAES[c.TwoLayerMLP](network, (28, 28, 1), 150, parameters=1)
+    assert [(net.hidden, net.latent_dim) for net in (q1, q2, p1)] == [
+        ((200, 200), 100), ((100, 100), 50), ((100, 100), 100)
+    ]  # fmt: skip
+    assert (p0.hidden, p0.shape) == ((200, 200), (28, 28, 1))
+    made = program(c.VAE(network=network, latent_dim=150), (28, 28, 1))
+    state = jax.eval_shape(made.model.init, rng.root(0), made.first_batch())
+    kernels = {
+        name: [leaf.shape for leaf in jax.tree.leaves(params) if leaf.ndim == 2]
+        for name, params in state.params.items()
+    }
+    assert kernels == {
+        "encoder": [(784, 200), (200, 200), (200, 100), (200, 100)],
+        "top_encoder": [(100, 100), (100, 100), (100, 50), (100, 50)],
+        "top_decoder": [(50, 100), (100, 100), (100, 100), (100, 100)],
+        "decoder": [(100, 200), (200, 200), (200, 784)],
+    }
+
+
+def test_two_layers_begin_with_the_mean_of_the_data_where_asked():
+    made = program(c.VAE(network=c.TwoLayerMLP((4,), 2, (4,)), latent_dim=3, output_bias="data_mean"), IMAGE)
+    state = made.model.init(rng.root(0), made.first_batch())
+    mean = made.dataset.train.x.mean(axis=0) / 255
+    np.testing.assert_allclose(jax.nn.sigmoid(state.params["decoder"]["Dense_1"]["bias"]), mean.ravel(), rtol=1e-5)
+
+
+def test_the_bound_of_a_two_layer_model_agrees_with_draws_from_its_prior():
+    """log p(x) by weights of the posterior, and by the likelihood of latents from the prior, of a fresh model whose
+    latents say little: within five standard errors of the mean over the test examples.
+    """
+    network = c.TwoLayerMLP(hidden=(4,), first=2, top_hidden=(3,))
+    model = c.VAE(network=network, latent_dim=3, likelihood=c.Gaussian(variance=4.0))
+    made = program(model, (2,), evaluation=c.Evaluation(k=3000))
+    state = made.model.init(rng.root(0), made.first_batch())
+    found = likelihood.bound(made, state, jax.random.key(1))["iw_bound_nats"]
+    assert found["stamp"]["k"] == 3000
+
+    (_, counted, batch), *_ = likelihood.test_batches(made)
+    z = jax.random.normal(jax.random.key(2), (20_000, len(batch.x), 3))
+    drawn = np.exp(np.asarray(made.model.log_likelihood(state, batch, z), np.float64))[:, :counted]
+    expected = np.log(drawn.mean(0))
+    errors = drawn.std(0) / drawn.mean(0) / np.sqrt(len(drawn))
+    weights = np.exp(np.asarray(made.model.log_weights(state, batch, jax.random.key(3), 3000), np.float64))[:, :counted]
+    errors = np.hypot(errors, weights.std(0) / weights.mean(0) / np.sqrt(3000))
+    tolerance = 5 * np.sqrt(np.sum(errors**2)) / counted
+    assert abs(found["value"] - expected.mean()) < tolerance
+    assert tolerance < 0.1 * abs(expected.mean())  # it does compare
 
 
 def test_the_decoder_may_begin_with_the_training_mean():
@@ -239,6 +309,17 @@ def test_adam_takes_its_other_numbers():
         m, v = 0.5 * m + 0.5 * gradient, 0.75 * v + 0.25 * gradient**2
         expected = -0.1 * (m / (1 - 0.5**t)) / (np.sqrt(v / (1 - 0.75**t)) + 0.3)
         np.testing.assert_allclose(update, expected, rtol=1e-5)
+
+
+def test_the_schedule_of_burda_et_al_can_be_stated():
+    """Stages i = 0..7 of 3^i epochs of 3,000 steps at 1e-3 * 10^(-i/7): the rate falls by 10^(-1/7) after each."""
+    ends = tuple(3000 * (3**i - 1) // 2 for i in range(1, 9))
+    rate = optax.piecewise_constant_schedule(1e-3, dict.fromkeys(ends[:-1], 10 ** (-1 / 7)))
+    for i, end in enumerate(ends):
+        start = ends[i - 1] if i else 0
+        assert end - start == 3000 * 3**i
+        np.testing.assert_allclose([rate(start), rate(end - 1)], 1e-3 * 10 ** (-i / 7), rtol=1e-6)
+    assert ends[-1] == 3280 * 3000
 
 
 # Batches -------------------------------------------------------------------------------------------------------------

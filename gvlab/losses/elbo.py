@@ -101,7 +101,8 @@ def importance_weighted_bound(log_weights: Float[Array, "k *batch"]) -> Float[Ar
       log_weights: log p(x, z_i) - log q(z_i | x) with z_i drawn from q(z|x), in nats, shape [k, *batch].
 
     Returns:
-      Nats, shape [*batch]. For k = 1 it is the single-sample ELBO.
+      Nats, shape [*batch]. For k = 1 it is the single-sample ELBO. Its gradient weighs the gradient of each log weight
+      by that weight's share of their sum (eq. 14); through reparametrised samples it is unbiased for the bound.
 
     Reference: Burda et al., "Importance Weighted Autoencoders", 2016, eq. 8.
     """

@@ -2,15 +2,20 @@
 
 from gvlab.models import observation
 from gvlab.models.gan import GANState, alternating_gan, simultaneous_gan
+from gvlab.models.latents import VAEState
 from gvlab.models.observation import Observation
-from gvlab.models.vae import VAEState, variational_autoencoder
+from gvlab.models.two_layers import two_layer_importance_weighted_autoencoder, two_layer_variational_autoencoder
+from gvlab.models.vae import importance_weighted_autoencoder, variational_autoencoder
 
 __all__ = [
     "GANState",
     "Observation",
     "VAEState",
     "alternating_gan",
+    "importance_weighted_autoencoder",
     "observation",
     "simultaneous_gan",
+    "two_layer_importance_weighted_autoencoder",
+    "two_layer_variational_autoencoder",
     "variational_autoencoder",
 ]

@@ -38,7 +38,13 @@ def eval_apply(module: nn.Module, params: PyTree, stats: PyTree, *inputs: Any) -
 
 
 def one_hot(y: Int[Array, " batch"] | None, num_classes: int) -> Float[Array, "batch classes"] | None:
-    """Labels as the networks take them; None for an unconditional model (`num_classes` 0)."""
+    """Labels as the networks take them; None for an unconditional model (`num_classes` 0).
+
+    Raises:
+        UserError: a conditional model is given no labels.
+    """
+    if num_classes and y is None:
+        raise UserError(f"The model is conditional on {num_classes} classes, but the batch has no labels y.")
     return jax.nn.one_hot(y, num_classes) if num_classes else None
 
 

@@ -59,7 +59,7 @@ class _Parts(NamedTuple):
     discriminator_optimizer: optax.GradientTransformation
     latent_dim: int
     generator_loss: PerExample
-    ema_decay: float
+    ema_decay: float | Float[Array, ""]
     num_classes: int
     axis_name: str | None
 
@@ -73,7 +73,7 @@ def alternating_gan(
     latent_dim: int,
     generator_loss: PerExample = non_saturating_generator_loss,
     discriminator_steps: int = 1,
-    ema_decay: float = 0.999,
+    ema_decay: float | Float[Array, ""] = 0.999,
     num_classes: int = 0,
     data_range: tuple[float, float] = (-1.0, 1.0),
     axis_name: str | None = None,
@@ -140,7 +140,7 @@ def simultaneous_gan(
     *,
     latent_dim: int,
     generator_loss: PerExample = non_saturating_generator_loss,
-    ema_decay: float = 0.999,
+    ema_decay: float | Float[Array, ""] = 0.999,
     num_classes: int = 0,
     data_range: tuple[float, float] = (-1.0, 1.0),
     axis_name: str | None = None,

@@ -16,6 +16,7 @@ from gvlab.networks.article import ArticleDecoder, ArticleDiscriminator, Article
 from gvlab.networks.convolution import conv, conv_transpose
 from gvlab.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gvlab.networks.layers import Conv, ConvTranspose, append_label
+from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
 from gvlab.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator, bernoulli_bias
 from gvlab.networks.small_features import CifarResNet, LeNet5, ResNet20
 
@@ -34,6 +35,8 @@ __all__ = [
     "MLPDiscriminator",
     "MLPEncoder",
     "MLPGenerator",
+    "MaxoutDiscriminator",
+    "NormalizedMLPGenerator",
     "ResNet20",
     "append_label",
     "bernoulli_bias",

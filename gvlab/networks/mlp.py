@@ -1,6 +1,7 @@
 """Multi-layer perceptrons, for vectors and for small images (which they flatten)."""
 
 import math
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -14,11 +15,13 @@ _glorot = nn.initializers.glorot_uniform()
 
 
 class MLPEncoder(nn.Module):
-    """Dense layers with tanh; heads for the mean and the log-variance.
+    """Dense layers; heads for the mean and the log-variance of a diagonal normal distribution.
 
     Attributes:
       latent_dim: length of the latent.
       hidden: widths of the hidden layers.
+      activation: after each hidden layer.
+      kernel_init: of every layer.
 
     Reference: Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", 2016, section 5: 784-200-200-50,
     with Glorot's initialization.
@@ -26,6 +29,8 @@ class MLPEncoder(nn.Module):
 
     latent_dim: int = 50
     hidden: tuple[int, ...] = (200, 200)
+    activation: Callable[[Array], Array] = jnp.tanh
+    kernel_init: Initializer = _glorot
 
     @nn.compact
     def __call__(
@@ -34,20 +39,22 @@ class MLPEncoder(nn.Module):
         """(mean, logvar) of q(z|x), or of q(z|x, y). The network is the same in training and out of it."""
         x = append_label(x.reshape(x.shape[0], -1), y)
         for features in self.hidden:
-            x = jnp.tanh(nn.Dense(features, kernel_init=_glorot)(x))
-        mean = nn.Dense(self.latent_dim, kernel_init=_glorot, name="mean")(x)
-        logvar = nn.Dense(self.latent_dim, kernel_init=_glorot, name="logvar")(x)
+            x = self.activation(nn.Dense(features, kernel_init=self.kernel_init)(x))
+        mean = nn.Dense(self.latent_dim, kernel_init=self.kernel_init, name="mean")(x)
+        logvar = nn.Dense(self.latent_dim, kernel_init=self.kernel_init, name="logvar")(x)
         return mean, logvar
 
 
 class MLPDecoder(nn.Module):
-    """Dense layers with tanh, then the likelihood's raw parameters.
+    """Dense layers, then the likelihood's raw parameters.
 
     Attributes:
       shape: of one example: (height, width, channels), or (D,).
       hidden: widths of the hidden layers.
       parameters: how many numbers the likelihood wants for every entry of the example.
       output_bias_init: makes the last layer's bias; see `bernoulli_bias`.
+      activation: after each hidden layer.
+      kernel_init: of every layer.
 
     Reference: Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", 2016, section 5.
     """
@@ -56,6 +63,8 @@ class MLPDecoder(nn.Module):
     hidden: tuple[int, ...] = (200, 200)
     parameters: int = 1
     output_bias_init: Initializer = nn.initializers.zeros_init()
+    activation: Callable[[Array], Array] = jnp.tanh
+    kernel_init: Initializer = _glorot
 
     @nn.compact
     def __call__(
@@ -64,9 +73,9 @@ class MLPDecoder(nn.Module):
         """[batch, *shape[:-1], shape[-1] * parameters]. The network is the same in training and out of it."""
         h = append_label(z, y)
         for features in self.hidden:
-            h = jnp.tanh(nn.Dense(features, kernel_init=_glorot)(h))
+            h = self.activation(nn.Dense(features, kernel_init=self.kernel_init)(h))
         width = math.prod(self.shape) * self.parameters
-        h = nn.Dense(width, kernel_init=_glorot, bias_init=self.output_bias_init)(h)
+        h = nn.Dense(width, kernel_init=self.kernel_init, bias_init=self.output_bias_init)(h)
         return h.reshape(-1, *self.shape[:-1], self.shape[-1] * self.parameters)
 
 

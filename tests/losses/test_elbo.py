@@ -159,6 +159,24 @@ class TestLinearGaussian:
         assert abs(log_weights.mean() - exact) < 4 * error
         assert exact < self.log_evidence
 
+    def test_the_gradient_of_one_weight_is_that_of_the_elbo_and_of_many_is_smaller(self):
+        """By the means of q, through reparametrised draws: against the ELBO's gradient, which is known."""
+        with jax.enable_x64(True):
+            mean, logvar = self.posterior_mean + [0.3, -0.2], np.log([0.3, 0.1])
+
+            def gradients(k):
+                def bound(shifted):  # one copy of the mean for each replicate: a gradient for each
+                    return importance_weighted_bound(self.log_weights(shifted, logvar, k, 4000)).sum()
+
+                return np.asarray(jax.grad(bound)(jnp.broadcast_to(jnp.asarray(mean), (4000, 2))))
+
+            one, many = gradients(1), gradients(64)
+        exact = -self.precision @ (mean - self.posterior_mean)
+        errors = [found.std(axis=0, ddof=1) / np.sqrt(len(found)) for found in (one, many)]
+        assert (np.abs(one.mean(axis=0) - exact) < 4 * errors[0]).all()
+        # The bound of many weights is nearly tight whatever q is, so it pulls less.
+        assert np.linalg.norm(many.mean(axis=0)) + 4 * np.linalg.norm(errors[1]) < np.linalg.norm(exact)
+
     def test_under_the_true_posterior_every_weight_is_the_evidence(self):
         # One latent variable, where the posterior is diagonal.
         weight, noise, x = 1.3, 0.5, 0.8

@@ -26,6 +26,7 @@ NAMES = [
     "norm gan, conditional, 2 discriminator steps",
     "dcgan, simultaneous",
     "mlp vae, conditional, 2 samples, warm-up",
+    "two-layer iwae, conditional, 5 samples",
 ]
 every_model = pytest.mark.parametrize("name", NAMES)
 

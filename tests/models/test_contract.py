@@ -9,7 +9,7 @@ import optax
 import pytest
 from scipy.special import expit
 from scipy.stats import norm
-from zoo import ALL, GANS, LATENT, VAES, examples, quick_jit, ready, train, trained
+from zoo import ALL, GANS, LATENT, TWO_LAYERS, VAES, examples, quick_jit, ready, train, trained
 
 from gvlab import tree
 from gvlab.losses import importance_weighted_bound
@@ -209,7 +209,7 @@ def test_samples_have_their_shape_range_and_randomness(name):
     assert (x[0] != x[1]).any()
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name.startswith(("mlp", "vector", "dcgan, s"))])
+@pytest.mark.parametrize("name", [name for name in ALL if name.startswith(("mlp", "vector", "two", "dcgan, s"))])
 def test_a_sample_is_a_decoded_draw_from_the_prior(name):
     of, state = ready(name), trained(name)[0]
     z = of.model.prior(jax.random.key(0), 7)
@@ -262,7 +262,7 @@ def test_encode_log_likelihood_and_log_weights_have_their_shapes(name):
     assert jax.eval_shape(lambda: of.model.log_likelihood(state, of.batch, z)).shape == (5, of.case.size)
 
 
-@pytest.mark.parametrize("name", [name for name in VAES if name != "article vae"])
+@pytest.mark.parametrize("name", [name for name in VAES if name != "article vae" and name not in TWO_LAYERS])
 def test_a_log_weight_is_likelihood_and_prior_less_posterior(name):
     """log w = log p(x|z) + log p(z) - log q(z|x) at the same latents (Burda et al. 2016, equation 6)."""
     of, state = ready(name), trained(name)[0]
@@ -282,7 +282,7 @@ def test_a_log_weight_is_likelihood_and_prior_less_posterior(name):
     assert (np.abs(weights - (likelihood + prior - posterior)) < 1e-6 * scale + 1e-5).all()
 
 
-@pytest.mark.parametrize("name", ["mlp vae", "mlp vae, conditional, 2 samples, warm-up"])
+@pytest.mark.parametrize("name", ["mlp vae", "mlp vae, conditional, 2 samples, warm-up", *TWO_LAYERS])
 def test_each_latent_is_weighed_with_its_own_example(name):
     """log p(x_j|z_kj): other latents or other examples beside them, or another k, change nothing."""
     of, state = ready(name), trained(name)[0]

@@ -15,6 +15,8 @@ from gvlab.models import observation
 from gvlab.types import Batch, Model, PyTree
 
 LATENT = 4
+LAYERS = 3, 1
+"""Of the models with two layers of latents, which they call one latent of length `LATENT`."""
 
 # Compiling is most of what these tests cost, and the models are too small to gain from LLVM's passes.
 quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -98,15 +100,25 @@ def mlp_vae(shape, parameters):
     return networks.MLPEncoder(LATENT, hidden=(32,)), networks.MLPDecoder(shape, hidden=(32,), parameters=parameters)
 
 
-def vae(observed, nets, shape, *, levels=(0.0, 1.0), **options) -> Case:
+def two_layers(shape, parameters):
+    return (
+        networks.MLPEncoder(LAYERS[0], hidden=(32,)),
+        networks.MLPEncoder(LAYERS[1], hidden=(16,)),
+        networks.MLPEncoder(LAYERS[0], hidden=(16,)),
+        networks.MLPDecoder(shape, hidden=(32,), parameters=parameters),
+    )
+
+
+def vae(observed, nets, shape, *, factory=models.variational_autoencoder, levels=(0.0, 1.0), **options) -> Case:
     images = len(shape) == 3
+    size = {"layers": LAYERS} if nets is two_layers else {"latent_dim": LATENT}
 
     def make(optimizer, axis_name=None):
-        return models.variational_autoencoder(
+        return factory(
             *nets(shape, observed.parameters),
             observed,
             optimizer,
-            latent_dim=LATENT,
+            **size,
             data_range=(0.0, 1.0) if images else (-float("inf"), float("inf")),
             axis_name=axis_name,
             **options,
@@ -141,8 +153,29 @@ VAES = {
     "mlp vae, discretized logistic": vae(observation.discretized_logistic(), mlp_vae, IMAGE, levels=(0.2, 0.8)),
     "mlp vae, categorical": vae(observation.categorical(4), mlp_vae, IMAGE),
     "article vae": vae(observation.bernoulli(), article_vae, (8, 8, 1)),
+    "mlp iwae, conditional, 5 samples": vae(
+        observation.bernoulli(),
+        mlp_vae,
+        IMAGE,
+        factory=models.importance_weighted_autoencoder,
+        num_classes=3,
+        num_samples=5,
+    ),
 }
 
+TWO_LAYERS = {
+    "two-layer vae": vae(observation.bernoulli(), two_layers, IMAGE, factory=models.two_layer_variational_autoencoder),
+    "two-layer iwae, conditional, 5 samples": vae(
+        observation.bernoulli(),
+        two_layers,
+        IMAGE,
+        factory=models.two_layer_importance_weighted_autoencoder,
+        num_classes=3,
+        num_samples=5,
+    ),
+}
+
+VAES |= TWO_LAYERS
 ALL = GANS | VAES
 
 

@@ -21,6 +21,7 @@ from gvlab.networks import (
     MLPEncoder,
     MLPGenerator,
 )
+from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
 from gvlab.types import UserError
 
 BATCH, LATENT, CLASSES = 4, 7, 3
@@ -28,8 +29,13 @@ IMAGES = [(side, side, channels) for side in (16, 28, 32) for channels in (1, 3)
 ANY = [*IMAGES, (2,)]
 
 # network, made for a shape; the shapes that it must make or take
-GENERATORS = [(ArticleGenerator, IMAGES), (DCGANGenerator, IMAGES), (MLPGenerator, ANY)]
-DISCRIMINATORS = [(ArticleDiscriminator, IMAGES), (DCGANDiscriminator, IMAGES), (MLPDiscriminator, ANY)]
+GENERATORS = [(ArticleGenerator, IMAGES), (DCGANGenerator, IMAGES), (MLPGenerator, ANY), (NormalizedMLPGenerator, ANY)]
+DISCRIMINATORS = [
+    (ArticleDiscriminator, IMAGES),
+    (DCGANDiscriminator, IMAGES),
+    (MLPDiscriminator, ANY),
+    (MaxoutDiscriminator, ANY),
+]
 ENCODERS = [(ArticleEncoder, IMAGES), (MLPEncoder, ANY)]
 DECODERS = [(ArticleDecoder, IMAGES), (MLPDecoder, ANY)]
 
@@ -93,8 +99,11 @@ SMALL = {
     "mlp generator": (MLPGenerator((4, 4, 1), hidden=(8,)), (LATENT,)),
     "mlp vector generator": (MLPGenerator((2,), hidden=(8, 8)), (LATENT,)),
     "mlp discriminator": (MLPDiscriminator(hidden=(8,)), (2,)),
+    "normalized mlp generator": (NormalizedMLPGenerator((4, 4, 1), hidden=(8, 8)), (LATENT,)),
+    "maxout discriminator": (MaxoutDiscriminator(hidden=(8, 8), pieces=3), (2,)),
     "mlp encoder": (MLPEncoder(5, hidden=(8,)), (4, 4, 1)),
     "mlp decoder": (MLPDecoder((4, 4, 1), hidden=(8,)), (LATENT,)),
+    "relu decoder": (MLPDecoder((4, 4, 1), hidden=(8,), activation=jax.nn.relu), (LATENT,)),
 }
 
 
@@ -136,7 +145,7 @@ def test_forward_is_finite_and_depends_on_the_label(name):
         assert (np.abs(before - after).reshape(BATCH, -1).max(axis=1) > 0).all()
 
 
-@pytest.mark.parametrize("name", ["article generator", "dcgan generator", "mlp generator"])
+@pytest.mark.parametrize("name", [name for name in SMALL if name.endswith("generator") and "vector" not in name])
 def test_generated_images_lie_within_their_range(name):
     """Even for latents that are much too large."""
     module, x_shape = SMALL[name]
@@ -150,7 +159,13 @@ WITH_BATCH_NORM = [name for name, (module, _) in SMALL.items() if hasattr(module
 
 
 def test_which_networks_have_batch_statistics():
-    assert WITH_BATCH_NORM == ["article generator", "article discriminator", "dcgan generator", "dcgan discriminator"]
+    assert WITH_BATCH_NORM == [
+        "article generator",
+        "article discriminator",
+        "dcgan generator",
+        "dcgan discriminator",
+        "normalized mlp generator",
+    ]
     for name, (module, x_shape) in SMALL.items():
         variables = jax.eval_shape(partial(module.init, train=True), jax.random.key(0), *arrays(x_shape))
         assert ("batch_stats" in variables) == (name in WITH_BATCH_NORM), name
@@ -189,6 +204,37 @@ def test_mlp_generator_is_linear_for_vectors():
     out = module.apply({"params": params}, z, train=False)
     assert (out[:, 0] > 50).all()
     assert (out[:, 1] < -50).all()
+
+
+def parameters(module, x_shape):
+    shapes = jax.eval_shape(partial(module.init, train=True), jax.random.key(0), jnp.zeros((1, *x_shape)))
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
+
+
+def test_pacgan_networks_have_the_published_sizes():
+    """Four layers of 400 without biases but with BatchNorm's scale and shift; three of 200 units with 5 pieces each."""
+    generator = 2 * 400 + 3 * 400**2 + 4 * 2 * 400 + (400 + 1) * 2
+    assert parameters(NormalizedMLPGenerator((2,)), (2,)) == generator
+    assert parameters(MaxoutDiscriminator(), (2,)) == (2 + 1) * 1000 + 2 * (200 + 1) * 1000 + (200 + 1)
+
+
+def test_a_maxout_unit_is_the_largest_of_its_pieces():
+    module, x = MaxoutDiscriminator(hidden=(3,), pieces=2), jax.random.normal(jax.random.key(1), (BATCH, 2))
+    params = module.init(jax.random.key(0), x, train=True)["params"]
+    first, last = params["Dense_0"], params["Dense_1"]
+    pieces = np.asarray(x @ first["kernel"]).reshape(BATCH, 3, 2)
+    expected = np.max(pieces, axis=2) @ last["kernel"][:, 0]  # the biases begin at 0
+    np.testing.assert_allclose(module.apply({"params": params}, x, train=False), expected, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("activation", [jnp.tanh, jax.nn.relu])
+def test_mlps_take_their_activation_and_weights(activation):
+    x = jax.random.normal(jax.random.key(1), (BATCH, 3))
+    encoder = MLPEncoder(2, hidden=(5,), activation=activation, kernel_init=jax.nn.initializers.ones)
+    mean, logvar = encoder.apply(encoder.init(jax.random.key(0), x, train=True), x, train=False)
+    expected = 5 * activation(x.sum(axis=1))
+    for made in (mean, logvar):
+        np.testing.assert_allclose(made, np.stack([expected, expected], axis=1), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(17, 17, 1), (16, 28, 1), (18, 18, 1), (7, 7, 1), (2, 2, 1), (16, 16), (2,)])

@@ -1,0 +1,211 @@
+"""What all autoencoders with latent variables share, however many layers of latents they have and whatever they bound.
+
+A family states how latents are drawn from q(z|x) and what is decoded from them (`Latents`); an objective states which
+lower bound on log p(x) is raised (`Objective`). `autoencoder` makes a `Model` of the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from gvlab import rng, tree
+from gvlab.losses import elbo
+from gvlab.models.base import (
+    check_first_batch,
+    eval_apply,
+    init_module,
+    labels_for,
+    one_hot,
+    output_of,
+    train_apply,
+)
+from gvlab.models.observation import Observation
+from gvlab.parallel import mean_over
+from gvlab.types import Batch, Info, Model, PRNGKey, PyTree, UserError
+
+
+@flax.struct.dataclass
+class VAEState:
+    """All that a VAE carries from step to step; `params` and `stats` have one entry for each network."""
+
+    step: PyTree
+    """Int[Array, ""]; not declared so, because trees are also made of shapes (`eval_shape`) and of stacked states."""
+    params: PyTree
+    stats: PyTree
+    optimizer: optax.OptState
+
+
+Apply = Callable[[str, Array, Array | None], Any]
+"""(name of a network, inputs [rows, ...], y one-hot [rows, classes] or None) -> what the network gives, in training
+(and then its new statistics are kept) or out of it."""
+
+
+class Draw(NamedTuple):
+    """What k draws of the latents from q(z|x) say of each example, in nats."""
+
+    log_likelihood: Float[Array, "k batch"]
+    """log p(x|z)."""
+    kl: Float[Array, " batch"]
+    """KL(q(z|x) || p(z)): exact, or its estimate by the draws."""
+    log_weights: Float[Array, "k batch"]
+    """log p(x, z) - log q(z|x)."""
+
+
+class Latents(NamedTuple):
+    """How the latents of a family are drawn and decoded; z is [..., length] and standard normal a priori."""
+
+    networks: dict[str, nn.Module]
+    """By name; the one that gives the likelihood's raw parameters is called `decoder`."""
+    widths: dict[str, int | None]
+    """Length of the vectors that each network takes, besides the labels; None: it takes examples."""
+    length: int
+    infer: Callable[[Apply, Observation, Array, Array | None, Array], Draw]
+    """(apply, observation, x, y, noise [k, batch, length]) -> Draw."""
+    expand: Callable[[Apply, Array, Array | None], Array]
+    """(apply, z [rows, length], y) -> what the decoder takes, [rows, width]."""
+    encode: Callable[[Apply, Array, Array | None], tuple[Array, Array]]
+    """(apply, x, y) -> (mean, logvar) of z, each [batch, length]."""
+
+
+Objective = Callable[[Draw, Int[Array, ""]], Float[Array, " batch"]]
+"""(draw, step) -> the lower bound on log p(x) that is raised, in nats."""
+
+
+def autoencoder(
+    latents: Latents,
+    observation: Observation,
+    optimizer: optax.GradientTransformation,
+    objective: Objective,
+    *,
+    num_samples: int,
+    num_classes: int,
+    data_range: tuple[float, float],
+    axis_name: str | None,
+) -> Model:
+    """The model of those latents, trained on that objective; the arguments are those of `variational_autoencoder`."""
+    networks = latents.networks
+
+    def evaluating(state: VAEState) -> Apply:
+        return lambda network, inputs, y: eval_apply(
+            networks[network], state.params[network], state.stats[network], inputs, y
+        )
+
+    def infer(apply: Apply, batch: Batch, noise: Float[Array, "k batch latent"]) -> Draw:
+        return latents.infer(apply, observation, batch.x, one_hot(batch.y, num_classes), noise)
+
+    def train_step(state: VAEState, batch: Batch, key: PRNGKey) -> tuple[VAEState, Info]:
+        noise = rng.normal(key, (num_samples, len(batch.x), latents.length), axis_name, axis=1)
+
+        def loss(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, PyTree]]:
+            stats = dict(state.stats)
+
+            def apply(network: str, inputs: Array, y: Array | None) -> Any:
+                out, stats[network] = train_apply(networks[network], params[network], stats[network], inputs, y)
+                return out
+
+            draw = infer(apply, batch, noise)
+            value = -objective(draw, state.step).mean()
+            reconstruction = draw.log_likelihood.mean(0)
+            info = {
+                "loss": value,
+                "elbo_nats": elbo(reconstruction, draw.kl).mean(),
+                "kl_nats": draw.kl.mean(),
+                "reconstruction_nats": reconstruction.mean(),
+            }
+            return value, (info, stats)
+
+        grads, (info, stats) = jax.grad(loss, has_aux=True)(state.params)
+        grads = mean_over(grads, axis_name)
+        updates, optimizer_state = optimizer.update(grads, state.optimizer, state.params)
+        new = VAEState(
+            step=state.step + 1,
+            params=optax.apply_updates(state.params, updates),
+            stats=stats,
+            optimizer=optimizer_state,
+        )
+        return new, mean_over(info, axis_name) | {"grad_norm": tree.norm(grads)}
+
+    def init(key: PRNGKey, batch: Batch) -> VAEState:
+        y = labels_for(None, 2, num_classes)
+        keys = dict(zip(networks, jax.random.split(key, len(networks)), strict=True))
+        vectors = {network: jnp.zeros((2, width)) for network, width in latents.widths.items() if width is not None}
+        raw = output_of(networks["decoder"], keys["decoder"], vectors["decoder"], y)
+        made = jax.eval_shape(observation.mean, raw).shape[1:]
+        if batch.x.shape[1:] != made:
+            raise UserError(f"The data have the shape {batch.x.shape[1:]}, but the decoder makes {made}.")
+        check_first_batch(batch, made, data_range, num_classes)
+        variables = {
+            network: init_module(module, keys[network], vectors.get(network, jnp.zeros((2, *made))), y)
+            for network, module in networks.items()
+        }
+        params = {network: of[0] for network, of in variables.items()}
+        return VAEState(
+            step=jnp.zeros((), jnp.int32),
+            params=params,
+            stats={network: of[1] for network, of in variables.items()},
+            optimizer=optimizer.init(params),
+        )
+
+    def encode(state: VAEState, batch: Batch) -> tuple[Float[Array, "batch latent"], Float[Array, "batch latent"]]:
+        return latents.encode(evaluating(state), batch.x, one_hot(batch.y, num_classes))
+
+    def log_likelihood(state: VAEState, batch: Batch, z: Float[Array, "k batch latent"]) -> Float[Array, "k batch"]:
+        y, apply = one_hot(batch.y, num_classes), evaluating(state)
+        h = latents.expand(apply, z.reshape(-1, latents.length), repeat(y, len(z)))
+        return decoded_log_likelihood(apply, observation, batch.x, y, h.reshape(*z.shape[:2], -1))
+
+    def evaluate(state: VAEState, batch: Batch, key: PRNGKey) -> Info:
+        draw = infer(evaluating(state), batch, jax.random.normal(key, (num_samples, len(batch.x), latents.length)))
+        reconstruction = draw.log_likelihood.mean(0)
+        return {"elbo_nats": elbo(reconstruction, draw.kl), "kl_nats": draw.kl, "reconstruction_nats": reconstruction}
+
+    def log_weights(state: VAEState, batch: Batch, key: PRNGKey, k: int) -> Float[Array, "k batch"]:
+        """Burda et al. 2016, equation 6."""
+        noise = jax.random.normal(key, (k, len(batch.x), latents.length))
+        return infer(evaluating(state), batch, noise).log_weights
+
+    def prior(key: PRNGKey, n: int) -> Float[Array, "n latent"]:
+        return jax.random.normal(key, (n, latents.length))
+
+    def decode(state: VAEState, z: Float[Array, "n latent"], y: Int[Array, " n"] | None = None) -> Array:
+        apply, labels = evaluating(state), labels_for(y, len(z), num_classes)
+        raw = apply("decoder", latents.expand(apply, z, labels), labels)
+        return jnp.clip(observation.mean(raw), *data_range)
+
+    def sample(state: VAEState, key: PRNGKey, n: int, y: Int[Array, " n"] | None = None) -> Array:
+        return decode(state, prior(key, n), y)
+
+    return Model(init, train_step, sample, evaluate, prior, decode, encode, log_likelihood, log_weights)
+
+
+def decoded_log_likelihood(
+    apply: Apply,
+    observation: Observation,
+    x: Float[Array, "batch *shape"],
+    y: Float[Array, "batch classes"] | None,
+    h: Float[Array, "k batch width"],
+) -> Float[Array, "k batch"]:
+    """log p(x|h) in nats, of what the decoder takes."""
+    raw = apply("decoder", h.reshape(-1, h.shape[-1]), repeat(y, len(h)))
+    return observation.log_prob(raw.reshape(*h.shape[:2], *raw.shape[1:]), x)
+
+
+def repeat(y: Float[Array, "batch classes"] | None, times: int) -> Float[Array, "repeated classes"] | None:
+    """Labels for `times` latents per example, in the order of [times, batch] flattened."""
+    return None if y is None else jnp.tile(y, (times, 1))
+
+
+def reparametrised(
+    mean: Float[Array, "*batch d"], logvar: Float[Array, "*batch d"], noise: Float[Array, "*samples_batch d"]
+) -> Float[Array, "*samples_batch d"]:
+    """mean + exp(logvar / 2) * noise: draws of N(mean, exp(logvar)) with gradients (Kingma & Welling 2014, eq. 10)."""
+    extra = (1,) * (noise.ndim - mean.ndim)
+    return mean.reshape(extra + mean.shape) + jnp.exp(0.5 * logvar).reshape(extra + mean.shape) * noise
