@@ -12,6 +12,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import sklearn
 
 from gvlab import data, distances, metrics
 from gvlab.distances import Features, Sets
@@ -71,6 +72,23 @@ def ring_sets(n: int = N) -> Sets:
     return sets(features.coordinates(), points(n, 1), data.from_arrays("ring", points(96, 2), points(n, 3)))
 
 
+@functools.cache
+def stacked_images() -> np.ndarray:
+    """Three of scikit-learn's digits each: the three are tripled pixels, far from MNIST's, but some are recognised."""
+    x = data.load("digits").train.x[:, 1:15, 1:15].repeat(2, axis=1).repeat(2, axis=2)
+    return np.concatenate([x[start : start + N] for start in (0, 200, 400)], axis=-1)
+
+
+def digits_seen(images: np.ndarray) -> np.ndarray:
+    return np.asarray(features.small("mnist").apply(jnp.asarray(images)).logits).argmax(1)
+
+
+@functools.cache
+def stacked_sets() -> Sets:
+    x = stacked_images()
+    return sets(distances.stacked_digits(), x, data.from_arrays("stacked_mnist", x[::-1][:96], x[:, ::-1]))
+
+
 # --- every measure ----------------------------------------------------------------------------------------------------
 
 
@@ -86,7 +104,7 @@ def by_hand(name: str, x: np.ndarray, real: np.ndarray, train: np.ndarray, logit
         case "kernel":
             return {"kernel": metrics.polynomial_mmd2(x, real)}
         case "inception_score":
-            return {"class_score": metrics.inception_score(logits, 10)}
+            return {"class_score": metrics.inception_score_shuffled(logits, 10, seed=2020)}
         case "prdc":
             return metrics.prdc(real, x, k=5)._asdict()
         case "improved_precision_recall":
@@ -105,10 +123,14 @@ def by_hand(name: str, x: np.ndarray, real: np.ndarray, train: np.ndarray, logit
         case "memorisation":
             return {
                 "memorisation": metrics.memorisation_rate(x, train, 1 / 3),
-                "memorisation_of_real": metrics.memorisation_rate(real, train, 1 / 3),
+                "memorisation_of_real": metrics.memorisation_rate(real, train, 1 / 3),  # of the test split
             }
         case "modes":
             return metrics.mixture_coverage(x, data.ring().means, 0.01)._asdict()
+        case "stacked_modes":
+            digits = np.stack([digits_seen(stacked_images()[..., channel : channel + 1]) for channel in range(3)], 1)
+            found = metrics.stacked_coverage(digits)
+            return {"modes_covered": found.modes_covered, "reverse_kl_nats": found.kl_nats}
     raise AssertionError(f"a new measure needs its line here: {name}")
 
 
@@ -118,25 +140,27 @@ def test_every_number_is_the_metric_of_the_features(name, monkeypatch):
         defaults = inspect.signature(metrics.prd_curve_from_features).parameters
         once = functools.partial(metrics.prd_curve_from_features, runs=1)
         monkeypatch.setattr(metrics, "prd_curve_from_features", once)
-    of = ring_sets() if name == "modes" else digits_sets()
+    of = {"modes": ring_sets, "stacked_modes": stacked_sets}.get(name, digits_sets)()
     x, real, train = of.generated.features, of.real.features, of.training().features
     assert x.dtype == real.dtype == np.float32
     expected = by_hand(name, x, real, train, of.generated.logits)
     found = distances.measure(of, [name])
-    assert found.keys() == {kind if name == "modes" else of.extractor.measure(kind) for kind in expected}
+    assert found.keys() == {kind if "modes" in name else of.extractor.measure(kind) for kind in expected}
     for one, wanted in zip(found.values(), expected.values(), strict=True):
         value, spread = wanted if isinstance(wanted, tuple) else (wanted, None)
-        assert one["value"] == pytest.approx(value, rel=1e-12)
+        assert one["value"] == pytest.approx(value, rel=1e-9)
         assert one.get("spread") == spread
         assert math.isfinite(one["value"])
         stamp = one["stamp"]
         assert stamp["features"] == of.extractor.name
         assert stamp["features_sha256"] == of.extractor.sha256
         assert stamp["preprocessing"] == of.extractor.preprocessing
+        assert stamp["protocol"] == distances.PROTOCOL
         assert stamp["generated"] == len(x) == N
         assert stamp["examples"] == len(real) == N
-        assert len(stamp) > 5 or name == "authenticity"  # which has no parameters of its own
+        assert len(stamp.keys() - {"warning"}) > 6 or name == "authenticity"  # which has no parameters of its own
         if name == "prd":
+            assert stamp["scikit_learn"] == sklearn.__version__
             assert all(stamp[option] == defaults[option].default for option in ("clusters", "runs", "angles"))
     json.dumps(found, allow_nan=False)
 
@@ -154,13 +178,13 @@ def test_the_measures_see_what_was_put_there():
 
 @pytest.mark.parametrize("name", ["prdc", "improved_precision_recall", "prd"])
 def test_neighbours_are_looked_for_in_equal_numbers(name):
-    """The first 32 of 64 generated examples beside 32 real ones, and the other way round."""
+    """32 of 64 generated examples, drawn by the seed in the stamp, beside 32 real ones; and the other way round."""
     of = digits_sets()
     half = Features(of.real.features[:32], None)
     few = distances.measure(of._replace(real=half), [name])
-    assert few == distances.measure(
-        of._replace(real=half, generated=Features(of.generated.features[:32], None)), [name]
-    )
+    drawn = of.generated.features[np.random.RandomState(0).permutation(N)[:32]]
+    assert few == distances.measure(of._replace(real=half, generated=Features(drawn, None)), [name])
+    assert all(one["stamp"]["subset_seed"] == 0 for one in few.values())
     assert all(one["stamp"]["generated"] == one["stamp"]["examples"] == 32 for one in few.values())
     fewer = distances.measure(of._replace(generated=half), [name])
     assert all(one["stamp"]["generated"] == one["stamp"]["examples"] == 32 for one in fewer.values())
@@ -176,7 +200,7 @@ def test_kid_is_the_published_estimator(monkeypatch):
     """Subsets of 1000, of which small sets have none; here smaller ones, so that it is quick."""
     extractor = Extractor("tiny", lambda x: Extracted(x), names={"kernel": "kid", "frechet": "fid"})
     of = ring_sets()._replace(extractor=extractor)
-    with pytest.raises(UserError, match=r"measure kernel cannot be made of 64 generated and 64 real .* size is 1000"):
+    with pytest.raises(UserError, match=r"kernel cannot be made of 64 generated and 64 real .* at least 1000 of each"):
         distances.measure(of, ["kernel"])
     monkeypatch.setattr(distances, "KID_SIZE", 20)
     monkeypatch.setattr(distances, "KID_SUBSETS", 7)
@@ -191,30 +215,71 @@ def test_kid_is_the_published_estimator(monkeypatch):
     assert found["fid"]["stamp"]["features"] == "tiny"
 
 
-def test_small_sets_are_warned_of():
+def test_small_sets_are_warned_of(monkeypatch):
     few = distances.measure(digits_sets(), ["frechet", "prdc", "inception_score"])
     assert "64 examples for 84 features" in few[digits_sets().extractor.measure("frechet")]["stamp"]["warning"]
     assert "only 64 examples" in few[digits_sets().extractor.measure("recall")]["stamp"]["warning"]
     assert "6 examples a split" in few[digits_sets().extractor.measure("class_score")]["stamp"]["warning"]
-    enough = distances.measure(ring_sets(1000), ["frechet", "prdc", "improved_precision_recall"])
+    small = ["improved_precision_recall", "prd", "vendi", "sliced_wasserstein", "authenticity", "memorisation"]
+    monkeypatch.setattr(metrics, "prd_curve_from_features", functools.partial(metrics.prd_curve_from_features, runs=1))
+    enough = distances.measure(ring_sets(1000), ["frechet", "prdc", *small])
     assert not any("warning" in one["stamp"] for one in enough.values())
-    fewer = distances.measure(ring_sets(), ["frechet", "frechet_infinity", "improved_precision_recall"])
-    assert ["warning" in one["stamp"] for one in fewer.values()] == [False, False, True, True]
+    fewer = distances.measure(ring_sets(), ["frechet", "frechet_infinity"])
+    assert not any("warning" in one["stamp"] for one in fewer.values())
+    assert all("only 64 ex" in one["stamp"]["warning"] for one in distances.measure(ring_sets(), small).values())
+
+
+def test_a_regression_that_begins_too_early_is_warned_of():
+    """100 examples are more than the 84 features, but the regression begins at 50."""
+    more = Features(np.concatenate([digits_sets().generated.features, digits_sets().real.features])[:100], None)
+    of = digits_sets()._replace(generated=more, real=more)
+    plain, infinite = distances.measure(of, ["frechet", "frechet_infinity"]).values()
+    assert "warning" not in plain["stamp"]
+    assert "begins at 50 examples for 84 features" in infinite["stamp"]["warning"]
+
+
+@pytest.mark.parametrize("name", ["pixels", "digits"])
+def test_moments_need_no_features_of_all(name, monkeypatch):
+    """The same number, to the last bit, as where they are held for other measures."""
+    monkeypatch.setattr(distances, "BATCH", 24)
+    extractor, x = distances.extractor(name), generated_images()
+    whole = Sets(
+        extractor,
+        distances.extract(extractor, distances._pieces(x)),
+        distances.of_split(extractor, dataset(), "test"),
+        lambda: distances.of_split(extractor, dataset(), "train"),
+        dataset(),
+    )
+    monkeypatch.setattr(distances, "extract", None if name == "pixels" else distances.extract)
+    found = distances.frechet_streamed(extractor, distances._pieces(x), dataset(), "test")
+    assert found == distances.measure(whole, ["frechet"])
+
+
+def test_held_out_examples_are_those_of_the_test_split():
+    """Also where the training split is what all is compared with, whose examples are copies of themselves."""
+    of = digits_sets()
+    asked = ["memorisation"]
+    assert distances.measure(of._replace(real=of.training()), asked).keys() == distances.measure(of, asked).keys()
+    for sets_of in (of, of._replace(real=of.training())):
+        found = distances.measure(sets_of, asked)[of.extractor.measure("memorisation_of_real")]
+        assert found["value"] == metrics.memorisation_rate(of.real.features, of.training().features) < 1
+        assert (found["stamp"]["split"], found["stamp"]["examples"]) == ("test", N)
 
 
 @pytest.mark.parametrize(
     ("name", "rows", "words"),
     [
-        ("prdc", 5, "k is 5, but must be from 1 to 4"),
-        ("improved_precision_recall", 3, "k is 3, but must be from 1 to 2"),
-        ("frechet", 1, "1 row"),
-        ("frechet_infinity", 3, "smallest is 1"),
-        ("kernel", 1, "1 row"),
-        ("inception_score", 9, "splits is 10, but 9 rows"),
-        ("prd", 1, "1 row"),
-        ("sliced_wasserstein", 1, "1 row"),
-        ("vendi", 1, "1 row"),
+        ("prdc", 5, "at least 6 of each"),
+        ("improved_precision_recall", 3, "at least 4 of each"),
+        ("frechet", 1, "at least 2 of each"),
+        ("frechet_infinity", 3, "at least 4 generated"),
+        ("kernel", 1, "at least 2 of each"),
+        ("inception_score", 9, "at least 10 generated"),
+        ("prd", 1, "at least 2 of each"),
+        ("sliced_wasserstein", 1, "at least 2 of each"),
+        ("vendi", 1, "at least 2 of each"),
         ("modes", N, "mixture of known modes (ring, grid), and digits is none"),
+        ("stacked_modes", N, "thousand modes of stacked_mnist, and digits has others"),
     ],
 )
 def test_a_number_that_would_mean_nothing_is_refused(name, rows, words):
@@ -227,6 +292,33 @@ def test_a_number_that_would_mean_nothing_is_refused(name, rows, words):
     assert words in sentence
     assert sentence.endswith(".")
     assert "\n" not in sentence
+    # The same sentence before anything is computed.
+    with pytest.raises(UserError) as ahead:
+        distances.check_ahead([name], of.extractor, of.dataset, "test", rows)
+    assert str(ahead.value) == sentence
+
+
+def test_the_least_that_is_not_refused_is_measured():
+    """The check ahead asks for no more than the measures do."""
+    of = digits_sets()
+    for name, rows in (("prdc", 6), ("improved_precision_recall", 4), ("frechet_infinity", 4), ("inception_score", 10)):
+        cut = Features(of.generated.features[:rows], of.generated.logits[:rows])
+        real = (
+            Features(of.real.features[:rows], None) if name not in ("frechet_infinity", "inception_score") else of.real
+        )
+        distances.check_ahead([name], of.extractor, of.dataset, "test", rows)
+        assert distances.measure(of._replace(generated=cut, real=real), [name])
+
+
+def test_features_of_other_data_are_refused_ahead():
+    ring = data.from_arrays("ring", points(8), points(8))
+    with pytest.raises(UserError, match=r"^The features pixels are of images, not of float32\[500, 2\]: "):
+        distances.check_ahead(["frechet"], features.pixels(), ring, "test", 100)
+    with pytest.raises(UserError, match=r"^The extractor digits-.* takes uint8 images of 1 channel"):
+        distances.check_ahead(["frechet"], features.small("digits"), ring, "test", 100)
+    # A function of the user's own is not called for it: it might not bear to be traced.
+    mine = features.from_function("mine", lambda x: np.asarray(x, np.float32), version="1")
+    distances.check_ahead(["frechet", "inception_score"], mine, ring, "test", 100)
 
 
 def test_a_score_of_classes_needs_classes():
@@ -236,9 +328,51 @@ def test_a_score_of_classes_needs_classes():
 
 
 def test_modes_are_counted_in_the_plane_alone():
-    other = features.from_function("doubled", lambda x: 2 * x)
+    other = features.from_function("doubled", lambda x: 2 * x, version="1")
     with pytest.raises(UserError, match="in the features coordinates, and not in doubled"):
         distances.measure(ring_sets()._replace(extractor=other), ["modes"])
+
+
+def test_three_digits_are_seen_each_in_its_channel():
+    of, classifier = stacked_sets(), features.small("mnist")
+    made = distances.extract(distances.stacked_digits(), [stacked_images()])
+    for channel in range(3):
+        alone = classifier.apply(jnp.asarray(stacked_images()[..., channel : channel + 1]))
+        np.testing.assert_allclose(made.features.reshape(N, 3, 84)[:, channel], alone.features, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(made.logits.reshape(N, 3, 10)[:, channel], alone.logits, rtol=1e-4, atol=1e-3)
+    found = distances.measure(of, ["stacked_modes"])
+    assert found.keys() == {"modes_covered", "reverse_kl_nats"}
+    assert 10 < found["modes_covered"]["value"] <= N
+    for one in found.values():
+        assert one["stamp"]["features"] == "stacked_mnist-" + classifier.name.removeprefix("mnist-")
+        assert one["stamp"]["features_sha256"] == classifier.sha256
+        assert one["stamp"]["preprocessing"].startswith("each channel alone; x / 255, resized to 32x32 by bilinear")
+        assert one["stamp"]["modes"] == 1000
+        assert one["stamp"]["warning"].startswith("64 generated examples: published numbers are of 26000")
+    frechet = distances.measure(of, ["frechet"])
+    assert list(frechet) == [f"fld_{distances.stacked_digits().name}"]
+
+
+def test_the_published_number_of_examples_is_not_warned_of(monkeypatch):
+    monkeypatch.setattr(distances, "STACKED_SAMPLES", N)
+    assert not any("warning" in one["stamp"] for one in distances.measure(stacked_sets(), ["stacked_modes"]).values())
+
+
+@pytest.mark.parametrize(
+    ("measure", "change", "words"),
+    [
+        ("stacked_modes", {"extractor": features.pixels()}, "in the features stacked_mnist, and not in pixels"),
+        ("inception_score", {}, "it needs one class for each image, and stacked_mnist-"),
+    ],
+)
+def test_digits_of_other_things_are_refused(measure, change, words):
+    with pytest.raises(UserError, match=words):
+        distances.measure(stacked_sets()._replace(**change), [measure])
+
+
+def test_three_digits_need_three_channels():
+    with pytest.raises(UserError, match=r"^The features stacked_mnist-.* 3 channels, not of uint8\[64, 16, 16, 1\]: "):
+        distances.extract(distances.stacked_digits(), [generated_images()])
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -251,6 +385,10 @@ def test_what_is_usual():
     assert distances.usual_features(digits) == ("pixels", "digits")
     assert distances.usual_features(ring) == ("coordinates",)
     assert distances.usual_features(replace(digits, name="mine")) == ("pixels",)
+    stacked = replace(digits, name="stacked_mnist")
+    assert distances.usual_measures(stacked) == ("stacked_modes",)
+    assert distances.usual_features(stacked) == ("stacked_mnist",)
+    assert (distances.usual_samples(digits), distances.usual_samples(stacked)) == (10_000, 26_000)
     assert set(distances.usual_measures(digits) + distances.usual_measures(ring)) <= distances.MEASURES.keys()
 
 
@@ -258,6 +396,7 @@ def test_extractors_by_name(monkeypatch):
     assert distances.extractor("pixels") is features.pixels()
     assert distances.extractor("coordinates") is features.coordinates()
     assert distances.extractor("digits") is features.small("digits")
+    assert distances.extractor("stacked_mnist") is distances.stacked_digits()
     asked = []
     monkeypatch.setattr(features, "inception", lambda *args: asked.append(args) or features.pixels())
     distances.extractor("inception-clean", Path("file.pth"))
@@ -269,7 +408,7 @@ def test_extractors_by_name(monkeypatch):
 def test_a_measure_that_does_not_exist_is_refused():
     distances.check_measures(distances.MEASURES)
     for refuse in (distances.check_measures, functools.partial(distances.measure, digits_sets())):
-        with pytest.raises(UserError, match=r"no measure 'fid': choose from frechet, .*, modes\.$"):
+        with pytest.raises(UserError, match=r"no measure 'fid': choose from frechet, .*, stacked_modes\.$"):
             refuse(["frechet", "fid"])
 
 
@@ -346,6 +485,23 @@ def test_kept_features_are_not_those_of_anything_else(change, of, split, cache):
     files[1].write_bytes(files[0].read_bytes())
     distances.of_split(other.extractor, changed, split)
     assert other.seen == 2 * len(x)
+
+
+def test_kept_features_are_not_those_of_another_protocol(monkeypatch):
+    """Which is raised where the code of an extractor changes, but not its weights."""
+    distances.of_split(Counting().extractor, dataset(), "test")
+    monkeypatch.setattr(distances, "PROTOCOL", distances.PROTOCOL + 1)
+    other = Counting()
+    distances.of_split(other.extractor, dataset(), "test")
+    assert other.seen == N
+
+
+def test_the_hash_of_features_by_their_names(monkeypatch):
+    monkeypatch.setattr(features, "inception", None)  # whose weights are not fetched for it
+    found = {name: distances.sha256(name) for name in ("pixels", "digits", "stacked_mnist", "inception-clean")}
+    digits, mnist = (features.small(name).sha256 for name in ("digits", "mnist"))
+    published = features.INCEPTION_SHA256
+    assert found == {"pixels": None, "digits": digits, "stacked_mnist": mnist, "inception-clean": published}
 
 
 def test_functions_are_asked_again():

@@ -15,13 +15,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 from scipy.special import logsumexp
 
-from gvlab import __version__, build, cli, data, distances, evaluate, likelihood, loop, metrics, parallel, rng
+from gvlab import __version__, build, cli, data, distances, evaluate, likelihood, loop, losses, metrics, parallel, rng
 from gvlab import config as c
 from gvlab.build import Program
 from gvlab.networks import features
-from gvlab.types import Diverged, PyTree, UserError
+from gvlab.types import Batch, Diverged, PyTree, UserError
 
 PIXELS = 256  # of digits
 EXAMPLES = 300  # in its test split
@@ -132,8 +133,9 @@ def test_the_mean_and_its_standard_error():
     assert likelihood.mean(values[:1])["standard_error"] is None
 
 
-def test_the_bound_in_pieces_is_the_bound_of_all_samples_at_once():
+def test_the_bound_in_pieces_is_the_bound_of_all_samples_at_once(monkeypatch):
     assert likelihood.ROWS // EXAMPLES == 3  # samples per call: 3 + 3 + 1
+    monkeypatch.setattr(likelihood, "AT_ONCE", 2)  # calls under way
     program, key = harness.program("vae"), jax.random.key(3)
     found = likelihood.bound(program, state("vae"), key)["iw_bound_nats"]
 
@@ -259,7 +261,8 @@ def test_four_devices_make_the_examples_of_one(name, monkeypatch):
     assert len(split.sharding.device_set) == jax.device_count() == 4
     (odd,) = evaluate._generated(with_evaluation(program, samples=63), state(name), key)
     assert len(odd.sharding.device_set) == 3
-    several = evaluate._distances(program, state(name), key, None, ())
+    kinds = evaluate.extractors_of(program.experiment.evaluation, program.dataset), ("frechet", "kernel", "prdc")
+    several = evaluate._distances(program, state(name), key, *kinds)
 
     monkeypatch.setattr(parallel, "devices_for", lambda size: jax.devices()[:1])
     evaluate._sampler.cache_clear()
@@ -268,7 +271,7 @@ def test_four_devices_make_the_examples_of_one(name, monkeypatch):
     # Sums in another order round one pixel in a thousand to its other level, at most.
     assert np.abs(np.asarray(split, int) - np.asarray(alone, int)).max() <= 1
     assert (np.asarray(split) != np.asarray(alone)).mean() < 1e-3
-    one = evaluate._distances(program, state(name), key, None, ())
+    one = evaluate._distances(program, state(name), key, *kinds)
     evaluate._sampler.cache_clear()
     assert one.keys() == several.keys()
     for measure, found in one.items():
@@ -282,10 +285,15 @@ def test_what_is_asked_for_is_measured_and_nothing_else():
     asked = {f"{kind}_pixels" for kind in ("vendi", "memorisation", "memorisation_of_real")}
     assert found.keys() == asked | {"d_loss", "real_logit", "fake_logit"}
     # With what a user made, instead of what the experiment names.
-    mine = features.from_function("means", lambda x: x.astype(jnp.float32).mean((1, 2, 3), keepdims=True)[:, :, 0, 0])
+    means = lambda x: x.astype(jnp.float32).mean((1, 2, 3), keepdims=True)[:, :, 0, 0]  # noqa: E731
+    mine = features.from_function("means", means, version="1")
     found = evaluate.evaluate(with_evaluation(program, measures=("frechet",)), state("gan"), [mine])
     assert found.keys() == {"frechet_means", "d_loss", "real_logit", "fake_logit"}
     assert found["frechet_means"]["stamp"]["features"] == "means"
+    other = found["frechet_means"]["stamp"] | {
+        "preprocessing": features.from_function("means", means, "2").preprocessing
+    }
+    assert evaluate.difference(found["frechet_means"]["stamp"], other).field == "preprocessing"
 
 
 def test_the_training_split_may_be_compared_with():
@@ -325,6 +333,36 @@ def test_a_measure_that_is_no_number_is_a_divergence():
     broken = jax.tree.map(lambda leaf: leaf * jnp.nan if leaf.dtype == jnp.float32 else leaf, state("gan"))
     with pytest.raises(Diverged, match="At step 100 the measure d_loss on the test split is nan"):
         evaluate.evaluate(program, broken)
+
+
+def test_generated_values_that_are_no_numbers_are_a_divergence():
+    """Half of the images; stored in 8 bits they would be black, and measured as if nothing were wrong."""
+    program = with_evaluation(harness.program("gan"), measures=("frechet",))
+
+    def sick(state, key, n):
+        x = program.model.sample(state, key, n)
+        return jnp.where(jnp.arange(n)[:, None, None, None] % 2 == 0, jnp.nan, x)
+
+    sickly = replace(program, model=program.model._replace(sample=sick))
+    with pytest.raises(Diverged, match=r"^At step 100 a generated value is not finite\.$"):
+        evaluate.evaluate(sickly, state("gan"))
+
+
+def test_values_outside_the_range_are_clipped_and_said_to_be():
+    program, key = harness.program("gan"), jax.random.key(5)
+    ask = [features.pixels()], ("frechet", "vendi")
+    inside = evaluate._distances(program, state("gan"), key, *ask)
+    assert not any("clipped_share" in one["stamp"] for one in inside.values())
+    far = program.model._replace(sample=lambda state, key, n: 50 * program.model.sample(state, key, n))
+    (x,) = [
+        np.asarray(50 * jax.jit(program.model.sample, static_argnums=2)(state("gan"), jax.random.fold_in(key, 0), 64))
+    ]
+    for one in evaluate._distances(replace(program, model=far), state("gan"), key, *ask).values():
+        assert one["stamp"]["clipped_share"] == pytest.approx((np.abs(x) > 1).mean(), abs=1e-2)
+        warning = one["stamp"]["warning"]
+        assert "64 ex" in warning  # the measure's own
+        assert warning.endswith("of the generated values lay outside the range of the data, and were clipped")
+    assert evaluate.difference(one["stamp"], inside["vendi_pixels"]["stamp"]) is None
 
 
 # --- latents ----------------------------------------------------------------------------------------------------------
@@ -381,6 +419,7 @@ AIS = {"examples": 12, "chains": 8, "temperatures": 60, "leapfrog_steps": 2}
 def few_chains(monkeypatch):
     """A quick protocol, in the loop that compiles in half the time (test_ais.py shows that both agree)."""
     monkeypatch.setattr(likelihood, "AIS", AIS)
+    monkeypatch.setattr(likelihood, "AIS_BATCH", 5)
     monkeypatch.setattr(metrics, "loop_temperatures", metrics.scan_temperatures)
 
 
@@ -416,6 +455,7 @@ def test_annealing_is_asked_for_by_name_and_carries_its_protocol(few_chains, tmp
     assert written.keys() == {name for name in measures("vae") if name.endswith(("_nats", "_dim", "_units"))} | {
         "ais_bound_nats"
     }
+    assert likelihood.PILOT.items() <= written["ais_bound_nats"]["stamp"].items()
     stamp = written["ais_bound_nats"]["stamp"]
     # Its examples are the first of the test split, so few of them that the stamp must say it.
     assert AIS.items() <= stamp.items()
@@ -424,10 +464,210 @@ def test_annealing_is_asked_for_by_name_and_carries_its_protocol(few_chains, tmp
     assert "chains 8" in capsys.readouterr().out
 
 
-def test_a_gan_has_no_likelihood_to_anneal():
-    program = with_evaluation(harness.program("gan"), measures=("ais",))
-    with pytest.raises(UserError, match=r"^gan is a GAN, which has no likelihood of its own: .*gaussian_observation"):
-        evaluate.evaluate(program, state("gan"))
+LATENT, WIDTH, VARIANCE = 3, 6, 0.4
+LINEAR_STATE = {
+    "w": np.random.RandomState(0).standard_normal((LATENT, WIDTH)).astype(np.float32),
+    "c": np.random.RandomState(1).standard_normal(WIDTH).astype(np.float32),
+}
+
+
+@functools.cache
+def linear_gan() -> Program:
+    """x = W z + c + noise, of which log p(x) is known; the test split is of this model."""
+    random = np.random.RandomState(2)
+    x = random.standard_normal((100, LATENT)) @ LINEAR_STATE["w"] + LINEAR_STATE["c"][None]
+    x = (x + math.sqrt(VARIANCE) * random.standard_normal(x.shape)).astype(np.float32)
+    experiment = c.Experiment(
+        "linear",
+        c.GAN(c.MLP(hidden=(4,)), latent_dim=LATENT),
+        steps=1,
+        data=c.Data("ring"),
+        evaluation=c.Evaluation(ais_variance=VARIANCE),
+    )
+    program = build.program(replace(experiment, batch_size=8), data.from_arrays("linear", x[:50], x[50:]))
+    decode = lambda state, z, y=None: z @ state["w"] + state["c"][None]  # noqa: E731
+    return replace(program, model=program.model._replace(decode=decode))
+
+
+def test_a_gan_with_noise_is_annealed_to_the_truth(few_chains, monkeypatch):
+    """12 examples in batches of 5: the mean of log p(x) is exact, and the bound below it by no more than the gap."""
+    heard = []
+    listen = lambda *batch: heard.append(batch)  # noqa: E731
+    runs = [
+        likelihood.annealed(linear_gan(), LINEAR_STATE, jax.random.key(seed), listen)["ais_bound_nats"]
+        for seed in range(5)
+    ]
+    gap = likelihood.annealing_gap(linear_gan(), LINEAR_STATE, jax.random.key(9), listen)["ais_gap_nats"]
+    assert heard == [("ais", i, 3) for i in (1, 2, 3)] * 5 + [("ais_gap", i, 3) for i in (1, 2, 3)]
+
+    covariance = LINEAR_STATE["w"].T @ LINEAR_STATE["w"] + VARIANCE * np.eye(WIDTH)
+    exact = scipy.stats.multivariate_normal(LINEAR_STATE["c"], covariance).logpdf(linear_gan().dataset.test.x[:12])
+    found = np.array([run["value"] for run in runs])
+    error = found.std(ddof=1) / math.sqrt(len(found))
+    deficit = exact.mean() - found.mean()
+    assert -4 * error < deficit < gap["value"] + 4 * math.hypot(error, gap["standard_error"])
+    assert gap["value"] > -3 * gap["standard_error"]
+    assert runs[0]["standard_error"] == pytest.approx(exact.std(ddof=1) / math.sqrt(12), rel=0.2)  # over examples
+    for one in (runs[0], gap):
+        assert AIS.items() <= one["stamp"].items()
+        assert one["stamp"]["likelihood"] == {"type": "Gaussian", "variance": VARIANCE}
+        assert "noise of variance 0.4 about the generator's points" in one["stamp"]["note"]
+    assert gap["stamp"]["split"] == "drawn from the model"
+
+
+def test_fewer_temperatures_widen_the_gap(few_chains, monkeypatch):
+    many = likelihood.annealing_gap(linear_gan(), LINEAR_STATE, jax.random.key(0))["ais_gap_nats"]
+    monkeypatch.setattr(likelihood, "AIS", AIS | {"temperatures": 3})
+    few = likelihood.annealing_gap(linear_gan(), LINEAR_STATE, jax.random.key(0))["ais_gap_nats"]
+    assert few["value"] - many["value"] > 3 * math.hypot(few["standard_error"], many["standard_error"])
+
+
+def test_a_vae_has_its_gap_too(few_chains):
+    """Under the likelihood of its own."""
+    found = likelihood.annealing_gap(harness.program("vae"), state("vae"), jax.random.key(0))["ais_gap_nats"]
+    assert found["value"] > -3 * found["standard_error"]
+    assert AIS.items() <= found["stamp"].items()
+    assert "likelihood" not in found["stamp"]  # which `evaluate` adds for a VAE
+
+
+def test_the_noise_is_about_images_from_0_to_1():
+    program = harness.program("gan")
+    (_, counted, batch), *others = likelihood._annealing_batches(program, "ais", likelihood.silent)
+    assert (counted, len(others)) == (likelihood.AIS_BATCH, 4)
+    np.testing.assert_allclose(batch.x * 255, program.dataset.test.x[:20], atol=1e-4)
+    z = jax.random.normal(jax.random.key(0), (3, 20, 8))
+    made = jax.jit(program.model.decode)(state("gan"), z.reshape(-1, 8))
+    unit = np.asarray((made + 1) / 2, np.float64).reshape(3, 20, -1)
+    found = likelihood._observed(with_evaluation(program, ais_variance=0.3))(z, (state("gan"), batch))
+    squares = ((unit - np.asarray(batch.x).reshape(1, 20, -1)) ** 2).sum(-1)
+    expected = -squares / 0.6 - PIXELS / 2 * math.log(2 * math.pi * 0.3)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_every_chain_has_the_labels_of_its_example():
+    told = lambda state, z, y: 2.0 * y[:, None, None, None] * jnp.ones((1, 2, 2, 1)) - 1  # noqa: E731
+    model = harness.program("gan").model._replace(decode=told)
+    batch = Batch(jnp.arange(3.0)[:, None, None, None] * jnp.ones((1, 2, 2, 1)), jnp.arange(3))
+    found = likelihood._with_noise(model, (-1.0, 1.0), 1.0)(jnp.zeros((4, 3, 8)), (None, batch))
+    assert found.shape == (4, 3)
+    np.testing.assert_allclose(found, -2 * math.log(2 * math.pi), rtol=1e-6)  # of 2 x 2 pixels without a deviation
+
+
+def test_data_are_drawn_from_the_likelihood():
+    n, mean, variance = 4000, np.array([-0.5, 0.3, 2.0], np.float32), np.array([1e-4, 0.1, 9.0], np.float32)
+
+    def log_likelihood(z, given):
+        batch = given[1]
+        means = mean[None, None] + 0.0 * z[..., :1]
+        return losses.gaussian_log_prob(means, jnp.log(variance)[None, None] + 0.0 * means, batch.x)
+
+    batch = Batch(jnp.zeros((n, 3)))
+    x = np.asarray(likelihood._normal_draw(log_likelihood)(jax.random.key(0), (None, batch), jnp.zeros((n, 2))))
+    assert (np.abs(x.mean(0) - mean) < 4 * np.sqrt(variance / n)).all()
+    assert (np.abs(x.var(0) / variance - 1) < 4 * math.sqrt(2 / n)).all()
+    assert np.abs(np.corrcoef(x.T) - np.eye(3)).max() < 4 / math.sqrt(n)
+
+    coins = harness.program("vae").model._replace(decode=lambda state, z, y: 0.2 + 0.0 * z)
+    x = np.asarray(likelihood._binary_draw(coins)(jax.random.key(0), (None, batch), jnp.zeros((n, 3))))
+    assert set(np.unique(x)) == {0, 1}
+    assert abs(x.mean() - 0.2) < 4 * math.sqrt(0.2 * 0.8 / x.size)
+
+
+@pytest.mark.parametrize("observed", [c.DiscretizedLogistic(), c.Categorical()], ids=str)
+def test_a_likelihood_that_cannot_be_drawn_from_is_refused(observed):
+    """Also before anything is computed."""
+    experiment = c.Experiment("levels", c.VAE(c.MLP(hidden=(4,)), likelihood=observed), steps=1)
+    program = build.program(experiment, harness.program("vae").dataset)
+    with pytest.raises(
+        UserError, match=r"^Data cannot be drawn from the likelihood .* of levels: leave ais_gap out\.$"
+    ):
+        likelihood.annealing_gap(program, None, jax.random.key(0))
+    with pytest.raises(UserError, match="cannot be drawn"):
+        evaluate.evaluate(with_evaluation(program, measures=("ais_gap",)), None)
+    evaluate.check_ahead(with_evaluation(program, measures=("ais",)), [features.pixels()])
+
+
+def test_a_model_without_a_likelihood_cannot_be_annealed():
+    program = harness.program("vae")
+    program = replace(program, model=program.model._replace(log_likelihood=None))
+    for measure in evaluate.OF_LIKELIHOODS.values():
+        with pytest.raises(UserError, match=r"^vae has no p\(x\|z\) with a standard normal prior of z, .* out\.$"):
+            measure(program, None, jax.random.key(0))
+
+
+def test_the_command_anneals_a_gan_and_shows_how_far_it_is(few_chains, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(likelihood, "AIS", {"examples": 4, "chains": 2, "temperatures": 3, "leapfrog_steps": 1})
+    monkeypatch.setattr(likelihood, "AIS_BATCH", 2)
+    monkeypatch.setattr(cli, "_trained", lambda run: (harness.program("gan"), state("gan")))
+    made = tmp_path / "gan" / "seed-0"
+    shutil.copytree(harness.trained("gan"), made)
+    assert harness.call("evaluate", made, "--metrics", "ais_gap", "ais", "--ais-variance", "0.05") == 0
+    out, err = capsys.readouterr()
+    lines = [f"{name}: batch {i} of 2" for name in ("ais", "ais_gap") for i in (1, 2)]
+    assert [line for line in err.splitlines() if "batch" in line] == lines
+    assert (
+        "ais_bound_nats, ais_gap_nats: the likelihood is Gaussian noise of variance 0.05 about the generator's" in out
+    )
+    written = json.loads((made / "evaluation.json").read_text())
+    assert written["protocol"]["evaluation"]["ais_variance"] == 0.05
+    bound, gap = (written["measures"][name] for name in ("ais_bound_nats", "ais_gap_nats"))
+    assert bound["stamp"]["likelihood"] == gap["stamp"]["likelihood"] == {"type": "Gaussian", "variance": 0.05}
+    assert (bound["stamp"]["split"], gap["stamp"]["split"]) == ("test", "drawn from the model")
+    assert bound["standard_error"] > 0
+    assert gap["standard_error"] > 0
+    found = evaluate.difference(bound["stamp"], bound["stamp"] | {"likelihood": {"type": "Gaussian", "variance": 0.01}})
+    assert found.field == "likelihood"
+
+
+def test_a_vae_takes_no_variance(capsys):
+    code = harness.call("evaluate", harness.trained("vae"), "--metrics", "ais", "--ais-variance", "0.1")
+    harness.assert_refused(code, *capsys.readouterr(), "--ais-variance", "vae is a VAE")
+
+
+# --- three digits in one image ----------------------------------------------------------------------------------------
+
+
+def test_stacked_digits_are_measured_as_they_are_published(monkeypatch):
+    """Where nobody says otherwise: by modes, on 26,000 samples (here of 40)."""
+    monkeypatch.setattr(distances, "STACKED_SAMPLES", 40)
+    x = np.random.RandomState(0).randint(0, 256, (48, 28, 28, 3)).astype(np.uint8)
+    stacked = data.from_arrays("stacked_mnist", x, x[:20], np.arange(48), np.arange(20))
+    program = build.program(
+        c.Experiment("stacked", c.GAN(c.MLP(hidden=(4,)), latent_dim=2), 1, c.Data("stacked_mnist"), batch_size=8),
+        stacked,
+    )
+    trained = program.model.init(jax.random.key(0), program.first_batch())
+    found = evaluate.evaluate(program, trained)
+    assert found.keys() == {"modes_covered", "reverse_kl_nats", "d_loss", "real_logit", "fake_logit"}
+    stamp = found["modes_covered"]["stamp"]
+    assert (stamp["generated"], stamp["modes"]) == (40, 1000)
+    assert stamp["features_sha256"] == features.small("mnist").sha256
+    assert "warning" not in stamp
+    fewer = evaluate.evaluate(with_evaluation(program, samples=30), trained)
+    assert fewer["modes_covered"]["stamp"]["generated"] == 30
+    assert "published numbers are of 40" in fewer["modes_covered"]["stamp"]["warning"]
+
+
+# --- labels that are missing ------------------------------------------------------------------------------------------
+
+
+def without_labels(*splits: str) -> Program:
+    """A conditional model on a data set with classes, but without the labels of some splits."""
+    digits = data.load("digits")
+    digits = replace(digits, **{split: data.Split(getattr(digits, split).x) for split in splits})
+    model = c.VAE(c.MLP(hidden=(4,)), latent_dim=2, conditional=True)
+    return build.program(c.Experiment("conditional", model, steps=1), digits)
+
+
+def test_a_conditional_model_is_not_measured_without_labels():
+    with pytest.raises(UserError, match=r"^conditional is conditional, but the test split of digits has no labels: "):
+        evaluate.evaluate(without_labels("test"), None)
+
+
+def test_a_conditional_model_is_not_trained_without_labels():
+    program = without_labels("train", "test")
+    with pytest.raises(UserError, match=r"conditional on 10 classes, but the batch has no labels y\.$"):
+        program.model.init(jax.random.key(0), program.first_batch())
 
 
 # --- evaluation.json --------------------------------------------------------------------------------------------------
@@ -445,8 +685,35 @@ def test_what_was_measured_is_read_again_only_under_the_same_protocol(tmp_path, 
         assert evaluate.read(tmp_path, with_evaluation(program, **changed), trained) is None
     assert evaluate.read(tmp_path, with_seed(program, 1), trained) is None
     assert evaluate.read(tmp_path, replace(program, dataset=replace(program.dataset, checksum="0")), trained) is None
+    other = jax.tree.map(lambda leaf: leaf + 1 if leaf.dtype == jnp.float32 else leaf, trained)
+    assert evaluate.read(tmp_path, program, other) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(distances, "PROTOCOL", distances.PROTOCOL + 1)
+        assert evaluate.read(tmp_path, program, trained) is None
+        assert evaluate.earlier(tmp_path, program, trained) == {}
+    with monkeypatch.context() as patch:
+        patch.setattr(distances, "sha256", lambda name: "0" * 64)  # an extractor was trained anew
+        assert evaluate.read(tmp_path, program, trained) is None
+    assert evaluate.read(tmp_path, program, trained) == measures("vae")
     monkeypatch.setattr(evaluate, "__version__", "0.0.0")
     assert evaluate.read(tmp_path, program, trained) is None
+
+
+def test_what_was_measured_of_the_same_state_can_be_kept(tmp_path):
+    program, trained = harness.program("vae"), state("vae")
+    assert evaluate.earlier(tmp_path, program, trained) == {}
+    evaluate.write(tmp_path, program, trained, measures("vae"))
+    asked = with_evaluation(program, k=8, measures=("vendi",))
+    kept = evaluate.earlier(tmp_path, asked, trained)
+    assert kept == measures("vae")
+    new = {"vendi_pixels": {"value": 1.0, "stamp": {}}, "iw_bound_nats": {"value": -1.0, "stamp": {"k": 8}}}
+    evaluate.write(tmp_path, asked, trained, new, kept)
+    assert evaluate.earlier(tmp_path, program, trained) == measures("vae") | new
+    assert evaluate.read(tmp_path, asked, trained) == new  # and no number that this evaluation does not ask for
+    assert evaluate.earlier(tmp_path, program, trained.replace(step=trained.step + 1)) == {}
+    # Who keeps nothing writes what was measured and nothing else: the unit of a comparison.
+    evaluate.write(tmp_path, asked, trained, new)
+    assert json.loads((tmp_path / "evaluation.json").read_text())["measures"] == new
 
 
 def test_the_command_measures_writes_and_prints(tmp_path, capsys):
@@ -470,8 +737,8 @@ def test_the_command_measures_writes_and_prints(tmp_path, capsys):
 
     args = ("--k", 2, "--samples", 50, "--features", "pixels", "--metrics", "frechet", "vendi")
     assert harness.call("evaluate", made, *args) == 0
-    assert "frechet_pixels, vendi_pixels" not in (warned := capsys.readouterr().out)
-    assert "frechet_pixels: 50 examples for 256 features" in warned
+    fewer = measures("vae")["kernel_pixels"]
+    assert "frechet_pixels: 50 examples for 256 features" in capsys.readouterr().out
     written = json.loads((made / "evaluation.json").read_text())
     assert written["protocol"]["evaluation"] == {
         "samples": 50,
@@ -479,18 +746,30 @@ def test_the_command_measures_writes_and_prints(tmp_path, capsys):
         "features": ["pixels"],
         "measures": ["frechet", "vendi"],
         "k": 2,
+        "ais_variance": 0.01,
     }
     assert {"frechet_pixels", "vendi_pixels"} < written["measures"].keys()
-    assert "kernel_pixels" not in written["measures"]
+    assert written["measures"]["kernel_pixels"] == fewer  # as it was measured before
     # A protocol of several names is read again as it was written.
     program = with_evaluation(
         harness.program("vae"), k=2, samples=50, features=("pixels",), measures=("frechet", "vendi")
     )
-    assert evaluate.read(made, program, state("vae")) == written["measures"]
+    assert written["made"] == list(found := evaluate.read(made, program, state("vae")))
+    assert found == {name: written["measures"][name] for name in written["made"]}
+    assert "kernel_pixels" not in found
     assert written["measures"]["iw_bound_nats"]["stamp"]["k"] == 2
     assert written["measures"]["frechet_pixels"]["stamp"]["generated"] == 50
     assert written["measures"]["kl_nats"] == measures("vae")["kl_nats"]
     assert (made / "config.json").read_text() == config  # the run's own protocol stays
+
+    # The bound of k = 2 is not made again, and not lost, until one of another k is asked for.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(likelihood, "bound", None)
+        assert harness.call("evaluate", made, "--metrics", "frechet", "--features", "pixels") == 0
+    assert "iw_bound_nats: k = 2, as it was measured earlier; --k makes it anew." in capsys.readouterr().out
+    assert json.loads((made / "evaluation.json").read_text())["measures"]["iw_bound_nats"]["stamp"]["k"] == 2
+    assert harness.call("evaluate", made, "--metrics", "frechet", "--features", "pixels", "--k", 3) == 0
+    assert json.loads((made / "evaluation.json").read_text())["measures"]["iw_bound_nats"]["stamp"]["k"] == 3
 
 
 def test_the_noise_of_a_measurement_belongs_to_the_seed():
@@ -511,9 +790,15 @@ MISTAKES = {
     "unknown features": (["--features", "inceptoin"], ["'inceptoin'", "inception"]),
     "modes of images": (["--metrics", "modes"], ["modes", "digits"]),
     "a score without classes": (["--metrics", "inception_score", "--features", "pixels"], ["classifier", "pixels"]),
-    "too few for neighbours": (["--samples", "4"], ["prdc", "4 generated", "k is 5"]),
+    "too few for neighbours": (["--samples", "4"], ["prdc", "4 generated", "at least 6 of each"]),
+    "too few to regress": (["--metrics", "frechet_infinity", "--samples", "3"], ["frechet_infinity", "at least 4"]),
+    "too many samples": (["--samples", "1000001"], ["samples is 1000001", "1000000"]),
+    "too many weights": (["--k", "10000000000000"], ["k is 10000000000000", "1000000"]),
+    "weights for nothing": (["--weights", "x.pth"], ["--weights x.pth", "Inception"]),
     "features of points": (["--features", "coordinates"], ["coordinates", "points"]),
     "unknown split": (["--split", "validation"], ["validation"]),
+    "no noise": (["--metrics", "ais", "--ais-variance", "0"], ["ais_variance is 0.0", "positive"]),
+    "modes of other things": (["--metrics", "stacked_modes"], ["stacked_modes", "stacked_mnist", "digits"]),
     "no weights": (["--features", "inception", "--weights", "no.pth"], ["no.pth"]),
 }
 
@@ -522,6 +807,8 @@ MISTAKES = {
 def test_a_measure_that_cannot_be_made_gets_one_sentence(args, words, capsys, monkeypatch):
     """And nothing is written. The model is that of the other tests, so that nothing is compiled anew."""
     monkeypatch.setattr(cli, "_trained", lambda run: (harness.program("gan"), state("gan")))
+    for costly in (likelihood.held_out, likelihood.latents, likelihood.bound):  # refused before them
+        monkeypatch.setattr(likelihood, costly.__name__, None)
     run = harness.trained("gan")
     before = harness.contents(run)
     harness.assert_refused(harness.call("evaluate", run, *args), *capsys.readouterr(), *words)
@@ -542,7 +829,7 @@ def test_stamps_of_one_protocol_differ_in_the_run_alone():
         assert evaluate.difference(without, stamp) == evaluate.Difference(field, None, stamp[field])
         assert evaluate.difference(without, stamp, ignore=(field,)) is None
     distance = measures("vae")[f"fld_{CLASSIFIER}"]["stamp"]
-    for field in ("features", "features_sha256", "preprocessing", "generated", "covariance"):
+    for field in ("features", "features_sha256", "preprocessing", "generated", "covariance", "protocol"):
         assert evaluate.difference(distance, distance | {field: "x"}) == evaluate.Difference(
             field, distance[field], "x"
         )

@@ -1,6 +1,9 @@
 """The extractor `cifar10`: ResNet-20 on CIFAR-10, its training images mirrored and shifted by up to 4 pixels.
 
 python experiments/extractors/cifar10.py
+
+Test accuracy 84.75 % after 6 epochs, about 20 minutes on 2 busy CPU cores. The 91 % that were aimed at are not reached:
+He et al. 2016 take 64,000 updates for 91.25 %, which want a GPU.
 """
 
 import optax

@@ -1,8 +1,9 @@
 """Where data sets come from: a visible catalogue, and `load(name)`.
 
-The embedded and synthetic ones are made on the spot. The others come from the stock builders of tensorflow-datasets
-(TFDS), which verify what they download; they are read once and kept as memory-mapped arrays beside TFDS's own files,
-in `<data_dir>/gvlab/<name>-<version>/`. From then on neither TFDS nor TensorFlow is imported.
+The embedded and synthetic ones are made on the spot, and StackedMNIST from MNIST. The others come from the stock
+builders of tensorflow-datasets (TFDS), which verify what they download; they are read once and kept as memory-mapped
+arrays beside TFDS's own files, in `<data_dir>/gvlab/<name>-<version>/`. From then on neither TFDS nor TensorFlow is
+imported.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ class Card:
     licence: str
     description: str
     download: str
-    """The size of the download, or "embedded", or "synthetic"."""
+    """The size of the download, or "embedded", "synthetic", or what it is made from."""
     version: str | None = None
-    """The version of the stock TFDS builder; None where there is nothing to prepare."""
+    """The version of the stock TFDS builder; None where there is none."""
 
 
 CATALOGUE: dict[str, Card] = {
@@ -70,6 +71,15 @@ CATALOGUE: dict[str, Card] = {
     "cifar10": Card(
         (32, 32, 3), 50_000, 10_000, 10, "none stated", "Colour photographs (Krizhevsky 2009)", "170 MB", "3.0.2"
     ),
+    "stacked_mnist": Card(
+        (28, 28, 3),
+        128_000,
+        26_000,
+        1000,
+        "CC BY-SA 3.0 (as commonly given)",
+        "Three digits of mnist as red, green and blue (Metz et al. 2017; Srivastava et al. 2017)",
+        "made from mnist",
+    ),
     "ring": Card(
         (2,), 100_000, 10_000, 8, "none needed", "Eight Gaussians on a circle (Srivastava et al. 2017)", "synthetic"
     ),
@@ -77,6 +87,9 @@ CATALOGUE: dict[str, Card] = {
         (2,), 100_000, 10_000, 25, "none needed", "25 Gaussians on a grid (Srivastava et al. 2017)", "synthetic"
     ),
 }
+
+MADE_FROM = {"stacked_mnist": "mnist"}
+"""Data sets that are made at every load from the arrays of another one."""
 
 
 def load(name: str, data_dir: str | None = None) -> Dataset:
@@ -99,15 +112,18 @@ def load(name: str, data_dir: str | None = None) -> Dataset:
         return _drawn(name, card, synthetic.ring())
     if name == "grid":
         return _drawn(name, card, synthetic.grid())
+    if name == "stacked_mnist":
+        return _stacked(card, load("mnist", data_dir))
     directory = prepare(name, data_dir)
-    assert directory is not None  # only the three above have nothing to prepare
+    assert directory is not None  # all that have nothing to prepare are above
     return cache.read(directory)
 
 
 def prepare(name: str, data_dir: str | None = None) -> Path | None:
     """Downloads, verifies and caches the data set `name`, unless that is done.
 
-    TFDS works in a process of its own: TensorFlow's memory, its log and its hold on a GPU end with it.
+    TFDS works in a process of its own: TensorFlow's memory, its log and its hold on a GPU end with it. What is made
+    from another data set takes that one's arrays and keeps none of its own.
 
     Returns:
         The directory of the cached arrays, or None for a data set that has nothing to prepare.
@@ -115,6 +131,8 @@ def prepare(name: str, data_dir: str | None = None) -> Path | None:
     Raises:
         UserError: for an unknown name, or with what to do if it cannot be done here.
     """
+    if name in MADE_FROM:
+        return prepare(MADE_FROM[name], data_dir)
     if _card(name).version is None:
         return None
     root = _data_dir(data_dir)
@@ -144,6 +162,8 @@ def prepare(name: str, data_dir: str | None = None) -> Path | None:
 
 def is_prepared(name: str, data_dir: str | None = None) -> bool:
     """Whether `load(name, data_dir)` needs no download and no TFDS."""
+    if name in MADE_FROM:
+        return is_prepared(MADE_FROM[name], data_dir)
     return _card(name).version is None or cache.is_whole(_directory(name, _data_dir(data_dir)))
 
 
@@ -200,6 +220,25 @@ def _drawn(name: str, card: Card, mixture: synthetic.Mixture) -> Dataset:
         splits.append((x.astype(np.float32), y))
     (train_x, train_y), (test_x, test_y) = splits
     return from_arrays(name, train_x, test_x, train_y, test_y)
+
+
+def _stacked(card: Card, digits: Dataset) -> Dataset:
+    """StackedMNIST: three digits of one split as the channels of an image, labelled 100 r + 10 g + b.
+
+    Each channel's digit is drawn uniformly from its split, with replacement: the training images (128,000) from MNIST's
+    training split, the test images (26,000) from its test split, in this order from NumPy's RandomState(2017).
+    """
+    stream = np.random.RandomState(2017)  # NumPy promises that this stream never changes
+    splits = []
+    for count, split in ((card.train, digits.train), (card.test, digits.test)):
+        assert split.y is not None
+        which = stream.randint(len(split.x), size=(count, 3))
+        x = np.empty((count, *digits.shape[:2], 3), np.uint8)
+        for channel in range(3):  # one at a time: the whole is 300 MB
+            x[..., channel] = split.x[which[:, channel], :, :, 0]
+        splits.append(Split(x, split.y[which] @ np.array([100, 10, 1], np.int32)))
+    train, test = splits
+    return Dataset("stacked_mnist", train, test, card.num_classes, fingerprint(train, test))
 
 
 # --- tensorflow-datasets: everything below runs in the process that `prepare` starts -----------------------------

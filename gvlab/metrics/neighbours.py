@@ -50,28 +50,30 @@ def memorisation_rate(
 ) -> float:
     """The share of generated examples that are copies: far nearer to one training example than to the next.
 
-    An example is a copy if its distance to the nearest training example is below `threshold` times that to the second
-    nearest, or is 0 (where the training set holds an example twice, both distances are).
+    An example is a copy if its distance to the nearest training example is below `threshold` times that to the nearest
+    of the others, among which repetitions of the first are not counted.
 
     Args:
       generated: shape [n, d], n >= 1.
-      training: shape [m, d], m >= 2.
+      training: shape [m, d], at least 2 of them different.
       threshold: of the ratio, above 0 and at most 1.
 
     Returns:
       The share, from 0 to 1. Held-out examples have one above 0 too: quote theirs beside it.
 
     Raises:
-      UserError: for different widths, values that are not finite, a single training example, or a threshold that is
-        out of range.
+      UserError: for different widths, values that are not finite, a single different training example, or a threshold
+        that is out of range.
 
     Reference: Yoon et al., "Diffusion Probabilistic Models Generalize when They Fail to Memorize", 2023, section 3.
     """
     if not 0 < threshold <= 1:
         raise UserError(f"threshold is {threshold}, but the ratio of two distances in order is above 0 and at most 1.")
-    as_rows(training, "training")
-    nearest, second = nearest_neighbours(generated, training, k=2).distances.T
-    return float(np.mean((nearest < threshold * second) | (nearest == 0)))
+    different, _ = _pairs.distinct(as_rows(training, "training"))
+    if len(different) < 2:
+        raise UserError("training holds one example, repeated, but at least 2 different ones are needed: give more.")
+    nearest, second = nearest_neighbours(generated, different, k=2).distances.T
+    return float(np.mean(nearest < threshold * second))
 
 
 def authenticity(generated: Real[np.ndarray | Array, "n d"], training: Real[np.ndarray | Array, "m d2"]) -> float:

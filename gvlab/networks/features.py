@@ -111,9 +111,15 @@ def coordinates() -> Extractor:
     return Extractor("coordinates", apply)
 
 
-def from_function(name: str, function: Callable[[Array], Float[Array, "n d"]]) -> Extractor:
-    """Any function of uint8 images [n, height, width, channel] to features [n, d]; `name` stands in every number."""
-    return Extractor(name, lambda x: Extracted(function(x)), preprocessing="the function's own")
+def from_function(name: str, function: Callable[[Array], Float[Array, "n d"]], version: str) -> Extractor:
+    """Any function of uint8 images [n, height, width, channel] to features [n, d].
+
+    Args:
+        name: stands in every number.
+        function: of a whole batch.
+        version: what tells it from other functions of that name: numbers of two versions are never compared.
+    """
+    return Extractor(name, lambda x: Extracted(function(x)), preprocessing=f"the function's own, version {version}")
 
 
 @functools.cache
@@ -132,12 +138,13 @@ def small(name: str) -> Extractor:
     channels = 3 if name == "cifar10" else 1
     fingerprint = weights.fingerprint(variables)
     label = f"{name}-{fingerprint[:8]}"
+    resized = ", resized to 32x32 by bilinear interpolation between pixel centres" if SMALL[name] is LeNet5 else ""
     apply = jax.jit(lambda variables, x: Extracted(*network.apply(variables, x.astype(jnp.float32) / 255, train=False)))
     return Extractor(
         label,
         _of_channels(label, channels, functools.partial(apply, variables)),
         sha256=fingerprint,
-        preprocessing=f"x / 255; classifier of test accuracy {about['test_accuracy']}",
+        preprocessing=f"x / 255{resized}; classifier of test accuracy {about['test_accuracy']}",
         names={"frechet": f"fld_{label}", "kernel": f"kld_{label}"},
     )
 

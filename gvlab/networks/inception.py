@@ -314,8 +314,8 @@ def load_inception(path: Path | None = None) -> dict[str, Any]:
     Converted once, and kept as safetensors in the user's cache directory.
 
     Args:
-      path: `pt_inception-2015-12-05-6726825d.pth` (or torch-fidelity's copy of it, of another name), or the
-        safetensors file that an earlier call made; by default the file is downloaded, once.
+      path: `pt_inception-2015-12-05-6726825d.pth` (or torch-fidelity's copy of it, of another name); by default the
+        file is downloaded, once. No other file is taken: any safetensors file can claim to be a conversion of it.
 
     Returns:
       What `InceptionV3().apply({"params": ...}, x)` takes. They are the published ones, or there is an error: what is
@@ -325,8 +325,6 @@ def load_inception(path: Path | None = None) -> dict[str, Any]:
       UserError: if the file cannot be read or fetched, or isn't the published one.
     """
     converted = weights.weights_dir() / f"inception-{INCEPTION_SHA256[:8]}.safetensors"
-    if path is not None and path.suffix == ".safetensors":
-        return _read_converted(path)
     if path is None and converted.is_file():
         return _read_converted(converted)
     if path is None:

@@ -9,6 +9,7 @@ import collections
 import io
 import math
 import pickle
+import pickletools
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -143,11 +144,25 @@ def _open_zip(data: bytes) -> tuple[Any, Mapping[str, bytes]]:
 def _unpickle(file: io.BytesIO, storages: dict[str, _Storage] | None = None) -> Any:
     """The next pickle of `file`; the storages that it refers to are noted in `storages`."""
     try:
+        _require_small_memo(file)
         return _Restricted(file, {} if storages is None else storages).load()
     except _Malformed:
         raise
     except Exception as error:  # bytes that are no pickle end in exceptions of any kind, as pickle's documentation says
         raise _Malformed(f"its pickle cannot be read ({type(error).__name__})") from error
+
+
+def _require_small_memo(file: io.BytesIO) -> None:
+    """Refuses a pickle that remembers a value under a number beyond its length: the memo would grow to hold it."""
+    start, count, largest = file.tell(), 0, 0
+    for opcode, argument, _ in pickletools.genops(file):
+        count += 1
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            assert isinstance(argument, int)
+            largest = max(largest, argument)
+    if largest > count:
+        raise _Malformed(f"its pickle of {count} operations remembers a value under the number {largest}")
+    file.seek(start)
 
 
 class _Restricted(pickle.Unpickler):

@@ -1,6 +1,7 @@
 """Weight files: where they come from, where they are kept, and that they are what they claim to be."""
 
 import hashlib
+import http.client
 import os
 import shutil
 import tempfile
@@ -96,9 +97,14 @@ def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary
-            return unflatten(tensors), dict(file.metadata() or {})
-    except safetensors.SafetensorError as error:
+            about = dict(file.metadata() or {})
+    except (safetensors.SafetensorError, AttributeError, TypeError) as error:  # the latter for types NumPy lacks
         raise UserError(f"{path} is not a whole safetensors file ({error}): remove it and make it anew.") from error
+    prefixes = {".".join(parts[:i]) for parts in (name.split(".") for name in tensors) for i in range(1, len(parts))}
+    both = sorted(prefixes & tensors.keys())
+    if both:
+        raise UserError(f"{path} has {both[0]} both as a tensor and as a group of tensors: make it anew.")
+    return unflatten(tensors), about
 
 
 def download(url: str, path: Path, digest: str) -> Path:
@@ -123,7 +129,7 @@ def download(url: str, path: Path, digest: str) -> Path:
         try:
             with urllib.request.urlopen(url, timeout=60) as source, part.open("wb") as target:
                 shutil.copyfileobj(source, target)
-        except OSError as error:  # urllib's errors are OSErrors
+        except (OSError, http.client.HTTPException) as error:  # urllib's errors are OSErrors; a cut connection's aren't
             raise UserError(
                 f"{url} cannot be fetched ({error}): fetch it elsewhere and copy it to {path}, or name its path."
             ) from error

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +19,7 @@ from gvlab.types import UserError
 
 # The checksum of version 3.0.1, the same from TFRecord as from ArrayRecord files.
 MNIST = "a500a150d10fdcd6d9dd65f55a06dc087c92454cf1f36a5fee74ce1e343b925c"
+STACKED_MNIST = "ac66e7e43f37b4c86fdbea581d2bd84a8168f4c6608a7d75cb8c99a29a67fef5"
 needs_tensorflow = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow") is None, reason="preparing takes TensorFlow: pip install 'gvlab[data]'"
 )
@@ -94,6 +96,52 @@ def test_digits_are_those_of_scikit_learn_resized():
     labels = np.concatenate([dataset.train.y, dataset.test.y])
     np.testing.assert_array_equal(labels, raw.target[order])
     assert np.bincount(dataset.test.y).min() >= 18  # 30 on average; every class is tested
+
+
+@pytest.fixture
+def tiny_mnist(tmp_path, monkeypatch):
+    """Ten training digits and seven test ones, each of one shade, and a StackedMNIST of 50 + 20 images of them."""
+    monkeypatch.setitem(CATALOGUE, "stacked_mnist", replace(CATALOGUE["stacked_mnist"], train=50, test=20))
+    shades = np.arange(17, dtype=np.uint8)[:, None, None, None] * np.ones((1, 28, 28, 1), np.uint8)
+    digits = from_arrays("mnist", shades[:10], shades[10:], np.arange(10)[::-1], np.arange(7))
+    (tmp_path / "gvlab").mkdir()
+    cache.write(tmp_path / "gvlab" / "mnist-3.0.1", digits, {})
+    return str(tmp_path)
+
+
+def test_three_digits_make_a_stacked_one(tiny_mnist):
+    stacked = load("stacked_mnist", tiny_mnist)
+    assert (stacked.name, stacked.shape, stacked.num_classes) == ("stacked_mnist", (28, 28, 3), 1000)
+    assert (len(stacked.train.x), len(stacked.test.x)) == (50, 20)
+    assert stacked.train.x.dtype == np.uint8
+    assert stacked.train.y.dtype == stacked.test.y.dtype == np.int32
+    shade = stacked.train.x[:, 0, 0].astype(np.int64)
+    assert (stacked.train.x == shade[:, None, None]).all()
+    np.testing.assert_array_equal(stacked.train.y, (9 - shade) @ [100, 10, 1])  # digit d has the shade 9 - d
+    shade = stacked.test.x[:, 5, 5].astype(np.int64)
+    assert 10 <= shade.min() <= shade.max() < 17  # of the test split alone
+    np.testing.assert_array_equal(stacked.test.y, (shade - 10) @ [100, 10, 1])
+    assert len(np.unique(stacked.train.y)) > 40  # the channels are drawn apart
+    expected = np.random.RandomState(2017).randint(10, size=(50, 3))
+    np.testing.assert_array_equal(stacked.train.x[:, 0, 0], expected)
+
+
+def test_a_stacked_data_set_is_made_of_what_is_prepared(tiny_mnist, tmp_path, no_network):
+    assert load("stacked_mnist", tiny_mnist).checksum == load("stacked_mnist", tiny_mnist).checksum
+    assert is_prepared("stacked_mnist", tiny_mnist)
+    assert prepare("stacked_mnist", tiny_mnist) == prepare("mnist", tiny_mnist)
+    assert not is_prepared("stacked_mnist", str(tmp_path / "elsewhere"))
+
+
+def test_stacked_mnist_itself():
+    if not is_prepared("mnist"):
+        pytest.skip("MNIST is not prepared in TFDS_DATA_DIR")
+    stacked, card = load("stacked_mnist"), CATALOGUE["stacked_mnist"]
+    assert stacked.checksum == STACKED_MNIST
+    assert (len(stacked.train.x), len(stacked.test.x)) == (card.train, card.test) == (128_000, 26_000)
+    assert stacked.shape == card.shape
+    for split in (stacked.train, stacked.test):  # every mode is there
+        assert np.bincount(split.y, minlength=1000).min() > 0
 
 
 @pytest.mark.parametrize(("name", "mixture"), [("ring", ring()), ("grid", grid())])

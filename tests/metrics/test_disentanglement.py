@@ -107,12 +107,18 @@ def test_dci_of_an_importance_matrix_agrees_with_the_published_implementation():
 
 
 def test_dci_agrees_with_the_published_implementation():
-    """On the first two factors: those of the fewest values, so of the fewest trees."""
-    found = dci(Z, Y[:, :2], Z_TEST, Y_TEST[:, :2], seed=0)
-    # The published run drew its order of splits without a seed. Over seeds, the importances of these two factors have a
-    # standard deviation of at most 2.5e-4: four of them.
-    np.testing.assert_allclose(found.importance, np.array(GOLDEN["dci_gbt"]["importance"])[:, :2], atol=1e-3)
+    """The slowest test of this file: 2,700 trees."""
+    golden = GOLDEN["dci_gbt"]
+    found = dci(Z, Y, Z_TEST, Y_TEST, seed=0)
+    # The published run drew its order of splits without a seed. Over five seeds, the importances of a factor have
+    # standard deviations of at most these, and the mean accuracy one of 1e-3: four of them, for either run.
+    deviations = np.array([2.5e-4, 2.5e-4, 2.5e-4, 1.3e-3])
+    difference = np.abs(found.importance - np.array(golden["importance"]))
+    assert (difference.max(axis=0) < 4 * np.sqrt(2) * deviations).all()
+    assert abs(found.informativeness - golden["informativeness_test"]) < 4 * np.sqrt(2) * 1e-3
     agree((found.disentanglement, found.completeness), dci_from_importance(found.importance))
+    np.testing.assert_allclose(found.disentanglement, golden["disentanglement"], atol=4 * np.sqrt(2) * 1.3e-3)
+    np.testing.assert_allclose(found.completeness, golden["completeness"], atol=4 * np.sqrt(2) * 1.3e-3)
 
 
 # Perfect, entangled, redundant and empty representations of factors that come in all combinations.

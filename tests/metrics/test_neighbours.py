@@ -36,12 +36,21 @@ def test_copies_are_at_distance_zero():
 
 def test_memorisation_counts_near_copies():
     training = np.array([[0.0, 0.0], [1.0, 0.0], [10.0, 0.0], [10.0, 0.0]])
-    # Ratios 0, 1/4, 1 (half way), 0/0 (a copy of what occurs twice), and 1 / 1 beside those.
+    # Ratios 0, 1/4, 1 (half way), 0 (a copy of what occurs twice, which counts once), and 1/10 beside it.
     generated = np.array([[0.0, 0.0], [0.2, 0.0], [0.5, 0.0], [10.0, 0.0], [11.0, 0.0]])
-    assert memorisation_rate(generated, training) == 0.6
-    assert memorisation_rate(generated, training, threshold=0.25) == pytest.approx(0.4)  # strictly below
+    assert memorisation_rate(generated, training) == 0.8
+    assert memorisation_rate(generated, training, threshold=0.25) == pytest.approx(0.6)  # strictly below
     assert memorisation_rate(F1 + 1e-9 * normal(0, 600, 12), F1) == 1.0
     assert memorisation_rate(F2, F1) < 0.01
+
+
+def test_copies_of_examples_that_repeat_are_copies():
+    """Near copies too, though their nearest and second nearest are one example twice."""
+    twice = np.repeat(F1, 2, axis=0)
+    assert memorisation_rate(F1 + 1e-9, twice) == memorisation_rate(F1, twice) == 1.0
+    assert memorisation_rate(F2, twice) == memorisation_rate(F2, F1)
+    with pytest.raises(UserError, match="training holds one example, repeated"):
+        memorisation_rate(F1, np.ones((3, 12)))
 
 
 def test_authenticity_agrees_with_the_published_implementation():

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import resource
 import struct
 import zipfile
 from pathlib import Path
@@ -159,6 +160,15 @@ def test_a_small_file_cannot_fill_the_memory(read):
     refused(read, legacy({}, content=loop), "used twice")
     deep = b"}" + (value("a") + b"}") * 5000 + b"s" * 5000
     assert read(legacy({}, content=deep)) == {}
+
+
+@pytest.mark.parametrize("opcode", [b"r" + struct.pack("<I", 10**8), b"p100000000\n", b"q\xff"])
+def test_what_a_pickle_remembers_cannot_fill_the_memory(read, opcode):
+    """A number of 10 bytes made the memo grow to 1.7 GB."""
+    for content in (b"\x80\x02K\x01" + opcode + b".", legacy({}, content=b"K\x01" + opcode + b"0}")):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        refused(read, content, "remembers a value under the number")
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
 
 
 def archive(files, compression=zipfile.ZIP_STORED):

@@ -1,3 +1,8 @@
+import json
+import socket
+import struct
+import threading
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -69,6 +74,58 @@ def test_downloads_once_and_only_what_is_expected(tmp_path):
     with pytest.raises(UserError, match=r"is not the file it should be: .* in 9 bytes"):
         weights.download(source.as_uri(), path, EMPTY_SHA256)
     assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc",
+        b"garbage\r\n\r\n",
+        b"",
+    ],
+)
+def test_a_connection_that_breaks_gets_a_sentence(reply, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(reply)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/x"
+        with pytest.raises(UserError, match=r"cannot be fetched|is not the file it should be"):
+            weights.download(url, tmp_path / "file", EMPTY_SHA256)
+        thread.join()
+    assert list(tmp_path.iterdir()) == []
+
+
+def safetensors_of(**tensors):
+    """A file by hand: name -> (type, shape, bytes)."""
+    header, offset, body = {}, 0, b""
+    for name, (dtype, shape, raw) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + len(raw)]}
+        offset, body = offset + len(raw), body + raw
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+@pytest.mark.parametrize(
+    ("tensors", "sentence"),
+    [
+        ({"a": ("F32", [1], bytes(4)), "a.b": ("F32", [1], bytes(4))}, "has a both as a tensor and as a group"),
+        ({"a.b.c": ("F32", [1], bytes(4)), "a": ("F32", [1], bytes(4))}, "has a both as a tensor and as a group"),
+        ({"a": ("F8_E4M3", [4], bytes(4))}, "not a whole safetensors file"),
+        ({"a": ("F64", [4], bytes(4))}, "not a whole safetensors file"),
+    ],
+)
+def test_odd_tensors_get_a_sentence(tensors, sentence, tmp_path):
+    (tmp_path / "a.safetensors").write_bytes(safetensors_of(**tensors))
+    with pytest.raises(UserError, match=sentence):
+        weights.read_safetensors(tmp_path / "a.safetensors")
 
 
 @pytest.mark.parametrize(
