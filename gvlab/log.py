@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import time
@@ -23,8 +24,8 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     file = run / "metrics.jsonl"
     if not file.exists():
         return []
-    lines = file.read_text().split("\n")[:-1]  # what follows the last newline is empty, or cut off
     try:
+        lines = file.read_text().split("\n")[:-1]  # what follows the last newline is empty, or cut off
         made = [json.loads(line) for line in lines if line]
         if not all(isinstance(line, dict) and "step" in line for line in made):
             raise ValueError("a line is not an object with a step")
@@ -125,6 +126,33 @@ def save_png(target: Path, sheet: np.ndarray) -> None:
     part = target.with_name(f".{target.name}.part")
     Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet).save(part, format="PNG")
     part.replace(target)
+
+
+def read_png(file: Path) -> np.ndarray:
+    """A picture that `save_png` wrote, as uint8 [height, width, 1 or 3].
+
+    Raises:
+        UserError: there is no such file, or it is damaged.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(file) as picture:
+            pixels = np.array(picture if picture.mode == "L" else picture.convert("RGB"))
+    except FileNotFoundError as error:
+        raise UserError(f"{file} is missing: make the picture again.") from error
+    except (OSError, SyntaxError) as error:  # what Pillow raises for a damaged file
+        raise UserError(f"{file} cannot be read as a picture ({error}): make it again.") from error
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def png_bytes(sheet: np.ndarray) -> bytes:
+    """A uint8 picture [height, width, 1 or 3] as the smallest PNG file that Pillow makes of it."""
+    from PIL import Image
+
+    made = io.BytesIO()
+    Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet).save(made, format="PNG", optimize=True)
+    return made.getvalue()
 
 
 def scatter(samples: Float[np.ndarray, "n 2"], real: Float[np.ndarray, "m 2"], pixels: int = 512) -> np.ndarray:
