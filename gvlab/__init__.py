@@ -14,6 +14,7 @@ _MODULES = (
     "compare",
     "config",
     "data",
+    "engines",
     "evaluate",
     "interpolate",
     "loop",
@@ -23,6 +24,7 @@ _MODULES = (
     "networks",
     "parallel",
     "rng",
+    "statistics",
     "tree",
 )
 __all__ = [*_TYPES, *_MODULES]

@@ -37,16 +37,18 @@ class Checkpoints:
             self.directory, max_to_keep=2, keep_period=keep_every or None, enable_async_checkpointing=True
         )
 
-    def save(self, state: PyTree) -> None:
-        """Starts to save the state under its own step; returns when it has been copied, not when it is written."""
-        step = int(state.step)
-        if step in self._manager.all_steps():
-            return
-        args = ocp.args.Composite(
-            state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave({"sha256": tree.digest(state)})
-        )
-        with self._told():
-            self._manager.save(step, args=args, force=True)
+    def save(self, state: PyTree) -> str:
+        """Starts to save the state under its own step; returns when it has been copied, not when it is written.
+
+        Returns:
+            The state's SHA-256.
+        """
+        step, sha256 = int(state.step), tree.digest(state)
+        if step not in self._manager.all_steps():
+            args = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave({"sha256": sha256}))
+            with self._told():
+                self._manager.save(step, args=args, force=True)
+        return sha256
 
     def steps(self) -> list[int]:
         """The steps of the complete checkpoints, newest first."""

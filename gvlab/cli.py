@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
-import importlib.util
-import io
 import os
 import signal
 import sys
@@ -15,21 +12,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gvlab import __version__, terminal
+from gvlab import __version__, backend, comparing, experiment_files, terminal
 from gvlab.types import Diverged, UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     from gvlab.build import Program
-    from gvlab.config import Experiment
-    from gvlab.loop import Listener
+    from gvlab.config import Evaluation, Experiment
 
 
 _MEASURES_HELP = (
     "frechet, frechet_infinity, kernel, inception_score, prdc, improved_precision_recall, prd, vendi, "
-    "sliced_wasserstein, authenticity, memorisation, modes, ais"
+    "sliced_wasserstein, authenticity, memorisation, modes, stacked_modes, ais, ais_gap"
+)
+_COST_HELP = (
+    "ais and ais_gap: 10 and 18 million passes through the decoder and back, which for a DCGAN take hours on a CPU"
 )
 _FEATURES_HELP = (
-    "pixels, coordinates, digits, mnist, fashion_mnist, cifar10, inception, inception-pytorch, inception-clean"
+    "pixels, coordinates, digits, mnist, fashion_mnist, cifar10, stacked_mnist, "
+    "inception, inception-pytorch, inception-clean"
 )
 
 
@@ -52,13 +52,12 @@ def parser() -> argparse.ArgumentParser:
     train = command("train", "Train one seed of an experiment, or continue it.", _train)
     train.add_argument("experiment", type=Path, metavar="EXPERIMENT.py", help="a file that defines config()")
     train.add_argument("--out", type=Path, default=Path("runs"), help="directory of runs (default: runs)")
+    train.add_argument("--coordinator", metavar="HOST:PORT", help="of several processes that train one run; or auto")
+    train.add_argument("--processes", type=int, metavar="N", help="how many processes there are")
+    train.add_argument("--process", type=int, metavar="I", help="which of them this one is, from 0")
     train.epilog = "Any field of the experiment is an option, too: gvlab train EXPERIMENT.py --help lists them."
 
-    compare = command("compare", "Train and measure several experiments over several seeds.", _compare)
-    compare.add_argument("experiments", type=Path, nargs="+", metavar="EXPERIMENT.py")
-    compare.add_argument("--seeds", type=int, default=3, help="how many: 0, 1, ..., N-1 (default: 3)")
-    compare.add_argument("--steps", type=int, help="train every run for so many steps")
-    compare.add_argument("--out", type=Path, default=Path("runs"), help="directory of runs (default: runs)")
+    comparing.add(command)
 
     sample = command("sample", "Draw samples of a trained model.", _sample)
     sample.add_argument("run_directory", type=Path, metavar="RUN")
@@ -96,12 +95,15 @@ def parser() -> argparse.ArgumentParser:
         "--images", type=Path, metavar="FOLDER", help="PNG or JPEG files, or an .npz, instead of a run"
     )
     evaluate.add_argument("--against", metavar="DATASET", help="what --images are compared with")
-    evaluate.add_argument("--metrics", nargs="+", dest="measures", metavar="NAME", help=_MEASURES_HELP)
+    evaluate.add_argument(
+        "--metrics", nargs="+", dest="measures", metavar="NAME", help=f"{_MEASURES_HELP} ({_COST_HELP})"
+    )
     evaluate.add_argument("--features", nargs="+", metavar="NAME", help=_FEATURES_HELP)
     evaluate.add_argument("--weights", type=Path, metavar="FILE", help="of Inception (default: downloaded once)")
-    evaluate.add_argument("--samples", type=int, help="generated examples (default: the experiment's)")
+    evaluate.add_argument("--samples", type=int, help="examples (default: the experiment's; all of --images)")
     evaluate.add_argument("--split", choices=("test", "train"), help="to compare with (default: the experiment's)")
     evaluate.add_argument("--k", type=int, help="samples of the importance-weighted bound (default: the experiment's)")
+    evaluate.add_argument("--ais-variance", type=float, help="of the noise about a GAN's images in [0, 1], for ais")
     evaluate.add_argument("--out", type=Path, metavar="FILE.json", help="where --images' measures go")
 
     data = command("data", "The data sets.", lambda args, rest: None)
@@ -126,7 +128,7 @@ def _main(argv: list[str]) -> int:
         args, rest = parser().parse_known_args(argv)
         if args.command == "train" and str(args.experiment) != str(Path(argv[1])):
             raise UserError(f"The experiment file comes first, but the first argument of train is {argv[1]}.")
-        if rest and args.command != "train":
+        if rest and args.command not in ("train", "compare"):
             raise UserError(f"Unknown argument {rest[0]} (see gvlab {args.command} --help).")
         args.run(args, rest)
     except (UserError, OSError) as error:
@@ -153,88 +155,20 @@ def _sentence(error: UserError | OSError) -> str:
 # --- experiments -----------------------------------------------------------------------------------------------------
 
 
-def load_experiment(file: Path) -> Experiment:
-    """What `config()` in an experiment file returns.
-
-    Raises:
-        UserError: there is no such file, it does not run, or it has no `config` that gives an `Experiment`.
-    """
-    from gvlab.config import Experiment, from_json, to_json
-
-    if not file.is_file():
-        raise UserError(f"There is no experiment file {file}.")
-    spec = importlib.util.spec_from_file_location("experiment", file)
-    if spec is None or spec.loader is None:
-        raise UserError(f"{file} is not a Python file.")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-        if not callable(getattr(module, "config", None)):
-            raise UserError("It does not define a function config().")
-        experiment = module.config()
-    except UserError as error:
-        raise UserError(f"{file}: {error}") from error
-    except (Exception, SystemExit) as error:  # whatever the user's own code raises
-        raise UserError(f"{file} fails with {type(error).__name__}: {' '.join(str(error).split())}.") from error
-    if not isinstance(experiment, Experiment):
-        raise UserError(f"config() in {file} returns {type(experiment).__name__}, but must return an Experiment.")
-    return from_json(to_json(experiment))  # which checks every type; a dataclass by itself does not
-
-
-def override(experiment: Experiment, args: list[str], prog: str) -> Experiment:
-    """The experiment with the fields that `args` set (`--model.latent-dim 64`), parsed and checked by tyro.
-
-    Raises:
-        UserError: a field does not exist (the nearest is named), or a value is of the wrong type.
-    """
-    import tyro
-
-    from gvlab.config import Experiment, nearest
-
-    printed = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(printed):
-            made, unknown = tyro.cli(
-                Experiment,
-                default=experiment,
-                args=args,
-                prog=prog,
-                return_unknown_args=True,
-                config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff),
-            )
-    except SystemExit as stop:
-        if stop.code == 0:
-            raise
-        # The box that tyro prints: the lines before the first rule say what is wrong.
-        lines = [line.strip("│ ") for line in printed.getvalue().splitlines()[1:]]
-        wrong = " ".join(lines[: next((i for i, line in enumerate(lines) if set(line) <= set("─╰╯")), None)])
-        raise UserError(f"{wrong.rstrip('.')} (see {prog} --help).") from stop
-    if unknown:
-        field = unknown[0].split("=")[0]
-        raise UserError(f"Unknown field {field}{nearest(field, _options(experiment))} (see {prog} --help).")
-    return made
-
-
-def _options(config: Any, prefix: str = "--") -> list[str]:
-    """The options of all fields of a configuration, as tyro spells them."""
-    options = []
-    for f in dataclasses.fields(config):
-        name, value = prefix + f.name.replace("_", "-"), getattr(config, f.name)
-        options += _options(value, name + ".") if dataclasses.is_dataclass(value) else [name]
-    return options
-
-
 def _train_help(argv: list[str]) -> None:
     files = [arg for arg in argv[1:] if arg.endswith(".py")]
     if not files:
         parser().parse_args(["train", "--help"])
-    print("Options of the command itself: --out DIR, the directory of runs (default: runs).\n")
+    print(
+        "Options of the command itself: --out DIR, the directory of runs (default: runs); for one run on several hosts "
+        "--coordinator HOST:PORT --processes N --process I, or --coordinator auto.\n"
+    )
     with contextlib.suppress(SystemExit):
-        override(load_experiment(Path(files[0])), ["--help"], f"gvlab train {files[0]}")
+        experiment_files.override(experiment_files.load(Path(files[0])), ["--help"], f"gvlab train {files[0]}")
 
 
 def _program(experiment: Experiment) -> Program:
-    _start_jax()
+    backend.start()
     from gvlab import build, data
 
     return build.program(experiment, data.load(experiment.data.name))
@@ -248,25 +182,17 @@ def _trained(run: Path) -> tuple[Program, Any]:
     return program, loop.restore(program, run)
 
 
-def _start_jax() -> None:
-    """Settings of the process: compilation is most of a short run, so it is cached in the user's cache directory."""
-    import jax
-
-    from gvlab import backend
-
-    backend.fast_cpu()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gvlab" / "jax"
-    jax.config.update("jax_compilation_cache_dir", str(cache))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-
-
 # --- commands --------------------------------------------------------------------------------------------------------
 
 
 def _train(args: argparse.Namespace, rest: list[str]) -> None:
-    experiment = override(load_experiment(args.experiment), rest, f"gvlab train {args.experiment}")
+    experiment = experiment_files.override(
+        experiment_files.load(args.experiment), rest, f"gvlab train {args.experiment}"
+    )
+    _check_processes(args)
+    backend.start(args.coordinator, args.processes, args.process)
     program = _program(experiment)
-    from gvlab import evaluate, loop, rundir
+    from gvlab import engines, evaluate, loop, rundir
 
     evaluate.check(experiment.evaluation)
     run = rundir.path(args.out, experiment)
@@ -274,53 +200,25 @@ def _train(args: argparse.Namespace, rest: list[str]) -> None:
     before = rundir.status(run)
     try:
         with terminal.progress(f"{experiment.name} seed {experiment.seed}") as listen:
-            loop.train(loop.engine(program), args.out, experiment.seed, listen=listen)
+            loop.train(engines.alone(program), args.out, experiment.seed, listen=listen)
     except loop.Interrupted as stop:
-        print(f"gvlab: {stop} To continue: {_again()}", file=sys.stderr)
-        raise SystemExit(128 + stop.signum) from stop
+        terminal.stopped(stop, stop.signum)
     if before == rundir.status(run):
         print(f"{run} is complete: {before['step']} steps.")
     else:
         print(f"Trained {experiment.steps} steps: {run}")
 
 
-def _again() -> str:
-    import shlex
-
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def _compare(args: argparse.Namespace, rest: list[str]) -> None:
-    if args.seeds < 1:
-        raise UserError(f"--seeds is {args.seeds}, but a comparison needs at least 1.")
-    experiments = [load_experiment(file) for file in args.experiments]
-    if args.steps is not None:
-        experiments = [replace(experiment, steps=args.steps) for experiment in experiments]
-    programs = [_program(experiment) for experiment in experiments]
-    from gvlab import compare, loop
-
-    with contextlib.ExitStack() as stack:
-
-        def listen(name: str, seed: int) -> Listener:
-            stack.close()
-            return stack.enter_context(terminal.progress(f"{name} seed {seed}"))
-
-        try:
-            units = compare.run(programs, args.seeds, args.out, listen)
-        except loop.Interrupted as stop:
-            stack.close()
-            print(f"gvlab: {stop} To continue: {_again()}", file=sys.stderr)
-            raise SystemExit(128 + stop.signum) from stop
-    rows = compare.table(units)
-    terminal.print_table(compare.header(args.seeds), [compare.cells(row) for row in rows], left=2)
-    for remark in compare.remarks(units, rows):
-        print(remark)
-    table, picture, _ = compare.write(units, args.out)
-    print(f"Table:   {table}")
-    if picture.exists():
-        print(f"Samples: {picture} (one row per run, in the order of the table)")
-    if all(unit.failure for unit in units):
-        raise Diverged("no run of the comparison came to its end.")
+def _check_processes(args: argparse.Namespace) -> None:
+    """Either none of the options of several processes, or all that belong together."""
+    given = args.processes is not None, args.process is not None
+    if args.coordinator in (None, "auto"):
+        if any(given):
+            raise UserError("--processes and --process belong to --coordinator HOST:PORT: give all three, or none.")
+    elif not all(given):
+        raise UserError(f"--coordinator {args.coordinator} needs --processes N and --process I, too.")
+    elif not 0 <= args.process < args.processes:
+        raise UserError(f"--process is {args.process}, but must be from 0 to {args.processes - 1}.")
 
 
 def _sample(args: argparse.Namespace, rest: list[str]) -> None:
@@ -389,17 +287,18 @@ def _save(sheet: Any, out: Path) -> None:
 def _evaluate(args: argparse.Namespace, rest: list[str]) -> None:
     if (args.run_directory is None) == (args.images is None):
         raise UserError("gvlab evaluate measures either a RUN or --images FOLDER: give one of them.")
-    names = ("k", "samples", "split", "features", "measures")
+    names = ("k", "ais_variance", "samples", "split", "features", "measures")
     asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     asked = {name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()}
     file, measures = _evaluate_images(args, asked) if args.images else _evaluate_run(args, asked)
-    from gvlab import compare
+    from gvlab import comparison, evaluate
 
+    numbers = ("value", "standard_error", "spread")
     rows = [
-        [name, compare.number(m["value"]), compare.number(m.get("standard_error")), _protocol(m["stamp"])]
+        [name, *(comparison.number(m.get(number)) for number in numbers), evaluate.described(m["stamp"])]
         for name, m in measures.items()
     ]
-    terminal.print_table(["measure", "value", "standard error", "protocol"], rows, left=1)
+    terminal.print_table(["measure", "value", "standard error", "spread", "protocol"], rows, left=1)
     for text in dict.fromkeys(
         m["stamp"][kind] for m in measures.values() for kind in ("warning", "note") if kind in m["stamp"]
     ):
@@ -413,41 +312,61 @@ def _evaluate(args: argparse.Namespace, rest: list[str]) -> None:
 
 def _evaluate_run(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path, Any]:
     from gvlab import rundir
+    from gvlab.config import GAN
 
     if args.against or args.out:
         raise UserError("--against and --out are for --images: a run is compared with its own data set.")
     experiment = rundir.read_config(args.run_directory)
+    if args.ais_variance is not None and not isinstance(experiment.model, GAN):
+        raise UserError(f"--ais-variance is for a GAN, but {experiment.name} is a VAE with a likelihood of its own.")
     evaluation = replace(experiment.evaluation, **asked)  # refuse a bad value before anything is computed
     from gvlab import evaluate
 
     evaluate.check(evaluation)
     program, state = _trained(args.run_directory)
+    _check_weights(args, evaluation)
+    earlier = evaluate.earlier(args.run_directory, program, state)
+    bound = earlier.get(evaluate.BOUND)
+    if bound and args.k is None:
+        print(f"{evaluate.BOUND}: k = {bound['stamp']['k']}, as it was measured earlier; --k makes it anew.")
+        evaluation = replace(evaluation, k=bound["stamp"]["k"])
     program = replace(program, experiment=replace(experiment, evaluation=evaluation))
     extractors = evaluate.extractors_of(evaluation, program.dataset, args.weights)
-    measures = evaluate.evaluate(program, state, extractors)
-    return evaluate.write(args.run_directory, program, state, measures), measures
+    measures = evaluate.evaluate(program, state, extractors, _say_batch, earlier if args.k is None else None)
+    return evaluate.write(args.run_directory, program, state, measures, earlier), earlier | measures
+
+
+def _check_weights(args: argparse.Namespace, evaluation: Evaluation) -> None:
+    from gvlab.networks.features import INCEPTION
+
+    if args.weights and not set(evaluation.features) & set(INCEPTION):
+        raise UserError(
+            f"--weights {args.weights} are Inception's, but no such features are asked for: name them, too."
+        )
+
+
+def _say_batch(measure: str, batch: int, batches: int) -> None:
+    print(f"{measure}: batch {batch} of {batches}", file=sys.stderr, flush=True)
 
 
 def _evaluate_images(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path, Any]:
     if not args.against:
         raise UserError("--images are compared with a data set: name it with --against.")
-    _start_jax()
-    from gvlab import config, data, distances, evaluate, image_sets
+    for option, given in (("--k", args.k), ("--ais-variance", args.ais_variance)):
+        if given is not None:
+            raise UserError(f"{option} is {given}, but is of models, and --images have none: leave it out.")
+    backend.start()
+    from gvlab import config, data, evaluate, image_sets
 
     evaluation = config.Evaluation(**asked)
-    distances.check_measures(evaluation.measures)
+    evaluate.check(evaluation)
+    _check_weights(args, evaluation)
     out = args.out or Path(f"{os.path.abspath(args.images)}.evaluation.json")  # also of "."
     dataset, images = data.load(args.against), image_sets.read(args.images)
     extractors = evaluate.extractors_of(evaluation, dataset, args.weights)
     measures = evaluate.of_images(images, dataset, evaluation, extractors)
     protocol = {"images_sha256": images.sha256, "against": dataset.name, "evaluation": config.to_dict(evaluation)}
     return evaluate.write_file(out, protocol, measures), measures
-
-
-def _protocol(stamp: dict[str, Any]) -> str:
-    """The stamp without what is the same for all measures of a run."""
-    shown = ("split", "examples", "quantization", "k", "latent_samples", "features", "generated", "latents", "chains")
-    return ", ".join(f"{name} {stamp[name]}" for name in shown if name in stamp)
 
 
 def _data_list(args: argparse.Namespace, rest: list[str]) -> None:

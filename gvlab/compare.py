@@ -1,207 +1,328 @@
-"""A comparison: several experiments, several seeds, one table and one picture."""
+"""Running a comparison: a directory of units that are made once, in any order, by one process or by many.
+
+Common random numbers: everything random in a unit is a function of its seed and of the step, so the same seed index
+means the same order of the data and the same latents of the evaluation in every experiment of one batch size and latent
+size; differences between experiments are paired by seed.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
-from gvlab import evaluate, log, loop, rng, rundir
+from gvlab import build, comparison, data, engines, evaluate, loop, report, rundir, units
+from gvlab import config as c
 from gvlab.build import Program
-from gvlab.types import Diverged, UserError
+from gvlab.types import UserError
 
-PICTURES = 12
-"""Samples per run in the picture."""
+MATCHES = ("steps", "images", "seconds", "flops")
+SCHEMA = 1
+Listen = Callable[[str], "loop.Listener | None"]
+"""A title -> what hears of that training."""
 
 
 @dataclass(frozen=True)
-class Unit:
-    """One (experiment, seed) of a comparison: its measures, or why there are none."""
+class Plan:
+    """What a comparison consists of: every experiment with every seed."""
 
-    experiment: str
-    seed: int
-    run: Path
-    measures: evaluate.Measures | None
-    failure: str | None
-    samples: np.ndarray | None
-    """The first generated examples of the run's fixed latents, [n, *shape], images in [0, 1]."""
+    experiments: tuple[c.Experiment, ...]
+    """With the steps that each is trained for; their own seed plays no part."""
+    seeds: int
+    """How many: 0, 1, ..., seeds - 1."""
+    match: str | None = None
+    """What the experiments' numbers of steps were made equal in, if anything."""
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise UserError(f"--seeds is {self.seeds}, but a comparison needs at least 1.")
+        names = [experiment.name for experiment in self.experiments]
+        for name in names:
+            if names.count(name) > 1:
+                raise UserError(
+                    f"Two of the experiments are named {name!r}, so their units would share a directory: give one of "
+                    "them another name."
+                )
+
+    def units(self) -> Iterator[c.Experiment]:
+        """One experiment per unit, with its seed."""
+        for experiment in self.experiments:
+            for seed in range(self.seeds):
+                yield replace(experiment, seed=seed)
 
 
-def run_unit(engine: loop.Engine, root: Path, seed: int, steps: int, listen: loop.Listener | None) -> Unit:
-    """Trains and measures one seed, as far as that has not been done yet. A divergence is a result, not an error."""
-    experiment = replace(engine.program.experiment, seed=seed, steps=steps)
-    program = replace(engine.program, experiment=experiment)
-    run = rundir.path(root, experiment)
+def write_plan(root: Path, plan: Plan) -> None:
+    """Writes plan.json, which `gvlab unit`, `gvlab report` and `gvlab verify` read."""
+    experiments = [c.to_dict(replace(experiment, seed=0)) for experiment in plan.experiments]
+    root.mkdir(parents=True, exist_ok=True)
+    text = {"schema": SCHEMA, "seeds": plan.seeds, "match": plan.match, "experiments": experiments}
+    rundir.write_atomically(root / "plan.json", json.dumps(text, indent=2) + "\n")
+
+
+def read_plan(root: Path) -> Plan:
+    """The plan of a comparison directory.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    made = rundir.read_json(root / "plan.json")
+    if made is None:
+        raise UserError(f"{root} is not the directory of a comparison: it has no plan.json.")
     try:
-        loop.train(engine, root, seed, steps, listen)
-        state = loop.restore(program, run)
-        measures = evaluate.read(run, program, state)
-        if measures is None:
-            measures = evaluate.evaluate(program, state)
-            evaluate.write(run, program, state, measures)
-    except Diverged as diverged:
-        return Unit(experiment.name, seed, run, None, str(diverged), None)
-    samples = jax.device_get(program.to_unit(engine.sample(state, rng.root(seed))))
-    return Unit(experiment.name, seed, run, measures, None, samples)
+        experiments = tuple(c.from_json(json.dumps(experiment)) for experiment in made["experiments"])
+        if made["schema"] != SCHEMA or type(made["seeds"]) is not int or not experiments:
+            raise ValueError(f"no plan of schema {SCHEMA}")
+        return Plan(experiments, made["seeds"], made["match"])
+    except (KeyError, TypeError, ValueError, UserError) as error:
+        raise UserError(
+            f"{root / 'plan.json'} is damaged ({str(error).rstrip('.')}): delete it and repeat gvlab compare with "
+            f"--out {root}."
+        ) from error
 
 
-def run(
-    programs: list[Program], seeds: int, root: Path, listen: Callable[[str, int], loop.Listener | None]
-) -> list[Unit]:
-    """All units, one after another; each program compiles once for all of its seeds.
+def swept(experiment: c.Experiment, field: str, values: Sequence[Any]) -> list[c.Experiment]:
+    """One experiment for each value of a field, named after it.
 
     Args:
-        programs: one per experiment.
-        seeds: how many; they are 0, 1, ..., seeds - 1.
-        root: directory of runs.
-        listen: (experiment, seed) -> what hears of that training.
+        experiment: to be varied.
+        field: the end of a dotted name that only one field has, such as `optimizer.learning_rate`.
+        values: of the field's type.
+
+    Raises:
+        UserError: there is no such field or there are several, or it refuses a value.
     """
-    names = [program.experiment.name for program in programs]
-    for name in names:
-        if names.count(name) > 1:
-            raise UserError(f"Two of the experiments are named {name!r}: their runs would share a directory.")
-    if len({len(program.dataset.shape) for program in programs}) > 1:
-        raise UserError(f"Images and points don't fit into one picture: compare {names} on data of one kind.")
-    for program in programs:  # refuse before the first second of training
-        evaluate.check(program.experiment.evaluation)
-        evaluate.extractors_of(program.experiment.evaluation, program.dataset)
-    engines = [loop.engine(program) for program in programs]
-    for program in programs:
-        for seed in range(seeds):
-            experiment = replace(program.experiment, seed=seed)
-            rundir.check_config(rundir.path(root, experiment), experiment)
-    units = []
-    for engine in engines:
-        for seed in range(seeds):
-            experiment = engine.program.experiment
-            units.append(run_unit(engine, root, seed, experiment.steps, listen(experiment.name, seed)))
-    return units
+    asked = field.replace("-", "_")
+    fields = [name for name in c.leaves(experiment) if name not in ("name", "seed")]
+    found = [name for name in fields if name == asked or name.endswith(f".{asked}")]
+    if len(found) != 1:
+        which = f"could be {' or '.join(found)}" if found else f"is no field{c.nearest(asked, fields)}"
+        raise UserError(f"--sweep {field} {which} of {experiment.name}: give the whole name of one field.")
+    return [
+        replace(c.with_value(experiment, found[0], value), name=f"{experiment.name},{asked}={value}")
+        for value in values
+    ]
 
 
-@dataclass(frozen=True)
-class Row:
-    """One measure of one experiment over the seeds; a failed seed has no value and enters no average."""
-
-    experiment: str
-    measure: str
-    values: tuple[float | None, ...]
-    other_protocol: str | None = None
-    """Why these numbers may not stand beside the first experiment's of this name; then none are shown."""
-
-    @property
-    def finished(self) -> list[float]:
-        return [] if self.other_protocol else [value for value in self.values if value is not None]
-
-    @property
-    def mean(self) -> float | None:
-        return float(np.mean(self.finished)) if self.finished else None
-
-    @property
-    def deviation(self) -> float | None:
-        """Standard deviation over seeds (ddof=1); None with fewer than two."""
-        return float(np.std(self.finished, ddof=1)) if len(self.finished) > 1 else None
+# --- equal budgets ---------------------------------------------------------------------------------------------------
 
 
-def table(units: list[Unit]) -> list[Row]:
-    """Measures in rows, experiments together, in the order in which they were measured.
+def matched(programs: Sequence[Program], match: str) -> list[c.Experiment]:
+    """The experiments with numbers of steps that spend what the first one spends.
 
-    A number that was made by another protocol than the first of its name is not shown beside it.
+    Args:
+        programs: the experiments on their data.
+        match: one of `MATCHES`. `seconds` is measured here and now, on an otherwise idle machine one hopes.
+
+    Raises:
+        UserError: the back-end doesn't count floating-point operations.
     """
-    rows = []
-    protocols: dict[str, tuple[str, dict[str, Any]]] = {}
-    for experiment in dict.fromkeys(unit.experiment for unit in units):
-        mine = [unit for unit in units if unit.experiment == experiment]
-        for measure in dict.fromkeys(name for unit in mine for name in unit.measures or {}):
-            values = tuple(unit.measures[measure]["value"] if unit.measures else None for unit in mine)
-            stamp = next(unit.measures[measure]["stamp"] for unit in mine if unit.measures)
-            other, protocol = protocols.setdefault(measure, (experiment, stamp))
-            found = evaluate.difference(protocol, stamp)
-            reason = None
-            if found:
-                here, there = (f"{found.field} = {value}" for value in (found.second, found.first))
-                reason = f"{measure} of {experiment} has {here}, that of {other} {there}: they cannot be compared."
-            rows.append(Row(experiment, measure, values, reason))
-        if not any(unit.measures for unit in mine):
-            rows.append(Row(experiment, "(none)", (None,) * len(mine)))
-    return rows
+    price = {
+        "steps": lambda program: 1.0,
+        "images": lambda program: float(program.experiment.examples_per_step),
+        "seconds": seconds_per_step,
+        "flops": _flops_per_step,
+    }[match]
+    prices = [price(program) for program in programs]
+    budget = programs[0].experiment.steps * prices[0]
+    return [
+        replace(program.experiment, steps=max(1, round(budget / each)))
+        for program, each in zip(programs, prices, strict=True)
+    ]
 
 
-def number(value: float | None) -> str:
-    """Four significant digits; a dash where there is no value."""
-    if value is None:
-        return "-"
-    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
+def _flops_per_step(program: Program) -> float:
+    flops = engines.cost(engines.alone(program)).flops_per_step
+    if flops is None:
+        raise UserError(
+            f"--match flops: the back-end {jax.default_backend()} doesn't say what a step takes: use images."
+        )
+    return flops
 
 
-def header(seeds: int) -> list[str]:
-    return ["experiment", "measure", "mean", "sd", *(f"seed {k}" for k in range(seeds))]
+def seconds_per_step(program: Program, seconds: float = 2.0) -> float:
+    """Of training alone, by running steps for some seconds after the first, which compiles."""
+    engine = engines.alone(program)
+    inputs = engine.inputs([program.experiment])
+    state, rows = engine.single(engine.init(inputs), engine.data, inputs)
+    jax.block_until_ready(rows)
+    start, steps = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        state, rows = engine.single(state, engine.data, inputs)
+        jax.block_until_ready(rows)
+        steps += 1
+    return (time.perf_counter() - start) / steps
 
 
-def cells(row: Row) -> list[str]:
-    """The row as text, under `header`."""
-    each = ["diverged" if value is None else "-" if row.other_protocol else number(value) for value in row.values]
-    return [row.experiment, row.measure, number(row.mean), number(row.deviation), *each]
+# --- running ---------------------------------------------------------------------------------------------------------
 
 
-def remarks(units: list[Unit], rows: list[Row]) -> list[str]:
-    """What the table does not show, and why."""
-    failed = [f"{u.experiment}, seed {u.seed}, diverged: {u.failure}" for u in units if u.failure]
-    return failed + [row.other_protocol for row in rows if row.other_protocol]
+def programs_of(plan: Plan) -> dict[str, Program]:
+    """The experiments on their data, by name; everything that can be refused before training is refused here."""
+    programs = {e.name: build.program(e, data.load(e.data.name)) for e in plan.experiments}
+    for program in programs.values():
+        evaluate.check_ahead(program, evaluate.extractors_of(program.experiment.evaluation, program.dataset))
+    return programs
 
 
-def markdown(rows: list[Row]) -> str:
-    """The table in Markdown."""
-    head = header(len(rows[0].values))
-    lines = [head, ["---"] * 2 + ["---:"] * (len(head) - 2), *(cells(row) for row in rows)]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+def pending(plan: Plan, root: Path, programs: dict[str, Program]) -> list[c.Experiment]:
+    """The units that are not complete; the others have been checked (`UserError` if one is not what it should be)."""
+    return [
+        experiment
+        for experiment in plan.units()
+        if not units.is_complete(root, replace(programs[experiment.name], experiment=experiment))
+    ]
 
 
-def picture(units: list[Unit]) -> np.ndarray:
-    """A uint8 sheet with one row of samples per run that finished, in the order of the units."""
-    done = [unit.samples for unit in units if unit.samples is not None]
-    if not done:
-        raise UserError("Every run of the comparison diverged, so there is nothing to show.")
-    if done[0].ndim == 2:
-        everything = np.concatenate(done)
-        return np.concatenate([log.scatter(samples, everything) for samples in done])
-    height, width = (max(samples.shape[axis] for samples in done) for axis in (1, 2))
-    rows = [_padded(samples[:PICTURES], height, width) for samples in done]
-    return log.enlarge(log.grid(np.concatenate(rows), columns=PICTURES), least=720)
+def run(plan: Plan, root: Path, listen: Listen, together: int | None = None) -> comparison.Json:
+    """Makes what is missing of a comparison, then its tables and its report.
+
+    On accelerators units that differ in nothing but numbers are trained as one program, as many at once as the memory
+    holds; on CPU one after another.
+
+    Args:
+        plan: what to compare.
+        root: the comparison's directory.
+        listen: hears of the training.
+        together: units per program, instead of what fits.
+
+    Raises:
+        UserError: something does not fit; nothing has been trained then.
+        loop.Interrupted: a signal came; everything is saved.
+    """
+    programs = programs_of(plan)
+    missing = pending(plan, root, programs)
+    write_plan(root, plan)
+    for engine, group in _groups(missing, programs, together):
+        members = [replace(programs[experiment.name], experiment=experiment) for experiment in group]
+        units.make(engine, members, root, listen(title(group)))
+    return write(plan, root)
 
 
-def _padded(images: np.ndarray, height: int, width: int) -> np.ndarray:
-    """RGB images of one size, centred on grey."""
-    down, right = height - images.shape[1], width - images.shape[2]
-    margins = ((0, 0), (down // 2, down - down // 2), (right // 2, right - right // 2), (0, 0))
-    return np.pad(np.broadcast_to(images, (*images.shape[:3], 3)), margins, constant_values=0.5)
+def run_unit(root: Path, name: str, listen: Listen) -> None:
+    """Makes one unit of a comparison's plan, by its name EXPERIMENT/seed-3.
+
+    Raises:
+        UserError: the plan has no such unit.
+    """
+    plan = read_plan(root)
+    experiment = unit_named(plan, name)
+    program = build.program(experiment, data.load(experiment.data.name))
+    if not units.is_complete(root, program):
+        units.make(engines.alone(program), [program], root, listen(title([experiment])))
 
 
-def write(units: list[Unit], root: Path) -> tuple[Path, Path, Path]:
-    """Writes table.md, samples.png and comparison.json under <root>/comparisons/<experiments>; gives their paths."""
-    names = list(dict.fromkeys(unit.experiment for unit in units))
-    directory = root / "comparisons" / "-vs-".join(names)
-    directory.mkdir(parents=True, exist_ok=True)
-    rows = table(units)
-    files = directory / "table.md", directory / "samples.png", directory / "comparison.json"
-    rundir.write_atomically(files[0], markdown(rows) + "".join(f"\n{remark}\n" for remark in remarks(units, rows)))
-    if any(unit.samples is not None for unit in units):
-        log.save_png(files[1], picture(units))
-    else:
-        files[1].unlink(missing_ok=True)
-    rundir.write_atomically(files[2], json.dumps([_plain(unit) for unit in units], indent=2) + "\n")
-    return files
+def unit_named(plan: Plan, name: str) -> c.Experiment:
+    """The unit EXPERIMENT/seed-3 of a plan (`UserError` if there is none)."""
+    known = {units.name(experiment): experiment for experiment in plan.units()}
+    if name not in known:
+        raise UserError(f"The comparison has no unit {name}{c.nearest(name, known)}.")
+    return known[name]
 
 
-def _plain(unit: Unit) -> dict[str, Any]:
-    return {
-        "experiment": unit.experiment,
-        "seed": unit.seed,
-        "run": str(unit.run),
-        "failure": unit.failure,
-        "measures": unit.measures,
-    }
+def title(group: Sequence[c.Experiment]) -> str:
+    """What a group of units is called on the terminal."""
+    names = list(dict.fromkeys(experiment.name for experiment in group))
+    seeds = list(dict.fromkeys(experiment.seed for experiment in group))
+    return f"{names[0] if len(names) == 1 else f'{len(names)} experiments'} seed{'s'[: len(seeds) > 1]} " + (
+        f"{seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
+    )
+
+
+def _groups(
+    missing: Sequence[c.Experiment], programs: dict[str, Program], together: int | None
+) -> Iterator[tuple[engines.Engine, list[c.Experiment]]]:
+    """The units that are trained at once, each group with its engine, which is made when its turn comes."""
+    families: dict[str, list[c.Experiment]] = {}
+    for experiment in missing:
+        families.setdefault(_shape(experiment), []).append(experiment)
+    for family in families.values():
+        size = engines.group_size(programs[family[0].name]) if together is None else together
+        for part in _batchable(family, programs) if size > 1 else _by_name(family):
+            engine = None
+            for start in range(0, len(part), size):
+                group = part[start : start + size]
+                if engine is None or size > 1:
+                    engine = _engine(programs[group[0].name], group, size)
+                yield engine, group
+
+
+def _shape(experiment: c.Experiment) -> str:
+    """The configuration without what can differ within a program: name, seed and numbers that are no integers."""
+    config = c.to_dict(replace(experiment, name="any", seed=0))
+    return json.dumps(_without_numbers(config))
+
+
+def _without_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_numbers(item) for key, item in value.items()}
+    return "a number" if isinstance(value, float) else value
+
+
+def _by_name(family: Sequence[c.Experiment]) -> list[list[c.Experiment]]:
+    return [[e for e in family if e.name == name] for name in dict.fromkeys(e.name for e in family)]
+
+
+def _batchable(family: Sequence[c.Experiment], programs: dict[str, Program]) -> list[list[c.Experiment]]:
+    """The family as one part, or one part per experiment if they differ in a number that decides what is computed."""
+    try:
+        engines.together(programs[family[0].name], 1, _differing(family))
+    except UserError:
+        return _by_name(family)
+    return [list(family)]
+
+
+def _differing(group: Sequence[c.Experiment]) -> list[str]:
+    return [
+        name
+        for name in c.leaves(group[0])
+        if name not in ("name", "seed") and len({c.value(experiment, name) for experiment in group}) > 1
+    ]
+
+
+def _engine(program: Program, group: Sequence[c.Experiment], size: int) -> engines.Engine:
+    return engines.alone(program) if size == 1 else engines.together(program, len(group), _differing(group))
+
+
+# --- results ---------------------------------------------------------------------------------------------------------
+
+
+def write(plan: Plan, root: Path) -> comparison.Json:
+    """Makes comparison.json, comparison.csv, table.md, table.tex and report.html from the units, without training.
+
+    Raises:
+        UserError: a unit is missing, or its numbers are not those that were recorded.
+    """
+    made = []
+    for experiment in plan.units():
+        unit = units.read(root, experiment)
+        if unit is None:
+            raise UserError(
+                f"The unit {units.name(experiment)} of {root} is not complete: repeat gvlab compare, or run gvlab unit "
+                f"{root} {units.name(experiment)}."
+            )
+        made.append(unit)
+    found = comparison.collect(plan.experiments, plan.seeds, plan.match, made, root)
+    comparison.write(found, root)
+    report.write(root, found)
+    return found
+
+
+def load(root: str | Path) -> Any:
+    """The values of a comparison as a pandas DataFrame, which shows the table and samples in a notebook.
+
+    Columns: experiment, seed, measure, value, stamp; a diverged unit has one row without a measure.
+
+    Raises:
+        UserError: there is no comparison in the directory.
+    """
+    from gvlab.frame import ComparisonFrame
+
+    found = rundir.read_json(Path(root) / "comparison.json")
+    if found is None:
+        raise UserError(f"{root} has no comparison.json: run gvlab compare or gvlab report first.")
+    return ComparisonFrame.of(found, Path(root))

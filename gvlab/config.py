@@ -6,6 +6,7 @@ whatever `steps` is, and a finished run can be continued by asking for more.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
 import json
@@ -29,6 +30,14 @@ def _fraction(owner: str, **values: float) -> None:
     for name, value in values.items():
         if not 0 <= value < 1:
             raise UserError(f"{owner}.{name} is {value}, but must be at least 0 and below 1.")
+
+
+def _layers(owner: str, **layers: tuple[int, ...]) -> None:
+    for name, widths in layers.items():
+        if not widths:
+            raise UserError(f"{owner}.{name} is empty, but needs at least one layer.")
+        for units in widths:
+            _positive(owner, **{name: units})
 
 
 @dataclass(frozen=True)
@@ -86,17 +95,73 @@ class MLP:
     """Units of the hidden layers, from the data to the latents."""
 
     def __post_init__(self) -> None:
-        if not self.hidden:
-            raise UserError("MLP.hidden is empty, but needs at least one layer.")
-        for units in self.hidden:
-            _positive("MLP", hidden=units)
+        _layers("MLP", hidden=self.hidden)
+
+
+@dataclass(frozen=True)
+class TwoMLPs:
+    """Fully connected generator and discriminator of a GAN, with ReLU and each with its own hidden layers."""
+
+    generator: tuple[int, ...] = (128, 128)
+    """Units of the generator's hidden layers, from the latents to the data."""
+    discriminator: tuple[int, ...] = (128,)
+    """Units of the discriminator's, from the data on."""
+
+    def __post_init__(self) -> None:
+        _layers("TwoMLPs", generator=self.generator, discriminator=self.discriminator)
+
+
+@dataclass(frozen=True)
+class MaxoutMLP:
+    """A fully connected generator with BatchNorm against a maxout discriminator, as in Lin et al. 2018 (PacGAN)."""
+
+    generator: tuple[int, ...] = (400, 400, 400, 400)
+    """Units of the generator's hidden layers, from the latents to the data."""
+    discriminator: tuple[int, ...] = (200, 200, 200)
+    """Units of the discriminator's, from the data on."""
+    pieces: int = 5
+    """Linear units of which each of the discriminator's is the largest."""
+
+    def __post_init__(self) -> None:
+        _layers("MaxoutMLP", generator=self.generator, discriminator=self.discriminator)
+        _positive("MaxoutMLP", pieces=self.pieces)
+
+
+@dataclass(frozen=True)
+class ReluMLP:
+    """Fully connected networks of a VAE with ReLU, mirrored in the decoder, and Flax's initial weights (LeCun's)."""
+
+    hidden: tuple[int, ...] = (500,)
+    """Units of the hidden layers, from the data to the latents."""
+
+    def __post_init__(self) -> None:
+        _layers("ReluMLP", hidden=self.hidden)
+
+
+@dataclass(frozen=True)
+class TwoLayerMLP:
+    """Fully connected networks of a VAE with two layers of latents and tanh, as in Burda et al. 2016.
+
+    `VAE.latent_dim` counts the latents of both layers.
+    """
+
+    hidden: tuple[int, ...] = (200, 200)
+    """Units of the hidden layers between the data and the first latents, and mirrored."""
+    first: int = 100
+    """Latents of the layer next to the data."""
+    top_hidden: tuple[int, ...] = (100, 100)
+    """Units of the hidden layers between the first latents and the top ones, and mirrored."""
+
+    def __post_init__(self) -> None:
+        _layers("TwoLayerMLP", hidden=self.hidden, top_hidden=self.top_hidden)
+        _positive("TwoLayerMLP", first=self.first)
 
 
 @dataclass(frozen=True)
 class GAN:
     """A generative adversarial network (Goodfellow et al. 2014)."""
 
-    network: DCGAN | Article | MLP = DCGAN()
+    network: DCGAN | Article | MLP | TwoMLPs | MaxoutMLP = DCGAN()
     latent_dim: int = 100
     generator_loss: Literal["non_saturating", "minimax"] = "non_saturating"
     update: Literal["alternating", "simultaneous"] = "alternating"
@@ -160,11 +225,15 @@ class Categorical:
 class VAE:
     """A variational autoencoder (Kingma & Welling 2014) with a standard normal prior and a diagonal posterior."""
 
-    network: Article | MLP = Article()
+    network: Article | MLP | ReluMLP | TwoLayerMLP = Article()
     latent_dim: int = 32
+    """Length of z."""
+    objective: Literal["elbo", "importance_weighted"] = "elbo"
+    """importance_weighted: the tighter bound on log p(x) by `num_samples` weights (Burda et al. 2016, equation 8)."""
     likelihood: Bernoulli | Gaussian | LearnedGaussian | DiscretizedLogistic | Categorical = Bernoulli()
     output_bias: Literal["zeros", "data_mean"] = "zeros"
-    """data_mean: an MLP with Bernoulli pixels begins with the mean of the training data (Burda et al. 2016)."""
+    """data_mean: fully connected networks with Bernoulli pixels begin with the mean of the training data (Burda et al.
+    2016)."""
     beta: float = 1.0
     """Weight of the KL term (Higgins et al. 2017)."""
     kl_warmup_steps: int = 0
@@ -180,22 +249,33 @@ class VAE:
         if not (self.beta >= 0 and math.isfinite(self.beta)):
             raise UserError(f"VAE.beta is {self.beta}, but must be a finite number of at least 0.")
         if self.output_bias == "data_mean" and not (
-            isinstance(self.network, MLP) and isinstance(self.likelihood, Bernoulli)
+            isinstance(self.network, MLP | ReluMLP | TwoLayerMLP) and isinstance(self.likelihood, Bernoulli)
         ):
             raise UserError(
-                f"VAE.output_bias is 'data_mean', which is for MLP with Bernoulli, not "
+                f"VAE.output_bias is 'data_mean', which is for MLP with Bernoulli and its kind, not "
                 f"{type(self.network).__name__} with {type(self.likelihood).__name__}: use 'zeros'."
             )
         if self.kl_warmup_steps < 0:
             raise UserError(f"VAE.kl_warmup_steps is {self.kl_warmup_steps}, but must be at least 0.")
+        if self.objective == "importance_weighted" and (self.beta != 1 or self.kl_warmup_steps):
+            raise UserError(
+                f"VAE.beta is {self.beta} and VAE.kl_warmup_steps {self.kl_warmup_steps}, but the importance-weighted "
+                "bound has no KL term to weigh: use 1 and 0, or objective='elbo'."
+            )
+        if isinstance(self.network, TwoLayerMLP) and self.latent_dim <= self.network.first:
+            raise UserError(
+                f"VAE.latent_dim is {self.latent_dim}, but counts the latents of both layers, of which the first has "
+                f"{self.network.first}: use more, or a smaller network.first."
+            )
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """How `gvlab evaluate` measures; it has no influence on training."""
 
-    samples: int = 10_000
-    """Generated examples for the distances between distributions."""
+    samples: int = 0
+    """Generated examples for the distances between distributions. 0: the usual number, which is 10,000, and 26,000 for
+    stacked_mnist as in the literature."""
     split: Literal["test", "train"] = "test"
     """The split that they are compared with, the whole of it."""
     features: tuple[str, ...] = ()
@@ -205,11 +285,19 @@ class Evaluation:
     """Which distances (`gvlab evaluate --help` lists them). Empty: the usual ones."""
     k: int = 50
     """Samples of the importance-weighted bound on log p(x)."""
+    ais_variance: float = 0.01
+    """Of the Gaussian noise that annealed importance sampling adds to what a GAN makes, which has no likelihood
+    otherwise; in squared units of images in [0, 1], or of points as they are. A VAE has its own likelihood."""
 
     def __post_init__(self) -> None:
-        _positive("Evaluation", samples=self.samples, k=self.k)
-        if self.samples < 2:
-            raise UserError(f"Evaluation.samples is {self.samples}, but a distribution needs at least 2.")
+        _positive("Evaluation", k=self.k, ais_variance=self.ais_variance)
+        if self.samples < 0 or self.samples == 1:
+            raise UserError(
+                f"Evaluation.samples is {self.samples}, but a distribution needs at least 2 (0: the usual number)."
+            )
+        for name, value in (("k", self.k), ("samples", self.samples)):
+            if value > 1_000_000:
+                raise UserError(f"Evaluation.{name} is {value}, but at most 1000000 are of use: take fewer.")
 
 
 @dataclass(frozen=True)
@@ -286,7 +374,11 @@ def _check_levels(likelihood: Any, quantization: str) -> None:
 WITHOUT_INFLUENCE = ("steps", "evaluation")
 """The fields that don't change what a given step of training computes."""
 
-_TAGGED = (GAN, VAE, DCGAN, Article, MLP, Bernoulli, Gaussian, LearnedGaussian, DiscretizedLogistic, Categorical)
+_TAGGED = (
+    *(GAN, VAE),
+    *(DCGAN, Article, MLP, TwoMLPs, MaxoutMLP, ReluMLP, TwoLayerMLP),
+    *(Bernoulli, Gaussian, LearnedGaussian, DiscretizedLogistic, Categorical),
+)
 _CLASSES = {cls.__name__: cls for cls in _TAGGED}
 
 Json: TypeAlias = dict[str, Any]
@@ -361,7 +453,9 @@ def _decode_fields(cls: Any, value: Any, where: str, wrong: UserError) -> Any:
         if name not in hints:
             raise UserError(f"The field {prefix}{name} does not exist{nearest(name, hints)}.")
     for f in dataclasses.fields(cls):
-        if f.name not in given:
+        # A field that came after the file was written has a default under which nothing changes.
+        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if required and f.name not in given:
             raise UserError(f"The field {prefix}{f.name} is missing.")
     return cls(**{name: _decode(hints[name], item, prefix + name) for name, item in given.items()})
 
@@ -385,3 +479,51 @@ def difference(a: Any, b: Any, ignore: tuple[str, ...] = (), where: str = "") ->
             if found:
                 return found
     return None
+
+
+def value(config: Any, name: str) -> Any:
+    """The value of a field by its dotted name, such as `model.optimizer.learning_rate`.
+
+    Raises:
+        UserError: there is no such field.
+    """
+    found = config
+    for part in name.split("."):
+        if not dataclasses.is_dataclass(found) or part not in {f.name for f in dataclasses.fields(found)}:
+            raise UserError(f"There is no field {name}{nearest(name, leaves(config))}.")
+        found = getattr(found, part)
+    return found
+
+
+def leaves(config: Any, prefix: str = "") -> list[str]:
+    """The dotted names of all fields that hold plain values."""
+    names = []
+    for f in dataclasses.fields(config):
+        item = getattr(config, f.name)
+        names += leaves(item, f"{prefix}{f.name}.") if dataclasses.is_dataclass(item) else [prefix + f.name]
+    return names
+
+
+def with_value(experiment: Experiment, name: str, new: Any) -> Experiment:
+    """A copy in which the field of that dotted name has another value, as JSON would give it.
+
+    Raises:
+        UserError: the value is of another type than the field, or the field refuses it.
+    """
+    made = to_dict(experiment)
+    *outer, last = name.split(".")
+    inner = made
+    for part in outer:
+        inner = inner[part]
+    inner[last] = new
+    return from_json(json.dumps(made))
+
+
+def with_traced(config: Any, values: dict[str, Any]) -> Any:
+    """A copy with numbers that JAX is tracing, by dotted name: nothing is checked, since they have no values yet."""
+    for name, new in values.items():
+        first, _, rest = name.partition(".")
+        changed = copy.copy(config)
+        object.__setattr__(changed, first, with_traced(getattr(config, first), {rest: new}) if rest else new)
+        config = changed
+    return config

@@ -7,9 +7,9 @@ and what is written down at which step.
 from __future__ import annotations
 
 import contextlib
-import math
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -19,17 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from gvlab import checkpoint, log, parallel, rng, rundir, tree
+from gvlab import checkpoint, log, parallel, rng, rundir
 from gvlab import config as c
 from gvlab.build import Program
 from gvlab.checkpoint import Checkpoints
-from gvlab.types import Batch, Diverged, PyTree, UserError
-
-PICTURES = 64
-"""Samples in each picture that training draws."""
+from gvlab.engines import Engine
+from gvlab.types import Diverged, PyTree, UserError
 
 
 class Interrupted(Exception):
@@ -51,98 +48,13 @@ class Progress:
 
 
 Listener = Callable[[Progress], None]
-Step = Callable[[PyTree, Batch, jax.Array], tuple[PyTree, jax.Array]]
-
-
-@dataclass(frozen=True)
-class Engine:
-    """The compiled functions of one program; made once, used for every seed."""
-
-    program: Program
-    names: tuple[str, ...]
-    """The terms of a train step, in the order of the rows below."""
-    init: Callable[[jax.Array], PyTree]
-    single: Step
-    """(state, data, key) -> (next state, [1, terms])."""
-    many: Step | None
-    """(state, data, key) -> (state after `chunk` steps, [chunk, terms]); None on CPU."""
-    chunk: int
-    sample: Callable[[PyTree, jax.Array], jax.Array]
-    is_finite: Callable[[PyTree], jax.Array]
-    data: Batch
-    """The training split, on the device(s)."""
-    sharding: parallel.Sharding
-    """Of state and key: every device holds them whole."""
-
-
-def scans_well(device: jax.Device) -> bool:
-    """Whether many steps go into one dispatch: everywhere but on CPU."""
-    return device.platform != "cpu"
-
-
-def engine(program: Program, devices: Sequence[jax.Device] | None = None) -> Engine:
-    """Puts the data on the devices and prepares the functions; they compile when first called.
-
-    By default the batch is split over all devices, or over as many of them as divide it.
-
-    On accelerators many steps go into one dispatch, by `lax.scan`. On CPU every step is its own: XLA runs convolutions
-    inside loops 20 to 40 times slower there.
-
-    Raises:
-        UserError: a batch does not divide over the devices, or the networks do not fit the data.
-    """
-    experiment, model, split = program.experiment, program.model, program.dataset.train
-    mesh = parallel.data_mesh(devices or parallel.devices_for(experiment.examples_per_step))
-    whole, share = parallel.replicated(mesh), parallel.split(mesh)
-    parallel.check_divides(program.experiment.examples_per_step, mesh.size)
-    arrays: Batch = jax.device_put(
-        Batch(jnp.asarray(split.x), None if split.y is None else jnp.asarray(split.y)), whole
-    )
-
-    def init(key: jax.Array) -> PyTree:
-        return model.init(rng.stream(key, rng.INIT), program.first_batch())
-
-    def step(state: PyTree, arrays: Batch, key: jax.Array) -> tuple[PyTree, dict[str, jax.Array]]:
-        batch = jax.lax.with_sharding_constraint(program.draw(arrays, key, state.step), share)
-        return model.train_step(state, batch, rng.stream(key, rng.TRAIN, state.step))
-
-    def single(state: PyTree, arrays: Batch, key: jax.Array) -> tuple[PyTree, jax.Array]:
-        state, info = step(state, arrays, key)
-        return state, jnp.stack([info[name].astype(jnp.float32) for name in names])[None]
-
-    key = rng.root(0)
-    names = tuple(sorted(jax.eval_shape(step, jax.eval_shape(init, key), arrays, key)[1]))
-    chunk = math.gcd(experiment.log_every, experiment.sample_every, experiment.checkpoint_every)
-    scans = scans_well(mesh.devices.flat[0]) and chunk > 1
-    return Engine(
-        program=program,
-        names=names,
-        init=jax.jit(init, out_shardings=whole),
-        single=jax.jit(single, donate_argnums=0, out_shardings=whole),
-        many=jax.jit(scanned(single, chunk), donate_argnums=0, out_shardings=whole) if scans else None,
-        chunk=chunk,
-        sample=jax.jit(lambda state, key: model.sample(state, rng.stream(key, rng.PICTURE), PICTURES)),
-        is_finite=jax.jit(tree.all_finite),
-        data=arrays,
-        sharding=whole,
-    )
-
-
-def scanned(single: Step, length: int) -> Step:
-    """So many single steps as one function, the rows of their terms stacked: [length, terms]."""
-
-    def many(state: PyTree, arrays: Batch, key: jax.Array) -> tuple[PyTree, jax.Array]:
-        state, rows = jax.lax.scan(lambda state, _: single(state, arrays, key), state, length=length)
-        return state, rows[:, 0]
-
-    return many
 
 
 def train(engine: Engine, root: Path, seed: int, steps: int | None = None, listen: Listener | None = None) -> Path:
     """Trains one seed up to `steps` (the experiment's by default), continuing what the run directory holds.
 
     Args:
-        engine: of the program.
+        engine: of the program, as `engines.alone` makes it.
         root: directory of runs; the run is <root>/<experiment>/seed-<seed>.
         seed: of the run.
         steps: to train in all.
@@ -156,26 +68,83 @@ def train(engine: Engine, root: Path, seed: int, steps: int | None = None, liste
         Diverged: a term or a parameter is not finite; the last good checkpoint is kept.
         Interrupted: SIGINT or SIGTERM came; everything is saved.
     """
-    experiment = replace(
-        engine.program.experiment, seed=seed, steps=engine.program.experiment.steps if steps is None else steps
-    )
+    experiment = engine.program.experiment
+    experiment = replace(experiment, seed=seed, steps=experiment.steps if steps is None else steps)
     run = rundir.path(root, experiment)
-    rundir.check_config(run, experiment)
-    with rundir.owned(run):
-        rundir.check_config(run, experiment)  # again: the first look was not under the lock
-        known = rundir.status(run)
-        if known["status"] == "diverged":
-            raise Diverged(f"{known['reason']} Delete {run} or change the experiment to try again.")
-        said = known["status"] == "complete" and known["step"] == experiment.steps
-        if said and int(restore(engine.program, run).step) == experiment.steps:  # the checkpoint is the deed
-            return run
-        checkpoints = Checkpoints(run, experiment.keep_every)
-        try:
-            with _signals() as caught:
-                _train(engine, experiment, run, checkpoints, listen or (lambda _: None), caught)
-        finally:
-            checkpoints.close()
+    failure = _train(engine, [(experiment, run)], listen)[0]
+    if failure:
+        raise failure
     return run
+
+
+def train_together(
+    engine: Engine, experiments: Sequence[c.Experiment], root: Path, listen: Listener | None = None
+) -> list[Diverged | None]:
+    """Trains several runs as one program, each in its own run directory, as `train` would one after another.
+
+    Runs that have come to different steps, because one of them was damaged, are trained in groups of one step.
+
+    Args:
+        engine: as `engines.together` makes it.
+        experiments: one per run, which differ in name, seed and the numbers that the engine batches.
+        root: directory of runs.
+        listen: called at every logged step of a group.
+
+    Returns:
+        Why each run diverged, or None.
+
+    Raises:
+        UserError, Interrupted: as `train`.
+    """
+    return _train(engine, [(experiment, rundir.path(root, experiment)) for experiment in experiments], listen)
+
+
+def _train(engine: Engine, runs: list[tuple[c.Experiment, Path]], listen: Listener | None) -> list[Diverged | None]:
+    """Trains what is not at its end yet; why each run diverged, or None."""
+    for experiment, run in runs:
+        rundir.check_config(run, experiment)
+    found: list[Diverged | None] = [None] * len(runs)
+    first = jax.process_index() == 0
+    with contextlib.ExitStack() as stack:
+        records = {}
+        for i, (experiment, run) in enumerate(runs):
+            if first:
+                stack.enter_context(rundir.owned(run))
+            rundir.check_config(run, experiment)  # again: the first look was not under the lock
+            known = rundir.status(run)
+            if known["status"] == "diverged":
+                again = f"{known['reason']} Delete {run} or change the experiment to try again."
+                found[i] = Diverged(again)
+            elif not _is_complete(engine.program, experiment, run, known):
+                # Of several processes that train a run, all write its checkpoints, and the first everything else.
+                written = run if first else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gvlab-")))
+                records[i] = _Record(engine, experiment, run, written)
+                stack.callback(records[i].close)
+        if not records:
+            return found
+        for record in records.values():
+            record.restore(_shapes(engine.program, engine.where))
+        caught = stack.enter_context(_signals())
+        for step in sorted({record.step for record in records.values()}, reverse=True):
+            if not caught:
+                group = [record for record in records.values() if record.step == step]
+                _advance(engine, group, listen or (lambda _: None), caught)
+        for record in records.values():
+            if caught and not record.failure and record.step < record.experiment.steps:
+                raise Interrupted(record.run, record.step, caught[0])
+    return [records[i].failure if i in records else known for i, known in enumerate(found)]
+
+
+def _is_complete(program: Program, experiment: c.Experiment, run: Path, known: dict[str, Any]) -> bool:
+    said = known["status"] == "complete" and known["step"] == experiment.steps
+    return said and int(restore(program, run).step) == experiment.steps  # the checkpoint is the deed
+
+
+def _shapes(program: Program, where: parallel.Sharding) -> PyTree:
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where),
+        jax.eval_shape(program.model.init, rng.root(0), program.first_batch()),
+    )
 
 
 def restore(program: Program, run: Path) -> PyTree:
@@ -184,11 +153,7 @@ def restore(program: Program, run: Path) -> PyTree:
     Raises:
         UserError: there is no checkpoint yet.
     """
-    device = parallel.replicated(parallel.data_mesh(jax.devices()[:1]))
-    shapes = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
-        jax.eval_shape(program.model.init, rng.root(0), program.first_batch()),
-    )
+    shapes = _shapes(program, parallel.replicated(parallel.data_mesh(jax.local_devices()[:1])))
     state, reports = checkpoint.read(run, shapes)
     if state is None:
         raise UserError(f"{run} has no checkpoint yet: train it first.")
@@ -197,32 +162,23 @@ def restore(program: Program, run: Path) -> PyTree:
     return state
 
 
-def _train(
-    engine: Engine, experiment: c.Experiment, run: Path, checkpoints: Checkpoints, listen: Listener, caught: list[int]
-) -> None:
-    """Trains until the last step, or until a signal has been caught."""
-    key = jax.device_put(rng.root(experiment.seed), engine.sharding)
-    state = engine.init(key)
-    restored, reports = checkpoints.restore(state)
-    if restored is not None:
-        state = restored
-    step = int(state.step)
-    if step > experiment.steps:
-        raise UserError(
-            f"{run} is at step {step} already, beyond the {experiment.steps} asked for: use --steps {step} or more."
-        )
-    rundir.write_atomically(run / "config.json", c.to_json(experiment))
-    reports += rundir.write_environment(run)
-    for report in reports:
-        print(report, file=sys.stderr)
-    (run / "samples").mkdir(exist_ok=True)
-    rundir.write_status(run, "running", step)
-    metrics = log.MetricsLog(run, step)
-    clock = _Clock(metrics.seconds, step, engine.program.experiment.examples_per_step)
+def _advance(engine: Engine, records: list[_Record], listen: Listener, caught: list[int]) -> None:
+    """Trains runs that are at one step until the last step, or until a signal has been caught."""
+    experiment, step = records[0].experiment, records[0].step
+    steps = experiment.steps
+    with jax.transfer_guard("allow"):
+        inputs = engine.inputs([record.experiment for record in records])
+        state = engine.join([record.take() for record in records]) if step else engine.init(inputs)
+    for record in records:
+        record.begin()
+    clock = _Clock(records[0].metrics.seconds, step, experiment.examples_per_step)
     pending: deque[tuple[int, jax.Array]] = deque()
 
+    def going() -> list[_Record]:
+        return [record for record in records if not record.failure]
+
     def write_down(until: int) -> None:
-        """Fetches the terms of the steps up to `until`, refuses those that are not finite, logs the others."""
+        """Fetches the terms of the steps up to `until`, gives up runs where they are not finite, logs the others."""
         ready = []
         while pending and pending[0][0] <= until:
             ready.append(pending.popleft())
@@ -230,70 +186,141 @@ def _train(
             fetched = jax.device_get([rows for _, rows in ready])
             seconds, speed = clock.read(ready[-1][0])
             for (last, _), rows in zip(ready, fetched, strict=True):
-                _write_rows(rows, last, engine.names, experiment, metrics, seconds, speed, listen)
+                first = next(iter(going()), None)
+                for i, record in enumerate(records):
+                    for progress in record.write(engine.names, rows[:, i], last, step, seconds, speed):
+                        if record is first:
+                            listen(progress)
 
     def save() -> None:
         write_down(step)
-        if not bool(engine.is_finite(state)):
-            raise Diverged(f"At step {step} a parameter is not finite.")
-        metrics.sync()
-        checkpoints.save(state)
-        rundir.write_status(run, "running", step)
+        for i, finite in enumerate(np.asarray(engine.is_finite(state)).tolist()):
+            if not records[i].failure:
+                records[i].save(engine.member(state, i), step, finite)
 
-    try:
-        with jax.transfer_guard("disallow"):
-            arrays = engine.data
-            while step < experiment.steps and not caught:
-                many = engine.many and step % engine.chunk == 0 and step + engine.chunk <= experiment.steps
-                state, rows = (engine.many if many else engine.single)(state, arrays, key)  # type: ignore[misc]
-                step += len(rows)
-                pending.append((step, rows))
-                if step % experiment.log_every == 0:
-                    # One window late: the device works on the next while this one is read.
-                    write_down(step - experiment.log_every)
-                with jax.transfer_guard("allow"):
-                    if step % experiment.sample_every == 0 or step == experiment.steps:
-                        write_down(step)  # there is no picture of what has diverged
-                        _picture(engine, state, key, run / "samples" / f"step-{step:08d}.png")
-                    if step % experiment.checkpoint_every == 0 or step == experiment.steps:
-                        save()
-            if caught:
-                with jax.transfer_guard("allow"):
+    def draw() -> None:
+        write_down(step)  # there is no picture of what has diverged
+        for i, record in enumerate(records):
+            if not record.failure:
+                record.draw(engine, engine.member(state, i), step)
+
+    with jax.transfer_guard("disallow"):
+        arrays = engine.data
+        while step < steps and going() and not caught:
+            many = engine.many and step % engine.chunk == 0 and step + engine.chunk <= steps
+            state, rows = (engine.many if many else engine.single)(state, arrays, inputs)  # type: ignore[misc]
+            step += len(rows)
+            pending.append((step, rows))
+            if step % experiment.log_every == 0:
+                # One window late: the device works on the next while this one is read.
+                write_down(step - experiment.log_every)
+            with jax.transfer_guard("allow"):
+                if step % experiment.sample_every == 0 or step == steps:
+                    draw()
+                if step % experiment.checkpoint_every == 0 or step == steps:
                     save()
-        checkpoints.wait()
-    except Diverged as diverged:
-        metrics.sync()
+        if caught:
+            with jax.transfer_guard("allow"):
+                save()
+    for record in going():
+        record.end(step)
+
+
+class _Record:
+    """What is written down of one run: terms, pictures, checkpoints, and how it ended."""
+
+    def __init__(self, engine: Engine, experiment: c.Experiment, run: Path, written: Path) -> None:
+        self.experiment, self.run, self._written = experiment, run, written
+        self.step = 0
+        self.failure: Diverged | None = None
+        self.metrics: log.MetricsLog
+        self._program = engine.program
+        self._checkpoints = Checkpoints(run, experiment.keep_every)
+        self._state: PyTree = None
+        self._states: dict[int, str] = {}
+        self._stack = contextlib.ExitStack()
+        self._stack.callback(self._checkpoints.close)
+
+    def restore(self, like: PyTree) -> None:
+        """Takes up the newest whole checkpoint, if there is any."""
+        self._state, reports = self._checkpoints.restore(like)
+        for report in reports:
+            print(report, file=sys.stderr)
+        self.step = 0 if self._state is None else int(self._state.step)
+        if self.step > self.experiment.steps:
+            raise UserError(
+                f"{self.run} is at step {self.step} already, beyond the {self.experiment.steps} asked for: use "
+                f"--steps {self.step} or more."
+            )
+
+    def take(self) -> PyTree:
+        """The restored state, which may then be donated."""
+        state, self._state = self._state, None
+        return state
+
+    def begin(self) -> None:
+        rundir.write_atomically(self._written / "config.json", c.to_json(self.experiment))
+        for report in rundir.write_environment(self._written):
+            print(report, file=sys.stderr)
+        (self._written / "samples").mkdir(exist_ok=True)
+        rundir.write_status(self._written, "running", self.step)
+        self._states = {step: sha256 for step, sha256 in rundir.read_states(self._written).items() if step <= self.step}
+        self.metrics = log.MetricsLog(self._written, self.step)
+        self._stack.callback(self.metrics.close)
+
+    def write(
+        self, names: tuple[str, ...], rows: np.ndarray, last: int, now: int, seconds: float, speed: float
+    ) -> Iterator[Progress]:
+        """Logs those of the rows, which belong to the steps up to `last`, that fall on a step to log; gives what it
+        logs.
+
+        If a term is not finite the run is over: it has diverged, as was noticed at the step `now`.
+        """
+        for step, values in enumerate(rows, start=last - len(rows) + 1):
+            if self.failure:
+                return
+            if not np.isfinite(values).all():
+                name = names[int(np.argmin(np.isfinite(values)))]
+                self._give_up(f"At step {step} the term {name} is {values[names.index(name)]}.", now)
+            elif step == 1 or step % self.experiment.log_every == 0:
+                named = {name: float(value) for name, value in zip(names, values, strict=True)}
+                self.metrics.write(step, named, seconds, speed)
+                yield Progress(step, self.experiment.steps, speed, named)
+
+    def draw(self, engine: Engine, state: PyTree, step: int) -> None:
+        target = self._written / "samples" / f"step-{step:08d}.png"
+        samples = jax.device_get(engine.sample(state))
+        if samples.ndim == 4:
+            log.save_png(target, log.enlarge(log.grid(samples, columns=8)))
+        else:
+            log.save_png(target, log.scatter(samples, self._program.dataset.test.x[:2000]))
+
+    def save(self, state: PyTree, step: int, finite: bool) -> None:
+        """Saves a finite state; a run whose parameters are not finite is over."""
+        if not finite:
+            self._give_up(f"At step {step} a parameter is not finite.", step)
+            return
+        self.metrics.sync()
+        self._states[step] = self._checkpoints.save(state)
+        rundir.write_states(self._written, self._states)
+        self.step = step
+        rundir.write_status(self._written, "running", step)
+
+    def end(self, step: int) -> None:
+        """Waits until everything is written, and says how far the run has come."""
+        self._checkpoints.wait()
+        self.step = step
+        rundir.write_status(self._written, "complete" if step == self.experiment.steps else "interrupted", step)
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _give_up(self, reason: str, step: int) -> None:
+        self.failure = Diverged(reason)
+        self.metrics.sync()
         with contextlib.suppress(Exception):  # the divergence is what the user must hear of
-            checkpoints.wait()
-        rundir.write_status(run, "diverged", step, reason=str(diverged))
-        raise
-    finally:
-        metrics.close()
-    if caught and step < experiment.steps:
-        rundir.write_status(run, "interrupted", step)
-        raise Interrupted(run, step, caught[0])
-    rundir.write_status(run, "complete", step)
-
-
-def _write_rows(
-    rows: np.ndarray,
-    last: int,
-    names: tuple[str, ...],
-    experiment: c.Experiment,
-    metrics: log.MetricsLog,
-    seconds: float,
-    speed: float,
-    listen: Listener,
-) -> None:
-    """Logs those of the rows, which belong to the steps up to `last`, that fall on a step to log."""
-    for step, values in enumerate(rows, start=last - len(rows) + 1):
-        if not np.isfinite(values).all():
-            name = names[int(np.argmin(np.isfinite(values)))]
-            raise Diverged(f"At step {step} the term {name} is {values[names.index(name)]}.")
-        if step == 1 or step % experiment.log_every == 0:
-            named = {name: float(value) for name, value in zip(names, values, strict=True)}
-            metrics.write(step, named, seconds, speed)
-            listen(Progress(step, experiment.steps, speed, named))
+            self._checkpoints.wait()
+        rundir.write_status(self._written, "diverged", step, reason=reason)
 
 
 class _Clock:
@@ -312,18 +339,12 @@ class _Clock:
         return now, speed
 
 
-def _picture(engine: Engine, state: PyTree, key: jax.Array, target: Path) -> None:
-    program = engine.program
-    samples = jax.device_get(program.to_unit(engine.sample(state, key)))
-    if samples.ndim == 4:
-        log.save_png(target, log.enlarge(log.grid(samples, columns=8)))
-    else:
-        log.save_png(target, log.scatter(samples, program.dataset.test.x[:2000]))
-
-
 @contextlib.contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM in a list instead of dying of them; a second one acts as usual."""
+    """Collects SIGINT and SIGTERM in a list instead of dying of them; a second one acts as usual.
+
+    Where several processes train one run they would not stop at the same step: a signal acts as usual there.
+    """
     caught: list[int] = []
     before: dict[int, Any] = {}
 
@@ -335,7 +356,8 @@ def _signals() -> Iterator[list[int]]:
         caught.append(signum)
         restore()
 
-    if threading.current_thread() is threading.main_thread():  # elsewhere no handler can be set
+    # Outside of the main thread no handler can be set.
+    if threading.current_thread() is threading.main_thread() and jax.process_count() == 1:
         for number in (signal.SIGINT, signal.SIGTERM):
             before[number] = signal.signal(number, note)
     try:

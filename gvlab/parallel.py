@@ -32,7 +32,12 @@ def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
 def devices_for(batch_size: int) -> list[jax.Device]:
     """As many devices as divide the batch: all of them where they do."""
     devices = jax.devices()
-    return devices[: max(n for n in range(1, len(devices) + 1) if batch_size % n == 0)]
+    return devices[: divisor(batch_size, len(devices))]
+
+
+def divisor(count: int, most: int) -> int:
+    """The largest number up to `most` that divides `count`."""
+    return max(n for n in range(1, most + 1) if count % n == 0)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

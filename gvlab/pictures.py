@@ -48,8 +48,10 @@ def interpolations(program: Program, state: PyTree, key: int, rows: int, columns
     return _sheet(program, program.model.decode(state, walk.reshape(-1, walk.shape[-1]), labels), columns)
 
 
-def traversals(program: Program, state: PyTree, example: int, columns: int) -> Sheet:
+def traversals(program: Program, state: PyTree, example: int, columns: int, rows: int | None = None) -> Sheet:
     """A test image's posterior mean with one latent at a time set from -3 to 3: one row each, the most active first.
+
+    Shows `rows` latents, or all of them.
 
     Raises:
         UserError: the model has no encoder, the data are no images, or there is no such example.
@@ -61,7 +63,7 @@ def traversals(program: Program, state: PyTree, example: int, columns: int) -> S
         raise UserError(f"--example is {example}, but the test images are numbered from 0 to {len(test.x) - 1}.")
     batch = _test_batch(program, min(len(test.x), max(example + 1, 500)))
     means, _ = _encoder(program)(state, batch)
-    order = np.argsort(-np.asarray(means).var(axis=0), kind="stable")
+    order = np.argsort(-np.asarray(means).var(axis=0), kind="stable")[:rows]
     values = jnp.linspace(-SPAN, SPAN, columns)
     z = jnp.broadcast_to(means[example], (len(order), columns, means.shape[1]))
     z = jax.vmap(lambda row, latent: row.at[:, latent].set(values))(z, jnp.asarray(order))

@@ -118,6 +118,28 @@ def write_status(run: Path, status: str, step: int, **more: Any) -> None:
     write_atomically(run / "status.json", json.dumps({"status": status, "step": step, **more}) + "\n")
 
 
+def write_states(run: Path, states: dict[int, str]) -> None:
+    """Writes states.jsonl: the SHA-256 of the state at each step that was saved."""
+    lines = (json.dumps({"step": step, "sha256": sha256}) + "\n" for step, sha256 in sorted(states.items()))
+    write_atomically(run / "states.jsonl", "".join(lines))
+
+
+def read_states(run: Path) -> dict[int, str]:
+    """What `write_states` wrote; nothing if there is no file.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    file = run / "states.jsonl"
+    if not file.exists():
+        return {}
+    try:
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        return {line["step"]: line["sha256"] for line in lines}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is damaged ({error}): restore it, or delete the run directory.") from error
+
+
 def write_environment(run: Path) -> list[str]:
     """Writes environment.json; gives a sentence if the run goes on in another environment than it began in."""
     before, now = read_json(run / "environment.json"), environment()

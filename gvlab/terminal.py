@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from gvlab.loop import Listener, Progress
@@ -76,3 +78,10 @@ def _plain_lines(title: str) -> Listener:
 
 def _values(now: Progress) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in now.values.items() if "grad_norm" not in name)
+
+
+def stopped(reason: Exception, signum: int) -> NoReturn:
+    """Ends the process after a signal, saying how to continue."""
+    again = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    print(f"gvlab: {reason} To continue: {again}", file=sys.stderr)
+    raise SystemExit(128 + signum) from reason

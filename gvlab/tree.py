@@ -17,6 +17,12 @@ def count(tree: PyTree) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
+def count_named(tree: PyTree, name: str) -> int:
+    """The number of numbers in all leaves that lie under a field of that name."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return sum(leaf.size for path, leaf in leaves if any(getattr(key, "name", None) == name for key in path))
+
+
 def norm(tree: PyTree) -> Float[Array, ""]:
     """The Euclidean norm of all leaves as one vector."""
     return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))
@@ -33,7 +39,7 @@ def ema(average: PyTree, new: PyTree, decay: Float[Array, ""]) -> PyTree:
     return jax.tree.map(lambda a, n: decay * a + (1 - decay) * n, average, new)
 
 
-def ema_decay(decay: float, step: Int[Array, ""]) -> Float[Array, ""]:
+def ema_decay(decay: float | Float[Array, ""], step: Int[Array, ""]) -> Float[Array, ""]:
     """min(decay, (1 + step) / (10 + step)): a young average forgets its random initial value quickly.
 
     Reference: the `num_updates` rule of TensorFlow's ExponentialMovingAverage.

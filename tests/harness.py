@@ -4,21 +4,25 @@ that are trained once per session."""
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
+import io
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jax
 import pytest
 
-from gvlab import build, cli, data, log, loop, rundir, tree
+from gvlab import build, cli, data, engines, log, loop, rundir, tree
 from gvlab import config as c
 from gvlab.types import PyTree
 
@@ -34,6 +38,17 @@ _PACE: dict[str, Any] = {
 EXPERIMENTS = {
     "vae": c.Experiment("vae", c.VAE(c.MLP(hidden=(16,)), latent_dim=4), data=c.Data(quantization="binarize"), **_PACE),
     "gan": c.Experiment("gan", c.GAN(c.DCGAN(width=4), latent_dim=8), **_PACE),
+}
+
+COMPARED = {  # convolutions would be compiled for half a minute
+    name: replace(
+        experiment,
+        steps=20,
+        keep_every=0,
+        model=experiment.model if name == "vae" else c.GAN(c.MLP(hidden=(16,)), latent_dim=4),
+        evaluation=c.Evaluation(samples=64, k=7, features=("pixels",), measures=("frechet", "sliced_wasserstein")),
+    )
+    for name, experiment in EXPERIMENTS.items()
 }
 
 
@@ -119,6 +134,54 @@ def call(*args: object) -> int:
                 jax.config.update(name, value)
 
 
+# --- what is compiled -------------------------------------------------------------------------------------------------
+
+_MADE: dict[tuple, Any] = {}
+
+
+def _made(make: Callable[[], Any], *key: Any) -> Any:
+    if key not in _MADE:
+        _MADE[key] = make()
+    return _MADE[key]
+
+
+def _alike(experiment: c.Experiment) -> str:
+    """Experiments with the same text compile to the same functions."""
+    return c.to_json(replace(experiment, name="any", seed=0, steps=1, evaluation=c.Evaluation()))
+
+
+@contextlib.contextmanager
+def compiled_once() -> Iterator[None]:
+    """The commands within share programs and engines: most of what they would do is compile them anew.
+
+    A single run is trained on one device, as `harness.engine` does.
+    """
+    program, alone, together, cost = build.program, engines.alone, engines.together, engines.cost
+
+    def shared_program(experiment, dataset):
+        made = _made(lambda: program(experiment, dataset), "program", _alike(experiment), dataset.checksum)
+        return replace(made, experiment=experiment, dataset=dataset)
+
+    def shared_alone(program, devices=None):
+        devices = jax.devices()[:1] if devices is None else devices
+        key = ("alone", _alike(program.experiment), program.dataset.checksum, tuple(devices))
+        return replace(_made(lambda: alone(program, devices), *key), program=program)
+
+    def shared_together(program, runs, batched=(), devices=None):
+        key = ("together", _alike(program.experiment), program.dataset.checksum, tuple(devices or ()))
+        return replace(_made(lambda: together(program, runs, batched, devices), *key, runs, *batched), program=program)
+
+    def shared_cost(engine):
+        return _made(lambda: cost(engine), "cost", engine.single)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "program", shared_program)
+        patch.setattr(engines, "alone", shared_alone)
+        patch.setattr(engines, "together", shared_together)
+        patch.setattr(engines, "cost", shared_cost)
+        yield
+
+
 # --- runs -------------------------------------------------------------------------------------------------------------
 
 
@@ -134,9 +197,9 @@ def reference(name: str) -> Path:
 
 
 @functools.cache
-def engine(name: str) -> loop.Engine:
+def engine(name: str) -> engines.Engine:
     """The compiled experiment, on one device of this process."""
-    return loop.engine(program(name), jax.devices()[:1])
+    return engines.alone(program(name), jax.devices()[:1])
 
 
 @functools.cache
@@ -148,6 +211,40 @@ def program(name: str) -> build.Program:
 def trained(name: str) -> Path:
     """A run of 100 steps by `loop.train` in this process; copy it before changing it."""
     return loop.train(engine(name), laboratory() / "trained", seed=0)
+
+
+@functools.cache
+def compared() -> Path:
+    """A comparison of `COMPARED` with two seeds each, by the command line in this process; copy it before changing it.
+
+    The experiment files lie beside it.
+    """
+    directory = laboratory() / "compared"
+    directory.mkdir()
+    files = [experiment_file(directory, experiment) for experiment in COMPARED.values()]
+    with compiled_once(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        assert call("compare", *files, "--seeds", 2, "--out", directory / "comparison") == 0
+    return directory / "comparison"
+
+
+def copy_of_compared(directory: Path) -> tuple[Path, list[Path]]:
+    """A comparison of one's own, of the same name, and its experiment files."""
+    shutil.copytree(compared(), directory / "comparison")
+    return directory / "comparison", [experiment_file(directory, experiment) for experiment in COMPARED.values()]
+
+
+def changed(directory: Path, before: dict[str, tuple[int, int]]) -> set[str]:
+    """The files under a directory that were written or removed since its `contents` were `before`, locks aside."""
+    after = contents(directory)
+    names = {name for name in before | after if before.get(name) != after.get(name)}
+    return {name for name in names if not name.endswith("lock")}
+
+
+def edit_json(file: Path, edit: Callable[[Any], Any]) -> None:
+    """Changes what a JSON file holds, as somebody who tampers with it would."""
+    made = json.loads(file.read_text())
+    edit(made)
+    file.write_text(json.dumps(made, indent=2) + "\n")
 
 
 def state_at(run: Path, step: int) -> PyTree:

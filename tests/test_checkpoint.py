@@ -16,7 +16,7 @@ from harness import EXPERIMENTS, curves, digest, experiment_file, reference, run
 
 from gvlab import loop, rundir, tree
 from gvlab.checkpoint import ASIDE, Checkpoints
-from gvlab.models.vae import VAEState
+from gvlab.models import VAEState
 from gvlab.types import UserError
 
 

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import math
 import os
 import pty
 import re
@@ -22,7 +23,7 @@ import pytest
 from harness import EXPERIMENTS, assert_refused, call, experiment_file, run
 from PIL import Image
 
-from gvlab import build, cli, data, distances, evaluate, loop, rng, rundir, terminal
+from gvlab import build, cli, data, distances, evaluate, experiment_files, likelihood, loop, rng, rundir, terminal
 from gvlab import config as c
 from gvlab.networks import features
 
@@ -49,6 +50,9 @@ def test_help_answers_at_once():
     commands = (
         "train",
         "compare",
+        "unit",
+        "report",
+        "verify",
         "sample",
         "reconstruct",
         "interpolate",
@@ -104,13 +108,23 @@ def test_help_of_train_lists_the_fields_of_the_experiment(file, capsys):
 
 def test_help_of_evaluate_names_what_exists(capsys):
     assert cli._MEASURES_HELP.split(", ") == [*distances.MEASURES, *evaluate.OF_LIKELIHOODS]
-    assert cli._FEATURES_HELP.split(", ") == ["pixels", "coordinates", *features.SMALL, *features.INCEPTION]
+    assert cli._FEATURES_HELP.split(", ") == [
+        *("pixels", "coordinates"),
+        *features.SMALL,
+        distances.STACKED,
+        *features.INCEPTION,
+    ]
     with pytest.raises(SystemExit) as stop:
         call("evaluate", "--help")
     assert stop.value.code == 0
     shown = " ".join(capsys.readouterr().out.split())
     for name in (*distances.MEASURES, *features.SMALL, *features.INCEPTION):
         assert re.search(rf"\b{name}\b", shown), name
+    # What annealing costs: examples x chains of the pilot, ahead and back x transitions x leapfrog steps.
+    each = math.prod(likelihood.AIS[name] for name in ("examples", "temperatures", "leapfrog_steps"))
+    assert each * (4 + likelihood.AIS["chains"]) == 10_000_000
+    assert each * (4 + 2 * likelihood.AIS["chains"]) == 18_000_000
+    assert "ais and ais_gap: 10 and 18 million passes through the decoder and back" in shown
 
 
 # --- train ------------------------------------------------------------------------------------------------------------
@@ -435,15 +449,14 @@ def test_networks_for_images_refuse_vectors(tmp_path, capsys):
 )
 @pytest.mark.parametrize("command", ["train", "compare"])
 def test_a_run_of_another_config_is_refused_and_the_field_named(command, change, words, file, tmp_path, capsys):
-    made = tmp_path / "vae" / "seed-0"
+    made = (tmp_path if command == "train" else tmp_path / "units") / "vae" / "seed-0"
     made.mkdir(parents=True)
     (made / "config.json").write_text(c.to_json(EXPERIMENTS["vae"]))
-    before = harness.contents(tmp_path)
-    if command == "compare":  # which takes no fields: the file says it
-        experiment = cli.override(EXPERIMENTS["vae"], change, "gvlab")
+    if command == "compare":  # where the experiment file says it
+        experiment = experiment_files.override(EXPERIMENTS["vae"], change, "gvlab")
         file.write_text(file.read_text().replace(repr(EXPERIMENTS["vae"]), repr(experiment)))
-        before = harness.contents(tmp_path)
         change = []
+    before = harness.contents(tmp_path)
     assert_refused(call(command, file, "--out", tmp_path, *change), *capsys.readouterr(), str(made), *words)
     assert harness.contents(tmp_path) == before
 
@@ -464,7 +477,7 @@ def _without(field: str, config: str) -> str:
         lambda text: text.replace('"steps": 100', '"steps": -1'),
         lambda text: text.replace('"VAE"', '"GAM"'),
         lambda text: text.replace('"steps"', '"stepz"'),
-        lambda text: _without("batch_size", text),
+        lambda text: _without("name", text),
         lambda text: "\0\1",
     ],
     ids=["cut off", "empty", "a list", "type", "value", "tag", "unknown field", "missing field", "binary"],
@@ -529,7 +542,7 @@ def test_the_entry_point_exits_with_the_code(monkeypatch):
 
 
 def test_every_option_of_the_experiment_is_a_candidate_for_the_nearest_name():
-    options = cli._options(EXPERIMENTS["gan"])
+    options = experiment_files.options(EXPERIMENTS["gan"])
     assert "--model.generator-optimizer.learning-rate" in options
     assert len(options) == len(set(options)) > 20
     assert all(f"--{f.name.replace('_', '-')}" in options for f in dataclasses.fields(c.Experiment) if f.type is int)

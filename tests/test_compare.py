@@ -1,204 +1,341 @@
-"""Several experiments, several seeds: one table, one picture, and nothing is done twice."""
+"""A comparison: units that are made once, whatever happens in between, and one set of tables from them."""
 
 from __future__ import annotations
 
-import functools
+import csv
 import json
-import math
+import random
+import re
+import secrets
 import shutil
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import harness
+import jax
 import numpy as np
+import pandas as pd
 import pytest
-from harness import call, experiment_file, run, start, wait_until
-from PIL import Image
+from harness import COMPARED, assert_refused, call, changed, copy_of_compared, edit_json, experiment_file
 
-from gvlab import build, cli, compare, evaluate, loop, rundir
+import gvlab
+from gvlab import build, compare, comparison, data, engines, evaluate, loop, rng, rundir, units
 from gvlab import config as c
 from gvlab.types import UserError
 
-STEPS = 20
-EXPERIMENTS = harness.EXPERIMENTS | {  # convolutions would be compiled for half a minute
-    "gan": replace(harness.EXPERIMENTS["gan"], model=c.GAN(c.MLP(hidden=(16,)), latent_dim=8))
+TABLES = {"comparison.json", "comparison.csv", "table.md", "table.tex", "report.html"}
+MEASURES = {
+    "vae": {
+        *("elbo_nats", "kl_nats", "reconstruction_nats", "bits_per_dim", "iw_bound_nats", "active_units"),
+        *("collapsed_units", "mutual_information_nats", "marginal_kl_nats"),
+        *("frechet_pixels", "sliced_wasserstein2_pixels"),
+    },
+    "gan": {"d_loss", "fake_logit", "real_logit", "frechet_pixels", "sliced_wasserstein2_pixels"},
 }
 
 
 @pytest.fixture(autouse=True, scope="module")
 def compiled_once():
-    """The commands of this file share their programs and engines: most of what they would do is compile them anew."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "_program", functools.cache(cli._program))
-        patch.setattr(loop, "engine", functools.cache(loop.engine))
+    with harness.compiled_once():
         yield
 
 
-def evaluations(root: Path, name: str, seeds: int) -> list[dict]:
-    files = [root / name / f"seed-{seed}" / "evaluation.json" for seed in range(seeds)]
-    return [json.loads(file.read_text())["measures"] for file in files]
-
-
-def table_of(text: str) -> dict[tuple[str, str], list[str]]:
-    """The rows of table.md by experiment and measure."""
-    lines = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")
-    ]
-    assert set("".join(lines[1])) == set("-:")
-    return {(line[0], line[1]): line[2:] for line in [lines[0], *lines[2:]]}
-
-
-@pytest.fixture(scope="module")
-def comparison(tmp_path_factory):
-    """(root of runs, the two experiment files) of a VAE and a GAN with two seeds each, made by the command line."""
-    root = tmp_path_factory.mktemp("comparison")
-    files = [experiment_file(root, experiment) for experiment in EXPERIMENTS.values()]
-    assert call("compare", *files, "--seeds", 2, "--steps", STEPS, "--out", root / "runs") == 0
-    return root / "runs", files
-
-
 @pytest.fixture
-def copied(comparison, tmp_path):
-    root, files = comparison
-    shutil.copytree(root, tmp_path / "runs")
-    return tmp_path / "runs", files
+def made(tmp_path):
+    """(a copy of the comparison of a VAE and a GAN with two seeds each, their files)."""
+    return copy_of_compared(tmp_path)
 
 
-def test_the_table_the_picture_and_the_numbers(comparison):
-    root, _ = comparison
-    directory = root / "comparisons" / "vae-vs-gan"
-    assert {path.name for path in directory.iterdir()} == {"table.md", "samples.png", "comparison.json"}
+def found_in(root: Path) -> dict[str, Any]:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
 
-    table = table_of((directory / "table.md").read_text())
-    assert table["experiment", "measure"] == ["mean", "sd", "seed 0", "seed 1"]
-    for name in EXPERIMENTS:
-        first, second = evaluations(root, name, 2)
-        assert {row[1] for row in table if row[0] == name} == first.keys()
-        for measure in first:
-            a, b = first[measure]["value"], second[measure]["value"]
-            # Shares of 64 examples and numbers of units may agree.
-            assert a != b or measure.startswith(("precision", "recall", "density", "coverage")) or "_units" in measure
-            expected = [(a + b) / 2, abs(a - b) / math.sqrt(2), a, b]
-            assert [float(cell) for cell in table[name, measure]] == pytest.approx(expected, rel=1e-3)
-
-    # One row per run, 12 samples each, with a grey line between.
-    sheet = np.asarray(Image.open(directory / "samples.png"))
-    assert sheet.shape == ((4 * 17 + 1) * 4, (12 * 17 + 1) * 4, 3)
-    rows = sheet[::4, ::4][1:].reshape(4, 17, -1, 3)[:, :16]
-    assert all(len(np.unique(row[:, 1:-1])) > 2 for row in rows)  # more than the grey between
-    assert all((rows[i] != rows[j]).any() for i in range(4) for j in range(i))
-
-    units = json.loads((directory / "comparison.json").read_text())
-    assert [(unit["experiment"], unit["seed"]) for unit in units] == [("vae", 0), ("vae", 1), ("gan", 0), ("gan", 1)]
-    for unit in units:
-        assert unit["failure"] is None
-        assert unit["measures"] == evaluations(root, unit["experiment"], 2)[unit["seed"]]
-        assert rundir.status(Path(unit["run"])) == {"status": "complete", "step": STEPS}
+    return json.loads((root / "comparison.json").read_text(), parse_constant=refuse)
 
 
-def test_it_prints_the_table_and_both_paths_and_does_nothing_twice(copied, capsys):
-    root, files = copied
+def timeless(root: Path) -> dict[str, Any]:
+    """comparison.json without what two equal comparisons do not share: the wall clock, and how they were called."""
+    found = found_in(root)
+    for unit in found["units"]:
+        del unit["timing"], unit["environment"]["command"]
+        for one in (unit["measures"] or {}).values():
+            one.pop("points_per_second", None)
+    return found
+
+
+# --- what is in it ----------------------------------------------------------------------------------------------------
+
+
+def test_everything_is_in_the_directory():
+    root = harness.compared()
+    assert {path.name for path in root.iterdir()} == TABLES | {"units", "plan.json"}
+    units_made = {path.relative_to(root / "units").as_posix() for path in (root / "units").glob("*/*")}
+    assert units_made == {f"{name}/seed-{seed}" for name in COMPARED for seed in range(2)}
+    pictures = {"vae": {"reconstructions.png", "traversals.png"}, "gan": {"neighbours.png"}}
+    for name, of_family in pictures.items():
+        for seed in range(2):
+            run = root / "units" / name / f"seed-{seed}"
+            assert {path.name for path in (run / "pictures").iterdir()} == of_family
+            assert (run / "samples" / "step-00000020.png").is_file()
+            assert rundir.status(run) == {"status": "complete", "step": 20}
+
+
+def test_comparison_json_follows_its_schema():
+    root = harness.compared()
+    found = found_in(root)
+    documented = re.findall(r"^    (\w[\w, ]*?)  ", comparison.__doc__, re.MULTILINE)
+    assert set(found) == {name for names in documented for name in names.split(", ")}
+    assert (found["schema"], found["gvlab"], found["match"]) == (1, gvlab.__version__, None)
+    assert found["seeds"] == [0, 1]
+    assert found["commands"] == {
+        "rerun": "gvlab compare comparison/plan.json --out NEW",
+        "report": "gvlab report comparison",
+        "verify": "gvlab verify comparison",
+    }
+
+    first, second = found["experiments"]
+    assert (first["name"], first["family"], first["steps"], first["images"]) == ("vae", "VAE", 20, 320)
+    assert (second["name"], second["family"], second["steps"], second["images"]) == ("gan", "GAN", 20, 320)
+    assert c.from_json(json.dumps(second["config"])) == COMPARED["gan"]
+    assert first["dataset"] == {"name": "digits", "sha256": data.load("digits").checksum}
+
+    assert [(unit["experiment"], unit["seed"]) for unit in found["units"]] == [
+        ("vae", 0),
+        ("vae", 1),
+        ("gan", 0),
+        ("gan", 1),
+    ]
+    for unit in found["units"]:
+        run = root / unit["directory"]
+        assert unit["directory"] == f"units/{unit['experiment']}/seed-{unit['seed']}"
+        assert (unit["status"], unit["failure"], unit["together"]) == ("complete", None, 1)
+        assert unit["measures"] == json.loads((run / "evaluation.json").read_text())["measures"]
+        assert set(unit["measures"]) == MEASURES[unit["experiment"]]
+        assert unit["state_sha256"] == harness.digest(run, 20)
+        assert unit["cost"]["parameters"] > 100
+        assert unit["cost"]["flops_per_step"] > 1000
+        assert unit["cost"]["memory_bytes"] > 1000
+        assert unit["timing"]["seconds"] > 0
+        assert unit["timing"]["images_per_second"] > 0
+        assert unit["environment"] == json.loads((run / "environment.json").read_text())
+
+    assert {(row["experiment"], row["measure"]) for row in found["summaries"]} == {
+        (name, measure) for name, measures in MEASURES.items() for measure in measures
+    }
+    for row in found["summaries"]:
+        values = [
+            u["measures"][row["measure"]]["value"] for u in found["units"] if u["experiment"] == row["experiment"]
+        ]
+        assert row["mean"] == pytest.approx(np.mean(values))
+        assert row["sd"] == pytest.approx(np.std(values, ddof=1))
+        assert (row["n"], row["total"], row["failures"]) == (2, 2, 0)
+        assert row["low"] is row["high"] is None  # of two seeds there is no interval
+        assert "seed" not in row["stamp"]
+        assert row["stamp"]["dataset"] == "digits"
+    assert [pair["measure"] for pair in found["pairs"]] == ["frechet_pixels", "sliced_wasserstein2_pixels"]
+    for pair in found["pairs"]:
+        assert (pair["first"], pair["second"], pair["verdict"]) == ("vae", "gan", "undecided")
+    assert found["primary"] == "frechet_pixels"
+    assert "2 seeds give no interval" in found["verdict"]
+
+
+def test_the_csv_is_tidy():
+    root = harness.compared()
+    frame = pd.read_csv(root / "comparison.csv")
+    assert list(frame.columns) == ["experiment", "seed", "measure", "value", "stamp"]
+    assert len(frame) == 2 * sum(map(len, MEASURES.values()))
+    for unit in found_in(root)["units"]:
+        mine = frame[(frame.experiment == unit["experiment"]) & (frame.seed == unit["seed"])].set_index("measure")
+        for measure, one in unit["measures"].items():
+            assert mine.value[measure] == one["value"]  # with all digits
+            assert json.loads(mine.stamp[measure]) == one["stamp"]
+
+
+def test_load_gives_a_frame_that_shows_itself():
+    frame = gvlab.compare.load(harness.compared())
+    assert isinstance(frame, pd.DataFrame)
+    assert list(frame.columns) == ["experiment", "seed", "measure", "value", "stamp"]
+    plain = pd.read_csv(harness.compared() / "comparison.csv")
+    assert frame.value.tolist() == plain.value.tolist()
+    means = frame.groupby(["experiment", "measure"]).value.mean()
+    assert means["gan", "frechet_pixels"] == pytest.approx(plain[plain.measure == "frechet_pixels"].value[-2:].mean())
+
+    page = frame._repr_html_()
+    assert "2 seeds give no interval" in page
+    assert page.count("<tr>") == 1 + sum(map(len, MEASURES.values()))
+    assert page.count('<img alt="') == 2
+    for alt in ("vae, seed 0, step 00000020", "gan, seed 0, step 00000020"):
+        assert f'<img alt="{alt}" width="300" src="data:image/png;base64,iVBOR' in page
+    for derived in (frame[frame.seed == 0], frame.head(), frame.copy(), frame[["value"]], frame.sort_values("value")):
+        assert type(derived) is pd.DataFrame
+        assert "<p>" not in derived._repr_html_()
+
+
+def test_load_wants_a_comparison(tmp_path):
+    with pytest.raises(UserError, match=r"no comparison\.json: run gvlab compare or gvlab report first"):
+        compare.load(tmp_path)
+
+
+# --- nothing is done twice --------------------------------------------------------------------------------------------
+
+
+def test_a_second_call_writes_the_same_tables_and_nothing_else(made, capsys):
+    root, files = made
     before = harness.contents(root)
-    assert call("compare", *files, "--seeds", 2, "--steps", STEPS, "--out", root) == 0
+    texts = {name: (root / name).read_bytes() for name in TABLES}
+    assert call("compare", *files, "--seeds", 2, "--out", root) == 0
+    assert changed(root, before) == TABLES | {"plan.json"}
+    assert {name: (root / name).read_bytes() for name in TABLES} == texts
+
     out = capsys.readouterr().out
-    assert out.splitlines()[0].split() == ["experiment", "measure", "mean", "sd", "seed", "0", "seed", "1"]
-    for (experiment, measure), cells in table_of(
-        (root / "comparisons" / "vae-vs-gan" / "table.md").read_text()
-    ).items():
-        assert any(line.split() == [experiment, measure, *" ".join(cells).split()] for line in out.splitlines())
-    for name in ("table.md", "samples.png"):
-        assert str(root / "comparisons" / "vae-vs-gan" / name) in out
-    changed = {name for name, what in harness.contents(root).items() if before.get(name) != what}
-    assert {Path(name).parts[0] for name in changed if not name.endswith("/lock")} <= {"comparisons"}
+    assert out.splitlines()[0].split()[:3] == ["experiment", "measure", "better"]
+    for row in found_in(root)["summaries"]:
+        cells = " ".join(comparison.cells(row)).split()
+        assert any(line.split() == cells for line in out.splitlines()), row
+    for name in TABLES:
+        assert name in out
 
 
-def test_one_more_seed_trains_only_that_one(copied):
-    root, files = copied
+def test_one_more_seed_and_one_more_experiment_train_only_the_new(made):
+    root, files = made
+    other = experiment_file(root.parent, replace(COMPARED["vae"], name="other"))
     before = harness.contents(root)
-    assert call("compare", files[0], "--seeds", 3, "--steps", STEPS, "--out", root) == 0
-    changed = {name for name, what in harness.contents(root).items() if before.get(name) != what}
-    tops = {Path(name).parts[:2] for name in changed if not name.endswith("/lock")}
-    assert tops == {("vae", "seed-2"), ("comparisons", "vae")}
-    table = table_of((root / "comparisons" / "vae" / "table.md").read_text())
-    assert len(table["vae", "elbo_nats"]) == 5
+    assert call("compare", *files, "--seeds", 3, "--out", root) == 0
+    new = {"/".join(Path(name).parts[:3]) for name in changed(root, before)}
+    assert new == TABLES | {"plan.json", "units/vae/seed-2", "units/gan/seed-2"}
+    assert found_in(root)["summaries"][0]["n"] == 3
+
+    before = harness.contents(root)
+    assert call("compare", *files, other, "--seeds", 2, "--out", root) == 0
+    new = {"/".join(Path(name).parts[:3]) for name in changed(root, before)}
+    assert new == TABLES | {"plan.json", "units/other/seed-0", "units/other/seed-1"}
+    found = found_in(root)
+    assert [experiment["name"] for experiment in found["experiments"]] == ["vae", "gan", "other"]
+    same = [unit for unit in found["units"] if unit["seed"] == 1 and unit["experiment"] != "gan"]
+    assert same[0]["state_sha256"] == same[1]["state_sha256"]  # a name has no influence
 
 
-def test_a_measurement_is_used_again_only_if_it_is_of_this_state(copied):
-    root, files = copied
-    args = ("compare", files[0], "--seeds", 2, "--steps", STEPS, "--out", root)
-    file = root / "vae" / "seed-1" / "evaluation.json"
-    original = json.loads(file.read_text())
-    touched = json.loads(file.read_text())
-    touched["measures"]["kl_nats"]["value"] = 1234.0
-    file.write_text(json.dumps(touched))
+def test_more_steps_go_on_and_a_kill_in_between_loses_nothing(made, monkeypatch, capsys):
+    root, files = made
+    args = ("compare", files[0], "--seeds", 1, "--out", root, "--steps", 40)
+
+    def killed(*args):
+        raise InterruptedError("as if killed before unit.json was written")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(units, "finish", killed)
+        assert call(*args) == 2
+    assert not (root / "units" / "vae" / "seed-0" / "unit.json").exists()
     assert call(*args) == 0
-    assert table_of((root / "comparisons" / "vae" / "table.md").read_text())["vae", "kl_nats"][3] == "1234"
+    with_pause = root / "units" / "vae" / "seed-0"
+    assert rundir.status(with_pause) == {"status": "complete", "step": 40}
+    assert call("compare", files[0], "--seeds", 1, "--out", root.parent / "new", "--steps", 40) == 0
+    undisturbed = root.parent / "new" / "units" / "vae" / "seed-0"
+    assert harness.curves(with_pause) == harness.curves(undisturbed)
+    assert harness.digest(with_pause, 40) == harness.digest(undisturbed, 40)
+    assert found_in(root)["summaries"] == found_in(root.parent / "new")["summaries"]
 
-    touched["protocol"]["step"] = STEPS - 1  # as if measured before the run went on
-    file.write_text(json.dumps(touched))
-    assert call(*args) == 0
-    again = json.loads(file.read_text())
-    for made in (again, original):  # all but the clock's
-        assert made["measures"]["iw_bound_nats"].pop("points_per_second") > 0
-    assert again == original
-
-
-def test_a_diverged_run_is_a_failure_and_enters_no_average(copied, capsys):
-    root, files = copied
-    # One seed that diverged before, and an experiment all of whose seeds diverge now.
-    rundir.write_status(root / "vae" / "seed-1", "diverged", 7, reason="At step 7 the term loss is nan.")
-    vae = EXPERIMENTS["vae"]
-    boom = replace(vae, name="boom", model=replace(vae.model, optimizer=c.Adam(learning_rate=1e30)))
-    args = ("compare", files[0], experiment_file(root, boom), "--seeds", 2, "--steps", STEPS, "--out", root)
-    assert call(*args) == 0
-    out = capsys.readouterr().out
-    directory = root / "comparisons" / "vae-vs-boom"
-    text = (directory / "table.md").read_text()
-    table = table_of(text)
-    (sound,) = evaluations(root, "vae", 1)
-    for measure, found in sound.items():
-        mean, deviation, first, second = table["vae", measure]
-        assert float(mean) == float(first) == pytest.approx(found["value"], rel=1e-3)
-        assert (deviation, second) == ("-", "diverged")
-    assert table["boom", "(none)"] == ["-", "-", "diverged", "diverged"]
-    for printed in (text, out):
-        assert "vae, seed 1, diverged: At step 7 the term loss is nan." in printed
-        assert "boom, seed 0, diverged: At step " in printed
-        assert "boom, seed 1, diverged: At step " in printed
-    assert np.asarray(Image.open(directory / "samples.png")).shape[0] == 17 * 4 + 4  # one row
-    units = json.loads((directory / "comparison.json").read_text())
-    assert [unit["failure"] is None for unit in units] == [True, False, False, False]
-    assert units[1]["measures"] is None
-
-    # When every run fails there is a table still, and no picture of an earlier time.
-    rundir.write_status(root / "vae" / "seed-0", "diverged", 3, reason="At step 3 the term loss is inf.")
-    assert call(*args) == 1
-    assert "samples.png" not in capsys.readouterr().out
-    assert {path.name for path in directory.iterdir()} == {"table.md", "comparison.json"}
+    before = harness.contents(root)
+    capsys.readouterr()
+    code = call("compare", files[0], "--seeds", 1, "--out", root, "--steps", 30)
+    assert_refused(code, *capsys.readouterr(), str(with_pause), "step 40", "30", "--steps 40 or more")
+    assert not changed(root, before)
 
 
-def test_killed_in_between_it_continues(tmp_path):
-    file, runs = experiment_file(tmp_path, EXPERIMENTS["vae"]), tmp_path / "runs" / "vae"
-    args = ("compare", file, "--seeds", 2)
-    process = start(*args, cwd=tmp_path)
-    wait_until(lambda: (runs / "seed-1" / "checkpoints" / "20").is_dir(), process)
-    process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    assert not (tmp_path / "runs" / "comparisons").exists()
-    before = harness.contents(runs / "seed-0")
-    assert "evaluation.json" in before
+def test_another_evaluation_measures_again_without_training(made, capsys):
+    root, files = made
+    before = harness.contents(root)
+    assert call("compare", *files, "--seeds", 2, "--out", root, "vae.evaluation.k=8") == 0
+    touched = changed(root, before)
+    assert {"/".join(Path(name).parts[:2]) for name in touched} == TABLES | {"plan.json", "units/vae"}
+    assert not [name for name in touched if name.endswith(("metrics.jsonl", "states.jsonl")) or "checkpoints" in name]
+    for unit in found_in(root)["units"][:2]:
+        assert unit["measures"]["iw_bound_nats"]["stamp"]["k"] == 8
+        assert rundir.read_config(root / unit["directory"]).evaluation.k == 8
+    capsys.readouterr()
+    assert call("verify", root, "--unit", "vae/seed-1") == 0
+    assert capsys.readouterr().out.startswith("vae/seed-1: identical bits")
 
-    done = run(*args, cwd=tmp_path)
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("vae.model.latent-dim=5", ["vae/seed-0", "model.latent_dim = 4, not 5"]),
+        ("gan.batch_size=8", ["gan/seed-0", "batch_size = 16, not 8"]),
+    ],
+)
+def test_another_configuration_is_refused_and_the_field_named(setting, words, made, capsys):
+    root, files = made
+    before = harness.contents(root)
+    assert_refused(call("compare", *files, "--seeds", 2, "--out", root, setting), *capsys.readouterr(), *words)
+    assert not changed(root, before)
+
+
+def test_other_data_and_other_code_are_refused(made, monkeypatch, capsys):
+    root, files = made
+    before = harness.contents(root)
+    digits = data.load("digits")
+    with monkeypatch.context() as patch:
+        patch.setattr(data, "load", lambda name: replace(digits, checksum="f" * 64))
+        code = call("compare", *files, "--seeds", 2, "--out", root)
+    assert_refused(code, *capsys.readouterr(), "vae/seed-0", "other data", digits.checksum[:12], "f" * 12)
+    with monkeypatch.context() as patch:
+        patch.setattr(units, "code_sha256", lambda: "e" * 64)
+        code = call("compare", *files, "--seeds", 2, "--out", root)
+    assert_refused(code, *capsys.readouterr(), "vae/seed-0", "another gvlab", units.code_sha256()[:12], "e" * 12)
+    assert not changed(root, before)
+
+
+def test_a_measure_that_does_not_exist_is_refused_before_anything_is_written(tmp_path, capsys):
+    files = [experiment_file(tmp_path, experiment) for experiment in COMPARED.values()]
+    for setting in ("gan.evaluation.measures=frechett", "gan.evaluation.features=inceptoin"):
+        code = call("compare", *files, setting, "--out", tmp_path / "out")
+        assert_refused(code, *capsys.readouterr(), setting.split("=")[1])
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_experiments_of_one_name_are_refused(tmp_path, capsys):
+    file = experiment_file(tmp_path, COMPARED["vae"])
+    assert_refused(
+        call("compare", file, file, "--out", tmp_path / "out"), *capsys.readouterr(), "'vae'", "another name"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+# --- killed -----------------------------------------------------------------------------------------------------------
+
+
+def test_killed_at_three_moments_it_gives_the_undisturbed_result(tmp_path):
+    seed = secrets.randbits(32)
+    print(f"the moments are drawn with random.Random({seed})")
+    draw = random.Random(seed)
+    files = [experiment_file(tmp_path, replace(experiment, steps=60)) for experiment in COMPARED.values()]
+    root = tmp_path / "killed" / "comparison"
+    args = ("compare", *files, "--seeds", 1, "--out")
+
+    process = harness.start(*args, tmp_path / "undisturbed" / "comparison")
+    harness.wait_until((tmp_path / "undisturbed").exists, process)
+    start = time.monotonic()
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    takes = time.monotonic() - start
+
+    for _ in range(3):
+        process, before = harness.start(*args, root), harness.contents(tmp_path)
+        harness.wait_until(lambda known=before: bool(changed(tmp_path, known)), process)
+        time.sleep(draw.uniform(0, takes / 3))
+        process.kill()
+        process.communicate()
+        assert process.returncode in (-signal.SIGKILL, 0)
+
+    done = harness.run(*args, root)
     assert done.returncode == 0, done.stderr
-    after = harness.contents(runs / "seed-0")
-    assert {name for name in after if before.get(name) != after[name]} <= {"lock"}
-    assert harness.digest(runs / "seed-0", 100) == harness.digest(harness.reference("vae"), 100)
-    assert rundir.status(runs / "seed-1") == {"status": "complete", "step": 100}
-    text = (tmp_path / "runs" / "comparisons" / "vae" / "table.md").read_text()
-    assert len(table_of(text)["vae", "elbo_nats"]) == 4
-    assert "diverged" not in text
+    assert timeless(root) == timeless(tmp_path / "undisturbed" / "comparison")
+    for name in TABLES - {"comparison.json", "report.html"}:
+        assert (root / name).read_text() == (tmp_path / "undisturbed" / "comparison" / name).read_text()
 
 
 def test_a_signal_ends_the_comparison_with_its_code(tmp_path, monkeypatch, capsys):
@@ -207,163 +344,336 @@ def test_a_signal_ends_the_comparison_with_its_code(tmp_path, monkeypatch, capsy
 
     monkeypatch.setattr(compare, "run", stopped)
     with pytest.raises(SystemExit) as stop:
-        call("compare", experiment_file(tmp_path, EXPERIMENTS["vae"]), "--out", tmp_path)
+        call("compare", experiment_file(tmp_path, COMPARED["vae"]), "--out", tmp_path)
     assert stop.value.code == 143
     err = capsys.readouterr().err
     assert "Stopped at step 7" in err
     assert "To continue: " in err
 
 
-# --- the parts --------------------------------------------------------------------------------------------------------
+# --- common random numbers --------------------------------------------------------------------------------------------
 
 
-def unit(experiment: str, seed: int, **values: float) -> compare.Unit:
-    measures: evaluate.Measures = {name: {"value": value, "stamp": {}} for name, value in values.items()}
-    if values:
-        return compare.Unit(experiment, seed, Path("run"), measures, None, np.full((3, 2, 2, 1), 0.5, np.float32))
-    return compare.Unit(experiment, seed, Path("run"), None, "it diverged", None)
+def test_experiments_share_the_batches_and_the_latents_of_a_seed():
+    wide = replace(COMPARED["vae"], name="wide", model=replace(COMPARED["vae"].model, network=c.MLP(hidden=(8, 8))))
+    grey = replace(COMPARED["vae"], data=c.Data(), name="grey")
+    digits = data.load("digits")
+    program = {e.name: build.program(e, digits) for e in [*COMPARED.values(), wide, grey]}
+    arrays = engines.alone(program["vae"]).data
+
+    def drawn(name: str, seed: int, step: int) -> np.ndarray:
+        return np.asarray(program[name].draw(arrays, rng.root(seed), jax.numpy.int32(step)).x)
+
+    for step in (0, 1, 93, 94, 200):  # an epoch has 93 steps
+        np.testing.assert_array_equal(drawn("vae", 3, step), drawn("wide", 3, step))
+        np.testing.assert_allclose(drawn("grey", 3, step), (drawn("gan", 3, step) + 1) / 2, atol=1e-6)
+        assert (drawn("vae", 3, step) != drawn("vae", 4, step)).any()
+        assert (drawn("vae", 3, step) != drawn("vae", 3, step + 1)).any()
+
+    # Samples are what the model makes of the prior's latents, and these depend on key and number alone.
+    key = rng.stream(rng.root(3), rng.EVALUATE)
+    for name in ("vae", "wide", "gan"):
+        model = program[name].model
+        np.testing.assert_array_equal(model.prior(key, 5), program["vae"].model.prior(key, 5))
+        state = model.init(rng.stream(rng.root(3), rng.INIT), program[name].first_batch())
+        made = model.decode(state, model.prior(key, 5))
+        np.testing.assert_allclose(model.sample(state, key, 5), made, rtol=1e-5, atol=1e-6)
 
 
-def test_rows_keep_the_order_and_the_gaps():
-    units = [
-        unit("b", 0, x=1.0, y=5.0),
-        unit("b", 1),
-        unit("b", 2, x=4.0, y=5.0),
-        unit("a", 0),
-        unit("a", 1),
-        unit("a", 2),
-    ]
-    x, y, none = compare.table(units)
-    assert (x.experiment, x.measure, x.values) == ("b", "x", (1.0, None, 4.0))
-    assert x.mean == 2.5
-    assert x.deviation == pytest.approx(math.sqrt(4.5))
-    assert y.deviation == 0
-    assert (none.experiment, none.measure, none.mean, none.deviation) == ("a", "(none)", None, None)
-    assert compare.cells(x) == ["b", "x", "2.5", "2.121", "1", "diverged", "4"]
-    assert compare.cells(none) == ["a", "(none)", "-", "-", "diverged", "diverged", "diverged"]
-    assert compare.markdown([x]) == (
-        "| experiment | measure | mean | sd | seed 0 | seed 1 | seed 2 |\n"
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: |\n"
-        "| b | x | 2.5 | 2.121 | 1 | diverged | 4 |\n"
-    )
+def test_the_evaluation_of_a_seed_uses_one_key_in_every_experiment(monkeypatch):
+    """The keys with which samples are drawn for the distances."""
+    keys: dict[tuple[str, int], list] = {}
+    monkeypatch.setattr(evaluate.likelihood, "held_out", lambda *args: {})
+    monkeypatch.setattr(evaluate.likelihood, "bound", lambda *args: {})
+    monkeypatch.setattr(evaluate.likelihood, "latents", lambda *args: {})
+    root = harness.compared()
+    for experiment in COMPARED.values():
+        for seed in range(2):
+            program = build.program(replace(experiment, seed=seed), data.load("digits"))
+            state = loop.restore(program, rundir.path(units.directory(root), program.experiment))
+            seen = keys.setdefault((experiment.name, seed), [])
+
+            def sample(state, key, size, of=program.model, seen=seen):
+                jax.debug.callback(lambda bits: seen.append(bits.tolist()), jax.random.key_data(key))
+                return of.sample(state, key, size)
+
+            evaluate.evaluate(replace(program, model=program.model._replace(sample=sample)), state)
+            jax.effects_barrier()
+    assert all(keys.values())
+    as_sets = {unit: {tuple(bits) for bits in seen} for unit, seen in keys.items()}
+    for seed in range(2):
+        assert as_sets["vae", seed] == as_sets["gan", seed]
+    assert as_sets["vae", 0] != as_sets["vae", 1]
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, "-"), (0.0, "0"), (-88.2651, "-88.27"), (0.00012345, "0.0001234"), (123456.7, "123457"), (9999.4, "9999")],
-)
-def test_numbers_have_four_digits(value, text):
-    assert compare.number(value) == text
+# --- divergence -------------------------------------------------------------------------------------------------------
 
 
-def measured(experiment: str, seed: int, measure: str, value: float, **stamp) -> compare.Unit:
-    return replace(unit(experiment, seed, x=1.0), measures={measure: {"value": value, "stamp": stamp}})
+def test_diverged_seeds_are_shown_and_the_others_stand(tmp_path, capsys):
+    """A sweep whose second value is absurd, with all four units in one program."""
+    file, root = experiment_file(tmp_path, COMPARED["vae"]), tmp_path / "sweep"
+    args = ("compare", file, "--seeds", 2, "--out", root, "--together", 4)
+    assert call(*args, "--sweep", "optimizer.learning-rate=0.001,1e30") == 0
+    out = capsys.readouterr().out
+    good, bad = "vae,optimizer.learning_rate=0.001", "vae,optimizer.learning_rate=1e+30"
+    found = found_in(root)
+    assert [unit["status"] for unit in found["units"]] == ["complete", "complete", "diverged", "diverged"]
+    assert {unit["together"] for unit in found["units"]} == {4}
+    for unit in found["units"][2:]:
+        sentence = unit["failure"]
+        assert sentence.startswith("At step 2 the term ")
+        assert (unit["measures"], unit["state_sha256"]) == (None, None)
+        assert f"{bad}, seed {unit['seed']}, diverged: {sentence}" in found["remarks"]
+        assert f"seed {unit['seed']}, diverged: {sentence}" in out
+        for name in ("table.md", "report.html"):
+            assert sentence in (root / name).read_text(), name
+        with (root / "comparison.csv").open() as file_:
+            rows = [row for row in csv.DictReader(file_) if row["experiment"] == bad]
+        assert [row["measure"] for row in rows] == ["", ""]
+    assert {row["experiment"] for row in found["summaries"]} == {good}
+    assert "none can be called better" in found["verdict"]
+    frame = gvlab.compare.load(root)
+    assert frame[frame.experiment == bad].measure.isna().all()
+
+    # In a comparison of its own the sound value gives the same numbers, but for rounding.
+    alone = [unit["measures"] for unit in found_in(harness.compared())["units"][:2]]
+    for mine, theirs in zip(found["units"][:2], alone, strict=True):
+        for name, one in theirs.items():
+            assert mine["measures"][name]["value"] == pytest.approx(one["value"], rel=1e-3, abs=1e-4), name
+
+    before = harness.contents(root)
+    assert call(*args, "--sweep", "optimizer.learning-rate=0.001,1e30") == 0
+    assert changed(root, before) == TABLES | {"plan.json"}  # a diverged unit is complete, too
 
 
-OTHER = {
-    "k": ("iw_bound_nats", {"k": 50}, {"k": 5000}, "k = 5000", "k = 50"),
-    "likelihood": (
-        "elbo_nats",
-        {"likelihood": {"type": "Bernoulli"}},
-        {"likelihood": {"type": "Gaussian", "variance": 0.01}},
-        "likelihood = {'type': 'Gaussian', 'variance': 0.01}",
-        "likelihood = {'type': 'Bernoulli'}",
-    ),
-    "quantization": (
-        "bits_per_dim",
-        {"quantization": "binarize"},
-        {"quantization": "dequantize"},
-        "quantization = dequantize",
-        "quantization = binarize",
-    ),
-    "samples": ("frechet_pixels", {"generated": 64}, {"generated": 65}, "generated = 65", "generated = 64"),
-    "split": ("fld_x", {"split": "test"}, {"split": "train"}, "split = train", "split = test"),
-    "data": ("fld_x", {"dataset_sha256": "a"}, {"dataset_sha256": "b"}, "dataset_sha256 = b", "dataset_sha256 = a"),
-    "a field that only one has": ("fld_x", {}, {"subset_seed": 0}, "subset_seed = 0", "subset_seed = None"),
+def test_when_all_diverge_the_code_is_1(tmp_path, capsys):
+    file, root = experiment_file(tmp_path, COMPARED["vae"]), tmp_path / "out"
+    assert call("compare", file, "--seeds", 2, "--out", root, "vae.model.optimizer.learning-rate=1e30") == 1
+    out, err = capsys.readouterr()
+    assert err.splitlines()[-1] == "gvlab: Training diverged: no run of the comparison came to its end."
+    assert out.count("diverged: At step 2") == 2
+    found = found_in(root)
+    assert (found["summaries"], found["pairs"], found["primary"]) == ([], [], None)
+    assert found["verdict"] == "No run of vae came to its end."
+    assert {path.name for path in root.iterdir()} >= TABLES
+    assert call("report", root) == 1
+
+
+# --- the tables from the units alone ----------------------------------------------------------------------------------
+
+
+def test_report_makes_the_same_files_again(made, monkeypatch):
+    root, _ = made
+    texts = {name: (root / name).read_bytes() for name in TABLES}
+    for name in TABLES:
+        (root / name).unlink()
+    units_before = harness.contents(root / "units")
+    assert call("report", root) == 0
+    assert {name: (root / name).read_bytes() for name in TABLES} == texts
+    monkeypatch.chdir(root)
+    assert call("report", ".") == 0
+    assert {name: (root / name).read_bytes() for name in TABLES} == texts
+    assert not changed(root / "units", units_before)
+
+
+def test_a_missing_unit_is_named_and_gvlab_unit_makes_it(made, capsys):
+    root, _ = made
+    expected = timeless(root)
+    shutil.rmtree(root / "units" / "gan" / "seed-1")
+    assert_refused(call("report", root), *capsys.readouterr(), "gan/seed-1", "gvlab unit")
+    assert_refused(call("unit", root, "gan/seed-7"), *capsys.readouterr(), "gan/seed-7", "did you mean gan/seed-1?")
+    assert_refused(call("unit", root.parent, "gan/seed-1"), *capsys.readouterr(), "no plan.json")
+    assert call("unit", root, "gan/seed-1") == 0
+    assert capsys.readouterr().out == f"{root}: gan/seed-1 is complete.\n"
+    assert call("report", root) == 0
+    assert timeless(root) == expected
+
+    before = harness.contents(root)
+    assert call("unit", root, "gan/seed-1") == 0
+    assert not changed(root, before)
+
+
+PLANS = {
+    "cut off": lambda text: text[: len(text) // 2],
+    "a list": lambda text: "[]",
+    "seeds missing": lambda text: text.replace('"seeds"', '"sedes"'),
+    "seeds in words": lambda text: text.replace('"seeds": 2', '"seeds": "2"'),
+    "no seeds": lambda text: text.replace('"seeds": 2', '"seeds": 0'),
+    "another schema": lambda text: text.replace('"schema": 1', '"schema": 2'),
+    "unknown field": lambda text: text.replace('"latent_dim"', '"latent_dom"'),
+    "no experiments": lambda text: json.dumps(json.loads(text) | {"experiments": []}),
 }
 
 
-@pytest.mark.parametrize(("measure", "first", "second", "here", "there"), OTHER.values(), ids=OTHER)
-def test_numbers_of_other_protocols_are_dashes_with_a_reason(
-    measure, first, second, here, there, tmp_path, monkeypatch, capsys
-):
-    """In the terminal and in table.md; the first experiment's stand, and so do those of its protocol."""
-    shared = {"dataset": "digits", "backend": "cpu"}
-    units = [
-        *(measured("a", seed, measure, 1.5 + seed, **shared, **first) for seed in range(2)),
-        *(measured("b", seed, measure, 7.5 + seed, **shared, **second) for seed in range(2)),
-        *(measured("c", seed, measure, 3.5 + seed, **(shared | first | {"backend": "gpu"})) for seed in range(2)),
-    ]
-    monkeypatch.setattr(compare, "run", lambda *args: units)
-    files = [experiment_file(tmp_path, experiment) for experiment in EXPERIMENTS.values()]
-    assert call("compare", *files, "--seeds", 2, "--out", tmp_path) == 0
-    out = capsys.readouterr().out
-    text = (tmp_path / "comparisons" / "a-vs-b-vs-c" / "table.md").read_text()
-    table = table_of(text)
-    assert table["a", measure] == ["2", "0.7071", "1.5", "2.5"]
-    assert table["b", measure] == ["-", "-", "-", "-"]
-    assert table["c", measure] == ["4", "0.7071", "3.5", "4.5"]
-    reason = f"{measure} of b has {here}, that of a {there}: they cannot be compared."
-    for printed in (text, out):
-        assert printed.count(reason) == 1
-        assert printed.count("cannot be compared") == 1
-    for (experiment, name), cells in table.items():
-        assert any(line.split() == [experiment, name, *" ".join(cells).split()] for line in out.splitlines())
-    # What was measured is kept, with its stamp.
-    kept = json.loads((tmp_path / "comparisons" / "a-vs-b-vs-c" / "comparison.json").read_text())
-    assert kept[2]["measures"][measure]["value"] == 7.5
+@pytest.mark.parametrize("damage", PLANS.values(), ids=PLANS)
+def test_a_damaged_plan_gets_a_sentence(damage, tmp_path, capsys):
+    (tmp_path / "plan.json").write_text(damage((harness.compared() / "plan.json").read_text()))
+    for args in (("report", tmp_path), ("unit", tmp_path, "vae/seed-0"), ("verify", tmp_path)):
+        assert_refused(call(*args), *capsys.readouterr(), "plan.json is damaged", "delete it")
 
 
-def test_a_diverged_seed_of_another_protocol_is_still_one_that_diverged():
-    units = [measured("a", 0, "x", 1.0, k=1), measured("a", 1, "x", 2.0, k=1), measured("b", 0, "x", 1.0, k=2)]
-    first, second = compare.table([*units, unit("b", 1)])
-    assert compare.cells(first) == ["a", "x", "1.5", "0.7071", "1", "2"]
-    assert compare.cells(second) == ["b", "x", "-", "-", "-", "diverged"]
-    assert compare.remarks([*units, unit("b", 1)], [first, second]) == [
-        "b, seed 1, diverged: it diverged",
-        "x of b has k = 2, that of a k = 1: they cannot be compared.",
-    ]
+def test_there_is_no_plan(tmp_path, capsys):
+    assert_refused(call("report", tmp_path), *capsys.readouterr(), str(tmp_path), "no plan.json")
+    assert_refused(call("compare", tmp_path / "plan.json"), *capsys.readouterr(), str(tmp_path), "no plan.json")
 
 
-def test_pictures_of_different_sizes_share_a_sheet():
-    small = replace(unit("a", 0, x=1.0), samples=np.zeros((12, 4, 4, 1), np.float32))
-    large = replace(unit("b", 0, x=1.0), samples=np.ones((20, 8, 8, 3), np.float32))
-    times = -(-720 // (12 * 9 + 1))
-    sheet = compare.picture([small, unit("c", 0), large])[::times, ::times]
-    assert sheet.shape == (2 * 9 + 1, 12 * 9 + 1, 3)
-    assert (sheet[1:9, 1:9][2:6, 2:6] == 0).all()  # in the middle
-    assert (sheet[1:3, 1:-1] == 128).all()
-    assert (sheet[10:18].reshape(8, -1, 3)[:, 1:-1].max(axis=(0, 2))[:8] == 255).all()
+def test_a_plan_can_be_run_again_elsewhere(made):
+    root, _ = made
+    edit_json(root / "plan.json", lambda plan: plan.update(match="images"))
+    elsewhere = root.parent / "a=b" / "comparison"  # a directory that a setting could be mistaken for
+    assert call("compare", root / "plan.json", "--out", elsewhere) == 0
+    assert (elsewhere / "plan.json").read_text() == (root / "plan.json").read_text()
+    assert timeless(elsewhere) == timeless(root) | {"match": "images"}
+    before = harness.contents(elsewhere)
+    assert call("compare", elsewhere / "plan.json", "--out", elsewhere) == 0
+    assert changed(elsewhere, before) == TABLES | {"plan.json"}
 
 
-def test_pictures_of_points_stand_one_below_the_other():
-    points = np.random.RandomState(0).randn(2, 50, 2).astype(np.float32)
-    units = [replace(unit("a", seed, x=1.0), samples=points[seed]) for seed in range(2)]
-    assert compare.picture(units).shape == (1024, 512, 3)
+# --- what is asked for ------------------------------------------------------------------------------------------------
 
 
-def test_there_is_no_picture_of_nothing():
-    with pytest.raises(UserError, match="diverged"):
-        compare.picture([unit("a", 0)])
+@pytest.fixture
+def planned(monkeypatch):
+    """What the command line asks for, without running it."""
+    plans: list[tuple[compare.Plan, Path]] = []
+
+    def kept(plan, root, listen, together):
+        plans.append((plan, root))
+        compare.write_plan(root, plan)
+        raise UserError("It is only planned.")
+
+    monkeypatch.setattr(compare, "run", kept)
+
+    def plan(*args: object) -> compare.Plan:
+        assert call("compare", *args) == 2
+        return plans[-1][0]
+
+    plan.plans = plans
+    return plan
 
 
-@pytest.mark.parametrize(
-    ("evaluation", "word"),
-    [
-        (c.Evaluation(measures=("frechett",)), "'frechett'"),
-        (c.Evaluation(features=("inceptoin",)), "'inceptoin'"),
-    ],
-)
-def test_a_measure_that_does_not_exist_is_refused_before_training(evaluation, word, tmp_path):
-    experiment = replace(EXPERIMENTS["vae"], name="other", evaluation=evaluation)
-    programs = [harness.program("vae"), build.program(experiment, harness.program("vae").dataset)]
-    with pytest.raises(UserError, match=word):
-        compare.run(programs, 1, tmp_path, lambda name, seed: None)
-    assert list(tmp_path.iterdir()) == []
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return [experiment_file(tmp_path, experiment) for experiment in COMPARED.values()]
 
 
-def test_two_experiments_of_one_name_are_refused(tmp_path):
-    programs = [harness.program("vae")] * 2
-    with pytest.raises(UserError, match="'vae'"):
-        compare.run(programs, 1, tmp_path, lambda name, seed: None)
-    assert list(tmp_path.iterdir()) == []
+def test_the_defaults(planned, files):
+    plan = planned(*files)
+    assert plan == compare.Plan(tuple(COMPARED.values()), 3)
+    assert planned.plans[-1][1] == Path("comparisons/vae-vs-gan")
+
+
+def test_fields_of_one_experiment_are_set_by_its_name(planned, files):
+    settings = ("vae.model.latent-dim=5", "gan.model.generator_optimizer.learning_rate=0.01", "vae.data.flip=True")
+    vae, gan = planned(*files, *settings, "--steps", 7, "--seeds", 1).experiments
+    model = replace(COMPARED["vae"].model, latent_dim=5)
+    assert vae == replace(COMPARED["vae"], steps=7, model=model, data=replace(COMPARED["vae"].data, flip=True))
+    assert gan.model.generator_optimizer == c.Adam(learning_rate=0.01, b1=0.5)
+
+
+ASKED = {
+    "another name": (["vea.steps=3"], ["vea.steps=3", "vae or gan"]),
+    "no such field": (["vae.model.latnet-dim=3"], ["--model.latnet-dim", "--model.latent-dim?"]),
+    "not a number": (["vae.steps=many"], ["many"]),
+    "out of range": (["vae.model.beta=-1"], ["VAE.beta is -1"]),
+    "seeds": (["--seeds", "0"], ["--seeds is 0"]),
+    "together": (["--together", "0"], ["--together is 0"]),
+    "match": (["--match", "time"], ["'time'", "steps, images, seconds, flops"]),
+    "a sweep of nothing": (["--sweep", "beta"], ["'beta'", "FIELD=VALUE"]),
+    "a sweep with a hole": (["--sweep", "beta=1,,2"], ["'beta=1,,2'"]),
+    "launcher": (["--launcher", "slurm"], ["slurm"]),
+}
+
+
+@pytest.mark.parametrize(("more", "words"), ASKED.values(), ids=ASKED)
+def test_a_mistake_gets_one_sentence_and_leaves_nothing(more, words, files, tmp_path, capsys):
+    assert_refused(call("compare", *files, *more), *capsys.readouterr(), *words)
+    assert not (tmp_path / "comparisons").exists()
+
+
+def test_settings_without_a_file(capsys):
+    assert_refused(call("compare", "vae.steps=3"), *capsys.readouterr(), "vae.steps=3", "no experiment file")
+
+
+def test_a_sweep_makes_an_experiment_of_each_value(planned, files):
+    plan = planned(files[0], "--sweep", "optimizer.b1=0.5,0.9", "--seeds", 2)
+    assert [e.name for e in plan.experiments] == ["vae,optimizer.b1=0.5", "vae,optimizer.b1=0.9"]
+    assert [e.model.optimizer.b1 for e in plan.experiments] == [0.5, 0.9]
+    assert compare.swept(COMPARED["vae"], "latent-dim", [2, 3])[1].model.latent_dim == 3
+    assert compare.swept(COMPARED["vae"], "quantization", ["none"])[0].data.quantization == "none"
+    assert compare.swept(COMPARED["vae"], "model.optimizer.learning_rate", [1])[0].model.optimizer.learning_rate == 1.0
+
+
+SWEEPS = {
+    "ambiguous": ("gan", "learning_rate", [0.1], "generator_optimizer.learning_rate or model.discriminator_optimizer"),
+    "misspelt": ("vae", "optimizer.learnign_rate", [0.1], "did you mean model.optimizer.learning_rate?"),
+    "wrong type": ("vae", "optimizer.learning_rate", ["fast"], "'fast', but must be of type float"),
+    "half a number": ("vae", "batch_size", [2.5], "2.5, but must be of type int"),
+    "out of range": ("vae", "optimizer.b1", [1.5], "Adam.b1 is 1.5"),
+    "the seed": ("vae", "seed", [1], "is no field"),
+}
+
+
+@pytest.mark.parametrize(("name", "field", "values", "words"), SWEEPS.values(), ids=SWEEPS)
+def test_a_sweep_that_cannot_be(name, field, values, words):
+    with pytest.raises(UserError) as refused:
+        compare.swept(COMPARED[name], field, values)
+    assert words in str(refused.value)
+
+
+# --- equal budgets ----------------------------------------------------------------------------------------------------
+
+
+def budget_programs() -> list[build.Program]:
+    twice = replace(
+        COMPARED["gan"], model=replace(COMPARED["gan"].model, discriminator_steps=2), name="twice", steps=90
+    )
+    experiments = [replace(COMPARED["vae"], steps=100), replace(COMPARED["gan"], batch_size=48), twice]
+    return [build.program(experiment, data.load("digits")) for experiment in experiments]
+
+
+def test_equal_steps_and_equal_images():
+    programs = budget_programs()
+    assert [e.steps for e in compare.matched(programs, "steps")] == [100, 100, 100]
+    made = compare.matched(programs, "images")
+    assert [e.steps for e in made] == [100, 33, 50]  # 16, 48 and 2 x 16 examples a step
+    assert [replace(e, steps=1) for e in made] == [replace(p.experiment, steps=1) for p in programs]
+
+
+def test_equal_work_by_the_price_of_a_step(monkeypatch):
+    programs = budget_programs()
+    prices = {"vae": 3.0, "gan": 7.0, "twice": 1000.0}
+    monkeypatch.setattr(compare, "seconds_per_step", lambda program: prices[program.experiment.name])
+    assert [e.steps for e in compare.matched(programs, "seconds")] == [100, 43, 1]
+    cost = engines.Cost(parameters=1, flops_per_step=None, memory_bytes=None, data_bytes=0)
+    monkeypatch.setattr(
+        engines, "cost", lambda engine: replace(cost, flops_per_step=prices[engine.program.experiment.name])
+    )
+    assert [e.steps for e in compare.matched(programs[::-1], "flops")] == [90, 12857, 30000]
+    monkeypatch.setattr(engines, "cost", lambda engine: cost)
+    with pytest.raises(UserError, match=r"--match flops: the back-end cpu doesn't say .* use images"):
+        compare.matched(programs, "flops")
+
+
+def test_a_step_takes_a_positive_time():
+    program = build.program(COMPARED["vae"], data.load("digits"))
+    assert 0 < compare.seconds_per_step(program, seconds=0.05) < 1
+
+
+def test_matched_seconds_are_kept_when_a_comparison_goes_on(planned, files, monkeypatch):
+    prices = iter(range(1, 100))
+    monkeypatch.setattr(compare, "seconds_per_step", lambda program: float(next(prices)))
+
+    def steps(*args: object) -> list[int]:
+        return [e.steps for e in planned(*args, "--match", "seconds").experiments]
+
+    assert steps(*files, "--steps", 60) == [60, 30]
+    assert planned.plans[-1][0].match == "seconds"
+    assert steps(*files, "--steps", 60, "--seeds", 5) == [60, 30]  # a measurement would give 45
+    assert steps(*files, "--steps", 60, "gan.evaluation.samples=100") == [60, 30]
+    third = experiment_file(files[0].parent, replace(COMPARED["vae"], name="third"))
+    root = planned.plans[-1][1]
+    assert steps(*files, third, "--steps", 60, "--out", root) == [60, 30, round(60 * 3 / 5)]  # prices 3, 4, 5
+    assert steps(*files, "--steps", 120, "--out", root) == [120, round(120 * 6 / 7)]  # another budget
+    assert steps(*files, "--steps", 120, "--out", root, "gan.batch_size=8") == [120, round(120 * 8 / 9)]

@@ -11,6 +11,8 @@ from gvlab import config as c
 from gvlab.types import UserError
 
 NETWORKS = [c.DCGAN(), c.DCGAN(width=7), c.Article(), c.MLP(), c.MLP(hidden=(3,)), c.MLP(hidden=(5, 4, 3))]
+GAN_NETWORKS = [*NETWORKS, c.TwoMLPs(discriminator=(9, 8)), c.MaxoutMLP(generator=(7,), pieces=2)]
+VAE_NETWORKS = [*NETWORKS[2:], c.ReluMLP(hidden=(6,)), c.TwoLayerMLP(first=12, top_hidden=(4,))]
 LIKELIHOODS = [
     c.Bernoulli(),
     c.Gaussian(),
@@ -23,7 +25,7 @@ ADAMS = [c.Adam(), c.Adam(learning_rate=1 / 3, eps=1e-300, drop_steps=(10, 20), 
 GANS = [
     c.GAN(network=network, update=update, generator_loss=loss, discriminator_steps=steps, generator_optimizer=adam)
     for network, loss, (update, steps), adam in itertools.product(
-        NETWORKS,
+        GAN_NETWORKS,
         ("non_saturating", "minimax"),
         (("alternating", 1), ("alternating", 3), ("simultaneous", 1)),
         ADAMS[:2],
@@ -31,8 +33,8 @@ GANS = [
 ]
 VAES = [
     c.VAE(network=network, likelihood=likelihood, optimizer=adam, beta=beta, conditional=beta == 0)
-    for network, likelihood, adam, beta in itertools.product(NETWORKS[2:], LIKELIHOODS, ADAMS, (0, 1.0, 4))
-]
+    for network, likelihood, adam, beta in itertools.product(VAE_NETWORKS, LIKELIHOODS, ADAMS, (0, 1.0, 4))
+] + [c.VAE(network=network, objective="importance_weighted", num_samples=5) for network in VAE_NETWORKS]
 DATA = [c.Data(), c.Data(name="mnist", flip=True), c.Data(quantization="binarize"), c.Data(quantization="dequantize")]
 GREY, BINARY = c.Data(flip=True), c.Data(quantization="binarize")
 
@@ -161,9 +163,62 @@ def test_only_members_of_a_union_carry_their_class():
     assert "data.type does not exist" in refusal(edited("data.type", "Data"))
 
 
-@pytest.mark.parametrize("path", ["steps", "name", "model.latent_dim", "model.network.hidden", "evaluation.k", "data"])
-def test_a_missing_field_is_refused(path):
+@pytest.mark.parametrize("path", ["steps", "name", "model"])
+def test_a_missing_field_without_a_default_is_refused(path):
     assert refusal(edited(path, remove=True)) == f"The field {path} is missing."
+
+
+@pytest.mark.parametrize("path", ["model.latent_dim", "model.network.hidden", "evaluation.k", "data", "seed"])
+def test_a_missing_field_with_a_default_has_it(path):
+    """Such as one that came after the file was written."""
+    assert c.from_json(edited(path, remove=True)) == dataclasses.replace(SMALL, model=c.GAN(network=c.MLP()))
+
+
+# --- fields by name ---------------------------------------------------------------------------------------------------
+
+RATE = "model.generator_optimizer.learning_rate"
+
+
+def test_a_value_by_its_dotted_name():
+    experiment = dataclasses.replace(SMALL, model=c.GAN(network=c.MLP(hidden=(8, 4))))
+    assert c.value(experiment, "steps") == experiment.steps
+    assert c.value(experiment, RATE) == 2e-4
+    assert c.value(experiment, "model.network.hidden") == (8, 4)
+    assert c.value(experiment, "model.network") == c.MLP(hidden=(8, 4))
+    for name in c.leaves(experiment):
+        assert not dataclasses.is_dataclass(c.value(experiment, name))
+    assert {RATE, "data.flip", "evaluation.k", "model.network.hidden", "seed"} <= set(c.leaves(experiment))
+    with pytest.raises(UserError, match=rf"There is no field model.generator_optimizer.rate \(did you mean {RATE}"):
+        c.value(experiment, "model.generator_optimizer.rate")
+    with pytest.raises(UserError, match=r"There is no field steps\.more"):
+        c.value(experiment, "steps.more")
+
+
+def test_every_value_can_be_put_back():
+    for experiment in EXPERIMENTS[::7]:
+        for name in c.leaves(experiment):
+            assert c.with_value(experiment, name, c.value(experiment, name)) == experiment
+
+
+def test_another_value_by_its_dotted_name():
+    experiment = dataclasses.replace(SMALL, model=c.GAN(network=c.MLP()))
+    changed = c.with_value(experiment, RATE, 1)
+    assert changed.model.generator_optimizer == c.Adam(learning_rate=1.0, b1=0.5)
+    assert c.difference(experiment, changed) == (RATE, 2e-4, 1.0)
+    for value, words in ((-1.0, "Adam.learning_rate is -1"), ("fast", f"The field {RATE} is 'fast'"), (True, "float")):
+        with pytest.raises(UserError, match=words):
+            c.with_value(experiment, RATE, value)
+
+
+def test_traced_values_are_not_checked_and_leave_the_original_alone():
+    experiment = dataclasses.replace(SMALL, model=c.GAN(network=c.MLP()))
+    token = object()  # stands for a number without a value
+    changed = c.with_traced(experiment, {RATE: token, "model.generator_optimizer.b1": 7.0, "batch_size": token})
+    assert changed.model.generator_optimizer.learning_rate is token
+    assert changed.model.generator_optimizer.b1 == 7.0
+    assert changed.batch_size is token
+    assert changed.model.discriminator_optimizer is experiment.model.discriminator_optimizer
+    assert experiment == dataclasses.replace(SMALL, model=c.GAN(network=c.MLP()))
 
 
 @pytest.mark.parametrize(
@@ -178,9 +233,9 @@ def test_a_missing_field_is_refused(path):
         ("model.ema_decay", "0.9", "float"),
         ("model.ema_decay", True, "float"),
         ("model.update", "sometimes", "'alternating' or 'simultaneous'"),
-        ("model.network", {"type": "VAE"}, "DCGAN or Article or MLP"),
-        ("model.network", {"hidden": [1]}, "DCGAN or Article or MLP"),
-        ("model.network", "MLP", "DCGAN or Article or MLP"),
+        ("model.network", {"type": "VAE"}, "DCGAN or Article or MLP or TwoMLPs or MaxoutMLP"),
+        ("model.network", {"hidden": [1]}, "DCGAN or Article or MLP or TwoMLPs or MaxoutMLP"),
+        ("model.network", "MLP", "DCGAN or Article or MLP or TwoMLPs or MaxoutMLP"),
         ("model.network.hidden", 200, "list of int"),
         ("model.network.hidden", [200.0], "int"),
         ("model", [], "GAN or VAE"),
@@ -239,6 +294,15 @@ REFUSED = [
     (c.DCGAN, "width", -4),
     (c.MLP, "hidden", (0,)),
     (c.MLP, "hidden", (20, -1)),
+    (c.TwoMLPs, "generator", (20, 0)),
+    (c.TwoMLPs, "discriminator", (-3,)),
+    (c.MaxoutMLP, "generator", (0,)),
+    (c.MaxoutMLP, "discriminator", (5, -1)),
+    (c.MaxoutMLP, "pieces", 0),
+    (c.ReluMLP, "hidden", (-2,)),
+    (c.TwoLayerMLP, "hidden", (0,)),
+    (c.TwoLayerMLP, "top_hidden", (4, -1)),
+    (c.TwoLayerMLP, "first", 0),
     *((c.GAN, name, bad) for name in ("latent_dim", "discriminator_steps") for bad in (0, -1)),
     *((c.GAN, "ema_decay", bad) for bad in (-0.1, 1.0, NAN)),
     *((c.Gaussian, "variance", bad) for bad in (0.0, -1.0, NAN, INFINITY)),
@@ -246,8 +310,9 @@ REFUSED = [
     *((c.VAE, name, bad) for name in ("latent_dim", "num_samples") for bad in (0, -1)),
     *((c.VAE, "beta", bad) for bad in (-0.1, NAN, INFINITY)),
     (c.VAE, "kl_warmup_steps", -1),
-    *((c.Evaluation, name, bad) for name in ("samples", "k") for bad in (0, -1)),
-    (c.Evaluation, "samples", 1),
+    *((c.Evaluation, "k", bad) for bad in (0, -1)),
+    *((c.Evaluation, "samples", bad) for bad in (1, -1)),
+    *((c.Evaluation, "ais_variance", bad) for bad in (0.0, -1.0, NAN, INFINITY)),
     *(
         (experiment, name, bad)
         for name in ("steps", "batch_size", "log_every", "sample_every", "checkpoint_every")
@@ -276,6 +341,7 @@ def test_the_edges_are_allowed():
     c.VAE(beta=0.0, kl_warmup_steps=0)
     c.Categorical(levels=2)
     c.Evaluation(samples=2, k=1)
+    c.Evaluation(samples=0)
     experiment(seed=0)
     experiment(seed=2**31 - 1, keep_every=0)
     experiment(keep_every=1000, checkpoint_every=500)
@@ -284,8 +350,19 @@ def test_the_edges_are_allowed():
 def test_combinations_that_contradict_themselves_are_refused():
     with pytest.raises(UserError, match=r"discriminator_steps is 2, but simultaneous .* use update='alternating'"):
         c.GAN(update="simultaneous", discriminator_steps=2)
-    with pytest.raises(UserError, match="hidden is empty"):
-        c.MLP(hidden=())
+    for make in (c.MLP, c.ReluMLP, c.TwoLayerMLP):
+        with pytest.raises(UserError, match=rf"{make.__name__}\.hidden is empty"):
+            make(hidden=())
+    for make in (c.TwoMLPs, c.MaxoutMLP):
+        with pytest.raises(UserError, match=rf"{make.__name__}\.discriminator is empty"):
+            make(discriminator=())
+    for weights in ({"beta": 2.0}, {"kl_warmup_steps": 5}):
+        with pytest.raises(UserError, match=r"bound has no KL term to weigh: use 1 and 0, or objective='elbo'\.$"):
+            c.VAE(objective="importance_weighted", **weights)
+    with pytest.raises(
+        UserError, match=r"latent_dim is 100, but counts the latents of both layers.* has 100: use more"
+    ):
+        c.VAE(network=c.TwoLayerMLP(), latent_dim=100)
     for network, likelihood in ((c.Article(), c.Bernoulli()), (c.MLP(), c.Gaussian())):
         with pytest.raises(UserError, match=r"output_bias is 'data_mean', which is for MLP with .*'zeros'"):
             c.VAE(network=network, likelihood=likelihood, output_bias="data_mean")

@@ -12,13 +12,13 @@ PACKAGE = Path(__file__).resolve().parents[1] / "gvlab"
 # From the ground up. A module may import from its own floor and from those below.
 FLOORS = [
     {"types", "rng", "tree", "backend"},
-    {"losses", "metrics", "data", "config", "parallel", "interpolate"},
+    {"losses", "metrics", "data", "config", "parallel", "interpolate", "statistics"},
     {"networks"},
     {"models"},
     {"build"},
-    {"rundir", "log", "checkpoint", "loop", "likelihood", "distances", "image_sets", "evaluate"},
-    {"compare", "terminal", "pictures"},
-    {"cli"},
+    {"rundir", "log", "checkpoint", "engines", "loop", "likelihood", "distances", "image_sets", "evaluate"},
+    {"terminal", "pictures", "units", "comparison", "report", "frame", "compare", "verify", "launch", "reproduce"},
+    {"cli", "comparing", "experiment_files"},
 ]
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 
@@ -29,7 +29,9 @@ HOMES = {
     "tensorflow": {"data.sources"},
     "sklearn": {"data.sources", "metrics.prd", "metrics.disentanglement", "metrics.interventions"},
     "jax.sharding": {"parallel"},
-    "tyro": {"cli"},
+    "tyro": {"experiment_files"},
+    "pandas": {"frame"},
+    "ray": {"launch"},
     "safetensors": {"networks.weights"},
     "rich": {"terminal"},
     "PIL": {"log", "image_sets"},

@@ -167,7 +167,7 @@ def test_a_mistake_gets_one_sentence_and_no_picture(args, words, tmp_path, monke
 
 
 def test_points_are_no_images():
-    experiment = c.Experiment("ring", c.VAE(c.MLP(hidden=(8,)), 2, c.Gaussian()), 1, c.Data("ring"))
+    experiment = c.Experiment("ring", c.VAE(c.MLP(hidden=(8,)), 2, likelihood=c.Gaussian()), 1, c.Data("ring"))
     program = build.program(experiment, data.load("ring"))
     with pytest.raises(UserError, match="ring makes points"):
         pictures.traversals(program, None, 0, 5)

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from harness import EXPERIMENTS, curves, digest, experiment_file, reference, run, start, steps_kept, wait_until
 
-from gvlab import log, loop, parallel, rng, rundir, tree
+from gvlab import engines, log, loop, parallel, rundir, tree
 from gvlab.types import Diverged, UserError
 
 FAMILIES = ["vae", "gan"]
@@ -214,8 +214,8 @@ def test_on_cpu_every_step_is_its_own_dispatch_and_the_log_is_read_one_window_la
 
 def test_many_steps_per_dispatch_give_the_run_of_single_ones(tmp_path, monkeypatch):
     """The engine of an accelerator, on a CPU that claims to be one."""
-    monkeypatch.setattr(loop, "scans_well", lambda device: True)
-    engine = loop.engine(harness.program("vae"), jax.devices()[:1])
+    monkeypatch.setattr(engines, "scans_well", lambda device: True)
+    engine = engines.alone(harness.program("vae"), jax.devices()[:1])
     assert engine.many is not None
     assert engine.chunk == 10
     dispatched = []
@@ -248,14 +248,14 @@ def test_a_batch_that_does_not_divide_over_the_devices_is_refused_before_anythin
     uneven = replace(EXPERIMENTS["vae"], batch_size=15)
     program = replace(harness.program("vae"), experiment=uneven)
     with pytest.raises(UserError, match=r"batch size is 15.*4 devices"):
-        loop.engine(program, jax.devices()[:4])
+        engines.alone(program, jax.devices()[:4])
     parallel.check_divides(16, 4)
 
 
 # --- divergence -------------------------------------------------------------------------------------------------------
 
 
-def poisoned(engine: loop.Engine, at: int, what: str) -> loop.Engine:
+def poisoned(engine: engines.Engine, at: int, what: str) -> engines.Engine:
     """The engine, with NaN in the terms (`loss`) or in the parameters of step `at`."""
 
     def single(state, arrays, key):
@@ -264,7 +264,7 @@ def poisoned(engine: loop.Engine, at: int, what: str) -> loop.Engine:
             return state, rows
         with jax.transfer_guard("allow"):
             if what == "loss":
-                return state, rows.at[0, engine.names.index("loss")].set(np.nan)
+                return state, rows.at[0, 0, engine.names.index("loss")].set(np.nan)
             return state.replace(params=jax.tree.map(lambda leaf: leaf * np.float32(np.inf), state.params)), rows
 
     return replace(engine, single=single)
@@ -343,8 +343,9 @@ def test_tensorboard_shows_the_curves_of_metrics_jsonl(name):
 
 
 def test_the_sample_pictures_use_fixed_latents(tmp_path):
-    """The picture of step 100 is drawn again from the state and the seed alone."""
+    """The picture of step 100 is drawn again from the state alone: the latents are those of every run."""
     made, engine = harness.trained("gan"), harness.engine("gan")
-    state = jax.device_put(loop.restore(engine.program, made), engine.sharding)
-    loop._picture(engine, state, rng.root(0), tmp_path / "again.png")
+    samples = engine.sample(jax.device_put(loop.restore(engine.program, made), engine.where))
+    sheet = log.grid(np.asarray(samples), columns=8)
+    log.save_png(tmp_path / "again.png", log.enlarge(sheet))
     assert (tmp_path / "again.png").read_bytes() == (made / "samples" / "step-00000100.png").read_bytes()

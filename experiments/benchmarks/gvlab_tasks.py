@@ -16,7 +16,7 @@ import numpy as np
 import optax
 from worker import Task
 
-from gvlab import Batch, Model, backend, build, config, data, loop, models, networks, rng, tree
+from gvlab import Batch, Model, backend, build, config, data, engines, models, networks, rng, tree
 from gvlab.models import observation
 from gvlab.types import PRNGKey, PyTree
 
@@ -101,11 +101,11 @@ def vae_mlp(form: str, pixels: np.ndarray) -> Task:
         steps=10**6,
         batch_size=100,
     )
-    engine = loop.engine(build.program(experiment, data.from_arrays("mnist", pixels, pixels[:100])))
+    engine = engines.alone(build.program(experiment, data.from_arrays("mnist", pixels, pixels[:100])))
 
     def step(state: PyTree, arrays: Batch, key: PRNGKey) -> tuple[PyTree, jax.Array]:
         state, terms = engine.single(state, arrays, key)
-        return state, terms[0, jnp.array([engine.names.index("loss")])]
+        return state, terms[0, 0, jnp.array([engine.names.index("loss")])]
 
     return _task(form, engine.init, step, engine.data, _vae_parameters)
 

@@ -1,0 +1,288 @@
+"""The compiled functions of an experiment: for one run, or for several runs trained as one program.
+
+Runs that are trained together differ in nothing but numbers: the seed, and scalar hyper-parameters such as a learning
+rate. The state, the key and those numbers get a leading axis, the step is `vmap`ped over it, and the axis is split over
+the devices.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from gvlab import build, parallel, rng, tree
+from gvlab import config as c
+from gvlab.build import Program
+from gvlab.types import Batch, PyTree, UserError
+
+PICTURES = 64
+"""Samples in each picture that training draws."""
+MEMORY_SHARE = 0.8
+"""Of a device's memory, for what is trained together; the rest is for pictures, evaluation and fragmentation."""
+
+Step = Callable[[PyTree, Batch, PyTree], tuple[PyTree, jax.Array]]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The compiled functions of a program; made once, used for every run."""
+
+    program: Program
+    names: tuple[str, ...]
+    """The terms of a train step, in the order of the rows below."""
+    inputs: Callable[[Sequence[c.Experiment]], PyTree]
+    """Runs -> what the functions below take of each run: its key, and its own hyper-parameters."""
+    init: Callable[[PyTree], PyTree]
+    """inputs -> state."""
+    single: Step
+    """(state, data, inputs) -> (next state, [1, runs, terms])."""
+    many: Step | None
+    """(state, data, inputs) -> (state after `chunk` steps, [chunk, runs, terms]); None on CPU."""
+    chunk: int
+    is_finite: Callable[[PyTree], jax.Array]
+    """state -> [runs]."""
+    member: Callable[[PyTree, int], PyTree]
+    """(state, i) -> the state of run i alone."""
+    join: Callable[[list[PyTree]], PyTree]
+    """The states of single runs -> state: the inverse of `member`."""
+    sample: Callable[[PyTree], jax.Array]
+    """The state of one run -> samples, images in [0, 1], of the latents that are the same in every run of every
+    experiment."""
+    data: Batch
+    """The training split, on the device(s)."""
+    where: parallel.Sharding
+    """Of the state of one run."""
+
+
+def scans_well(device: jax.Device) -> bool:
+    """Whether many steps go into one dispatch: everywhere but on CPU."""
+    return device.platform != "cpu"
+
+
+def alone(program: Program, devices: Sequence[jax.Device] | None = None) -> Engine:
+    """For one run at a time. Puts the data on the devices and prepares the functions; they compile when first called.
+
+    By default the batch is split over all devices, or over as many of them as divide it.
+
+    On accelerators many steps go into one dispatch, by `lax.scan`. On CPU every step is its own: XLA runs convolutions
+    inside loops 20 to 40 times slower there.
+
+    Raises:
+        UserError: a batch does not divide over the devices, or the networks do not fit the data.
+    """
+    experiment = program.experiment
+    mesh = parallel.data_mesh(devices or parallel.devices_for(experiment.examples_per_step))
+    whole, share = parallel.replicated(mesh), parallel.split(mesh)
+    parallel.check_divides(experiment.examples_per_step, mesh.size)
+    arrays = _arrays(program, whole)
+    init, step, names = _functions(program, arrays, share)
+
+    def single(state: PyTree, arrays: Batch, key: jax.Array) -> tuple[PyTree, jax.Array]:
+        state, terms = step(state, arrays, key, {})
+        return state, terms[None, None]
+
+    key_of = jax.jit(rng.root, static_argnums=0, out_shardings=whole)
+    chunk = _chunk(experiment)
+    scans = scans_well(mesh.devices.flat[0]) and chunk > 1
+    return Engine(
+        program=program,
+        names=names,
+        inputs=lambda experiments: key_of(experiments[0].seed),
+        init=jax.jit(lambda key: init(key, {}), out_shardings=whole),
+        single=jax.jit(single, donate_argnums=0, out_shardings=whole),
+        many=jax.jit(scanned(single, chunk), donate_argnums=0, out_shardings=whole) if scans else None,
+        chunk=chunk,
+        is_finite=jax.jit(lambda state: tree.all_finite(state)[None], out_shardings=whole),
+        member=lambda state, i: state,
+        join=lambda states: states[0],
+        sample=_sample(program, whole),
+        data=arrays,
+        where=whole,
+    )
+
+
+def together(
+    program: Program, runs: int, batched: Sequence[str] = (), devices: Sequence[jax.Device] | None = None
+) -> Engine:
+    """For several runs at once, whose results are those of `alone` but for rounding.
+
+    A run in which a term of the loss is not finite stays where it was before that step; the others don't notice. The
+    runs are split over as many of the devices as divide them.
+
+    Args:
+        program: the experiment on its data.
+        runs: how many; the engine takes other numbers, too, but may then compute each run on every device.
+        batched: the numbers of the configuration in which the runs differ besides the seed, such as
+            `model.optimizer.learning_rate`; they enter as arrays.
+        devices: all of them by default.
+
+    Raises:
+        UserError: one of `batched` is no number, or decides what is computed and so can't be an array.
+    """
+    for name in batched:
+        if not isinstance(found := c.value(program.experiment, name), float):
+            raise UserError(
+                f"{name} is {found!r}, but only numbers that need not be whole can share a program: compare its values "
+                "as experiments of their own."
+            )
+    devices = jax.devices() if devices is None else devices
+    mesh = parallel.data_mesh(devices[: parallel.divisor(runs, len(devices))])
+    whole, first = parallel.replicated(mesh), parallel.replicated(parallel.data_mesh(devices[:1]))
+    arrays = _arrays(program, whole)
+    init, step, names = _functions(program, arrays, None, batched)
+
+    def one(state: PyTree, arrays: Batch, key: jax.Array, values: dict[str, jax.Array]) -> tuple[PyTree, jax.Array]:
+        after, terms = step(state, arrays, key, values)
+        fine = jnp.isfinite(terms).all()
+        return jax.tree.map(lambda new, old: jnp.where(fine, new, old), after, state), terms
+
+    each = jax.vmap(one, in_axes=(0, None, 0, 0))
+
+    def single(state: PyTree, arrays: Batch, inputs: tuple[jax.Array, dict]) -> tuple[PyTree, jax.Array]:
+        state, terms = each(state, arrays, *inputs)
+        return state, terms[None]
+
+    def share(count: int) -> parallel.Sharding:
+        return whole if count % mesh.size else parallel.split(mesh)
+
+    def inputs(experiments: Sequence[c.Experiment]) -> PyTree:
+        keys = jnp.stack([rng.root(experiment.seed) for experiment in experiments])
+        values = {name: jnp.array([c.value(e, name) for e in experiments], jnp.float32) for name in batched}
+        return jax.device_put((keys, values), share(len(experiments)))
+
+    chunk = _chunk(program.experiment)
+    scans = scans_well(devices[0]) and chunk > 1
+    return Engine(
+        program=program,
+        names=names,
+        inputs=inputs,
+        init=jax.jit(lambda inputs: jax.vmap(init)(*inputs)),
+        single=jax.jit(single, donate_argnums=0),
+        many=jax.jit(scanned(single, chunk), donate_argnums=0) if scans else None,
+        chunk=chunk,
+        is_finite=jax.jit(jax.vmap(tree.all_finite)),
+        member=lambda state, i: jax.device_put(jax.tree.map(lambda leaf: leaf[i], state), first),
+        join=lambda states: jax.device_put(tree.stack(jax.device_get(states)), share(len(states))),
+        sample=_sample(program, first),
+        data=arrays,
+        where=first,
+    )
+
+
+def _arrays(program: Program, where: parallel.Sharding) -> Batch:
+    split = program.dataset.train
+    return jax.device_put(Batch(jnp.asarray(split.x), None if split.y is None else jnp.asarray(split.y)), where)
+
+
+def _chunk(experiment: c.Experiment) -> int:
+    return math.gcd(experiment.log_every, experiment.sample_every, experiment.checkpoint_every)
+
+
+def _sample(program: Program, where: parallel.Sharding) -> Callable[[PyTree], jax.Array]:
+    def sample(state: PyTree) -> jax.Array:
+        return program.to_unit(program.model.sample(state, rng.stream(rng.root(0), rng.PICTURE), PICTURES))
+
+    return jax.jit(sample, out_shardings=where)
+
+
+def _functions(
+    program: Program, arrays: Batch, share: parallel.Sharding | None, batched: Sequence[str] = ()
+) -> tuple[Callable[..., PyTree], Callable[..., tuple[PyTree, jax.Array]], tuple[str, ...]]:
+    """(key, values) -> state; (state, arrays, key, values) -> (state, terms); and the terms' names."""
+
+    def of(values: dict[str, Any]) -> Program:
+        return build.with_values(program, values) if values else program
+
+    def init(key: jax.Array, values: dict[str, jax.Array]) -> PyTree:
+        return of(values).model.init(rng.stream(key, rng.INIT), program.first_batch())
+
+    def named(
+        state: PyTree, arrays: Batch, key: jax.Array, values: dict[str, jax.Array]
+    ) -> tuple[PyTree, dict[str, jax.Array]]:
+        batch = program.draw(arrays, key, state.step)
+        if share is not None:
+            batch = jax.lax.with_sharding_constraint(batch, share)
+        return of(values).model.train_step(state, batch, rng.stream(key, rng.TRAIN, state.step))
+
+    def step(state: PyTree, arrays: Batch, key: jax.Array, values: dict[str, jax.Array]) -> tuple[PyTree, jax.Array]:
+        state, info = named(state, arrays, key, values)
+        return state, jnp.stack([info[name].astype(jnp.float32) for name in names])
+
+    key, values = rng.root(0), {name: jnp.float32(c.value(program.experiment, name)) for name in batched}
+    try:
+        state = jax.eval_shape(init, key, values)
+        names = tuple(sorted(jax.eval_shape(named, state, arrays, key, values)[1]))
+    except jax.errors.ConcretizationTypeError as error:
+        raise UserError(
+            f"One of {', '.join(batched)} decides what is computed, so its values cannot share a program: compare them "
+            "as experiments of their own."
+        ) from error
+    return init, step, names
+
+
+def scanned(single: Step, length: int) -> Step:
+    """So many single steps as one function, the rows of their terms stacked: [length, runs, terms]."""
+
+    def many(state: PyTree, arrays: Batch, inputs: PyTree) -> tuple[PyTree, jax.Array]:
+        state, rows = jax.lax.scan(lambda state, _: single(state, arrays, inputs), state, length=length)
+        return state, rows[:, 0]
+
+    return many
+
+
+# --- what a step costs -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What XLA says of the compiled step of one run; None where the back-end doesn't say."""
+
+    parameters: int
+    """Trained numbers; averages, statistics and the optimizer's memory don't count."""
+    flops_per_step: float | None
+    memory_bytes: int | None
+    """Arguments (the state, and the training split that all runs share), results and temporaries at their peak."""
+    data_bytes: int
+
+
+def cost(engine: Engine) -> Cost:
+    """Of one run of the engine's program; compiles its step, or takes it from JAX's compilation cache."""
+    inputs = engine.inputs([engine.program.experiment])
+    state = jax.eval_shape(engine.init, inputs)
+    compiled = engine.single.lower(state, engine.data, inputs).compile()  # type: ignore[attr-defined]
+    analysis, memory = compiled.cost_analysis() or {}, compiled.memory_analysis()
+    flops = analysis.get("flops")
+    return Cost(
+        parameters=tree.count_named(state, "params"),
+        flops_per_step=float(flops) if flops and flops > 0 else None,
+        memory_bytes=memory
+        and int(
+            memory.argument_size_in_bytes
+            + memory.output_size_in_bytes
+            + memory.temp_size_in_bytes
+            - memory.alias_size_in_bytes
+        ),
+        data_bytes=sum(leaf.nbytes for leaf in jax.tree.leaves(engine.data)),
+    )
+
+
+def group_size(program: Program, devices: Sequence[jax.Device] | None = None) -> int:
+    """How many runs are trained together: on accelerators as many as their memory holds, on CPU one.
+
+    One run's need is what XLA's memory analysis of its compiled step says, not a guess. On CPU runs go one after
+    another, because `vmap`ped convolutions take 4 to 5 times as long per run there.
+    """
+    devices = jax.devices() if devices is None else devices
+    limit = (devices[0].memory_stats() or {}).get("bytes_limit")
+    if devices[0].platform == "cpu" or not limit:
+        return 1
+    need = cost(together(program, 1, devices=devices[:1]))
+    if need.memory_bytes is None:
+        return 1
+    each = max(need.memory_bytes - need.data_bytes, 1)
+    return max(int((MEMORY_SHARE * limit - need.data_bytes) // each), 1) * len(devices)

@@ -1,0 +1,50 @@
+"""A comparison as a pandas DataFrame that shows its table and samples in a notebook."""
+
+from __future__ import annotations
+
+import base64
+import html
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gvlab import comparison
+
+
+class ComparisonFrame(pd.DataFrame):
+    """The values of a comparison, tidy; what is derived from it is an ordinary DataFrame."""
+
+    _metadata = ("found", "root")
+
+    @classmethod
+    def of(cls, found: comparison.Json, root: Path) -> ComparisonFrame:
+        """Of comparison.json's object and its directory."""
+        frame = cls(comparison.tidy(found), columns=["experiment", "seed", "measure", "value", "stamp"])
+        frame.found, frame.root = found, root
+        return frame
+
+    @property
+    def _constructor(self) -> Any:
+        return pd.DataFrame
+
+    def _repr_html_(self) -> str:
+        """The verdict, the table, and the last samples of each experiment's first seed."""
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in comparison.HEADER)
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in comparison.cells(row)) + "</tr>"
+            for row in self.found["summaries"]
+        )
+        pictures = "".join(_picture(self.root, unit) for unit in self.found["units"] if unit["seed"] == 0)
+        verdict = html.escape(self.found["verdict"])
+        return f"<p>{verdict}</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{pictures}"
+
+
+def _picture(root: Path, unit: comparison.Json) -> str:
+    sheets = sorted((root / unit["directory"] / "samples").glob("step-*.png"))
+    if not sheets:
+        return ""
+    name = html.escape(f"{unit['experiment']}, seed 0, {sheets[-1].stem.replace('-', ' ')}")
+    source = base64.b64encode(sheets[-1].read_bytes()).decode()
+    image = f'<img alt="{name}" width="300" src="data:image/png;base64,{source}">'
+    return f"<figure>{image}<figcaption>{name}</figcaption></figure>"

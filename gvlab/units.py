@@ -1,0 +1,298 @@
+"""The units of a comparison: one (experiment, seed) each, trained, measured and drawn, with a record that proves it.
+
+A unit is a run directory with a `unit.json`, which is written last: where there is one, the unit is complete. It holds
+digests of all that decides the numbers (configuration, data, gvlab's code) and of the numbers themselves, so that no
+unit stands for another, and a number that was changed afterwards is noticed.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gvlab import __version__, distances, engines, evaluate, log, loop, pictures, rundir, tree
+from gvlab import config as c
+from gvlab.build import Program
+from gvlab.types import Diverged, PyTree, UserError
+
+SCHEMA = 1
+_FIELDS = {
+    *("experiment", "seed", "status", "failure", "config_sha256", "dataset", "code", "state_sha256"),
+    *("curves_sha256", "measures_sha256", "together", "cost", "timing"),
+}
+TRAVERSALS = 10
+"""Latents in the picture, the most active ones."""
+
+_DECIDE_NOTHING = (
+    *(
+        "rundir",
+        "log",
+        "checkpoint",
+        "image_sets",
+        "terminal",
+        "pictures",
+        "units",
+        "statistics",
+        "comparison",
+        "frame",
+    ),
+    *("report", "compare", "verify", "launch", "reproduce", "comparing", "experiment_files", "cli"),
+)
+"""Modules on which no number of a unit depends."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One (experiment, seed) of a comparison as it lies on the disk."""
+
+    experiment: str
+    seed: int
+    run: Path
+    record: dict[str, Any]
+    """unit.json."""
+    measures: evaluate.Measures | None
+    """None if it diverged."""
+
+    @property
+    def failure(self) -> str | None:
+        return self.record["failure"]
+
+
+def directory(root: Path) -> Path:
+    """Where a comparison keeps its units, as the run directories <experiment>/seed-<k>."""
+    return root / "units"
+
+
+def name(experiment: c.Experiment) -> str:
+    """EXPERIMENT/seed-3."""
+    return f"{experiment.name}/seed-{experiment.seed}"
+
+
+# --- identity --------------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def code_sha256() -> str:
+    """Of the modules that decide what a unit's numbers are."""
+    package = Path(__file__).parent
+    hasher = hashlib.sha256()
+    for file in sorted(package.rglob("*.py")):
+        path = file.relative_to(package)
+        if path.parts[0].removesuffix(".py") not in _DECIDE_NOTHING:
+            hasher.update(f"{path.as_posix()}\0".encode() + file.read_bytes() + b"\0")
+    return hasher.hexdigest()
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def identity(program: Program) -> dict[str, Any]:
+    """What a unit's numbers depend on besides the device; `program` has the unit's seed."""
+    return {
+        "config_sha256": _sha256(c.to_dict(program.experiment)),
+        "dataset": {"name": program.dataset.name, "sha256": program.dataset.checksum},
+        "code": {"gvlab": __version__, "sha256": code_sha256()},
+    }
+
+
+def curves(run: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl without the wall clock."""
+    return [{k: v for k, v in line.items() if k not in log.WALL_CLOCK} for line in log.read_metrics(run)]
+
+
+def _contents(run: Path, measures: evaluate.Measures | None) -> dict[str, str]:
+    return {"curves_sha256": _sha256(curves(run)), "measures_sha256": _sha256(_timeless(measures))}
+
+
+def _timeless(measures: evaluate.Measures | None) -> Any:
+    """Without the speed at which they were made."""
+    return measures and {
+        name: {key: value for key, value in one.items() if key != "points_per_second"} for name, one in measures.items()
+    }
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def read(root: Path, experiment: c.Experiment) -> Unit | None:
+    """The unit as it was recorded; None if it is not complete.
+
+    Raises:
+        UserError: its curves or measures are not those that were recorded, or the record is damaged.
+    """
+    run = rundir.path(directory(root), experiment)
+    record = rundir.read_json(run / "unit.json")
+    if record is None:
+        return None
+    if record.get("schema") != SCHEMA or not record.keys() >= _FIELDS:
+        raise UserError(
+            f"{run / 'unit.json'} is no record of schema {SCHEMA}: restore it, or delete it and repeat the comparison."
+        )
+    measures = None
+    if record["failure"] is None:
+        measures = (rundir.read_json(run / "evaluation.json") or {}).get("measures")
+    for digest, found in _contents(run, measures).items():
+        if record[digest] != found:
+            what = {"curves_sha256": "metrics.jsonl", "measures_sha256": "evaluation.json"}[digest]
+            raise UserError(
+                f"{run / what} is not what training and measuring wrote ({digest} is {found[:12]}, but was "
+                f"{str(record[digest])[:12]}): restore it, or delete {run} and repeat the comparison."
+            )
+    if record["state_sha256"] not in (None, *rundir.read_states(run).values()):
+        raise UserError(
+            f"{run / 'states.jsonl'} lacks the state_sha256 of unit.json ({str(record['state_sha256'])[:12]}): restore "
+            f"both, or delete {run} and repeat the comparison."
+        )
+    return Unit(experiment.name, experiment.seed, run, record, measures)
+
+
+def is_complete(root: Path, program: Program) -> bool:
+    """Whether nothing is left to do of a unit; one whose steps or evaluation were changed goes on from where it is.
+
+    Args:
+        root: of the comparison.
+        program: its experiment has the unit's seed and steps.
+
+    Raises:
+        UserError: the unit was made of another configuration, of other data or by other code, or was tampered with, or
+            it has been trained for more steps already.
+    """
+    experiment = program.experiment
+    run = rundir.path(directory(root), experiment)
+    rundir.check_config(run, experiment)
+    step = rundir.status(run)["step"]
+    if step > experiment.steps:
+        raise UserError(
+            f"{run} is at step {step} already, beyond the {experiment.steps} asked for: use --steps {step} or more, or "
+            "another --out."
+        )
+    unit = read(root, experiment)
+    if unit is None:
+        return False
+    now = identity(program)
+    for field, what in (("dataset", "other data"), ("code", "another gvlab")):
+        if unit.record[field] != now[field]:
+            raise UserError(
+                f"{run} was made with {what} ({_short(unit.record[field])}, not {_short(now[field])}): delete it to "
+                "make it anew, use another --out, or let gvlab verify confirm it."
+            )
+    return unit.record["config_sha256"] == now["config_sha256"]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(_short(item) for item in value.values())
+    return value[:12] if len(value) == 64 else value
+
+
+# --- making ----------------------------------------------------------------------------------------------------------
+
+
+def finish(program: Program, root: Path, failure: Diverged | None, cost: engines.Cost, together: int) -> Unit:
+    """Measures and draws a unit whose training has come to its end, and writes its record.
+
+    Args:
+        program: of the unit: its experiment has the unit's seed and steps.
+        root: of the comparison.
+        failure: why training diverged, or None.
+        cost: of one step.
+        together: how many units were trained in one program.
+    """
+    experiment = program.experiment
+    run = rundir.path(directory(root), experiment)
+    measures, digest = None, None
+    if failure is None:
+        state = loop.restore(program, run)
+        digest = tree.digest(state)
+        try:
+            measures = measured(program, run, state)
+            _draw(program, run, state)
+        except Diverged as diverged:
+            measures, failure = None, diverged
+    lines = log.read_metrics(run)
+    seconds = lines[-1]["seconds"] if lines else 0.0
+    images = (lines[-1]["step"] if lines else 0) * experiment.examples_per_step
+    record = {
+        "schema": SCHEMA,
+        "experiment": experiment.name,
+        "seed": experiment.seed,
+        "status": "diverged" if failure else "complete",
+        "failure": failure and rundir.status(run).get("reason", str(failure)),
+        **identity(program),
+        "state_sha256": digest,
+        **_contents(run, measures),
+        "together": together,
+        "cost": {
+            "parameters": cost.parameters,
+            "flops_per_step": cost.flops_per_step,
+            "memory_bytes": cost.memory_bytes,
+        },
+        "timing": {"seconds": seconds, "images_per_second": round(images / seconds, 1) if seconds else None},
+    }
+    rundir.write_atomically(
+        run / "config.json", c.to_json(experiment)
+    )  # training leaves it if only the protocol changed
+    rundir.write_atomically(run / "unit.json", json.dumps(record, indent=2) + "\n")
+    return Unit(experiment.name, experiment.seed, run, record, measures)
+
+
+def measured(program: Program, run: Path, state: PyTree) -> evaluate.Measures:
+    """The run's measures, from evaluation.json where they are those of this state and protocol."""
+    measures = evaluate.read(run, program, state)
+    if measures is None:
+        measures = evaluate.evaluate(program, state)
+        evaluate.write(run, program, state, measures)
+    return measures
+
+
+def _draw(program: Program, run: Path, state: PyTree) -> None:
+    """Reconstructions and traversals of a VAE, the nearest training images of a GAN's samples."""
+    if len(program.dataset.shape) != 3:
+        return
+    (run / "pictures").mkdir(exist_ok=True)
+    if program.model.encode is None:
+        sheets = {"neighbours": pictures.neighbours(program, state, distances.extractor("pixels"), key=0, n=8, k=7)}
+    else:
+        sheets = {
+            "reconstructions": pictures.reconstructions(program, state, n=16),
+            "traversals": pictures.traversals(program, state, example=0, columns=11, rows=TRAVERSALS),
+        }
+    for kind, sheet in sheets.items():
+        log.save_png(run / "pictures" / f"{kind}.png", sheet)
+
+
+def make(engine: engines.Engine, programs: list[Program], root: Path, listen: loop.Listener | None) -> None:
+    """Trains, measures and records units that are not complete yet.
+
+    Args:
+        engine: that trains them.
+        programs: of each unit; the engine's own has the numbers of one of them.
+        root: of the comparison.
+        listen: hears of the training.
+    """
+    where, experiments = directory(root), [program.experiment for program in programs]
+    for experiment in experiments:  # an earlier record is of fewer steps, or of another evaluation
+        (rundir.path(where, experiment) / "unit.json").unlink(missing_ok=True)
+    if len(programs) == 1:
+        failures = [_train_alone(engine, experiments[0], where, listen)]
+    else:
+        failures = loop.train_together(engine, experiments, where, listen)
+    cost = engines.cost(engine)
+    for program, failure in zip(programs, failures, strict=True):
+        finish(program, root, failure, cost, len(programs))
+
+
+def _train_alone(
+    engine: engines.Engine, experiment: c.Experiment, where: Path, listen: loop.Listener | None
+) -> Diverged | None:
+    engine = replace(engine, program=replace(engine.program, experiment=experiment))
+    try:
+        loop.train(engine, where, experiment.seed, experiment.steps, listen)
+    except Diverged as diverged:
+        return diverged
+    return None
