@@ -143,7 +143,7 @@ def test_diverged_seeds_are_counted_and_left_out():
     row = found["summaries"][0]
     assert (row["experiment"], row["n"], row["total"], row["failures"]) == ("a", 7, 8, 1)
     assert 0 < row["failure_low"] < 1 / 8 < row["failure_high"] < 1
-    assert comparison.cells(row)[-1] == "1 of 8"
+    assert comparison.cells(row)[-2] == "1 of 8"
     assert found["pairs"][0]["n"] == 7
     assert found["remarks"] == ["a, seed 1, diverged: At step 3 the term loss is nan."]
     assert found["units"][1]["measures"] is None
@@ -212,12 +212,26 @@ def test_numbers_of_other_protocols_are_dashes_with_a_reason(measure, first, sec
     text = comparison.markdown(found)
     assert text.count(reason) == 1
     table = table_of(text)
-    assert table["b", measure][1:] == [*["-"] * 7, "0 of 3"][1:]
+    assert table["b", measure][1:8] == [*["-"] * 6, "0 of 3"]
     assert table["a", measure][1].startswith("2.5 [")
     assert table["c", measure][1].startswith("4.5 [")
     (row,) = [line for line in comparison.latex(found).splitlines() if line.startswith(measure.replace("_", r"\_"))]
     assert [cell.strip(" \\") for cell in row.split(" & ")][2] == "--"
     assert found["units"][3]["measures"][measure]["value"] == 7.5
+
+
+def test_seeds_of_different_protocols_have_no_average_and_warnings_are_passed_on():
+    found = collected(
+        unit("a", 0, {"frechet_x": 1.0}, generated=100, warning="few examples"),
+        unit("a", 1, {"frechet_x": 2.0}, generated=10_000),
+        unit("a", 2, {"frechet_x": 2.0}, generated=100, warning="few examples"),
+    )
+    (row,) = found["summaries"]
+    assert "generated = 10000" in row["other_protocol"]
+    assert row["warnings"] == ["few examples"]
+    assert "frechet_x of a: few examples." in found["remarks"]
+    assert "generated 100" in row["protocol"]
+    assert comparison.cells(row)[3:9] == ["-"] * 6
 
 
 def test_a_diverged_seed_of_another_protocol_is_still_one_that_diverged():
@@ -227,7 +241,7 @@ def test_a_diverged_seed_of_another_protocol_is_still_one_that_diverged():
         unit("b", 0, {"x": 1.0}, k=2),
         unit("b", 1, None, "No."),
     )
-    assert comparison.cells(found["summaries"][1]) == ["b", "x", "", *["-"] * 6, "1 of 2"]
+    assert comparison.cells(found["summaries"][1]) == ["b", "x", "", *["-"] * 6, "1 of 2", "k 2"]
     assert found["remarks"] == [
         "b, seed 1, diverged: No.",
         "x of b has k = 2, that of a k = 1: they cannot be compared.",
@@ -260,9 +274,9 @@ def test_the_cells_of_a_row():
     assert (named["median"], named["iqm"], named["best"], named["worst"]) == ("10.35", "10.35", "10", "10.7")
     assert (named["sd"], named["failed"]) == ("0.2449", "0 of 8")
     assert comparison.cells(none)[2] == ""  # no direction, so no best and no worst
-    assert comparison.cells(none)[-3:-1] == ["-", "-"]
+    assert comparison.cells(none)[-4:-2] == ["-", "-"]
     higher = collected(*(unit("a", seed, {"recall_x": seed / 10}) for seed in range(3)))["summaries"][0]
-    assert comparison.cells(higher)[-3:-1] == ["0.2", "0"]
+    assert comparison.cells(higher)[-4:-2] == ["0.2", "0"]
 
 
 NAME = r"50% of_it & {more} $x$ #1 ^2 ~3 \end"
