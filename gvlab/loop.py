@@ -199,9 +199,10 @@ def _advance(engine: Engine, records: list[_Record], listen: Listener, caught: l
                 records[i].save(engine.member(state, i), step, finite)
 
     def draw() -> None:
-        write_down(step)  # there is no picture of what has diverged
-        for i, record in enumerate(records):
-            if not record.failure:
+        write_down(step)
+        for i, finite in enumerate(np.asarray(engine.is_finite(state))):
+            record = records[i]
+            if finite and not record.failure:  # there is no picture of what has diverged
                 record.draw(engine, engine.member(state, i), step)
 
     with jax.transfer_guard("disallow"):

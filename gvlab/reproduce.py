@@ -17,7 +17,9 @@ from gvlab import compare, comparison, rundir, statistics
 from gvlab import config as c
 from gvlab.types import UserError
 
-Judgement = Literal["reproduced", "better", "not reached", "not judged"]
+Judgement = Literal["reproduced", "undecided", "better", "not reached", "not judged"]
+WIDEST = 0.1
+"""Half an interval's width over the published number: a wider one reaches many numbers and reproduces none."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,14 @@ class Published:
 def judge(summary: statistics.Summary, published: Published, better: Literal["lower", "higher"]) -> Judgement:
     """Whether the interval of our mean says that the number was reproduced.
 
-    reproduced: the interval reaches into published +- margin; better, not reached: it lies to one side of that.
+    reproduced: the interval reaches into published +- margin; undecided: it does, but is too wide to say anything;
+    better, not reached: it lies to one side of that; not judged: too few seeds for an interval.
     """
     if summary.low is None or summary.high is None:
         return "not judged"
     if summary.low <= published.value + published.margin and summary.high >= published.value - published.margin:
-        return "reproduced"
+        narrow = (summary.high - summary.low) / 2 <= max(WIDEST * abs(published.value), published.margin)
+        return "reproduced" if narrow else "undecided"
     above = summary.low > published.value
     return "better" if above == (better == "higher") else "not reached"
 
@@ -144,7 +148,8 @@ def ledger(directory: Path) -> str:
         "# Published results, run again\n\n"
         "Made by `gvlab reproduce NAME` from `results/`; misses stay. *Reproduced* means that the 95 % interval of\n"
         "our mean reaches into the published number and its margin (the printed spread, or half of the last digit);\n"
-        "*better* and *not reached*, that it lies to one side. Shortened trainings are judged by the same rule.\n"
+        "*undecided*, that it does but is wider than a tenth of the number either way; *better* and *not reached*,\n"
+        "that it lies to one side. Shortened trainings are judged by the same rule.\n"
     )
     waiting = sorted(
         file.stem for file in directory.glob("[a-z]*.py") if file.stem not in {record["name"] for record in made}

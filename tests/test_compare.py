@@ -193,8 +193,8 @@ def test_a_second_call_writes_the_same_tables_and_nothing_else(made, capsys):
     out = capsys.readouterr().out
     assert out.splitlines()[0].split()[:3] == ["experiment", "measure", "better"]
     for row in found_in(root)["summaries"]:
-        cells = " ".join(comparison.cells(row)).split()
-        assert any(line.split() == cells for line in out.splitlines()), row
+        cells = " ".join(comparison.cells(row)[:-1]).split()  # the protocol may take several lines
+        assert any(line.split()[: len(cells)] == cells for line in out.splitlines()), row
     for name in TABLES:
         assert name in out
 

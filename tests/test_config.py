@@ -188,8 +188,9 @@ def test_a_value_by_its_dotted_name():
     for name in c.leaves(experiment):
         assert not dataclasses.is_dataclass(c.value(experiment, name))
     assert {RATE, "data.flip", "evaluation.k", "model.network.hidden", "seed"} <= set(c.leaves(experiment))
-    with pytest.raises(UserError, match=rf"There is no field model.generator_optimizer.rate \(did you mean {RATE}"):
-        c.value(experiment, "model.generator_optimizer.rate")
+    misspelt = "model.generator_optimizer.learnign_rate"
+    with pytest.raises(UserError, match=rf"There is no field {misspelt} \(did you mean {RATE}"):
+        c.value(experiment, misspelt)
     with pytest.raises(UserError, match=r"There is no field steps\.more"):
         c.value(experiment, "steps.more")
 
