@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -215,6 +216,8 @@ def _check_processes(args: argparse.Namespace) -> None:
     if args.coordinator in (None, "auto"):
         if any(given):
             raise UserError("--processes and --process belong to --coordinator HOST:PORT: give all three, or none.")
+    elif not re.fullmatch(r"[^\s:]+:\d+", args.coordinator):
+        raise UserError(f"--coordinator is {args.coordinator!r}, but must be HOST:PORT or auto.")
     elif not all(given):
         raise UserError(f"--coordinator {args.coordinator} needs --processes N and --process I, too.")
     elif not 0 <= args.process < args.processes:
@@ -316,6 +319,11 @@ def _evaluate_run(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path
 
     if args.against or args.out:
         raise UserError("--against and --out are for --images: a run is compared with its own data set.")
+    if (args.run_directory / "unit.json").exists():
+        raise UserError(
+            f"{args.run_directory} is a unit of a comparison, whose measures are recorded: copy it without its "
+            "unit.json, and evaluate the copy."
+        )
     experiment = rundir.read_config(args.run_directory)
     if args.ais_variance is not None and not isinstance(experiment.model, GAN):
         raise UserError(f"--ais-variance is for a GAN, but {experiment.name} is a VAE with a likelihood of its own.")

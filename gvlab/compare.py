@@ -70,10 +70,10 @@ def read_plan(root: Path) -> Plan:
     Raises:
         UserError: there is none, or it is damaged.
     """
-    made = rundir.read_json(root / "plan.json")
-    if made is None:
+    if not (root / "plan.json").is_file():
         raise UserError(f"{root} is not the directory of a comparison: it has no plan.json.")
     try:
+        made = rundir.read_json(root / "plan.json") or {}
         experiments = tuple(c.from_json(json.dumps(experiment)) for experiment in made["experiments"])
         if made["schema"] != SCHEMA or type(made["seeds"]) is not int or not experiments:
             raise ValueError(f"no plan of schema {SCHEMA}")
@@ -148,13 +148,14 @@ def seconds_per_step(program: Program, seconds: float = 2.0) -> float:
     """Of training alone, by running steps for some seconds after the first, which compiles."""
     engine = engines.alone(program)
     inputs = engine.inputs([program.experiment])
-    state, rows = engine.single(engine.init(inputs), engine.data, inputs)
+    advance = engine.many or engine.single
+    state, rows = advance(engine.init(inputs), engine.data, inputs)
     jax.block_until_ready(rows)
     start, steps = time.perf_counter(), 0
     while time.perf_counter() - start < seconds:
-        state, rows = engine.single(state, engine.data, inputs)
+        state, rows = advance(state, engine.data, inputs)
         jax.block_until_ready(rows)
-        steps += 1
+        steps += len(rows)
     return (time.perf_counter() - start) / steps
 
 
@@ -243,12 +244,23 @@ def _groups(
     for family in families.values():
         size = engines.group_size(programs[family[0].name]) if together is None else together
         for part in _batchable(family, programs) if size > 1 else _by_name(family):
-            engine = None
-            for start in range(0, len(part), size):
-                group = part[start : start + size]
+            engine, start = None, 0
+            for count in _sizes(len(part), size, jax.device_count()):
+                group = part[start : start + count]
+                start += count
                 if engine is None or size > 1:
                     engine = _engine(programs[group[0].name], group, size)
                 yield engine, group
+
+
+def _sizes(runs: int, most: int, devices: int) -> Iterator[int]:
+    """Groups of at most `most` runs, each as many as the devices share equally or fewer than there are devices."""
+    while runs:
+        count = min(runs, most)
+        if count > devices:
+            count -= count % devices
+        yield count
+        runs -= count
 
 
 def _shape(experiment: c.Experiment) -> str:
@@ -270,13 +282,14 @@ def _by_name(family: Sequence[c.Experiment]) -> list[list[c.Experiment]]:
 def _batchable(family: Sequence[c.Experiment], programs: dict[str, Program]) -> list[list[c.Experiment]]:
     """The family as one part, or one part per experiment if they differ in a number that decides what is computed."""
     try:
-        engines.together(programs[family[0].name], 1, _differing(family))
+        engines.together(programs[family[0].name], 1, differing(family))
     except UserError:
         return _by_name(family)
     return [list(family)]
 
 
-def _differing(group: Sequence[c.Experiment]) -> list[str]:
+def differing(group: Sequence[c.Experiment]) -> list[str]:
+    """The fields, besides name and seed, in which units differ."""
     return [
         name
         for name in c.leaves(group[0])
@@ -285,7 +298,7 @@ def _differing(group: Sequence[c.Experiment]) -> list[str]:
 
 
 def _engine(program: Program, group: Sequence[c.Experiment], size: int) -> engines.Engine:
-    return engines.alone(program) if size == 1 else engines.together(program, len(group), _differing(group))
+    return engines.alone(program) if size == 1 else engines.together(program, len(group), differing(group))
 
 
 # --- results ---------------------------------------------------------------------------------------------------------

@@ -29,11 +29,16 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         metavar="EXPERIMENT.py",
         help="files that define config(), or the plan.json of another comparison; NAME.FIELD=VALUE sets a field of one",
     )
-    compare.add_argument("--seeds", type=int, help="how many: 0, 1, ..., N-1 (default: 3)")
+    compare.add_argument("--seeds", type=int, help="how many: 0, 1, ..., N-1 (default: as before, or 3)")
     compare.add_argument("--steps", type=int, help="train every run for so many steps")
     compare.add_argument("--match", metavar="WHAT", help="equal steps, images, seconds or flops, as the first has")
     compare.add_argument("--sweep", metavar="FIELD=V1,V2", help="every experiment once for each value of a field")
-    compare.add_argument("--out", type=Path, metavar="DIR", help="the comparison (default: comparisons/A-vs-B)")
+    compare.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="the comparison (default: comparisons/A-vs-B; name one to add experiments later)",
+    )
     compare.add_argument("--together", type=int, metavar="N", help="seeds per program (default: what fits; on CPU 1)")
     compare.add_argument(
         "--launcher",
@@ -73,9 +78,13 @@ def _compare(args: argparse.Namespace, rest: list[str]) -> None:
     root = _root(args, plan)
     if args.together is not None and args.together < 1:
         raise UserError(f"--together is {args.together}, but must be at least 1.")
+    if args.together is not None and args.launcher != "here":
+        raise UserError(f"--together is for --launcher here: {args.launcher} makes every unit on its own.")
     if args.launcher == "commands":
-        for line in launch.commands(plan, root):
+        lines = launch.commands(plan, root)
+        for line in lines:
             print(line)
+        print(f"{len(lines)} units; afterwards: gvlab report {root}", file=sys.stderr)
         return
     if args.launcher == "ray":
         launch.ray(plan, root)
@@ -107,6 +116,8 @@ def _planned(args: argparse.Namespace) -> Plan:
     if args.sweep:
         experiments = [one for experiment in experiments for one in _swept(experiment, args.sweep)]
     plan = compare.Plan(tuple(experiments), seeds if args.seeds is None else args.seeds)
+    if args.seeds is None and not other and (_root(args, plan) / "plan.json").is_file():
+        plan = replace(plan, seeds=compare.read_plan(_root(args, plan)).seeds)  # nothing is dropped by silence
     if args.match is None:
         return replace(plan, match=other.match) if other and other.experiments == plan.experiments else plan
     if args.match not in compare.MATCHES:
@@ -116,7 +127,12 @@ def _planned(args: argparse.Namespace) -> Plan:
 
 def _root(args: argparse.Namespace, plan: Plan) -> Path:
     """The directory of the comparison."""
-    return args.out or Path("comparisons") / "-vs-".join(experiment.name for experiment in plan.experiments)
+    names = [experiment.name for experiment in plan.experiments]
+    several = "-vs-".join(names)
+    # A file system takes 255 bytes.
+    return args.out or Path("comparisons") / (
+        several if len(several) < 200 else f"{names[0]}-and-{len(names) - 1}-more"
+    )
 
 
 def _matched(plan: Plan, match: str, root: Path) -> Sequence[Experiment]:
@@ -207,16 +223,19 @@ def _reproduce(args: argparse.Namespace, rest: list[str]) -> None:
     backend.start()
     file = Path(args.name)
     if file.suffix != ".py":
+        known = sorted(one.stem for one in REPRODUCTIONS.glob("[a-z]*.py"))
+        if args.name not in known:
+            where = f"choose one of {', '.join(known)}" if known else "repeat this in a clone of gvlab"
+            raise UserError(f"{REPRODUCTIONS} has no {args.name}.py: {where}.")
         file = REPRODUCTIONS / f"{args.name}.py"
     experiment, published = experiment_files.load(file), experiment_files.load_published(file)
-    if args.steps is not None:
-        experiment = replace(experiment, steps=args.steps)
     from gvlab import loop, reproduce
 
     with _listening() as listen:
         try:
             out = args.out or Path("reproductions") / file.stem
-            record = reproduce.reproduce(file, experiment, published, args.seeds, out, listen)
+            steps = experiment.steps if args.steps is None else args.steps
+            record = reproduce.reproduce(file, experiment, published, steps, args.seeds, out, listen)
         except loop.Interrupted as stop:
             terminal.stopped(stop, stop.signum)
     terminal.print_table(list(reproduce.HEADER), [reproduce.row(record)], left=3)
@@ -238,7 +257,9 @@ def _listening() -> Any:
 def _show(found: dict[str, Any], root: Path) -> None:
     from gvlab import comparison
 
-    terminal.print_table(list(comparison.HEADER), [comparison.cells(row) for row in found["summaries"]], left=3)
+    # Without the protocols, which would fill the screen; the files have them.
+    rows = [comparison.cells(row)[:-1] for row in found["summaries"]]
+    terminal.print_table(list(comparison.HEADER[:-1]), rows, left=3)
     for remark in found["remarks"]:
         print(remark)
     print(found["verdict"])

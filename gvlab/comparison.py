@@ -9,7 +9,7 @@ comparison.json, schema 1:
                             environment}]
     summaries               [{experiment, measure, better, stamp, protocol, warnings, other_protocol, and
                             `statistics.Summary`}]
-    pairs                   [{measure, first, second, verdict, p_holm, and `statistics.Paired`}]
+    pairs                   [{measure, first, second, verdict, p_holm, failures, and `statistics.Paired`}]
     primary, verdict        the measure that the verdict is about; one sentence
     remarks                 [sentence]
     commands                {rerun, report, verify}
@@ -70,7 +70,7 @@ def collect(
     """Everything that is known of a comparison, from its units alone."""
     summaries = _summaries([e.name for e in experiments], units)
     primary = _primary([e.name for e in experiments], summaries)
-    pairs = _pairs(summaries, units)
+    pairs = _pairs(primary, summaries, units)
     return {
         "schema": SCHEMA,
         "gvlab": __version__,
@@ -83,7 +83,7 @@ def collect(
         "primary": primary,
         "verdict": verdict(primary, [e.name for e in experiments], seeds, summaries, pairs),
         "remarks": _remarks(units, summaries),
-        "commands": _commands(root),
+        "commands": _commands(root, units),
     }
 
 
@@ -100,7 +100,7 @@ def _experiment(experiment: c.Experiment, units: Sequence[Unit]) -> Json:
 
 
 def _unit(unit: Unit, root: Path) -> Json:
-    copied = ("status", "failure", "state_sha256", "together", "cost", "timing")
+    copied = ("status", "failure", "state_sha256", "group", "cost", "timing")
     return {
         "experiment": unit.experiment,
         "seed": unit.seed,
@@ -111,10 +111,11 @@ def _unit(unit: Unit, root: Path) -> Json:
     }
 
 
-def _commands(root: Path) -> dict[str, str]:
+def _commands(root: Path, units: Sequence[Unit]) -> dict[str, str]:
     where = shlex.quote(root.resolve().name)
+    together = max(len(unit.record["group"]) for unit in units)
     return {
-        "rerun": f"gvlab compare {where}/plan.json --out NEW",
+        "rerun": f"gvlab compare {where}/plan.json --out NEW --together {together}",
         "report": f"gvlab report {where}",
         "verify": f"gvlab verify {where}",
     }
@@ -162,27 +163,42 @@ def _other_protocol(measure: str, first: str, protocol: Json, name: str, stamp: 
     return f"{measure} of {name} has {here}, that of {first} {there}: they cannot be compared."
 
 
-def _pairs(summaries: Sequence[Json], units: Sequence[Unit]) -> list[Json]:
-    """Every two experiments on every measure that judges; p is adjusted over the pairs of a measure (Holm)."""
+def _pairs(primary: str | None, summaries: Sequence[Json], units: Sequence[Unit]) -> list[Json]:
+    """Every two experiments on every measure that judges.
+
+    The p-values of the primary measure's pairs are one family (Holm). Those of all other measures are another, all
+    together: among a dozen measures one in three comparisons of equals would find a "better" one otherwise. An
+    experiment that lost more seeds than the other is not called better for what its survivors did.
+    """
     rows = []
     for measure in dict.fromkeys(row["measure"] for row in summaries if row["better"]):
         shown = [row["experiment"] for row in summaries if row["measure"] == measure and not row["other_protocol"]]
         by_name = {name: values([u for u in units if u.experiment == name], measure) for name in shown}
-        couples = list(itertools.combinations(shown, 2))
-        found = [statistics.paired(by_name[first], by_name[second]) for first, second in couples]
-        adjusted = statistics.holm([pair.p for pair in found])
-        for (first, second), pair, p in zip(couples, found, adjusted, strict=True):
-            rows.append(
-                {
-                    "measure": measure,
-                    "first": first,
-                    "second": second,
-                    **dataclasses.asdict(pair),
-                    "p_holm": p,
-                    "verdict": statistics.verdict(pair, p, better(measure)),
-                }
-            )
-    return rows
+        for first, second in itertools.combinations(shown, 2):
+            pair = statistics.paired(by_name[first], by_name[second])
+            failures = [by_name[name].count(None) for name in (first, second)]
+            rows.append((measure, first, second, pair, failures))
+    adjusted: dict[int, float | None] = {}
+    for family in ([i for i, row in enumerate(rows) if (row[0] == primary) == main] for main in (True, False)):
+        adjusted |= zip(family, statistics.holm([rows[i][3].p for i in family]), strict=True)
+    return [
+        {
+            "measure": measure,
+            "first": first,
+            "second": second,
+            **dataclasses.asdict(pair),
+            "failures": failures,
+            "p_holm": adjusted[i],
+            "verdict": _decided(statistics.verdict(pair, adjusted[i], better(measure)), failures),
+        }
+        for i, (measure, first, second, pair, failures) in enumerate(rows)
+    ]
+
+
+def _decided(verdict: str, failures: list[int]) -> str:
+    """The verdict, unless its winner lost more seeds than the other."""
+    lost = {"first": failures[0] - failures[1], "second": failures[1] - failures[0]}
+    return "undecided" if lost.get(verdict, 0) > 0 else verdict
 
 
 def _primary(names: Sequence[str], summaries: Sequence[Json]) -> str | None:
@@ -193,8 +209,9 @@ def _primary(names: Sequence[str], summaries: Sequence[Json]) -> str | None:
         for measure in dict.fromkeys(row["measure"] for row in shown)
         if {row["experiment"] for row in shown if row["measure"] == measure} == set(names)
     ]
-    preferred = [measure for prefix in _FIRST for measure in shared if measure.startswith(prefix)]
-    return next(iter([*preferred, *shared]), None)
+    # By name within a rank: the order of the experiments decides nothing.
+    preferred = [measure for prefix in _FIRST for measure in sorted(shared) if measure.startswith(prefix)]
+    return next(iter([*preferred, *sorted(shared)]), None)
 
 
 def verdict(
@@ -204,6 +221,9 @@ def verdict(
     listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
     if not summaries:
         return f"No run of {listed} came to its end."
+    lost = [name for name in names if not any(row["experiment"] == name for row in summaries)]
+    if lost:
+        return f"{' and '.join(lost)} diverged in every seed, so that there is nothing to compare {listed} by."
     if primary is None:
         return f"{listed} share no measure that judges, under one protocol: none can be called better."
     rows = [row for row in summaries if row["measure"] == primary]
@@ -220,13 +240,21 @@ def _judged(pair: Json) -> str:
     numbers = f"{first} minus {second}: {interval(pair, 'difference')}, adjusted p = {number(pair['p_holm'])}"
     if pair["verdict"] in ("first", "second"):
         winner, loser = (first, second) if pair["verdict"] == "first" else (second, first)
-        return f"{winner} is better than {loser} ({numbers})"
+        return f"{winner} is better than {loser} ({numbers}{_lost(pair)})"
     if pair["low"] is None:
-        return f"{first} and {second} cannot be told apart: {pair['n']} pairs of seeds came to their end"
+        return f"{first} and {second} cannot be told apart: {pair['n']} pairs of seeds came to their end{_lost(pair)}"
     more = (
         f"; about {pair['seeds_needed']} seeds would settle a difference of this size" if pair["seeds_needed"] else ""
     )
-    return f"{pair['n']} seeds don't tell {first} and {second} apart ({numbers}){more}"
+    few = f"; {pair['n']} pairs cannot reach p = 0.05" if (pair["smallest_p"] or 0) > statistics.ALPHA else ""
+    return f"{pair['n']} seeds don't tell {first} and {second} apart ({numbers}{few}{_lost(pair)}){more}"
+
+
+def _lost(pair: Json) -> str:
+    """Which of the two lost seeds, in words."""
+    lost = [(name, n) for name, n in zip((pair["first"], pair["second"]), pair["failures"], strict=True) if n]
+    seeds = pair["n"] + pair["left_out"]
+    return "".join(f"; {name} diverged in {n} of {seeds} seeds" for name, n in lost)
 
 
 def _remarks(units: Sequence[Unit], summaries: Sequence[Json]) -> list[str]:
@@ -244,6 +272,15 @@ def _remarks(units: Sequence[Unit], summaries: Sequence[Json]) -> list[str]:
         if len(found) > 1:
             remarks.append(f"The units were made in different environments: {field} was {' or '.join(found)}.")
     return remarks
+
+
+def difference_of_environments(before: Json) -> str | None:
+    """Where an environment.json differs from this process's in what bits depend on, in words; None if nowhere."""
+    now = rundir.environment()
+    changed = [
+        f"{name} was {before.get(name)} and is {now[name]}" for name in _DECISIVE if before.get(name) != now[name]
+    ]
+    return ", ".join(changed) or None
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -303,7 +340,9 @@ def latex(found: Json) -> str:
     names = [experiment["name"] for experiment in found["experiments"]]
     by = {(row["measure"], row["experiment"]): row for row in found["summaries"]}
     lines = [
-        f"% gvlab {found['gvlab']}: means over {len(found['seeds'])} seeds with 95% BCa bootstrap intervals",
+        f"% gvlab {found['gvlab']}: means over {len(found['seeds'])} seeds with 95% intervals",
+        "% (BCa bootstrap, widened to at least Student's); no intervals below 3 seeds",
+        *(f"% {remark}" for remark in found["remarks"]),
         rf"\begin{{tabular}}{{l{'r' * len(names)}}}",
         r"\toprule",
         " & ".join(["measure", *map(_escaped, names)]) + r" \\",

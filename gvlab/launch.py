@@ -21,7 +21,7 @@ def commands(plan: compare.Plan, root: Path) -> list[str]:
     """
     missing = compare.pending(plan, root, compare.programs_of(plan))
     compare.write_plan(root, plan)
-    return [shlex.join(["gvlab", "unit", str(root), units.name(experiment)]) for experiment in missing]
+    return [shlex.join(["gvlab", "unit", str(root.absolute()), units.name(experiment)]) for experiment in missing]
 
 
 def ray(plan: compare.Plan, root: Path) -> None:

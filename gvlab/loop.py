@@ -130,7 +130,7 @@ def _train(engine: Engine, runs: list[tuple[c.Experiment, Path]], listen: Listen
                 group = [record for record in records.values() if record.step == step]
                 _advance(engine, group, listen or (lambda _: None), caught)
         for record in records.values():
-            if caught and not record.failure and record.step < record.experiment.steps:
+            if caught:  # also where the last step was done already: whoever called is to stop, too
                 raise Interrupted(record.run, record.step, caught[0])
     return [records[i].failure if i in records else known for i, known in enumerate(found)]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from gvlab import compare, comparison, rundir, statistics
 from gvlab import config as c
 from gvlab.types import UserError
 
-Judgement = Literal["reproduced", "undecided", "better", "not reached", "not judged"]
+Judgement = Literal["reproduced", "undecided", "better", "not reached", "not judged", "other protocol"]
 WIDEST = 0.1
 """Half an interval's width over the published number: a wider one reaches many numbers and reproduces none."""
 
@@ -42,14 +42,19 @@ class Published:
     """As published, in a phrase."""
     differs: str
     """Where ours differs, in a phrase."""
+    comparable: bool = True
+    """False where the difference is one of data or measure, so that no number of ours can reproduce it."""
 
 
 def judge(summary: statistics.Summary, published: Published, better: Literal["lower", "higher"]) -> Judgement:
     """Whether the interval of our mean says that the number was reproduced.
 
     reproduced: the interval reaches into published +- margin; undecided: it does, but is too wide to say anything;
-    better, not reached: it lies to one side of that; not judged: too few seeds for an interval.
+    better, not reached: it lies to one side of that; not judged: too few seeds for an interval; other protocol: it is
+    not `comparable`.
     """
+    if not published.comparable:
+        return "other protocol"
     if summary.low is None or summary.high is None:
         return "not judged"
     if summary.low <= published.value + published.margin and summary.high >= published.value - published.margin:
@@ -60,14 +65,21 @@ def judge(summary: statistics.Summary, published: Published, better: Literal["lo
 
 
 def reproduce(
-    file: Path, experiment: c.Experiment, published: Published, seeds: int, out: Path, listen: compare.Listen
+    file: Path,
+    experiment: c.Experiment,
+    published: Published,
+    steps: int,
+    seeds: int,
+    out: Path,
+    listen: compare.Listen,
 ) -> dict[str, Any]:
     """Runs a reproduction as a comparison of one experiment, records what was found, and makes README.md anew.
 
     Args:
         file: the reproduction's experiment file.
-        experiment: its config, perhaps with other steps: then the record says so.
+        experiment: its config.
         published: its number.
+        steps: to train for; if they are fewer than the config's, the record says so.
         seeds: how many.
         out: the directory of the comparison.
         listen: hears of the training.
@@ -75,7 +87,13 @@ def reproduce(
     Raises:
         UserError: the experiment has no such measure.
     """
-    found = compare.run(compare.Plan((experiment,), seeds), out, listen)
+    kept = rundir.read_json(file.parent / "results" / f"{file.stem}.json")
+    if kept and (kept["steps"], len(kept["values"])) > (steps, seeds):
+        raise UserError(
+            f"The ledger has {file.stem} with {len(kept['values'])} seeds of {kept['steps']} steps, more than {seeds} "
+            f"of {steps}: ask for at least as much, or use gvlab compare {file}."
+        )
+    found = compare.run(compare.Plan((replace(experiment, steps=steps),), seeds), out, listen)
     rows = [row for row in found["summaries"] if row["measure"] == published.measure]
     if not rows and any(unit["measures"] for unit in found["units"]):
         known = ", ".join(row["measure"] for row in found["summaries"])
@@ -96,7 +114,8 @@ def reproduce(
         "values": values,
         "summary": dataclasses.asdict(summary),
         "verdict": judge(summary, published, better),
-        "steps": experiment.steps,
+        "steps": steps,
+        "full_steps": experiment.steps,
         "config": c.to_dict(experiment),
         "stamp": rows[0]["stamp"] if rows else None,
         "date": datetime.date.today().isoformat(),
@@ -119,14 +138,15 @@ def row(record: dict[str, Any]) -> list[str]:
     """A record as text, under `HEADER`."""
     seconds = sum(record["seconds"]) / len(record["seconds"])
     summary = record["summary"]
+    short = "" if record["steps"] >= record["full_steps"] else f" of {record['full_steps']:,} (shortened)"
     return [
         record["name"],
         record["published"]["text"],
         record["published"]["measure"],
         comparison.interval(summary),
         f"{summary['n']} of {summary['total']}",
-        record["verdict"],
-        f"{record['steps']:,}",
+        judge(statistics.Summary(**summary), Published(**record["published"]), record["better"]),
+        f"{record['steps']:,}{short}",
         f"{seconds / 60:.1f} min a seed",
         record["device"],
         record["date"],
@@ -149,7 +169,7 @@ def ledger(directory: Path) -> str:
         "Made by `gvlab reproduce NAME` from `results/`; misses stay. *Reproduced* means that the 95 % interval of\n"
         "our mean reaches into the published number and its margin (the printed spread, or half of the last digit);\n"
         "*undecided*, that it does but is wider than a tenth of the number either way; *better* and *not reached*,\n"
-        "that it lies to one side. Shortened trainings are judged by the same rule.\n"
+        "that it lies to one side; *other protocol*, that data or measure differ, so that nothing is judged.\n"
     )
     waiting = sorted(
         file.stem for file in directory.glob("[a-z]*.py") if file.stem not in {record["name"] for record in made}

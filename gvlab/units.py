@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from gvlab.types import Diverged, PyTree, UserError
 SCHEMA = 1
 _FIELDS = {
     *("experiment", "seed", "status", "failure", "config_sha256", "dataset", "code", "state_sha256"),
-    *("curves_sha256", "measures_sha256", "together", "cost", "timing"),
+    *("curves_sha256", "measures_sha256", "pictures_sha256", "group", "cost", "timing"),
 }
 TRAVERSALS = 10
 """Latents in the picture, the most active ones."""
@@ -106,7 +107,23 @@ def curves(run: Path) -> list[dict[str, Any]]:
 
 
 def _contents(run: Path, measures: evaluate.Measures | None) -> dict[str, str]:
-    return {"curves_sha256": _sha256(curves(run)), "measures_sha256": _sha256(_timeless(measures))}
+    sheets = {file: _sha256_of(run / file) for file in drawn(run)}
+    return {
+        "curves_sha256": _sha256(curves(run)),
+        "measures_sha256": _sha256(_timeless(measures)),
+        "pictures_sha256": _sha256(sheets),
+    }
+
+
+def drawn(run: Path) -> list[str]:
+    """The pictures of samples, reconstructions, ..., by their paths within the run."""
+    return sorted(
+        file.relative_to(run).as_posix() for kind in ("samples", "pictures") for file in run.glob(f"{kind}/*.png")
+    )
+
+
+def _sha256_of(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _timeless(measures: evaluate.Measures | None) -> Any:
@@ -133,12 +150,20 @@ def read(root: Path, experiment: c.Experiment) -> Unit | None:
         raise UserError(
             f"{run / 'unit.json'} is no record of schema {SCHEMA}: restore it, or delete it and repeat the comparison."
         )
+    if record["config_sha256"] != _sha256(c.to_dict(rundir.read_config(run))):
+        raise UserError(
+            f"{run / 'config.json'} is not what was trained: restore it, or delete {run} and repeat the comparison."
+        )
     measures = None
     if record["failure"] is None:
         measures = (rundir.read_json(run / "evaluation.json") or {}).get("measures")
     for digest, found in _contents(run, measures).items():
         if record[digest] != found:
-            what = {"curves_sha256": "metrics.jsonl", "measures_sha256": "evaluation.json"}[digest]
+            what = {
+                "curves_sha256": "metrics.jsonl",
+                "measures_sha256": "evaluation.json",
+                "pictures_sha256": "samples",
+            }[digest]
             raise UserError(
                 f"{run / what} is not what training and measuring wrote ({digest} is {found[:12]}, but was "
                 f"{str(record[digest])[:12]}): restore it, or delete {run} and repeat the comparison."
@@ -193,7 +218,9 @@ def _short(value: Any) -> str:
 # --- making ----------------------------------------------------------------------------------------------------------
 
 
-def finish(program: Program, root: Path, failure: Diverged | None, cost: engines.Cost, together: int) -> Unit:
+def finish(
+    program: Program, root: Path, failure: Diverged | None, cost: engines.Cost, group: Sequence[c.Experiment]
+) -> Unit:
     """Measures and draws a unit whose training has come to its end, and writes its record.
 
     Args:
@@ -201,7 +228,7 @@ def finish(program: Program, root: Path, failure: Diverged | None, cost: engines
         root: of the comparison.
         failure: why training diverged, or None.
         cost: of one step.
-        together: how many units were trained in one program.
+        group: the units that were trained in one program, this one among them.
     """
     experiment = program.experiment
     run = rundir.path(directory(root), experiment)
@@ -210,13 +237,13 @@ def finish(program: Program, root: Path, failure: Diverged | None, cost: engines
         state = loop.restore(program, run)
         digest = tree.digest(state)
         try:
-            measures = measured(program, run, state)
+            # Always anew: a number without a record could be anybody's.
+            measures = evaluate.evaluate(program, state)
+            evaluate.write(run, program, state, measures)
             _draw(program, run, state)
         except Diverged as diverged:
             measures, failure = None, diverged
     lines = log.read_metrics(run)
-    seconds = lines[-1]["seconds"] if lines else 0.0
-    images = (lines[-1]["step"] if lines else 0) * experiment.examples_per_step
     record = {
         "schema": SCHEMA,
         "experiment": experiment.name,
@@ -226,13 +253,13 @@ def finish(program: Program, root: Path, failure: Diverged | None, cost: engines
         **identity(program),
         "state_sha256": digest,
         **_contents(run, measures),
-        "together": together,
+        "group": [name(member) for member in group],
         "cost": {
             "parameters": cost.parameters,
             "flops_per_step": cost.flops_per_step,
             "memory_bytes": cost.memory_bytes,
         },
-        "timing": {"seconds": seconds, "images_per_second": round(images / seconds, 1) if seconds else None},
+        "timing": _timing(lines, experiment.examples_per_step, len(group)),
     }
     rundir.write_atomically(
         run / "config.json", c.to_json(experiment)
@@ -241,13 +268,14 @@ def finish(program: Program, root: Path, failure: Diverged | None, cost: engines
     return Unit(experiment.name, experiment.seed, run, record, measures)
 
 
-def measured(program: Program, run: Path, state: PyTree) -> evaluate.Measures:
-    """The run's measures, from evaluation.json where they are those of this state and protocol."""
-    measures = evaluate.read(run, program, state)
-    if measures is None:
-        measures = evaluate.evaluate(program, state)
-        evaluate.write(run, program, state, measures)
-    return measures
+def _timing(lines: list[dict[str, Any]], images_per_step: int, together: int) -> dict[str, float | None]:
+    """A unit's share of its group's seconds, and its speed once everything was compiled."""
+    if len(lines) < 2:
+        return {"seconds": None, "images_per_second": None}
+    first, last = lines[0], lines[-1]
+    share = max(last["seconds"] - first["seconds"], 1e-3) / together
+    speed = (last["step"] - first["step"]) * images_per_step / share
+    return {"seconds": round(last["seconds"] / together, 3), "images_per_second": round(speed, 1)}
 
 
 def _draw(program: Program, run: Path, state: PyTree) -> None:
@@ -284,7 +312,7 @@ def make(engine: engines.Engine, programs: list[Program], root: Path, listen: lo
         failures = loop.train_together(engine, experiments, where, listen)
     cost = engines.cost(engine)
     for program, failure in zip(programs, failures, strict=True):
-        finish(program, root, failure, cost, len(programs))
+        finish(program, root, failure, cost, experiments)
 
 
 def _train_alone(

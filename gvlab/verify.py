@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from gvlab import build, compare, comparison, data, engines, evaluate, loop, rundir, units
+from gvlab import build, compare, comparison, data, engines, evaluate, loop, report, rundir, units
 from gvlab import config as c
 from gvlab.types import Diverged, UserError
 
 TOLERANCE = 1e-3
-"""Relative to the largest value of a term in the run, for a unit that was made on another device, by other versions, by
-another number of threads or together with others. Within it two runs are the same run, differently rounded."""
+"""Relative to the largest value of a term in the run, for a unit that was made on another device, by other versions or
+by another number of threads. Within it two runs are the same run, differently rounded; training magnifies rounding, so
+a long run of a GAN leaves it, and the sentence then says that the environment was another."""
 ERROR_TOLERANCE = 0.05
 """Of a standard error or a spread, which is no more than an estimate, relative to itself."""
 
@@ -54,7 +55,7 @@ def verify(root: Path, names: Sequence[str] | None, fraction: float | None, list
     chosen = list(plan.units()) if names is None else [compare.unit_named(plan, name) for name in names]
     found = _derived(plan, root) if names is None else []
     for experiment in chosen:
-        found.append(_unit(root, experiment, fraction, listen(f"again: {compare.title([experiment])}")))
+        found.append(_unit(plan, root, experiment, fraction, listen(f"again: {compare.title([experiment])}")))
     return found
 
 
@@ -67,8 +68,11 @@ def _derived(plan: compare.Plan, root: Path) -> list[Verified]:
     if len(made) < len(list(plan.units())):
         return []
     fresh = comparison.collect(plan.experiments, plan.seeds, plan.match, made, root)
+    # Only the commands hold the directory's name, which may have changed since.
+    stored = rundir.read_json(root / "comparison.json") or {}
+    fresh |= {"commands": stored.get("commands", fresh["commands"])}
     found = []
-    for file, text in comparison.texts(fresh).items():
+    for file, text in (comparison.texts(fresh) | {"report.html": report.html(root, fresh)}).items():
         path = root / file
         if not path.is_file() or path.read_text() != text:
             sentence = f"{file} is not what the units give: gvlab report {root} makes it anew."
@@ -76,7 +80,9 @@ def _derived(plan: compare.Plan, root: Path) -> list[Verified]:
     return found
 
 
-def _unit(root: Path, experiment: c.Experiment, fraction: float | None, listen: loop.Listener | None) -> Verified:
+def _unit(
+    plan: compare.Plan, root: Path, experiment: c.Experiment, fraction: float | None, listen: loop.Listener | None
+) -> Verified:
     name = units.name(experiment)
 
     def different(sentence: str) -> Verified:
@@ -97,21 +103,64 @@ def _unit(root: Path, experiment: c.Experiment, fraction: float | None, listen: 
         return different(f"The configuration of {name} is not the one that was recorded.")
     steps = experiment.steps if fraction is None else _rounded_up(fraction, experiment)
     with tempfile.TemporaryDirectory(prefix="gvlab-verify-") as scratch:
-        engine = engines.alone(replace(program, experiment=replace(experiment, steps=steps)))
         again = rundir.path(Path(scratch), experiment)
-        failure: str | None = None
+        members = [_member(plan, member) for member in unit.record["group"]]
+        engine, failure = _train(program, [replace(one, steps=steps) for one in members], experiment, scratch, listen)
         measures = None
-        try:
-            loop.train(engine, Path(scratch), experiment.seed, steps, listen)
-            if steps == experiment.steps:
+        if failure is None and steps == experiment.steps:
+            try:
                 measures = evaluate.evaluate(program, loop.restore(program, again))
-        except Diverged as diverged:
-            failure = rundir.status(again).get("reason", str(diverged))
+            except Diverged as diverged:
+                failure = str(diverged)
         result = _judge(unit, again, steps, measures, failure)
+        parameters = engines.cost(engine).parameters
+    if parameters != unit.record["cost"]["parameters"]:
+        was = unit.record["cost"]["parameters"]
+        return different(f"{name} has {parameters} parameters, but {was} were recorded.")
+    elsewhere = comparison.difference_of_environments(rundir.read_json(unit.run / "environment.json") or {})
+    if result.outcome == "different" and elsewhere:
+        why = f"it was made in another environment ({elsewhere}), and training magnifies rounding"
+        result = replace(result, sentence=f"{result.sentence[:-1]}; {why}.")
     if result.outcome == "identical" and steps == experiment.steps and unit.record["code"] != now["code"]:
         record = unit.record | {"code": now["code"]}  # proven: this code makes the same bits
         rundir.write_atomically(unit.run / "unit.json", json.dumps(record, indent=2) + "\n")
     return result
+
+
+def _member(plan: compare.Plan, name: str) -> c.Experiment:
+    """A unit of the plan by its name, also one whose seed the plan has no more."""
+    experiment, _, seed = name.rpartition("/seed-")
+    known = {one.name: one for one in plan.experiments}
+    if experiment not in known:
+        raise UserError(
+            f"{name}, which was trained in the same program, is no more in the plan: add its experiment again."
+        )
+    return replace(known[experiment], seed=int(seed))
+
+
+def _train(
+    program: build.Program,
+    members: Sequence[c.Experiment],
+    experiment: c.Experiment,
+    scratch: str,
+    listen: loop.Listener | None,
+) -> tuple[engines.Engine, str | None]:
+    """Trains as the unit was trained, alone or with the same others; why it diverged, or None."""
+    one = replace(program, experiment=members[0])
+    if len(members) == 1:
+        engine = engines.alone(one)
+        try:
+            loop.train(engine, Path(scratch), experiment.seed, members[0].steps, listen)
+        except Diverged:
+            return engine, rundir.status(rundir.path(Path(scratch), experiment))["reason"]
+        return engine, None
+    engine = engines.together(one, len(members), compare.differing(members))
+    failures = loop.train_together(engine, members, Path(scratch), listen)
+    return engine, next(
+        str(failure) if failure else None
+        for member, failure in zip(members, failures, strict=True)
+        if units.name(member) == units.name(experiment)
+    )
 
 
 def _rounded_up(fraction: float, experiment: c.Experiment) -> int:
@@ -141,7 +190,10 @@ def _judge(
     if old == new and states is not False and (measures is None or _numbers(measures) == _numbers(unit.measures)):
         proof = f"{len(new)} logged steps{' and the states of the checkpoints' if states else ''}"
         more = f" and {len(measures)} measures" if measures else ""
-        return Verified(name, "identical", f"{name}: identical bits up to step {steps} ({proof}{more}).")
+        if unit.failure and steps == rundir.read_config(unit.run).steps:
+            return Verified(name, "identical", f"{name}: diverged again, with identical bits until then ({proof}).")
+        unchecked = "" if measures else "; its measures were not checked"
+        return Verified(name, "identical", f"{name}: identical bits up to step {steps} ({proof}{more}){unchecked}.")
     return Verified(
         name,
         "equal",

@@ -91,7 +91,7 @@ def test_comparison_json_follows_its_schema():
     assert (found["schema"], found["gvlab"], found["match"]) == (1, gvlab.__version__, None)
     assert found["seeds"] == [0, 1]
     assert found["commands"] == {
-        "rerun": "gvlab compare comparison/plan.json --out NEW",
+        "rerun": "gvlab compare comparison/plan.json --out NEW --together 1",
         "report": "gvlab report comparison",
         "verify": "gvlab verify comparison",
     }
@@ -111,7 +111,7 @@ def test_comparison_json_follows_its_schema():
     for unit in found["units"]:
         run = root / unit["directory"]
         assert unit["directory"] == f"units/{unit['experiment']}/seed-{unit['seed']}"
-        assert (unit["status"], unit["failure"], unit["together"]) == ("complete", None, 1)
+        assert (unit["status"], unit["failure"], len(unit["group"])) == ("complete", None, 1)
         assert unit["measures"] == json.loads((run / "evaluation.json").read_text())["measures"]
         assert set(unit["measures"]) == MEASURES[unit["experiment"]]
         assert unit["state_sha256"] == harness.digest(run, 20)
@@ -418,7 +418,7 @@ def test_diverged_seeds_are_shown_and_the_others_stand(tmp_path, capsys):
     good, bad = "vae,optimizer.learning_rate=0.001", "vae,optimizer.learning_rate=1e+30"
     found = found_in(root)
     assert [unit["status"] for unit in found["units"]] == ["complete", "complete", "diverged", "diverged"]
-    assert {unit["together"] for unit in found["units"]} == {4}
+    assert {len(unit["group"]) for unit in found["units"]} == {4}
     for unit in found["units"][2:]:
         sentence = unit["failure"]
         assert sentence.startswith("At step 2 the term ")
@@ -431,7 +431,7 @@ def test_diverged_seeds_are_shown_and_the_others_stand(tmp_path, capsys):
             rows = [row for row in csv.DictReader(file_) if row["experiment"] == bad]
         assert [row["measure"] for row in rows] == ["", ""]
     assert {row["experiment"] for row in found["summaries"]} == {good}
-    assert "none can be called better" in found["verdict"]
+    assert f"{bad} diverged in every seed" in found["verdict"]
     frame = gvlab.compare.load(root)
     assert frame[frame.experiment == bad].measure.isna().all()
 
@@ -677,3 +677,18 @@ def test_matched_seconds_are_kept_when_a_comparison_goes_on(planned, files, monk
     assert steps(*files, third, "--steps", 60, "--out", root) == [60, 30, round(60 * 3 / 5)]  # prices 3, 4, 5
     assert steps(*files, "--steps", 120, "--out", root) == [120, round(120 * 6 / 7)]  # another budget
     assert steps(*files, "--steps", 120, "--out", root, "gan.batch_size=8") == [120, round(120 * 8 / 9)]
+
+
+@pytest.mark.parametrize(
+    ("runs", "most", "devices", "sizes"),
+    [
+        (8, 8, 1, [8]),
+        (8, 3, 1, [3, 3, 2]),
+        (7, 8, 4, [4, 3]),  # 7 don't divide over 4 devices: 4 do, and 3 take one each
+        (3, 8, 4, [3]),
+        (10, 8, 4, [8, 2]),
+        (5, 1, 4, [1] * 5),
+    ],
+)
+def test_groups_use_all_devices(runs, most, devices, sizes):
+    assert list(compare._sizes(runs, most, devices)) == sizes

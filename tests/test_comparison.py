@@ -12,6 +12,7 @@ from typing import Any
 import harness
 import numpy as np
 import pytest
+import scipy.stats
 
 from gvlab import comparison, units
 from gvlab import config as c
@@ -28,7 +29,7 @@ def unit(name: str, seed: int, values: dict[str, float] | None, failure: str | N
         "failure": failure,
         "dataset": {"name": "digits", "sha256": "a" * 64},
         "state_sha256": "b" * 64,
-        "together": 1,
+        "group": [f"{name}/seed-{seed}"],
         "cost": {"parameters": 1, "flops_per_step": None, "memory_bytes": None},
         "timing": {"seconds": 1.0, "images_per_second": 320.0},
     }
@@ -308,16 +309,48 @@ def test_the_csv_survives_any_name():
     assert json.loads(rows[0]["stamp"]) == SHARED
 
 
-def test_the_texts_do_not_depend_on_the_order_of_the_call():
-    assert comparison.texts(collected(*CLEAR)) == comparison.texts(collected(*CLEAR))
+def test_what_the_verdict_is_about_does_not_depend_on_the_order_of_the_experiments():
+    made = {
+        "a": [unit("a", seed, {"precision_x": 0.5, "recall_x": 0.1 * seed}) for seed in range(3)],
+        "b": [unit("b", seed, {"recall_x": 0.2 * seed, "precision_x": 0.4}) for seed in range(3)],
+    }
+    assert collected(*made["a"], *made["b"])["primary"] == collected(*made["b"], *made["a"])["primary"]
+
+
+def test_of_many_measures_of_equals_hardly_one_is_called_better():
+    """Twelve measures, eight seeds, no difference in truth: the other measures are one family."""
+    simulations, rng = 60, np.random.RandomState(0)
+    wrong = 0
+    for _ in range(simulations):
+        made = [
+            unit(name, seed, {f"precision_{k:02}": float(rng.randn()) for k in range(12)})
+            for name in ("a", "b")
+            for seed in range(8)
+        ]
+        found = collected(*made)
+        assert found["primary"] == "precision_00"
+        others = [pair["verdict"] for pair in found["pairs"] if pair["measure"] != found["primary"]]
+        wrong += any(verdict != "undecided" for verdict in others)
+    assert wrong <= scipy.stats.binom.ppf(0.999, simulations, 0.05)
+
+
+def test_an_experiment_that_lost_more_seeds_is_not_called_better():
+    made = [unit("a", seed, {"frechet_x": 1.0 + seed / 100}) for seed in range(8)]
+    made += [unit("a", seed, None, "At step 3 the loss is nan.") for seed in range(8, 16)]
+    made += [unit("b", seed, {"frechet_x": 9.0 + seed / 100}) for seed in range(16)]
+    found = collected(*made)
+    (pair,) = found["pairs"]
+    assert (pair["p_holm"] < 0.05, pair["verdict"]) == (True, "undecided")
+    assert "a diverged in 8 of 16 seeds" in found["verdict"]
 
 
 def test_the_commands_can_be_pasted():
     found = comparison.collect([experiment("a")], 1, None, [unit("a", 0, {"x": 1.0})], ROOT)
     assert found["commands"]["report"] == "gvlab report comparison"
-    spaced = comparison._commands(Path("some where"))
-    assert spaced["rerun"] == "gvlab compare 'some where'/plan.json --out NEW"
-    assert comparison._commands(Path("."))["verify"] == f"gvlab verify {Path.cwd().name}"
+    made = [unit("a", 0, {"x": 1.0})]
+    spaced = comparison._commands(Path("some where"), made)
+    assert spaced["rerun"] == "gvlab compare 'some where'/plan.json --out NEW --together 1"
+    assert comparison._commands(Path("."), made)["verify"] == f"gvlab verify {Path.cwd().name}"
 
 
 def test_the_frame_escapes_names():

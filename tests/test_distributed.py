@@ -54,6 +54,7 @@ def test_two_processes_train_the_run_of_one_with_two_devices(tmp_path):
         (("--processes", 2), "--coordinator HOST:PORT"),
         (("--coordinator", "localhost:1", "--processes", 2), "--process I"),
         (("--coordinator", "localhost:1", "--processes", 2, "--process", 2), "--process is 2"),
+        (("--coordinator", "here", "--processes", 2, "--process", 0), "'here', but must be HOST:PORT"),
         (("--coordinator", "auto", "--process", 0), "give all three, or none"),
     ],
 )

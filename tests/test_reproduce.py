@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from harness import COMPARED, assert_refused, call
@@ -40,6 +42,21 @@ def test_the_judgement(values, better, verdict):
     assert reproduce.judge(statistics.summarise(values), PUBLISHED, better) == verdict
 
 
+def test_what_was_measured_otherwise_is_not_judged():
+    summary = statistics.summarise([-90.1, -89.9, -90.0, -90.05])
+    assert reproduce.judge(summary, replace(PUBLISHED, comparable=False), "higher") == "other protocol"
+
+
+def test_the_ledger_of_the_project_is_what_its_records_say():
+    directory = Path(__file__).parents[1] / "experiments" / "reproductions"
+    assert (directory / "README.md").read_text() == reproduce.ledger(directory)
+    for file in (directory / "results").glob("*.json"):
+        record = json.loads(file.read_text())
+        summary = statistics.summarise(record["values"])
+        assert record["summary"] == dataclasses.asdict(summary), file
+        assert record["verdict"] == reproduce.judge(summary, Published(**record["published"]), record["better"]), file
+
+
 def test_the_margin_belongs_to_the_published_number():
     summary = statistics.summarise([-89.80, -89.82, -89.78, -89.80])
     assert reproduce.judge(summary, PUBLISHED, "higher") == "better"
@@ -49,7 +66,7 @@ def test_the_margin_belongs_to_the_published_number():
 def reproduction(directory, measure="iw_bound_nats"):
     """A file of the ledger about the tests' own tiny VAE."""
     published = replace(PUBLISHED, measure=measure)
-    experiment = replace(COMPARED["vae"], steps=20)
+    experiment = replace(COMPARED["vae"], steps=40)
     file = directory / "tiny_vae.py"
     file.write_text(
         "from gvlab.config import *\nfrom gvlab.reproduce import Published\n\n\n"
@@ -61,13 +78,13 @@ def reproduction(directory, measure="iw_bound_nats"):
 def test_a_reproduction_is_recorded_and_enters_the_ledger(tmp_path, capsys):
     file = reproduction(tmp_path)
     (tmp_path / "another.py").write_text("")
-    assert call("reproduce", file, "--seeds", 3, "--out", tmp_path / "runs") == 0
+    assert call("reproduce", file, "--seeds", 3, "--steps", 20, "--out", tmp_path / "runs") == 0
     assert "not reached" in capsys.readouterr().out
     record = json.loads((tmp_path / "results" / "tiny_vae.json").read_text())
     assert record["verdict"] == "not reached"  # after 20 steps
     assert len(record["values"]) == len(record["state_sha256"]) == 3
     assert record["summary"]["mean"] == pytest.approx(sum(record["values"]) / 3)
-    assert record["steps"] == 20
+    assert (record["steps"], record["full_steps"]) == (20, 40)
     assert record["stamp"]["k"] == COMPARED["vae"].evaluation.k
     found = json.loads((tmp_path / "runs" / "comparison.json").read_text())
     assert record["values"] == [unit["measures"]["iw_bound_nats"]["value"] for unit in found["units"]]
@@ -76,6 +93,7 @@ def test_a_reproduction_is_recorded_and_enters_the_ledger(tmp_path, capsys):
     (row,) = [line for line in text.splitlines() if line.startswith("| tiny_vae")]
     assert "90.0 nats" in row
     assert "3 of 3" in row
+    assert "20 of 40 (shortened)" in row
     assert "not reached" in row
     assert "Somebody, 2020" in text
     assert "Not run yet: `another`." in text

@@ -138,18 +138,21 @@ def test_a_measure_that_is_not_finite_is_a_failure_of_the_unit(root, monkeypatch
     assert units.is_complete(root, program())
 
 
-def test_what_was_measured_already_is_used_if_it_is_of_this_state_and_protocol(root, monkeypatch):
+def test_a_number_without_a_record_is_measured_anew(root):
+    """Who deletes the record cannot have a forged number sealed by repeating the comparison."""
     run = root / "units" / "vae" / "seed-0"
-    state = loop.restore(program(), run)
     recorded = json.loads((run / "evaluation.json").read_text())["measures"]
-    calls = []
-    monkeypatch.setattr(evaluate, "evaluate", lambda *args: calls.append(1) or recorded)
-    assert units.measured(program(), run, state) == recorded
-    assert not calls
-    edit_json(run / "evaluation.json", lambda made: made["protocol"].update(step=19))  # measured before it went on
-    assert units.measured(program(), run, state) == recorded
-    assert calls == [1]
-    assert json.loads((run / "evaluation.json").read_text())["protocol"]["step"] == 20
+    edit_json(run / "evaluation.json", lambda made: made["measures"]["iw_bound_nats"].update(value=-1.0))
+    (run / "unit.json").unlink()
+    units.finish(program(), root, None, engines.Cost(1, None, None, 0), [program().experiment])
+    made = json.loads((run / "evaluation.json").read_text())["measures"]
+    assert made["iw_bound_nats"]["value"] == recorded["iw_bound_nats"]["value"]
+
+
+def test_a_unit_has_its_share_of_the_time_of_its_group():
+    lines = [{"step": 1, "seconds": 9.0}, {"step": 101, "seconds": 29.0}]
+    assert units._timing(lines, 10, together=4) == {"seconds": 7.25, "images_per_second": 200.0}
+    assert units._timing(lines[:1], 10, together=1) == {"seconds": None, "images_per_second": None}
 
 
 def test_points_get_no_pictures_of_images(tmp_path):

@@ -100,7 +100,7 @@ def test_a_fraction_goes_up_to_a_checkpoint(fraction, step, lines):
     (one,) = found(harness.compared(), fraction=fraction)
     assert one.outcome == "identical"
     assert f"identical bits up to step {step} ({lines} logged steps and the states of the checkpoints" in one.sentence
-    assert ("measures" in one.sentence) == (step == 20)
+    assert one.sentence.endswith("measures)." if step == 20 else "its measures were not checked.")
 
 
 def test_a_moved_comparison_is_still_true(root, monkeypatch):
@@ -109,22 +109,20 @@ def test_a_moved_comparison_is_still_true(root, monkeypatch):
     assert verify._derived(verify.compare.read_plan(Path(".")), Path(".")) == []
 
 
-def test_a_unit_of_a_group_is_equal(tmp_path):
+def test_a_unit_of_a_group_is_trained_in_its_group_again(tmp_path):
     file, root = experiment_file(tmp_path, COMPARED["vae"]), tmp_path / "group"
     assert call("compare", file, "--seeds", 4, "--together", 4, "--out", root) == 0
     record = json.loads((unit_of(root) / "unit.json").read_text())
-    assert record["together"] == 4
+    assert len(record["group"]) == 4
     (one,) = found(root)
-    assert one.outcome in ("equal", "identical")  # on one device of four the bits may even agree
-    if one.outcome == "equal":
-        assert one.sentence.endswith("equal up to step 20 within 0.001 of each term's size, but not in every bit.")
+    assert one.outcome == "identical", one.sentence
 
 
 def test_a_diverged_unit_diverges_again(tmp_path):
     file, root = experiment_file(tmp_path, COMPARED["vae"]), tmp_path / "bad"
     assert call("compare", file, RATE, "--seeds", 1, "--out", root) == 1
     (one,) = found(root)
-    assert (one.outcome, "up to step 20 (1 logged steps" in one.sentence) == ("identical", True)
+    assert (one.outcome, "diverged again, with identical bits until then" in one.sentence) == ("identical", True)
     (one,) = found(root, fraction=0.5)
     assert one.outcome == "identical"
 
@@ -190,7 +188,7 @@ def test_tampering_with_the_curves(root, trainings):
         (lambda record: record.pop("curves_sha256"), "unit.json is no record of schema 1"),
         (lambda record: record.update(curves_sha256=None), "metrics.jsonl is not"),
         (lambda record: record.update(state_sha256="a" * 64), "states.jsonl lacks the state_sha256"),
-        (lambda record: record.update(config_sha256="a" * 64), "The configuration of vae/seed-0"),
+        (lambda record: record.update(config_sha256="a" * 64), "config.json is not what was trained"),
         (lambda record: record["dataset"].update(sha256="a" * 64), "The data set digits is not the one"),
     ],
     ids=["empty", "schema", "no digest", "null", "state", "config", "data"],
@@ -206,10 +204,10 @@ def test_a_changed_config(root, trainings):
     different(root, "learning_rate = 0.1, not 0.001")
     # Also where the plan was changed alike, and where only the measuring was.
     edit_json(root / "plan.json", lambda made: made["experiments"][0]["model"]["optimizer"].update(learning_rate=0.1))
-    different(root, "The configuration of vae/seed-0 is not the one that was recorded.")
+    different(root, "config.json is not what was trained")
     edit_json(unit_of(root, "gan/seed-0") / "config.json", lambda made: made["evaluation"].update(samples=65))
     (one,) = found(root, "gan/seed-0")
-    assert (one.outcome, "The configuration" in one.sentence) == ("different", True)
+    assert (one.outcome, "config.json is not what was trained" in one.sentence) == ("different", True)
     assert not trainings
 
 

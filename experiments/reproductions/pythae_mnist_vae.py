@@ -52,4 +52,5 @@ def published() -> Published:
         "validation, 200 weights",
         differs="60,000 images, binarised anew whenever seen, which is easier; as many steps; the last epoch; other "
         "initial weights",
+        comparable=False,
     )

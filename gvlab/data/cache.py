@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from gvlab.data.dataset import Dataset, Split
+from gvlab.data.dataset import Dataset, Split, fingerprint
 from gvlab.types import UserError
 
 CARD = "card.json"
@@ -89,7 +89,8 @@ def read(directory: Path) -> Dataset:
             raise UserError(f"{directory / name} is damaged: remove {directory}, and it is prepared anew.")
     arrays = {name: np.load(directory / name, mmap_mode="r") for name in card["files"]}
     train, test = (Split(arrays[f"{split}_x.npy"], arrays.get(f"{split}_y.npy")) for split in ("train", "test"))
-    return Dataset(card["name"], train, test, card["num_classes"], card["checksum"])
+    # Of the arrays, not of the card: who changes both has another data set.
+    return Dataset(card["name"], train, test, card["num_classes"], fingerprint(train, test))
 
 
 @contextlib.contextmanager
