@@ -31,6 +31,7 @@ class Checkpoints:
     def __init__(self, run: Path, keep_every: int = 0) -> None:
         self.directory = run / "checkpoints"
         self.aside = run / ASIDE
+        self._failed = False
         self._quiet = contextlib.ExitStack()
         self._quiet.enter_context(_without_unraisable())
         self._manager = _manager(
@@ -93,6 +94,8 @@ class Checkpoints:
         with contextlib.suppress(Exception):  # or it would take the place of what ended the run
             self._manager.close()
         self._quiet.close()
+        if self._failed:  # the tasks that failed are collected at any later time, and asyncio would complain of each
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -102,6 +105,7 @@ class Checkpoints:
         except (OSError, ValueError) as error:
             found = re.search(r"os_error_code='(\d+)'", str(error))
             number = int(found[1]) if found else getattr(error, "errno", None)
+            self._failed = True
             if number is None:
                 raise
             raise UserError(
