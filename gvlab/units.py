@@ -29,19 +29,8 @@ TRAVERSALS = 10
 """Latents in the picture, the most active ones."""
 
 _DECIDE_NOTHING = (
-    *(
-        "rundir",
-        "log",
-        "checkpoint",
-        "image_sets",
-        "terminal",
-        "pictures",
-        "units",
-        "statistics",
-        "comparison",
-        "frame",
-    ),
-    *("report", "compare", "verify", "launch", "reproduce", "comparing", "experiment_files", "cli"),
+    *("rundir", "log", "checkpoint", "image_sets", "terminal", "pictures", "units", "statistics", "comparison"),
+    *("frame", "report", "compare", "verify", "launch", "reproduce", "comparing", "experiment_files", "cli"),
 )
 """Modules on which no number of a unit depends."""
 
