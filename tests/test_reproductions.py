@@ -35,6 +35,8 @@ def digits():
 def dataset(name: str):
     if name == "mnist":
         return digits()
+    if name == "binarized_mnist":
+        return data.from_arrays(name, *(split.x // 128 * 255 for split in (digits().train, digits().test)))
     whole = data.load(name)
     small = [Split(split.x[:600], split.y[:600]) for split in (whole.train, whole.test)]
     return data.from_arrays(name, small[0].x, small[1].x, small[0].y, small[1].y)
@@ -43,9 +45,9 @@ def dataset(name: str):
 @every_file
 def test_every_file_says_its_source_its_differences_and_its_command(file):
     text = file.read_text().split('"""')[1]
-    assert experiment(file.stem).name == file.stem
+    assert experiment(file.stem).name == file.stem.removesuffix("_quality")  # of the same runs as the number of modes
     assert f"gvlab train experiments/reproductions/{file.name}" in text
-    assert f"gvlab evaluate runs/{file.stem}/seed-0" in text
+    assert f"gvlab evaluate runs/{experiment(file.stem).name}/seed-0" in text
     assert "ours differs" in text.replace("\n", " ")
     assert any(character.isdigit() for character in text.splitlines()[0])  # the published number
 
@@ -54,7 +56,8 @@ def test_every_file_says_its_source_its_differences_and_its_command(file):
 def test_every_experiment_builds_and_takes_a_step(file):
     made = build.program(experiment(file.stem), dataset(experiment(file.stem).data.name))
     state = jax.eval_shape(made.model.init, jax.random.key(0), made.first_batch())
-    arrays = Batch(jnp.asarray(made.dataset.train.x), jnp.asarray(made.dataset.train.y))
+    labels = made.dataset.train.y
+    arrays = Batch(jnp.asarray(made.dataset.train.x), None if labels is None else jnp.asarray(labels))
     batch = jax.eval_shape(lambda key: made.draw(arrays, key, jnp.int32(0)), jax.random.key(0))
     _, info = jax.eval_shape(made.model.train_step, state, batch, jax.random.key(0))
     assert {leaf.shape for leaf in info.values()} == {()}
@@ -67,12 +70,20 @@ def published(file: Path):
 @every_file
 def test_every_published_number_has_the_sign_of_our_measure_and_stands_in_the_docstring(file):
     found = published(file)
-    sign = -1 if found.measure.endswith("_nats") else 1
-    assert sign * found.value > 0
-    printed = f"{abs(found.value):.2f}".rstrip("0").rstrip(".")
+    unit = {"iw_bound_nats": -1, "elbo_nats": -1, "modes_covered": 1, "high_quality": 100}[found.measure]
+    assert unit * found.value > 0
+    printed = f"{unit * found.value:.2f}".rstrip("0").rstrip(".")
     assert printed in found.text
     assert printed in file.read_text().split('"""')[1].splitlines()[0]
     assert comparison.better(found.measure) == "higher"
+
+
+@pytest.mark.parametrize("stem", ["grid_veegan", "ring_veegan", "grid_pacgan"])
+def test_modes_and_quality_are_two_numbers_of_the_same_runs(stem):
+    assert experiment(stem) == experiment(f"{stem}_quality")
+    modes, quality = (published(FOLDER / f"{name}.py") for name in (stem, f"{stem}_quality"))
+    assert (modes.where, modes.protocol) == (quality.where, quality.protocol)
+    assert (modes.measure, quality.measure) == ("modes_covered", "high_quality")
 
 
 # Burda et al. 2016 ---------------------------------------------------------------------------------------------------

@@ -2,11 +2,10 @@
 
 google/flax, `examples/vae`, README. The loss is minus the ELBO with one sample: compare it with minus `elbo_nats`.
 
-As in its code: 784-500-20, ReLU, LeCun's initial weights; batches of 128; Adam at 1e-3. Its 10 epochs are 3,900 steps.
+As in its code: the fixed binarisation of Larochelle & Murray 2011 (TFDS `binarized_mnist`, 50,000 for training);
+784-500-20, ReLU, LeCun's initial weights; batches of 128; Adam at 1e-3. Its 10 epochs are 3,900 steps.
 
-Where ours differs: its images are the fixed binarisation (TFDS `binarized_mnist`, 50,000 for training); ours are
-binarised anew whenever they are seen, and the test split once. A fixed binarisation is harder by some nats for a long
-training, which overfits it, and less so for ten epochs.
+Where ours differs: the random numbers, and nothing else that is known.
 
     gvlab train experiments/reproductions/flax_vae_mnist.py
     gvlab evaluate runs/flax_vae_mnist/seed-0
@@ -22,7 +21,7 @@ EPOCH = 50_000 // 128
 def config() -> Experiment:
     return Experiment(
         name="flax_vae_mnist",
-        data=Data(name="mnist", quantization="binarize"),
+        data=Data(name="binarized_mnist"),
         model=VAE(network=ReluMLP(hidden=(500,)), latent_dim=20, optimizer=Adam(learning_rate=1e-3)),
         steps=10 * EPOCH,
         batch_size=128,
@@ -42,6 +41,5 @@ def published() -> Published:
         measure="elbo_nats",
         margin=0.5,
         protocol="10 epochs of batch 128, fixed binarisation, 50,000 training images",
-        differs="60,000 images, binarised anew whenever seen; as many steps",
-        comparable=False,
+        differs="the random numbers alone",
     )

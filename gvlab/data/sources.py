@@ -15,6 +15,7 @@ import importlib
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -34,6 +35,7 @@ class Card:
     train: int
     test: int
     num_classes: int
+    """0 where there are no labels."""
     licence: str
     description: str
     download: str
@@ -61,6 +63,16 @@ CATALOGUE: dict[str, Card] = {
         "Handwritten digits (LeCun et al. 1998)",
         "12 MB",
         "3.0.1",
+    ),
+    "binarized_mnist": Card(
+        (28, 28, 1),
+        50_000,
+        10_000,
+        0,
+        "CC BY-SA 3.0 (as commonly given)",
+        "MNIST binarised once and for all, its 10,000 validation images left aside (Larochelle & Murray 2011)",
+        "110 MB",
+        "1.0.0",
     ),
     "fashion_mnist": Card(
         (28, 28, 1), 60_000, 10_000, 10, "MIT", "Pictures of clothes (Xiao et al. 2017)", "31 MB", "3.0.1"
@@ -358,17 +370,18 @@ def _read(builder: Any, split: str) -> Split:
     import tensorflow_datasets as tfds
 
     card = CATALOGUE[builder.name]
+    columns: Mapping[str, Any]
     if builder.info.file_format == tfds.core.FileFormat.TFRECORD:  # prepared by someone else; only TensorFlow reads it
         columns = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
-        x, y = columns["image"], columns["label"]
     else:
         source = builder.as_data_source(split)
         rows = source.__getitems__(range(len(source)))
-        x, y = np.stack([row["image"] for row in rows]), np.stack([row["label"] for row in rows])
+        columns = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+    x = columns["image"] * 255 if builder.name == "binarized_mnist" else columns["image"]  # TFDS gives it as 0 and 1
     wanted = (getattr(card, split), *card.shape)
     if x.shape != wanted:
         raise UserError(
             f"the {split} split in {builder.data_path} has shape {x.shape} instead of {wanted}: remove this directory "
             "and try again."
         )
-    return Split(x, y.astype(np.int32))
+    return Split(x, columns["label"].astype(np.int32) if card.num_classes else None)

@@ -19,6 +19,7 @@ from gvlab.types import UserError
 
 # The checksum of version 3.0.1, the same from TFRecord as from ArrayRecord files.
 MNIST = "a500a150d10fdcd6d9dd65f55a06dc087c92454cf1f36a5fee74ce1e343b925c"
+BINARIZED_MNIST = "aae35cd3a3c22f399c6b955962ac62c00ec97c490559abd8aabb8b7cf2dc4483"
 STACKED_MNIST = "ac66e7e43f37b4c86fdbea581d2bd84a8168f4c6608a7d75cb8c99a29a67fef5"
 needs_tensorflow = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow") is None, reason="preparing takes TensorFlow: pip install 'gvlab[data]'"
@@ -142,6 +143,21 @@ def test_stacked_mnist_itself():
     assert stacked.shape == card.shape
     for split in (stacked.train, stacked.test):  # every mode is there
         assert np.bincount(split.y, minlength=1000).min() > 0
+
+
+@needs_tensorflow
+def test_binarized_mnist_itself(tmp_path, no_network):
+    downloads = sources._data_dir(None) / "downloads" / "binarized_mnist"
+    if not downloads.is_dir():
+        pytest.skip("the files of binarized_mnist are not in the downloads of TFDS_DATA_DIR")
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads" / "binarized_mnist").symlink_to(downloads)
+    dataset, card = load("binarized_mnist", str(tmp_path)), CATALOGUE["binarized_mnist"]
+    assert dataset.checksum == BINARIZED_MNIST
+    assert (len(dataset.train.x), len(dataset.test.x), dataset.num_classes) == (card.train, card.test, 0)
+    assert dataset.train.y is dataset.test.y is None
+    assert np.unique(dataset.test.x).tolist() == [0, 255]
+    assert (dataset.test.x > 0).sum() == 1_038_896  # of the published text file
 
 
 @pytest.mark.parametrize(("name", "mixture"), [("ring", ring()), ("grid", grid())])
