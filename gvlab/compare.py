@@ -7,7 +7,9 @@ size; differences between experiments are paired by seed.
 
 from __future__ import annotations
 
+import collections
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +25,10 @@ from gvlab.types import UserError
 
 MATCHES = ("steps", "images", "seconds", "flops")
 SCHEMA = 1
+LONGEST_NAME = 200
+"""Bytes of an experiment's name, which is a directory's; a file system takes 255."""
+UNEQUAL = 0.01
+"""A matched budget that is off by more, relative to the first one's, is remarked upon."""
 Listen = Callable[[str], "loop.Listener | None"]
 """A title -> what hears of that training."""
 
@@ -37,6 +43,8 @@ class Plan:
     """How many: 0, 1, ..., seeds - 1."""
     match: str | None = None
     """What the experiments' numbers of steps were made equal in, if anything."""
+    spent: tuple[float, ...] = ()
+    """If matched: each experiment's budget over the first one's, which is not exactly 1, since steps are whole."""
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
@@ -47,6 +55,11 @@ class Plan:
                 raise UserError(
                     f"Two of the experiments are named {name!r}, so their units would share a directory: give one of "
                     "them another name."
+                )
+            if len(os.fsencode(name)) > LONGEST_NAME:
+                raise UserError(
+                    f"The name {name!r} has {len(os.fsencode(name))} bytes, but names a directory and may have "
+                    f"{LONGEST_NAME}: give the experiment a shorter name."
                 )
 
     def units(self) -> Iterator[c.Experiment]:
@@ -60,7 +73,8 @@ def write_plan(root: Path, plan: Plan) -> None:
     """Writes plan.json, which `gvlab unit`, `gvlab report` and `gvlab verify` read."""
     experiments = [c.to_dict(replace(experiment, seed=0)) for experiment in plan.experiments]
     root.mkdir(parents=True, exist_ok=True)
-    text = {"schema": SCHEMA, "seeds": plan.seeds, "match": plan.match, "experiments": experiments}
+    matching = {"match": plan.match, "spent": plan.spent}
+    text = {"schema": SCHEMA, "seeds": plan.seeds, **matching, "experiments": experiments}
     rundir.write_atomically(root / "plan.json", json.dumps(text, indent=2) + "\n")
 
 
@@ -77,7 +91,10 @@ def read_plan(root: Path) -> Plan:
         experiments = tuple(c.from_json(json.dumps(experiment)) for experiment in made["experiments"])
         if made["schema"] != SCHEMA or type(made["seeds"]) is not int or not experiments:
             raise ValueError(f"no plan of schema {SCHEMA}")
-        return Plan(experiments, made["seeds"], made["match"])
+        spent = tuple(map(float, made.get("spent", ())))  # plans of earlier versions lack it
+        if len(spent) not in (0, len(experiments)):
+            raise ValueError("spent is not one number per experiment")
+        return Plan(experiments, made["seeds"], made["match"], spent)
     except (KeyError, TypeError, ValueError, UserError) as error:
         raise UserError(
             f"{root / 'plan.json'} is damaged ({str(error).rstrip('.')}): delete it and repeat gvlab compare with "
@@ -111,12 +128,15 @@ def swept(experiment: c.Experiment, field: str, values: Sequence[Any]) -> list[c
 # --- equal budgets ---------------------------------------------------------------------------------------------------
 
 
-def matched(programs: Sequence[Program], match: str) -> list[c.Experiment]:
-    """The experiments with numbers of steps that spend what the first one spends.
+def matched(programs: Sequence[Program], match: str) -> list[tuple[c.Experiment, float]]:
+    """The experiments with numbers of steps that spend what the first one spends with its own.
 
     Args:
         programs: the experiments on their data.
         match: one of `MATCHES`. `seconds` is measured here and now, on an otherwise idle machine one hopes.
+
+    Returns:
+        Each experiment, and its budget over the first one's: 1 but for rounding to whole steps, of which there is one.
 
     Raises:
         UserError: the back-end doesn't count floating-point operations.
@@ -129,9 +149,10 @@ def matched(programs: Sequence[Program], match: str) -> list[c.Experiment]:
     }[match]
     prices = [price(program) for program in programs]
     budget = programs[0].experiment.steps * prices[0]
+    steps = [max(1, round(budget / each)) for each in prices]
     return [
-        replace(program.experiment, steps=max(1, round(budget / each)))
-        for program, each in zip(programs, prices, strict=True)
+        (replace(program.experiment, steps=whole), whole * each / budget)
+        for program, each, whole in zip(programs, prices, steps, strict=True)
     ]
 
 
@@ -192,16 +213,17 @@ def run(plan: Plan, root: Path, listen: Listen, together: int | None = None) -> 
         together: units per program, instead of what fits.
 
     Raises:
-        UserError: something does not fit; nothing has been trained then.
+        UserError: something does not fit, or another process runs this comparison; nothing has been trained then.
         loop.Interrupted: a signal came; everything is saved.
     """
     programs = programs_of(plan)
-    missing = pending(plan, root, programs)
-    write_plan(root, plan)
-    for engine, group in _groups(missing, programs, together):
-        members = [replace(programs[experiment.name], experiment=experiment) for experiment in group]
-        units.make(engine, members, root, listen(title(group)))
-    return write(plan, root)
+    with rundir.owned(root):
+        missing = pending(plan, root, programs)
+        write_plan(root, plan)
+        for engine, group in _groups(missing, programs, together):
+            members = [replace(programs[experiment.name], experiment=experiment) for experiment in group]
+            units.make(engine, members, root, listen(title(group)))
+        return write(plan, root)
 
 
 def run_unit(root: Path, name: str, listen: Listen) -> None:
@@ -325,6 +347,27 @@ def write(plan: Plan, root: Path) -> comparison.Json:
     return found
 
 
+def notes(plan: Plan, root: Path) -> list[str]:
+    """What the units don't tell: which others the directory has, and how far from equal the matched budgets are.
+
+    They are sentences for the terminal. comparison.json, which `gvlab verify` makes from the plan's units, lacks them.
+    """
+    found = []
+    if left_out := units.others(root, plan.units()):
+        counts = collections.Counter(name.rpartition("/")[0] for name in left_out)
+        listed = ", ".join(f"{count} of {name}" for name, count in counts.items())
+        ending = "s"[: len(left_out) > 1]
+        found.append(f"Not in the plan and so left out: {len(left_out)} complete unit{ending} in units/ ({listed}).")
+    names = [experiment.name for experiment in plan.experiments]
+    share, name = max(zip(plan.spent, names, strict=True), key=lambda one: abs(one[0] - 1)) if plan.spent else (1.0, "")
+    if abs(share - 1) > UNEQUAL:
+        found.append(
+            f"The budgets are equal in {plan.match} to within {100 * abs(share - 1):.1f} % only, since steps are "
+            f"whole: {name} has {100 * share:.1f} % of that of {names[0]}."
+        )
+    return found
+
+
 def load(root: str | Path) -> Any:
     """The values of a comparison as a pandas DataFrame, which shows the table and samples in a notebook.
 
@@ -338,4 +381,9 @@ def load(root: str | Path) -> Any:
     found = rundir.read_json(Path(root) / "comparison.json")
     if found is None:
         raise UserError(f"{root} has no comparison.json: run gvlab compare or gvlab report first.")
+    if found.get("schema") != comparison.SCHEMA:
+        raise UserError(
+            f"comparison.json in {root} has schema {found.get('schema')}, but this gvlab reads {comparison.SCHEMA}: "
+            f"run gvlab report {root}."
+        )
     return ComparisonFrame.of(found, Path(root))

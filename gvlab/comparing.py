@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,8 +31,10 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         help="files that define config(), or the plan.json of another comparison; NAME.FIELD=VALUE sets a field of one",
     )
     compare.add_argument("--seeds", type=int, help="how many: 0, 1, ..., N-1 (default: as before, or 3)")
-    compare.add_argument("--steps", type=int, help="train every run for so many steps")
-    compare.add_argument("--match", metavar="WHAT", help="equal steps, images, seconds or flops, as the first has")
+    compare.add_argument("--steps", type=int, help="of every run; with --match, of the first experiment's")
+    compare.add_argument(
+        "--match", metavar="WHAT", help="give the others as many steps, images, seconds or flops as the first has"
+    )
     compare.add_argument("--sweep", metavar="FIELD=V1,V2", help="every experiment once for each value of a field")
     compare.add_argument(
         "--out",
@@ -63,7 +66,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     reproduce.add_argument("name", metavar="NAME", help="of experiments/reproductions/NAME.py, or a file's path")
     reproduce.add_argument("--seeds", type=int, default=3, help="how many (default: 3)")
     reproduce.add_argument("--steps", type=int, help="shorten the training; the record says so")
-    reproduce.add_argument("--out", type=Path, metavar="DIR", help="the runs (default: reproductions/NAME)")
+    reproduce.add_argument("--out", type=Path, metavar="DIR", help="the runs (default: reproductions/EXPERIMENT)")
 
 
 def _compare(args: argparse.Namespace, rest: list[str]) -> None:
@@ -93,7 +96,7 @@ def _compare(args: argparse.Namespace, rest: list[str]) -> None:
             found = compare.run(plan, root, listen, args.together)
         except loop.Interrupted as stop:
             terminal.stopped(stop, stop.signum)
-    _show(found, root)
+    _show(plan, found, root)
 
 
 def _planned(args: argparse.Namespace) -> Plan:
@@ -119,41 +122,46 @@ def _planned(args: argparse.Namespace) -> Plan:
     if args.seeds is None and not other and (_root(args, plan) / "plan.json").is_file():
         plan = replace(plan, seeds=compare.read_plan(_root(args, plan)).seeds)  # nothing is dropped by silence
     if args.match is None:
-        return replace(plan, match=other.match) if other and other.experiments == plan.experiments else plan
+        same = other and other.experiments == plan.experiments
+        return replace(plan, match=other.match, spent=other.spent) if other and same else plan
     if args.match not in compare.MATCHES:
         raise UserError(f"--match is {args.match!r}, but must be one of {', '.join(compare.MATCHES)}.")
-    return replace(plan, experiments=tuple(_matched(plan, args.match, _root(args, plan))), match=args.match)
+    return _matched(plan, args.match, _root(args, plan))
 
 
 def _root(args: argparse.Namespace, plan: Plan) -> Path:
     """The directory of the comparison."""
+    from gvlab import compare
+
     names = [experiment.name for experiment in plan.experiments]
     several = "-vs-".join(names)
-    # A file system takes 255 bytes.
     return args.out or Path("comparisons") / (
-        several if len(several) < 200 else f"{names[0]}-and-{len(names) - 1}-more"
+        several if len(os.fsencode(several)) < compare.LONGEST_NAME else f"{names[0]}-and-{len(names) - 1}-more"
     )
 
 
-def _matched(plan: Plan, match: str, root: Path) -> Sequence[Experiment]:
-    """Of an experiment that an earlier call matched to the same budget the steps stay: no two measurements of seconds
-    are alike."""
+def _matched(plan: Plan, match: str, root: Path) -> Plan:
+    """The plan with equal budgets. What an earlier call matched to the same budget keeps its steps: no two measurements
+    of seconds are alike, so that a comparison that was stopped could not go on."""
     from gvlab import compare
-    from gvlab.config import difference
+    from gvlab.config import WITHOUT_INFLUENCE, difference
 
-    found: list[Experiment | None] = [None] * len(plan.experiments)
-    if (root / "plan.json").is_file() and (before := compare.read_plan(root)).match == match:
-        earlier = {experiment.name: experiment for experiment in before.experiments}
-        first = earlier.get(plan.experiments[0].name)
-        if first and first.steps == plan.experiments[0].steps:
-            for i, experiment in enumerate(plan.experiments):
-                old = earlier.get(experiment.name)
-                if old and not difference(old, experiment, ignore=("steps", "seed", "evaluation")):
-                    found[i] = replace(experiment, steps=old.steps)
+    earlier: dict[str, tuple[Experiment, float]] = {}
+    before = compare.read_plan(root) if (root / "plan.json").is_file() else None
+    first = ("seed", "evaluation")  # do not change what the first experiment spends
+    if before and before.match == match and not difference(before.experiments[0], plan.experiments[0], first):
+        spent = before.spent or [1.0] * len(before.experiments)
+        earlier = {one.name: (one, share) for one, share in zip(before.experiments, spent, strict=True)}
+    found: list[tuple[Experiment, float] | None] = []
+    for experiment in plan.experiments:
+        old, share = earlier.get(experiment.name, (None, 1.0))
+        same = old and not difference(old, experiment, ignore=("seed", *WITHOUT_INFLUENCE))
+        found.append((replace(experiment, steps=old.steps), share) if old and same else None)
     if not all(found):
         fresh = compare.matched(list(compare.programs_of(plan).values()), match)
         found = [old or new for old, new in zip(found, fresh, strict=True)]
-    return [experiment for experiment in found if experiment]
+    made = [one for one in found if one]
+    return replace(plan, experiments=tuple(e for e, _ in made), match=match, spent=tuple(share for _, share in made))
 
 
 def _set(experiments: list[Experiment], settings: list[str]) -> list[Experiment]:
@@ -202,7 +210,8 @@ def _unit(args: argparse.Namespace, rest: list[str]) -> None:
 def _report(args: argparse.Namespace, rest: list[str]) -> None:
     from gvlab import compare
 
-    _show(compare.write(compare.read_plan(args.directory), args.directory), args.directory)
+    plan = compare.read_plan(args.directory)
+    _show(plan, compare.write(plan, args.directory), args.directory)
 
 
 def _verify(args: argparse.Namespace, rest: list[str]) -> None:
@@ -228,17 +237,14 @@ def _reproduce(args: argparse.Namespace, rest: list[str]) -> None:
             where = f"choose one of {', '.join(known)}" if known else "repeat this in a clone of gvlab"
             raise UserError(f"{REPRODUCTIONS} has no {args.name}.py: {where}.")
         file = REPRODUCTIONS / f"{args.name}.py"
-    experiment, published = experiment_files.load(file), experiment_files.load_published(file)
     from gvlab import loop, reproduce
 
     with _listening() as listen:
         try:
-            out = args.out or Path("reproductions") / file.stem
-            steps = experiment.steps if args.steps is None else args.steps
-            record = reproduce.reproduce(file, experiment, published, steps, args.seeds, out, listen)
+            record = reproduce.reproduce(file, args.steps, args.seeds, args.out, listen)
         except loop.Interrupted as stop:
             terminal.stopped(stop, stop.signum)
-    terminal.print_table(list(reproduce.HEADER), [reproduce.row(record)], left=3)
+    terminal.print_table(list(reproduce.HEADER), [reproduce.row(record, file)], left=3)
     print(f"Recorded: {file.parent / 'results' / file.stem}.json; the ledger: {file.parent / 'README.md'}")
 
 
@@ -254,16 +260,18 @@ def _listening() -> Any:
         yield listen
 
 
-def _show(found: dict[str, Any], root: Path) -> None:
-    from gvlab import comparison
+def _show(plan: Plan, found: dict[str, Any], root: Path) -> None:
+    from gvlab import compare, comparison
 
     # Without the protocols, which would fill the screen; the files have them.
-    rows = [comparison.cells(row)[:-1] for row in found["summaries"]]
+    rows = [row[:-1] for row in comparison.table(found)]
     terminal.print_table(list(comparison.HEADER[:-1]), rows, left=3)
     for remark in found["remarks"]:
         print(remark)
     print(found["verdict"])
     print(f"Report: {root / 'report.html'}")
     print(f"Tables: {root / 'table.md'}, table.tex, comparison.csv, comparison.json")
+    for note in compare.notes(plan, root):
+        print(note, file=sys.stderr)
     if all(unit["failure"] for unit in found["units"]):
         raise Diverged("no run of the comparison came to its end.")

@@ -4,13 +4,25 @@ comparison.json, schema 1:
 
     schema, gvlab, match    of the file; the version; what the numbers of steps were made equal in, or null
     seeds                   [0, 1, ...]
-    experiments             [{name, family, steps, images, config, dataset: {name, sha256}}]
-    units                   [{experiment, seed, directory, status, failure, state_sha256, measures, cost, timing,
-                            environment}]
+    experiments             [{name, family, steps, images, config, dataset}]
+      config                the experiment's fields, as in a run's config.json
+      dataset               {name, sha256}
+    units                   [{experiment, seed, directory, status, failure, state_sha256, group, regrouped, cost,
+                            timing, measures, environment}]
+      status, failure       "complete" or "diverged", and why, or null
+      state_sha256          of the last state, or null
+      group, regrouped      the units EXPERIMENT/seed-k trained in one program with this one, itself included; the steps
+                            from which it was trained in another group than before, mostly []
+      cost                  {parameters, flops_per_step, memory_bytes}: of one step of one unit on one device
+      timing                {seconds, images_per_second}: its share of its group's
+      measures              null, or {measure: {value, stamp, and sometimes standard_error, spread, points_per_second}}
+      environment           a run's environment.json
     summaries               [{experiment, measure, better, stamp, protocol, warnings, other_protocol, and
                             `statistics.Summary`}]
     pairs                   [{measure, first, second, verdict, p_holm, failures, and `statistics.Paired`}]
-    primary, verdict        the measure that the verdict is about; one sentence
+      verdict               "first", "second" or "undecided"
+      failures              [seeds that the first lost, seeds that the second lost]
+    primary, verdict        the measure that the verdict is about, or null; one sentence
     remarks                 [sentence]
     commands                {rerun, report, verify}
 """
@@ -36,16 +48,7 @@ SCHEMA = 1
 Json = dict[str, Any]
 
 _LOWER = (
-    "fid",
-    "fld_",
-    "frechet",
-    "kid",
-    "kld_",
-    "kernel_",
-    "sliced_wasserstein",
-    "bits_per_dim",
-    "reverse_kl",
-    "kl_to",
+    *("fid", "fld_", "frechet", "kid", "kld_", "kernel_", "sliced_wasserstein", "bits_per_dim", "reverse_kl", "kl_to"),
 )
 _HIGHER = (
     *("elbo_nats", "iw_bound_nats", "ais_bound_nats", "precision", "recall", "density", "coverage", "improved_"),
@@ -53,7 +56,10 @@ _HIGHER = (
 )
 _FIRST = ("iw_bound_nats", "fid", "fld_", "modes_covered", "frechet", "elbo_nats")
 """What the verdict is about, in the order of preference."""
-_DECISIVE = ("jax", "jaxlib", "flax", "optax", "numpy", "backend", "device", "cpu_threads", "xla_flags")
+_DECISIVE = (
+    *("jax", "jaxlib", "flax", "optax", "numpy"),
+    *("backend", "device", "devices", "processes", "cpu_threads", "xla_flags"),
+)
 """Of the environment: what bits depend on."""
 
 
@@ -69,7 +75,7 @@ def collect(
 ) -> Json:
     """Everything that is known of a comparison, from its units alone."""
     summaries = _summaries([e.name for e in experiments], units)
-    primary = _primary([e.name for e in experiments], summaries)
+    primary = _primary(summaries)
     pairs = _pairs(primary, summaries, units)
     return {
         "schema": SCHEMA,
@@ -81,7 +87,7 @@ def collect(
         "summaries": summaries,
         "pairs": pairs,
         "primary": primary,
-        "verdict": verdict(primary, [e.name for e in experiments], seeds, summaries, pairs),
+        "verdict": verdict(primary, [e.name for e in experiments], summaries, pairs),
         "remarks": _remarks(units, summaries),
         "commands": _commands(root, units),
     }
@@ -100,7 +106,7 @@ def _experiment(experiment: c.Experiment, units: Sequence[Unit]) -> Json:
 
 
 def _unit(unit: Unit, root: Path) -> Json:
-    copied = ("status", "failure", "state_sha256", "group", "cost", "timing")
+    copied = ("status", "failure", "state_sha256", "group", "regrouped", "cost", "timing")
     return {
         "experiment": unit.experiment,
         "seed": unit.seed,
@@ -170,29 +176,31 @@ def _pairs(primary: str | None, summaries: Sequence[Json], units: Sequence[Unit]
     together: among a dozen measures one in three comparisons of equals would find a "better" one otherwise. An
     experiment that lost more seeds than the other is not called better for what its survivors did.
     """
+    of = {name: [unit for unit in units if unit.experiment == name] for name in {unit.experiment for unit in units}}
     rows = []
-    for measure in dict.fromkeys(row["measure"] for row in summaries if row["better"]):
-        shown = [row["experiment"] for row in summaries if row["measure"] == measure and not row["other_protocol"]]
-        by_name = {name: values([u for u in units if u.experiment == name], measure) for name in shown}
-        for first, second in itertools.combinations(shown, 2):
-            pair = statistics.paired(by_name[first], by_name[second])
-            failures = [by_name[name].count(None) for name in (first, second)]
-            rows.append((measure, first, second, pair, failures))
-    adjusted: dict[int, float | None] = {}
-    for family in ([i for i, row in enumerate(rows) if (row[0] == primary) == main] for main in (True, False)):
-        adjusted |= zip(family, statistics.holm([rows[i][3].p for i in family]), strict=True)
-    return [
-        {
-            "measure": measure,
-            "first": first,
-            "second": second,
-            **dataclasses.asdict(pair),
-            "failures": failures,
-            "p_holm": adjusted[i],
-            "verdict": _decided(statistics.verdict(pair, adjusted[i], better(measure)), failures),
-        }
-        for i, (measure, first, second, pair, failures) in enumerate(rows)
-    ]
+    for main in (True, False):
+        compared = []
+        for measure in dict.fromkeys(row["measure"] for row in summaries if row["better"]):
+            if (measure == primary) == main:
+                shown = [row["experiment"] for row in summaries if row["measure"] == measure]
+                fair = [name for name in shown if not _row(summaries, measure, name)["other_protocol"]]
+                compared += [(measure, *names) for names in itertools.combinations(fair, 2)]
+        both = [[values(of[name], measure) for name in names] for measure, *names in compared]
+        tests = sum(sum(None not in pair for pair in zip(*two, strict=True)) >= statistics.FEWEST for two in both)
+        pairs = [statistics.paired(*two, family=max(tests, 1)) for two in both]
+        adjusted = statistics.holm([pair.p for pair in pairs])
+        for (measure, first, second), two, pair, p in zip(compared, both, pairs, adjusted, strict=True):
+            failures = [each.count(None) for each in two]
+            decided = _decided(statistics.verdict(pair, p, better(measure)), failures)
+            names = {"measure": measure, "first": first, "second": second}
+            found = {"failures": failures, "p_holm": p, "verdict": decided}
+            rows.append({**names, **dataclasses.asdict(pair), **found})
+    order = {measure: i for i, measure in enumerate(dict.fromkeys(row["measure"] for row in summaries))}
+    return sorted(rows, key=lambda row: order[row["measure"]])
+
+
+def _row(summaries: Sequence[Json], measure: str, name: str) -> Json:
+    return next(row for row in summaries if (row["measure"], row["experiment"]) == (measure, name))
 
 
 def _decided(verdict: str, failures: list[int]) -> str:
@@ -201,38 +209,72 @@ def _decided(verdict: str, failures: list[int]) -> str:
     return "undecided" if lost.get(verdict, 0) > 0 else verdict
 
 
-def _primary(names: Sequence[str], summaries: Sequence[Json]) -> str | None:
-    """The measure that the verdict is about: the first in the order of preference that all experiments share."""
+def _primary(summaries: Sequence[Json]) -> str | None:
+    """The measure that the verdict is about: the first in the order of preference that all experiments share of which
+    a seed came to its end."""
+    finished = {row["experiment"] for row in summaries}
     shown = [row for row in summaries if row["better"] and not row["other_protocol"]]
     shared = [
         measure
         for measure in dict.fromkeys(row["measure"] for row in shown)
-        if {row["experiment"] for row in shown if row["measure"] == measure} == set(names)
+        if {row["experiment"] for row in shown if row["measure"] == measure} == finished
     ]
     # By name within a rank: the order of the experiments decides nothing.
     preferred = [measure for prefix in _FIRST for measure in sorted(shared) if measure.startswith(prefix)]
     return next(iter([*preferred, *sorted(shared)]), None)
 
 
-def verdict(
-    primary: str | None, names: Sequence[str], seeds: int, summaries: Sequence[Json], pairs: Sequence[Json]
-) -> str:
+def verdict(primary: str | None, names: Sequence[str], summaries: Sequence[Json], pairs: Sequence[Json]) -> str:
     """One sentence on the primary measure. Nothing is called better unless its interval and its test say so."""
-    listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
     if not summaries:
-        return f"No run of {listed} came to its end."
-    lost = [name for name in names if not any(row["experiment"] == name for row in summaries)]
-    if lost:
-        return f"{' and '.join(lost)} diverged in every seed, so that there is nothing to compare {listed} by."
+        return f"No run of {_listed(names)} came to its end."
+    finished = [name for name in names if any(row["experiment"] == name for row in summaries)]
+    lost = [name for name in names if name not in finished]
+    rest = f"; {_listed(lost)} diverged in every seed" if lost else ""
     if primary is None:
-        return f"{listed} share no measure that judges, under one protocol: none can be called better."
-    rows = [row for row in summaries if row["measure"] == primary]
-    about = f"On {primary} ({rows[0]['better']} is better)"
-    if len(names) == 1:
-        return f"{about}, {listed} reaches {interval(rows[0])} over {rows[0]['n']} of {rows[0]['total']} seeds."
-    if seeds < 3:
-        return f"{about}, nothing can be said of {listed}: {seeds} seed{'s'[: seeds > 1]} give no interval, 3 would."
-    return f"{about}, {'; '.join(_judged(pair) for pair in pairs if pair['measure'] == primary)}."
+        none = "share no measure that judges, under one protocol: none can be called better"
+        return f"{_listed(finished)} {none if len(finished) > 1 else 'has no measure that judges'}{rest}."
+    rows = {row["experiment"]: row for row in summaries if row["measure"] == primary}
+    about = f"On {primary} ({better(primary)} is better)"
+    if len(finished) == 1:
+        row = rows[finished[0]]
+        return f"{about}, {finished[0]} reaches {interval(row)} over {row['n']} of {row['total']} seeds{rest}."
+    seeds = next(iter(rows.values()))["total"]
+    if seeds < statistics.FEWEST:
+        few = f"{seeds} seed{'s'[: seeds > 1]} give no interval, {statistics.FEWEST} would"
+        return f"{about}, nothing can be said of {_listed(finished)}: {few}{rest}."
+    mine = [pair for pair in pairs if pair["measure"] == primary]
+    said = _judged(mine[0]) if len(mine) == 1 else _ranked(finished, rows, mine, better(primary) == "higher")
+    return f"{about}, {said}{rest}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _ranked(names: Sequence[str], rows: dict[str, Json], pairs: Sequence[Json], highest: bool) -> str:
+    """Of three or more experiments: which has the best mean, and which of the others it is better than."""
+    best = sorted(names, key=lambda name: rows[name]["mean"], reverse=highest)[0]
+    beaten: list[tuple[str, Json]] = []
+    undecided: list[tuple[str, Json]] = []
+    better_ones: list[tuple[str, Json]] = []
+    for pair in pairs:
+        if best in (pair["first"], pair["second"]):
+            other = pair["second"] if best == pair["first"] else pair["first"]
+            winner = pair.get(pair["verdict"])
+            (beaten if winner == best else better_ones if winner else undecided).append((other, pair))
+    said = [f"{best} has the best mean of {len(names)}, {interval(rows[best])}"]
+    if beaten:
+        largest = max(pair["p_holm"] for _, pair in beaten)
+        said.append(f"and is better than {_listed([name for name, _ in beaten])} (adjusted p <= {number(largest)})")
+    if better_ones:  # where seeds were lost, the pairs' means are not these
+        said.append(f"but {_listed([name for name, _ in better_ones])} is better on the seeds that both finished")
+    if undecided:
+        needed = [_needed(pair) for _, pair in undecided]
+        more = f", which would take about {max(n for n in needed if n)}" if all(needed) else ""
+        few = f" ({few})" if (few := _too_few(undecided[0][1])) else ""
+        said.append(f"but not told apart from {_listed([name for name, _ in undecided])}{few}{more}")
+    return ", ".join(said)
 
 
 def _judged(pair: Json) -> str:
@@ -243,11 +285,24 @@ def _judged(pair: Json) -> str:
         return f"{winner} is better than {loser} ({numbers}{_lost(pair)})"
     if pair["low"] is None:
         return f"{first} and {second} cannot be told apart: {pair['n']} pairs of seeds came to their end{_lost(pair)}"
-    more = (
-        f"; about {pair['seeds_needed']} seeds would settle a difference of this size" if pair["seeds_needed"] else ""
-    )
-    few = f"; {pair['n']} pairs cannot reach p = 0.05" if (pair["smallest_p"] or 0) > statistics.ALPHA else ""
+    more = f"; about {needed} would settle a difference of this size" if (needed := _needed(pair)) else ""
+    few = f"; {few}" if (few := _too_few(pair)) else ""
     return f"{pair['n']} seeds don't tell {first} and {second} apart ({numbers}{few}{_lost(pair)}){more}"
+
+
+def _needed(pair: Json) -> int | None:
+    """How many pairs would settle an undecided one; None also where lost seeds, and not their number, leave it so."""
+    enough = pair["seeds_needed"] is not None and pair["seeds_needed"] <= pair["n"]
+    return None if enough else pair["seeds_needed"]
+
+
+def _too_few(pair: Json) -> str:
+    """That so many pairs decide nothing, whatever they show; "" if they can."""
+    if (pair["smallest_p"] or 0) * pair["family"] <= statistics.ALPHA:
+        return ""
+    reach = f"be the first of {pair['family']} tests to reach" if pair["family"] > 1 else "reach"
+    could = statistics.fewest_pairs(pair["family"])
+    return f"{pair['n']} pairs cannot {reach} p = {statistics.ALPHA}" + (f", {could} could" if could else "")
 
 
 def _lost(pair: Json) -> str:
@@ -301,24 +356,38 @@ def interval(row: Json, name: str = "mean") -> str:
 
 
 HEADER = (
-    "experiment",
-    "measure",
-    "better",
-    "mean [95 % interval]",
-    "sd",
-    "median",
-    "iqm",
-    "best",
-    "worst",
-    "failed",
+    *("experiment", "measure", "better", "mean [95 % interval]", "sd", "median", "iqm", "best", "worst", "failed"),
     "protocol",
 )
+
+
+def table(found: Json) -> list[list[str]]:
+    """The table as text, under `HEADER`."""
+    return [cells(row) for row in [*found["summaries"], *lost(found)]]
+
+
+def lost(found: Json) -> list[Json]:
+    """For each experiment of which every seed diverged, and which so has no summaries, a row like one, without numbers
+    but its failure rate."""
+    rows = []
+    for name in (experiment["name"] for experiment in found["experiments"]):
+        failed = [unit["failure"] is not None for unit in found["units"] if unit["experiment"] == name]
+        if failed and all(failed):
+            head = {"experiment": name, "measure": "diverged", "better": None, "protocol": "-", "other_protocol": None}
+            rows.append(head | dataclasses.asdict(statistics.summarise([None] * len(failed))))
+    return rows
+
+
+def _failed(row: Json) -> str:
+    """3 of 8; where there is nothing else to say with the interval of the rate: 3 of 3 [44 %, 100 %]."""
+    interval = f" [{100 * row['failure_low']:.0f} %, {100 * row['failure_high']:.0f} %]" if row["n"] == 0 else ""
+    return f"{row['failures']} of {row['total']}{interval}"
 
 
 def cells(row: Json) -> list[str]:
     """A summary as text, under `HEADER`."""
     named = [row["experiment"], row["measure"], row["better"] or ""]
-    ending = [f"{row['failures']} of {row['total']}", row["protocol"]]
+    ending = [_failed(row), row["protocol"]]
     if row["other_protocol"]:
         return [*named, *["-"] * 6, *ending]
     ends = [number(row["minimum"]), number(row["maximum"])]
@@ -329,10 +398,10 @@ def cells(row: Json) -> list[str]:
 
 def markdown(found: Json) -> str:
     """The verdict, the table and the remarks in Markdown."""
-    rows = [[cell.replace("|", r"\|") for cell in cells(row)] for row in found["summaries"]]
+    rows = [[cell.replace("|", r"\|") for cell in row] for row in table(found)]
     lines = [HEADER, ["---"] * 3 + ["---:"] * (len(HEADER) - 3), *rows]
-    table = "".join("| " + " | ".join(line) + " |\n" for line in lines)
-    return f"{found['verdict']}\n\n{table}" + "".join(f"\n{remark}\n" for remark in found["remarks"])
+    text = "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    return f"{found['verdict']}\n\n{text}" + "".join(f"\n{remark}\n" for remark in found["remarks"])
 
 
 def latex(found: Json) -> str:
@@ -353,6 +422,9 @@ def latex(found: Json) -> str:
         shown = [by.get((measure, name)) for name in names]
         row = ["--" if not one or one["other_protocol"] else _escaped(interval(one)) for one in shown]
         lines.append(" & ".join([_escaped(measure) + arrow, *row]) + r" \\")
+    failed = {row["experiment"]: _escaped(_failed(row)) for row in lost(found)}
+    if failed:
+        lines.append(" & ".join(["diverged", *(failed.get(name, "--") for name in names)]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 

@@ -29,13 +29,17 @@ class ComparisonFrame(pd.DataFrame):
         return pd.DataFrame
 
     def _repr_html_(self) -> str:
-        """The verdict, the table, and the last samples of each experiment's first seed."""
+        """The verdict, the table, and the last samples of the first seed of each experiment that came to its end."""
         head = "".join(f"<th>{html.escape(name)}</th>" for name in comparison.HEADER)
         rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in comparison.cells(row)) + "</tr>"
-            for row in self.found["summaries"]
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
+            for cells in comparison.table(self.found)
         )
-        pictures = "".join(_picture(self.root, unit) for unit in self.found["units"] if unit["seed"] == 0)
+        shown: dict[str, comparison.Json] = {}
+        for unit in self.found["units"]:
+            if unit["status"] == "complete":
+                shown.setdefault(unit["experiment"], unit)
+        pictures = "".join(_picture(self.root, unit) for unit in shown.values())
         verdict = html.escape(self.found["verdict"])
         return f"<p>{verdict}</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{pictures}"
 
@@ -44,7 +48,7 @@ def _picture(root: Path, unit: comparison.Json) -> str:
     sheets = sorted((root / unit["directory"] / "samples").glob("step-*.png"))
     if not sheets:
         return ""
-    name = html.escape(f"{unit['experiment']}, seed 0, {sheets[-1].stem.replace('-', ' ')}")
+    name = html.escape(f"{unit['experiment']}, seed {unit['seed']}, {sheets[-1].stem.replace('-', ' ')}")
     source = base64.b64encode(sheets[-1].read_bytes()).decode()
     image = f'<img alt="{name}" width="300" src="data:image/png;base64,{source}">'
     return f"<figure>{image}<figcaption>{name}</figcaption></figure>"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
-from gvlab import compare, units
+from gvlab import compare, rundir, units
+from gvlab import config as c
 from gvlab.types import UserError
 
 RETRIES = 3
@@ -19,9 +22,8 @@ def commands(plan: compare.Plan, root: Path) -> list[str]:
 
     Writes the plan. Afterwards `gvlab report` makes the tables.
     """
-    missing = compare.pending(plan, root, compare.programs_of(plan))
-    compare.write_plan(root, plan)
-    return [shlex.join(["gvlab", "unit", str(root.absolute()), units.name(experiment)]) for experiment in missing]
+    with _planned(plan, root) as missing:
+        return [shlex.join(["gvlab", "unit", str(root.absolute()), units.name(experiment)]) for experiment in missing]
 
 
 def ray(plan: compare.Plan, root: Path) -> None:
@@ -38,27 +40,36 @@ def ray(plan: compare.Plan, root: Path) -> None:
     except ImportError as error:
         raise UserError("--launcher ray needs Ray: install gvlab[ray].") from error
 
-    missing = compare.pending(plan, root, compare.programs_of(plan))
-    compare.write_plan(root, plan)
-    started = not engine.is_initialized()
-    if started:
-        engine.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, logging_level=logging.ERROR)
-    gpus = 1 if engine.cluster_resources().get("GPU") else 0
-    task = engine.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES, retry_exceptions=False)(_unit)
-    try:
-        waiting = {task.remote(str(root.absolute()), units.name(e)): units.name(e) for e in missing}
-        while waiting:
-            done, _ = engine.wait(list(waiting))
-            for reference in done:
-                name = waiting.pop(reference)
-                try:
-                    engine.get(reference)
-                except engine.exceptions.RayError as error:
-                    why = str(getattr(error, "cause", None) or type(error).__name__).rstrip(".")
-                    raise UserError(f"The unit {name} failed on its worker ({why}): repeat the command.") from error
-    finally:
+    with _planned(plan, root) as missing:
+        started = not engine.is_initialized()
         if started:
-            engine.shutdown()
+            engine.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, logging_level=logging.ERROR)
+        gpus = 1 if engine.cluster_resources().get("GPU") else 0
+        task = engine.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES, retry_exceptions=False)(_unit)
+        try:
+            waiting = {task.remote(str(root.absolute()), units.name(e)): units.name(e) for e in missing}
+            while waiting:
+                done, _ = engine.wait(list(waiting))
+                for reference in done:
+                    name = waiting.pop(reference)
+                    try:
+                        engine.get(reference)
+                    except engine.exceptions.RayError as error:
+                        why = str(getattr(error, "cause", None) or type(error).__name__).rstrip(".")
+                        raise UserError(f"The unit {name} failed on its worker ({why}): repeat the command.") from error
+        finally:
+            if started:
+                engine.shutdown()
+
+
+@contextlib.contextmanager
+def _planned(plan: compare.Plan, root: Path) -> Iterator[list[c.Experiment]]:
+    """Writes the plan and gives the units that are missing, while no other process runs the comparison."""
+    programs = compare.programs_of(plan)
+    with rundir.owned(root):
+        missing = compare.pending(plan, root, programs)
+        compare.write_plan(root, plan)
+        yield missing
 
 
 def _unit(root: str, name: str) -> None:

@@ -169,8 +169,9 @@ def _advance(engine: Engine, records: list[_Record], listen: Listener, caught: l
     with jax.transfer_guard("allow"):
         inputs = engine.inputs([record.experiment for record in records])
         state = engine.join([record.take() for record in records]) if step else engine.init(inputs)
+    group = ["/".join(record.run.parts[-2:]) for record in records]
     for record in records:
-        record.begin()
+        record.begin(group)
     clock = _Clock(records[0].metrics.seconds, step, experiment.examples_per_step)
     pending: deque[tuple[int, jax.Array]] = deque()
 
@@ -259,8 +260,12 @@ class _Record:
         state, self._state = self._state, None
         return state
 
-    def begin(self) -> None:
+    def begin(self, group: list[str]) -> None:
         rundir.write_atomically(self._written / "config.json", c.to_json(self.experiment))
+        groups = {step: names for step, names in rundir.read_groups(self._written).items() if step < self.step}
+        if not groups or groups[max(groups)] != group:
+            groups[self.step] = group
+        rundir.write_groups(self._written, groups)
         for report in rundir.write_environment(self._written):
             print(report, file=sys.stderr)
         (self._written / "samples").mkdir(exist_ok=True)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from gvlab import log, rundir
+from gvlab.comparison import lost
 from gvlab.types import UserError
 
 Json: TypeAlias = dict[str, Any]
@@ -94,7 +95,8 @@ def html(directory: Path, comparison: Json) -> str:
         "title": " against ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}",
         "looks": {name: {"colour": i % LOOKS, "mark": (i + i // LOOKS) % LOOKS} for i, name in enumerate(names)},
         "differences": _differences(comparison["experiments"]),
-        "summaries": _by_measure(comparison["summaries"]),
+        "pairing": _pairing(comparison["experiments"]),
+        "summaries": _by_measure([*comparison["summaries"], *lost(comparison)]),
         "pairs": _by_measure(comparison["pairs"]),
         "better": {row["measure"]: row["better"] for row in comparison["summaries"]},
         "forests": [_forest(name, rows, comparison["units"]) for name, rows in _by_measure(comparison["summaries"])],
@@ -221,6 +223,20 @@ def _differences(experiments: list[Json]) -> list[tuple[str, list[str]]]:
     fields = dict.fromkeys(field for config in flat for field in config if field not in ("name", "seed"))
     rows = [(field, [_plain(config[field]) if field in config else DASH for config in flat]) for field in fields]
     return [(field, values) for field, values in rows if len(set(values)) > 1]
+
+
+def _pairing(experiments: list[Json]) -> str:
+    """What the runs of one seed share in all experiments, in a sentence; "" for one experiment."""
+    if len(experiments) == 1:
+        return ""
+    # A batch takes the next examples of the order: of another size, or several a step, it takes others.
+    order = {(e["dataset"]["sha256"], e["config"]["batch_size"], e["images"] / e["steps"]) for e in experiments}
+    latents = {e["config"]["model"]["latent_dim"] for e in experiments}
+    shared = [*(["data order"] if len(order) == 1 else []), *(["evaluation latents"] if len(latents) == 1 else [])]
+    if not shared:
+        return "A seed shares neither data order nor latents between the experiments: data, batches or latents differ."
+    both = "" if len(shared) == 2 else " alone, since data, batches or latents differ otherwise"
+    return f"A seed gives the same {' and the same '.join(shared)}{both} in every experiment: pairs are by seed."
 
 
 def _fields(config: Json, prefix: str = "") -> list[tuple[str, Any]]:

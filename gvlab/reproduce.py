@@ -1,25 +1,27 @@
 """The ledger of published results: an experiment per published number, run over seeds and judged.
 
 A reproduction is an experiment file that defines, besides `config()`, `published() -> Published`. What was found is
-recorded as results/NAME.json beside it, and README.md there is made from these records; misses stay in the table.
+recorded as results/NAME.json beside it, and README.md there is made from the files and these records; misses stay in
+the table.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import json
 from dataclasses import dataclass, replace
+from math import sqrt
 from pathlib import Path
 from typing import Any, Literal
 
-from gvlab import compare, comparison, rundir, statistics
+from gvlab import compare, comparison, experiment_files, rundir, statistics
 from gvlab import config as c
 from gvlab.types import UserError
 
-Judgement = Literal["reproduced", "undecided", "better", "not reached", "not judged", "other protocol"]
+SCHEMA = 2
+Judgement = Literal["reproduced", "undecided", "better", "not reached", "not judged", "other protocol", "outdated"]
 WIDEST = 0.1
-"""Half an interval's width over the published number: a wider one reaches many numbers and reproduces none."""
+"""Half a range's width over the published number: a wider one holds many numbers and reproduces none."""
 
 
 @dataclass(frozen=True)
@@ -36,88 +38,106 @@ class Published:
     """As it is printed: "86.76 nats"."""
     measure: str
     """Ours: iw_bound_nats, modes_covered, ..."""
+    runs: int
+    """Of how many runs it is the mean."""
     margin: float
-    """How far off a reproduction may be: the printed spread, or half of the last printed digit."""
+    """How exactly it is known for these runs: half of the last printed digit, or the noise of the measurement."""
     protocol: str
     """As published, in a phrase."""
     differs: str
     """Where ours differs, in a phrase."""
     comparable: bool = True
-    """False where the difference is one of data or measure, so that no number of ours can reproduce it."""
+    """False where the difference is one of model, data or measure, so that no number of ours can reproduce it."""
 
 
-def judge(summary: statistics.Summary, published: Published, better: Literal["lower", "higher"]) -> Judgement:
-    """Whether the interval of our mean says that the number was reproduced.
+def expected(summary: statistics.Summary, runs: int) -> tuple[float, float] | None:
+    """Where the mean of `runs` further runs lies with a probability of 95 %: Student's prediction interval.
 
-    reproduced: the interval reaches into published +- margin; undecided: it does, but is too wide to say anything;
-    better, not reached: it lies to one side of that; not judged: too few seeds for an interval; other protocol: it is
-    not `comparable`.
+    mean +- t_(n-1) sd sqrt(1/n + 1/runs), for normal values. A number from one run lies in no confidence interval of
+    a mean, however right it is, once the seeds are many; here it does in 95 of 100 cases.
+
+    Args:
+        summary: of n runs.
+        runs: of how many the published number is the mean.
+
+    Returns:
+        (low, high), or None below 3 seeds.
     """
+    from scipy.special import stdtrit
+
+    if summary.mean is None or summary.sd is None or summary.n < statistics.FEWEST:
+        return None
+    half = float(stdtrit(summary.n - 1, 0.975)) * summary.sd * sqrt(1 / summary.n + 1 / runs)
+    return summary.mean - half, summary.mean + half
+
+
+def judge(summary: statistics.Summary, published: Published) -> Judgement:
+    """Whether the published number is one that our runs would give.
+
+    reproduced: published +- margin reaches into the range `expected` of as many runs; undecided: it does, but the range
+    is too wide to say anything; better, not reached: it lies to one side of that; not judged: too few seeds for a
+    range; other protocol: it is not `comparable`.
+    """
+    range_ = expected(summary, published.runs)
     if not published.comparable:
         return "other protocol"
-    if summary.low is None or summary.high is None:
+    if range_ is None:
         return "not judged"
-    if summary.low <= published.value + published.margin and summary.high >= published.value - published.margin:
-        narrow = (summary.high - summary.low) / 2 <= max(WIDEST * abs(published.value), published.margin)
+    low, high = range_
+    if low <= published.value + published.margin and high >= published.value - published.margin:
+        narrow = (high - low) / 2 <= max(WIDEST * abs(published.value), published.margin)
         return "reproduced" if narrow else "undecided"
-    above = summary.low > published.value
-    return "better" if above == (better == "higher") else "not reached"
+    above = low > published.value
+    return "better" if above == (comparison.better(published.measure) == "higher") else "not reached"
 
 
-def reproduce(
-    file: Path,
-    experiment: c.Experiment,
-    published: Published,
-    steps: int,
-    seeds: int,
-    out: Path,
-    listen: compare.Listen,
-) -> dict[str, Any]:
+def reproduce(file: Path, steps: int | None, seeds: int, out: Path | None, listen: compare.Listen) -> dict[str, Any]:
     """Runs a reproduction as a comparison of one experiment, records what was found, and makes README.md anew.
 
     Args:
         file: the reproduction's experiment file.
-        experiment: its config.
-        published: its number.
-        steps: to train for; if they are fewer than the config's, the record says so.
+        steps: to train for, instead of the config's; if they are fewer, the record says so.
         seeds: how many.
-        out: the directory of the comparison.
+        out: the directory of the comparison; by default reproductions/EXPERIMENT, so that files which are about one
+            experiment make its runs once.
         listen: hears of the training.
 
+    Returns:
+        The record: what was run and found, nothing of what was published.
+
     Raises:
-        UserError: the experiment has no such measure.
+        UserError: the experiment has no such measure, or the ledger has more of it already.
     """
+    experiment, published = experiment_files.load(file), experiment_files.load_published(file)
+    steps = experiment.steps if steps is None else steps
     kept = rundir.read_json(file.parent / "results" / f"{file.stem}.json")
-    if kept and (kept["steps"], len(kept["values"])) > (steps, seeds):
+    if kept and is_current(kept, experiment) and (kept["steps"], len(kept["values"])) > (steps, seeds):
         raise UserError(
             f"The ledger has {file.stem} with {len(kept['values'])} seeds of {kept['steps']} steps, more than {seeds} "
             f"of {steps}: ask for at least as much, or use gvlab compare {file}."
         )
-    found = compare.run(compare.Plan((replace(experiment, steps=steps),), seeds), out, listen)
-    rows = [row for row in found["summaries"] if row["measure"] == published.measure]
-    if not rows and any(unit["measures"] for unit in found["units"]):
-        known = ", ".join(row["measure"] for row in found["summaries"])
-        raise UserError(f"{file.stem} is about {published.measure}, but {experiment.name} has only {known}.")
-    values = [unit["measures"][published.measure]["value"] if unit["measures"] else None for unit in found["units"]]
-    better = comparison.better(published.measure)
-    if better is None:
+    if comparison.better(published.measure) is None:
         raise UserError(
             f"{file.stem} is about {published.measure}, which has no good direction: choose another measure."
         )
-    summary = statistics.summarise(values)
+    out = out or Path("reproductions") / experiment.name
+    found = compare.run(compare.Plan((replace(experiment, steps=steps),), seeds), out, listen)
+    stamps = {row["measure"]: row["stamp"] for row in found["summaries"]}
+    if published.measure not in stamps and any(unit["measures"] for unit in found["units"]):
+        raise UserError(
+            f"{file.stem} is about {published.measure}, but {experiment.name} has only {', '.join(stamps)}."
+        )
     environment = found["units"][0]["environment"]
     record = {
-        "schema": 1,
+        "schema": SCHEMA,
         "name": file.stem,
-        "published": dataclasses.asdict(published),
-        "better": better,
-        "values": values,
-        "summary": dataclasses.asdict(summary),
-        "verdict": judge(summary, published, better),
+        "measure": published.measure,
+        "values": [
+            unit["measures"][published.measure]["value"] if unit["measures"] else None for unit in found["units"]
+        ],
         "steps": steps,
-        "full_steps": experiment.steps,
         "config": c.to_dict(experiment),
-        "stamp": rows[0]["stamp"] if rows else None,
+        "stamp": stamps.get(published.measure),
         "date": datetime.date.today().isoformat(),
         "device": f"{environment['device']}, {environment['cpu_threads']} threads",
         "versions": {name: environment[name] for name in ("gvlab", "jax", "jaxlib", "flax", "optax")},
@@ -131,54 +151,71 @@ def reproduce(
     return record
 
 
-HEADER = ("name", "published", "measure", "ours [95 % interval]", "seeds", "verdict", "steps", "cost", "device", "date")
+def is_current(record: dict[str, Any], experiment: c.Experiment) -> bool:
+    """Whether a record is of the experiment as its file now says it, apart from the steps."""
+    return replace(c.from_json(json.dumps(record["config"])), steps=experiment.steps) == experiment
 
 
-def row(record: dict[str, Any]) -> list[str]:
-    """A record as text, under `HEADER`."""
-    seconds = sum(record["seconds"]) / len(record["seconds"])
-    summary = record["summary"]
-    short = "" if record["steps"] >= record["full_steps"] else f" of {record['full_steps']:,} (shortened)"
+HEADER = (
+    *("name", "published", "runs", "measure", "ours [95 % interval]", "seeds", "expected of as many runs", "verdict"),
+    *("steps", "cost", "device", "date"),
+)
+
+
+def row(record: dict[str, Any], file: Path) -> list[str]:
+    """A record as text, under `HEADER`; `file` is its experiment file."""
+    experiment, published = experiment_files.load(file), experiment_files.load_published(file)
+    summary = statistics.summarise(record["values"])
+    range_ = expected(summary, published.runs)
+    current = is_current(record, experiment) and record["measure"] == published.measure
+    seconds = [each for each in record["seconds"] if each is not None]
+    short = "" if record["steps"] >= experiment.steps else f" of {experiment.steps:,} (shortened)"
     return [
         record["name"],
-        record["published"]["text"],
-        record["published"]["measure"],
-        comparison.interval(summary),
-        f"{summary['n']} of {summary['total']}",
-        judge(statistics.Summary(**summary), Published(**record["published"]), record["better"]),
+        published.text,
+        str(published.runs),
+        published.measure,
+        comparison.interval({"mean": summary.mean, "low": summary.low, "high": summary.high}),
+        f"{summary.n} of {summary.total}",
+        "-" if range_ is None else f"{range_[0]:.4g} to {range_[1]:.4g}",
+        judge(summary, published) if current else "outdated",
         f"{record['steps']:,}{short}",
-        f"{seconds / 60:.1f} min a seed",
+        f"{sum(seconds) / len(seconds) / 60:.1f} min a seed" if seconds else "-",
         record["device"],
         record["date"],
     ]
 
 
 def ledger(directory: Path) -> str:
-    """README.md of a directory of reproductions, from its results."""
-    records = [rundir.read_json(file) for file in sorted((directory / "results").glob("*.json"))]
-    made = [record for record in records if record is not None]
-    lines = [HEADER, ["---"] * len(HEADER), *(row(record) for record in made)]
+    """README.md of a directory of reproductions, from its experiment files and their results."""
+    files = {file.stem: file for file in sorted(directory.glob("[a-z]*.py"))}
+    records = {name: rundir.read_json(directory / "results" / f"{name}.json") for name in files}
+    made = {name: record for name, record in records.items() if record is not None}
+    lines = [HEADER, ["---"] * len(HEADER), *(row(record, files[name]) for name, record in made.items())]
     table = "".join("| " + " | ".join(line) + " |\n" for line in lines)
-    notes = "".join(
-        f"- **{record['name']}**: {record['published']['citation']}, {record['published']['where']}. "
-        f"Protocol: {record['published']['protocol']}. Ours differs: {record['published']['differs']}.\n"
-        for record in made
-    )
+    sources: dict[str, list[str]] = {}
+    for name in made:
+        published = experiment_files.load_published(files[name])
+        source = f"{published.citation}, {published.where}. Protocol: {published.protocol}. Ours: {published.differs}."
+        sources.setdefault(source, []).append(name)
+    notes = "".join(f"- **{', '.join(names)}**: {source}\n" for source, names in sources.items())
     head = (
         "# Published results, run again\n\n"
-        "Made by `gvlab reproduce NAME` from `results/`; misses stay. *Reproduced* means that the 95 % interval of\n"
-        "our mean reaches into the published number and its margin (the printed spread, or half of the last digit);\n"
-        "*undecided*, that it does but is wider than a tenth of the number either way; *better* and *not reached*,\n"
-        "that it lies to one side; *other protocol*, that data or measure differ, so that nothing is judged.\n"
+        "Made by `gvlab reproduce NAME` from the files here and from `results/`; misses stay. A published number is\n"
+        "the mean of so many *runs*; with our seeds' mean and spread, the mean of as many runs is *expected* within\n"
+        "the range in the table (95 %). *Reproduced* means that the published number, give or take half of its last\n"
+        "digit, lies there; *undecided*, that it does but that the range is wider than a tenth of the number either\n"
+        "way; *better* and *not reached*, that it lies to one side; *not judged*, that there are fewer than 3\n"
+        "seeds; *other protocol*, that model, data or measure differ, so that nothing is judged; *outdated*, that\n"
+        "the file has changed since. Negative nats are log-likelihoods. Below the table: the sources, and where\n"
+        "ours differs from them.\n"
     )
-    waiting = sorted(
-        file.stem for file in directory.glob("[a-z]*.py") if file.stem not in {record["name"] for record in made}
-    )
-    todo = f"\nNot run yet: {', '.join(f'`{name}`' for name in waiting)}.\n" if waiting else ""
+    waiting = [f"`{name}`" for name in files if name not in made]
+    todo = f"\nNot run yet: {', '.join(waiting)}.\n" if waiting else ""
     return f"{head}\n{table}\n{notes}{todo}"
 
 
 def write_ledger(directory: Path) -> Path:
-    """Writes README.md from the recorded results."""
+    """Writes README.md from the experiment files and the recorded results."""
     rundir.write_atomically(directory / "README.md", ledger(directory))
     return directory / "README.md"

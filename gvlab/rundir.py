@@ -37,21 +37,25 @@ def write_atomically(target: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def owned(run: Path) -> Iterator[None]:
+def owned(directory: Path, lock_file: str = "lock") -> Iterator[None]:
     """Makes the directory and holds its lock; the kernel lets go of it however the process ends.
+
+    Args:
+        directory: of a run, or of a comparison.
+        lock_file: another name is another lock: training holds `lock` while who makes a unit holds `unit.lock`.
 
     Raises:
         UserError: another process holds it.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    with (run / "lock").open("a+") as lock:
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / lock_file).open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             lock.seek(0)
             owner = lock.read().strip() or "unknown"
             raise UserError(
-                f"{run} is in use by another process (number {owner}): wait for it, or use another --out."
+                f"{directory} is in use by another process (number {owner}): wait for it, or use another --out."
             ) from error
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -120,22 +124,34 @@ def write_status(run: Path, status: str, step: int, **more: Any) -> None:
 
 def write_states(run: Path, states: dict[int, str]) -> None:
     """Writes states.jsonl: the SHA-256 of the state at each step that was saved."""
-    lines = (json.dumps({"step": step, "sha256": sha256}) + "\n" for step, sha256 in sorted(states.items()))
-    write_atomically(run / "states.jsonl", "".join(lines))
+    _write_by_step(run / "states.jsonl", "sha256", states)
 
 
 def read_states(run: Path) -> dict[int, str]:
-    """What `write_states` wrote; nothing if there is no file.
+    """What `write_states` wrote; nothing if there is no file (`UserError` if it is damaged)."""
+    return _read_by_step(run / "states.jsonl", "sha256")
 
-    Raises:
-        UserError: the file is damaged.
-    """
-    file = run / "states.jsonl"
+
+def write_groups(run: Path, groups: dict[int, list[str]]) -> None:
+    """Writes groups.jsonl: the runs EXPERIMENT/seed-k that were trained in one program, from each step on."""
+    _write_by_step(run / "groups.jsonl", "group", groups)
+
+
+def read_groups(run: Path) -> dict[int, list[str]]:
+    """What `write_groups` wrote; nothing if there is no file (`UserError` if it is damaged)."""
+    return _read_by_step(run / "groups.jsonl", "group")
+
+
+def _write_by_step(file: Path, key: str, values: dict[int, Any]) -> None:
+    write_atomically(file, "".join(json.dumps({"step": step, key: values[step]}) + "\n" for step in sorted(values)))
+
+
+def _read_by_step(file: Path, key: str) -> dict[int, Any]:
     if not file.exists():
         return {}
     try:
         lines = [json.loads(line) for line in file.read_text().splitlines()]
-        return {line["step"]: line["sha256"] for line in lines}
+        return {line["step"]: line[key] for line in lines}
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file} is damaged ({error}): restore it, or delete the run directory.") from error
 

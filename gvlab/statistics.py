@@ -9,7 +9,7 @@ the same interval and p-value wherever a report is rebuilt.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import floor, sqrt
+from math import floor, inf, sqrt
 from typing import Literal
 
 import numpy as np
@@ -27,7 +27,7 @@ MOST_SEEDS = 1_000_000
 """A pair that would need more seeds than this counts as one that no number of seeds settles."""
 
 _EXACT_PAIRS = 16  # 2^15 sums, about a millisecond
-_FLIPS = 19_999  # beyond; with the observed one they make 1/20,000 the smallest p-value
+_FLIPS = 2 ** (_EXACT_PAIRS - 1) - 1  # beyond; with the observed one as many as there, so more pairs resolve no less
 _LARGEST = 1e150  # squares of larger values overflow
 
 
@@ -69,6 +69,8 @@ class Paired:
     """Pairs in which both seeds finished. All other numbers are of these alone."""
     left_out: int
     """Pairs in which at least one seed failed."""
+    family: int
+    """Tests that share Holm's correction, this one included."""
     difference: float | None
     """The mean difference."""
     sd: float | None
@@ -80,15 +82,17 @@ class Paired:
     p: float | None
     """Of the two-sided sign-flip test, `sign_flip_test`; from 3 pairs on. Not corrected for other tests: see `holm`."""
     smallest_p: float | None
-    """The smallest p-value that the test can give with n pairs. With 5 or fewer it is above 0.05."""
+    """The smallest p-value that the test can give with n pairs. Where `family` times it is above 0.05, as with 5 or
+    fewer pairs even for a test alone, it cannot be the first of its family to reach 0.05: see `fewest_pairs`."""
     superiority: float | None
     """Share of the pairs in which first > second, ties counted half."""
     detectable: float | None
-    """The smallest true mean difference that n pairs find with probability 0.8, if the standard deviation is `sd`; None
-    with 5 or fewer pairs, which find none."""
+    """The smallest true mean difference that n pairs find with probability 0.8 at 0.05 / `family`, if the true standard
+    deviation is `sd`; None where n pairs find none whatever it is."""
     seeds_needed: int | None
-    """Pairs that find a true mean difference of `difference` with probability 0.8, if the standard deviation is `sd`;
-    None if the difference is 0, or needs more than a million. From 3 pairs on."""
+    """Pairs with which a new comparison finds a true mean difference of `difference` with probability 0.8 at 0.05 /
+    `family`, if the true standard deviation is `sd`; more than n if these n don't decide. None if the difference is 0,
+    or if a million are too few. From 3 pairs on."""
     note: str | None
     """Which pairs are left out, and why a number is missing or weak."""
 
@@ -138,6 +142,7 @@ def paired(
     first: Sequence[float | None],
     second: Sequence[float | None],
     *,
+    family: int = 1,
     confidence: float = 0.95,
     resamples: int = 10_000,
 ) -> Paired:
@@ -150,17 +155,28 @@ def paired(
     `superiority` is that of pairs, P(first_k > second_k) + P(first_k = second_k) / 2 (Grissom & Kim), not the A of
     Vargha & Delaney over all n^2 combinations of seeds, which ignores the pairing.
 
-    `detectable` and `seeds_needed` take the power of Student's paired t test, by the noncentral t distribution, for
-    that of the sign-flip test, at the level that the latter attains: its p-values are multiples of 2^(1-n), so that a
-    test "at 0.05" of 6 pairs is one at 1/32, and one of 5 pairs finds nothing. Measured with normal differences, the
-    sign-flip test's power at the difference called detectable is 0.72 for 6 pairs, 0.77 for 7, 0.79 for 8, 0.80 for 10,
-    12 and 16 (20,000 simulations each, standard error 0.003); that of a `verdict`, which asks the interval as well, is
-    about 0.71 for 6, 0.74 for 8 and 0.77 for 12. Both numbers take the standard deviation for known, though it is an
-    estimate, and are for one test: a pair that must survive Holm's correction in a family needs more seeds.
+    `detectable` and `seeds_needed` are for the level 0.05 / family, Holm's first step: a pair that reaches it is
+    significant whatever the other p-values are. Later steps ask for less, so both are conservative. They take the power
+    of Student's paired t test, by the noncentral t distribution, for that of the sign-flip test, at the level that the
+    latter attains: its p-values are multiples of 2^(1-n), so that a test "at 0.05" of 7 pairs is one at 3/64, and one
+    of 5 pairs finds nothing. Where only the smallest p-value will do, as for 6 pairs, the power is exactly the
+    probability that all differences have the same sign. Measured with normal differences, the sign-flip test's power
+    at the difference called detectable is 0.80 for 6 pairs, 0.78 for 7, 0.79 for 8 and 10, 0.80 for 12 and 16; that of
+    a `verdict`, which asks the interval as well, is 0.80 for 6, 0.73 for 7, 0.75 for 8, 0.76 for 12 and 0.77 for 16. In
+    a family it is less where few p-values will do: 0.80 for 10 pairs among 14 tests, 0.73 for 11, 0.76 for 12, 0.79 for
+    16; the least found was 0.72, for 10 among 10 (`experiments/benchmarks/intervals.py`: 20,000 simulations each,
+    standard error 0.003).
+
+    Both take `sd`, an estimate, for the true standard deviation, and `seeds_needed` the observed difference, another
+    one, for the true difference: of few pairs they are orders of magnitude, not plans. A pair that is undecided at
+    0.05 / family needs more than its n pairs by definition, so the search begins at n + 1, even where n pairs of normal
+    differences would have been likely to do.
 
     Args:
       first: one value per seed index; None for a seed that failed.
       second: likewise, with the same seed indices.
+      family: the number of tests that share Holm's correction with this one, itself included, as they will be given to
+        `holm`. Counting tests that are not made (None there) as well is conservative.
       confidence: of the interval of the mean difference.
       resamples: of the bootstrap, as in `mean_interval`.
 
@@ -168,7 +184,8 @@ def paired(
       Paired of Python floats.
 
     Raises:
-      UserError: without values, for different numbers of seeds, or a value that is not finite, and as `mean_interval`.
+      UserError: without values, for different numbers of seeds, a value that is not finite, or a family below 1, and as
+        `mean_interval`.
 
     References: Grissom & Kim, "Effect Sizes for Research", 2012 (superiority in dependent groups); Cohen, "Statistical
     Power Analysis for the Behavioral Sciences", 1988, chapter 2 (power).
@@ -178,26 +195,53 @@ def paired(
             f"first has {len(first)} seed(s) and second {len(second)}: give one value per seed index in each, "
             "None where it failed."
         )
+    _check_family(family)
     both = zip(_checked(first, "first"), _checked(second, "second"), strict=True)
     pairs = np.array([pair for pair in both if None not in pair], dtype=np.float64).reshape(-1, 2)
     d = pairs[:, 0] - pairs[:, 1]
     n, left_out = len(d), len(first) - len(d)
     interval = mean_interval(d.tolist(), confidence=confidence, resamples=resamples) if n >= FEWEST else None
     difference, sd = (_mean(d) if n else None), (_deviation(d) if n > 1 else None)
+    p = sign_flip_test(d.tolist()) if n >= FEWEST else None
+    undecided = interval is None or p is None or family * p > ALPHA or interval[0] <= 0 <= interval[1]
+    detectable = None if sd is None or not _rejecting(n, family) else sd * _detectable_effect(n, family)
+    needed = None
+    if difference is not None and sd is not None and n >= FEWEST:
+        needed = _seeds_needed(difference, sd, family, above=n if undecided else 0)
     return Paired(
         n=n,
         left_out=left_out,
+        family=family,
         difference=difference,
         sd=sd,
         low=interval[0] if interval else None,
         high=interval[1] if interval else None,
-        p=sign_flip_test(d.tolist()) if n >= FEWEST else None,
+        p=p,
         smallest_p=_smallest_p(n) if n else None,
         superiority=float(np.mean(np.heaviside(d, 0.5))) if n else None,
-        detectable=None if sd is None or _smallest_p(n) > ALPHA else sd * _detectable_effect(n),
-        seeds_needed=None if difference is None or sd is None or n < FEWEST else _seeds_needed(difference, sd),
-        note=_note(d, left_out),
+        detectable=detectable,
+        seeds_needed=needed,
+        note=_note(d, left_out, family),
     )
+
+
+def fewest_pairs(family: int = 1) -> int | None:
+    """The fewest pairs with which a test can be the first of its family to reach 0.05 after Holm's correction.
+
+    With n pairs the smallest p-value is 2^(1-n), which must be at most 0.05 / family: 6 pairs for one test, 8 for 6, 10
+    for 14. With fewer in all tests of the family, none of them decides anything.
+
+    Args:
+      family: the number of tests that share the correction, at least 1.
+
+    Returns:
+      The number of pairs; None for a family of more than 1638 tests, for which `sign_flip_test` is too coarse.
+
+    Raises:
+      UserError: for a family below 1.
+    """
+    _check_family(family)
+    return next((n for n in range(FEWEST, _EXACT_PAIRS + 1) if _rejecting(n, family)), None)
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -327,13 +371,14 @@ def mean_interval(values: Sequence[float], *, confidence: float = 0.95, resample
     widens it, most on the side of the long tail.
 
     Measured coverage of the true mean at confidence 0.95, in per cent, by the plain BCa interval, the expanded one,
-    Student's, and this one (20,000 simulations each, standard error at most 0.4; logarithms have the deviation sigma):
+    Student's, and this one (`experiments/benchmarks/intervals.py`: 20,000 simulations each, standard error at most 0.4;
+    the number behind log-normal is the standard deviation of the logarithm):
 
        n   normal           Student's t, 3 df  log-normal, 0.5  log-normal, 1
-       3   72  75  95  95   71  75  96  96     70  72  92  92   62  64  84  84
-       5   84  92  95  96   82  91  96  97     82  90  92  93   74  83  82  84
-       8   88  94  95  96   85  92  96  97     86  92  92  94   80  87  83  88
-      16   92  95  95  96   88  92  96  96     91  93  93  95   86  89  86  91
+       3   73  75  95  95   71  75  96  96     70  72  92  92   62  64  84  84
+       5   83  92  95  96   82  91  96  97     81  90  92  93   75  83  82  85
+       8   88  94  95  96   85  92  96  96     87  93  92  94   80  87  83  88
+      16   92  95  95  96   88  91  96  96     91  94  93  95   86  89  86  91
 
     For normal values it is 7 % wider than Student's for n = 5, 8 % for n = 8 and 4 % for n = 16. A strongly skewed
     distribution defeats every interval of so few values: its mean lies in a tail that they seldom show.
@@ -379,13 +424,13 @@ def sign_flip_test(differences: Sequence[float]) -> float:
 
     That holds under the null hypothesis that the two experiments are exchangeable within a pair, whatever their
     distribution. Exact up to 16 pairs: the share of all 2^n sign patterns whose absolute mean is at least the observed
-    one. Beyond, (b + 1) / (m + 1) over m = 19,999 random patterns, of which b are so: a valid p-value, too.
+    one. Beyond, (b + 1) / (m + 1) over m = 32,767 random patterns, of which b are so: a valid p-value, too.
 
     Args:
       differences: at least one, finite.
 
     Returns:
-      The p-value; at least 2^(1-n), since the observed pattern and its mirror image always count.
+      The p-value; at least 2^(1-n), or 2^-15 beyond 16 pairs: the observed pattern and its mirror image always count.
 
     Raises:
       UserError: without differences, or for one that is not finite.
@@ -427,51 +472,66 @@ def _resamples(n: int, count: int) -> Int[np.ndarray, "count n"]:
 
 
 def _smallest_p(n: int) -> float:
-    return 2.0 ** (1 - n) if n <= _EXACT_PAIRS else 1 / (_FLIPS + 1)
+    return 2.0 ** (1 - min(n, _EXACT_PAIRS))
 
 
-def _power(n: int, shift: float) -> float:
-    """Of the t test of n differences at the level of their sign-flip test; shift = sqrt(n) (true mean) / (true sd)."""
-    from scipy.special import nctdtr, stdtrit
-
-    patterns = 2.0 ** (min(n, 40) - 1)  # p-values are multiples of 1 / patterns; from 40 on as good as continuous
-    t = float(stdtrit(n - 1, 1 - floor(ALPHA * patterns) / patterns / 2))
-    shift = min(shift, t + 5)  # where the power is above 0.99, and beyond which the library's function becomes NaN
-    return float(1 - nctdtr(n - 1, shift, t) + nctdtr(n - 1, shift, -t))
+def _rejecting(n: int, family: int) -> int:
+    """How many of the p-values that n pairs can have, all multiples of the smallest, are at most ALPHA / family."""
+    return floor(ALPHA / (family * _smallest_p(n)))
 
 
-def _detectable_effect(n: int) -> float:
+def _power(n: int, effect: float, family: int) -> float:
+    """Probability that n pairs reject at ALPHA / family, if the true mean is `effect` > 0 true standard deviations.
+
+    Rejections for the wrong side, less than one in a thousand of the others at `POWER`, don't count.
+    """
+    from scipy.special import nctdtr, ndtr, stdtrit
+
+    rejecting = _rejecting(n, family)
+    if rejecting == 0:
+        return 0.0
+    if rejecting == 1 and n <= _EXACT_PAIRS:
+        return float(ndtr(effect) ** n)  # the smallest p-value is that of equal signs
+    t = float(stdtrit(n - 1, 1 - rejecting * _smallest_p(n) / 2))
+    shift = min(sqrt(n) * effect, t + 5)  # where the power is above 0.99, and beyond which `nctdtr` becomes NaN
+    return float(1 - nctdtr(n - 1, shift, t))
+
+
+def _detectable_effect(n: int, family: int) -> float:
     """The true mean difference, in true standard deviations, that n pairs find with probability `POWER`."""
     from scipy.optimize import brentq
 
-    return float(brentq(lambda shift: _power(n, shift) - POWER, 0.0, 20.0)) / sqrt(n)
+    return float(brentq(lambda effect: _power(n, effect, family) - POWER, 0.0, 10.0))
 
 
-def _seeds_needed(difference: float, sd: float) -> int | None:
-    """The smallest n whose power for this difference is at least `POWER`, by bisection."""
-    fewest = next(n for n in range(1, 100) if 2.0 ** (1 - n) <= ALPHA)
-    if sd == 0:
-        return fewest if difference else None
-    effect = abs(difference) / sd
-    low, high = fewest - 1, MOST_SEEDS
-    if _power(high, sqrt(high) * effect) < POWER:
+def _seeds_needed(difference: float, sd: float, family: int, above: int) -> int | None:
+    """The smallest n > above whose power for this difference is at least `POWER`, by bisection."""
+    if difference == 0:
+        return None
+    effect = abs(difference) / sd if sd else inf
+    low, high = above, MOST_SEEDS
+    if _power(high, effect, family) < POWER:
         return None
     while high - low > 1:
         middle = (low + high) // 2
-        enough = _power(middle, sqrt(middle) * effect) >= POWER
-        low, high = (low, middle) if enough else (middle, high)
+        low, high = (low, middle) if _power(middle, effect, family) >= POWER else (middle, high)
     return high
 
 
-def _note(d: Float64[np.ndarray, " n"], left_out: int) -> str | None:
+def _note(d: Float64[np.ndarray, " n"], left_out: int, family: int) -> str | None:
     n = len(d)
     sentences = []
     if left_out:
         sentences.append(f"{left_out} of {n + left_out} pair(s) are left out: a seed failed.")
     if n < FEWEST:
         sentences.append(f"No interval and no test: {n} pair(s) finished, but at least {FEWEST} are needed.")
-    elif _smallest_p(n) > ALPHA:
-        sentences.append(f"{n} pairs decide nothing: their smallest possible p-value is {_smallest_p(n):g}.")
+    elif not _rejecting(n, family):
+        # Once others have reached it, Holm's correction asks less of the rest, which may have lost more seeds.
+        reach = f"be the first among {family} tests to reach" if family > 1 else "reach"
+        could = fewest_pairs(family)
+        sentences.append(
+            f"{n} pairs cannot {reach} p = {ALPHA}" + (f"; {could} could." if could else ", nor could more.")
+        )
     if n >= FEWEST and _constant(d):
         sentences.append("All differences are equal: the interval has no width.")
     return " ".join(sentences) or None
@@ -498,6 +558,11 @@ def _finite(values: Sequence[float | None], name: str) -> Float64[np.ndarray, " 
 def _check_confidence(confidence: float) -> None:
     if not 0 < confidence < 1:
         raise UserError(f"confidence is {confidence}, but must be above 0 and below 1, such as 0.95.")
+
+
+def _check_family(family: int) -> None:
+    if family < 1:
+        raise UserError(f"family is {family}, but must be at least 1: it counts the test itself.")
 
 
 def _constant(x: Float64[np.ndarray, " n"]) -> bool:

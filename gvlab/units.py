@@ -7,11 +7,12 @@ unit stands for another, and a number that was changed afterwards is noticed.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from gvlab.types import Diverged, PyTree, UserError
 SCHEMA = 1
 _FIELDS = {
     *("experiment", "seed", "status", "failure", "config_sha256", "dataset", "code", "state_sha256"),
-    *("curves_sha256", "measures_sha256", "pictures_sha256", "group", "cost", "timing"),
+    *("curves_sha256", "measures_sha256", "pictures_sha256", "group", "regrouped", "cost", "timing"),
 }
 TRAVERSALS = 10
 """Latents in the picture, the most active ones."""
@@ -165,6 +166,13 @@ def read(root: Path, experiment: c.Experiment) -> Unit | None:
     return Unit(experiment.name, experiment.seed, run, record, measures)
 
 
+def others(root: Path, known: Iterable[c.Experiment]) -> list[str]:
+    """The names of the complete units of a comparison's directory besides those that are known."""
+    where = directory(root)
+    made = {file.parent.relative_to(where).as_posix() for file in where.glob("*/seed-*/unit.json")}
+    return sorted(made - {name(experiment) for experiment in known})
+
+
 def is_complete(root: Path, program: Program) -> bool:
     """Whether nothing is left to do of a unit; one whose steps or evaluation were changed goes on from where it is.
 
@@ -207,9 +215,7 @@ def _short(value: Any) -> str:
 # --- making ----------------------------------------------------------------------------------------------------------
 
 
-def finish(
-    program: Program, root: Path, failure: Diverged | None, cost: engines.Cost, group: Sequence[c.Experiment]
-) -> Unit:
+def finish(program: Program, root: Path, failure: Diverged | None, cost: engines.Cost) -> Unit:
     """Measures and draws a unit whose training has come to its end, and writes its record.
 
     Args:
@@ -217,7 +223,6 @@ def finish(
         root: of the comparison.
         failure: why training diverged, or None.
         cost: of one step.
-        group: the units that were trained in one program, this one among them.
     """
     experiment = program.experiment
     run = rundir.path(directory(root), experiment)
@@ -232,7 +237,9 @@ def finish(
             _draw(program, run, state)
         except Diverged as diverged:
             measures, failure = None, diverged
-    lines = log.read_metrics(run)
+    # As training wrote them: who finishes a unit after a kill need not have trained it.
+    lines, groups = log.read_metrics(run), rundir.read_groups(run)
+    group = groups[max(groups)]
     record = {
         "schema": SCHEMA,
         "experiment": experiment.name,
@@ -242,7 +249,8 @@ def finish(
         **identity(program),
         "state_sha256": digest,
         **_contents(run, measures),
-        "group": [name(member) for member in group],
+        "group": group,
+        "regrouped": sorted(groups)[1:],
         "cost": {
             "parameters": cost.parameters,
             "flops_per_step": cost.flops_per_step,
@@ -284,32 +292,29 @@ def _draw(program: Program, run: Path, state: PyTree) -> None:
 
 
 def make(engine: engines.Engine, programs: list[Program], root: Path, listen: loop.Listener | None) -> None:
-    """Trains, measures and records units that are not complete yet.
+    """Trains, measures and records units, save those that another process has completed meanwhile.
 
     Args:
         engine: that trains them.
         programs: of each unit; the engine's own has the numbers of one of them.
         root: of the comparison.
         listen: hears of the training.
+
+    Raises:
+        UserError: another process makes one of them; nothing has been changed then.
     """
-    where, experiments = directory(root), [program.experiment for program in programs]
-    for experiment in experiments:  # an earlier record is of fewer steps, or of another evaluation
-        (rundir.path(where, experiment) / "unit.json").unlink(missing_ok=True)
-    if len(programs) == 1:
-        failures = [_train_alone(engine, experiments[0], where, listen)]
-    else:
+    where = directory(root)
+    with contextlib.ExitStack() as stack:
+        # All of them before the first change; in one order, so that one of two who want the same units gets them all.
+        for run in sorted(rundir.path(where, program.experiment) for program in programs):
+            stack.enter_context(rundir.owned(run, "unit.lock"))
+        missing = [program for program in programs if not is_complete(root, program)]
+        if not missing:
+            return
+        experiments = [program.experiment for program in missing]
+        for experiment in experiments:  # an earlier record is of fewer steps, or of another evaluation
+            (rundir.path(where, experiment) / "unit.json").unlink(missing_ok=True)
         failures = loop.train_together(engine, experiments, where, listen)
-    cost = engines.cost(engine)
-    for program, failure in zip(programs, failures, strict=True):
-        finish(program, root, failure, cost, experiments)
-
-
-def _train_alone(
-    engine: engines.Engine, experiment: c.Experiment, where: Path, listen: loop.Listener | None
-) -> Diverged | None:
-    engine = replace(engine, program=replace(engine.program, experiment=experiment))
-    try:
-        loop.train(engine, where, experiment.seed, experiment.steps, listen)
-    except Diverged as diverged:
-        return diverged
-    return None
+        cost = engines.cost(engine)
+        for program, failure in zip(missing, failures, strict=True):
+            finish(program, root, failure, cost)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import random
 import re
@@ -22,7 +23,7 @@ import pytest
 from harness import COMPARED, assert_refused, call, changed, copy_of_compared, edit_json, experiment_file
 
 import gvlab
-from gvlab import build, compare, comparison, data, engines, evaluate, loop, rng, rundir, units
+from gvlab import build, compare, comparison, data, engines, evaluate, loop, rng, rundir, statistics, units
 from gvlab import config as c
 from gvlab.types import UserError
 
@@ -71,7 +72,7 @@ def timeless(root: Path) -> dict[str, Any]:
 
 def test_everything_is_in_the_directory():
     root = harness.compared()
-    assert {path.name for path in root.iterdir()} == TABLES | {"units", "plan.json"}
+    assert {path.name for path in root.iterdir()} == TABLES | {"units", "plan.json", "lock"}
     units_made = {path.relative_to(root / "units").as_posix() for path in (root / "units").glob("*/*")}
     assert units_made == {f"{name}/seed-{seed}" for name in COMPARED for seed in range(2)}
     pictures = {"vae": {"reconstructions.png", "traversals.png"}, "gan": {"neighbours.png"}}
@@ -88,6 +89,23 @@ def test_comparison_json_follows_its_schema():
     found = found_in(root)
     documented = re.findall(r"^    (\w[\w, ]*?)  ", comparison.__doc__, re.MULTILINE)
     assert set(found) == {name for names in documented for name in names.split(", ")}
+
+    def fields(name: str) -> set[str]:
+        """The fields that the documentation gives the entries of a list or an object."""
+        (text,) = re.findall(rf"^ +{name} +\[?\{{(.*?)\}}", comparison.__doc__, re.MULTILINE | re.DOTALL)
+        return set(re.findall(r"\w+", text.partition(", and")[0]))
+
+    assert all(set(one) == fields("experiments") for one in found["experiments"])
+    assert all(set(one["dataset"]) == fields("dataset") for one in found["experiments"])
+    assert all(set(one) == fields("units") for one in found["units"])
+    for part in ("cost", "timing"):
+        assert all(set(one[part]) == fields(part) for one in found["units"])
+    for part, statistic in (("summaries", statistics.Summary), ("pairs", statistics.Paired)):
+        of_it = {field.name for field in dataclasses.fields(statistic)}
+        assert all(set(one) == fields(part) | of_it for one in found[part])
+    for unit in found["units"]:
+        kinds = {"value", "stamp", "standard_error", "spread", "points_per_second"}
+        assert all({"value", "stamp"} <= set(one) <= kinds for one in unit["measures"].values())
     assert (found["schema"], found["gvlab"], found["match"]) == (1, gvlab.__version__, None)
     assert found["seeds"] == [0, 1]
     assert found["commands"] == {
@@ -175,6 +193,10 @@ def test_load_gives_a_frame_that_shows_itself():
 
 
 def test_load_wants_a_comparison(tmp_path):
+    (tmp_path / "comparison.json").write_text('{"schema": 99}')
+    with pytest.raises(UserError, match=r"has schema 99, but this gvlab reads 1: run gvlab report .*\.$"):
+        compare.load(tmp_path)
+    (tmp_path / "comparison.json").unlink()
     with pytest.raises(UserError, match=r"no comparison\.json: run gvlab compare or gvlab report first"):
         compare.load(tmp_path)
 
@@ -305,6 +327,45 @@ def test_two_experiments_of_one_name_are_refused(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_while_a_comparison_runs_another_leaves_its_plan_alone(made, monkeypatch, capsys):
+    root, files = made
+    shutil.rmtree(root / "units" / "gan" / "seed-1")
+    make, codes = units.make, []
+
+    def making(*args):
+        before = harness.contents(root)
+        for more in ((), ("--launcher", "commands")):
+            if len(codes) < 2:
+                codes.append(call("compare", files[0], "--seeds", 1, "--out", root, *more))
+                assert_refused(codes[-1], *capsys.readouterr(), f"{root} is in use by another process (number ")
+        assert not changed(root, before)
+        make(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(units, "make", making)
+        assert call("compare", *files, "--seeds", 2, "--out", root) == 0
+    assert codes == [2, 2]
+    assert compare.read_plan(root) == compare.Plan(tuple(COMPARED.values()), 2)
+
+    shutil.rmtree(root / "units" / "gan" / "seed-1")
+    with rundir.owned(root):  # units are independent
+        assert call("unit", root, "gan/seed-1") == 0
+
+
+def test_units_that_a_smaller_plan_leaves_out_are_counted_and_stay(made, capsys):
+    root, files = made
+    before = harness.contents(root)
+    assert call("compare", files[0], "--seeds", 1, "--out", root) == 0
+    sentence = "Not in the plan and so left out: 3 complete units in units/ (2 of gan, 1 of vae).\n"
+    assert capsys.readouterr().err == sentence
+    assert changed(root, before) == TABLES | {"plan.json"}
+    assert call("report", root) == 0
+    assert capsys.readouterr().err == sentence
+    assert "left out" not in (root / "comparison.json").read_text()  # it follows from the plan's units, as verify knows
+    assert call("compare", *files, "--seeds", 2, "--out", root) == 0
+    assert capsys.readouterr().err == ""
+
+
 # --- killed -----------------------------------------------------------------------------------------------------------
 
 
@@ -406,6 +467,42 @@ def test_the_evaluation_of_a_seed_uses_one_key_in_every_experiment(monkeypatch):
     assert as_sets["vae", 0] != as_sets["vae", 1]
 
 
+def test_who_is_killed_while_measuring_a_group_goes_on_with_it(tmp_path, monkeypatch):
+    """The records say with whom each unit was trained, not with whom it was waiting to be measured."""
+    file = experiment_file(tmp_path, COMPARED["vae"])
+    args = ("compare", file, "--seeds", 3, "--together", 3, "--out")
+    assert call(*args, tmp_path / "undisturbed") == 0
+
+    class Killed(BaseException):
+        """Nobody catches it."""
+
+    finish, finished = units.finish, []
+
+    def once(*given):
+        if finished:
+            raise Killed
+        finished.append(finish(*given))
+        return finished[0]
+
+    monkeypatch.setattr(units, "finish", once)
+    with pytest.raises(Killed):
+        call(*args, tmp_path / "killed")
+    monkeypatch.setattr(units, "finish", finish)
+    assert call(*args, tmp_path / "killed") == 0
+    undisturbed, found = (timeless(tmp_path / name) for name in ("undisturbed", "killed"))
+    assert found["units"] == undisturbed["units"]
+    together = [f"vae/seed-{seed}" for seed in range(3)]
+    assert [(unit["group"], unit["regrouped"]) for unit in found["units"]] == [(together, [])] * 3
+
+
+def test_a_change_of_groups_is_recorded(tmp_path):
+    file, root = experiment_file(tmp_path, COMPARED["vae"]), tmp_path / "c"
+    assert call("compare", file, "--seeds", 2, "--steps", 20, "--together", 2, "--out", root) == 0
+    assert call("compare", file, "--seeds", 2, "--steps", 40, "--out", root) == 0  # alone from there
+    for unit in found_in(root)["units"]:
+        assert (unit["group"], unit["regrouped"]) == ([f"vae/seed-{unit['seed']}"], [20])
+
+
 # --- divergence -------------------------------------------------------------------------------------------------------
 
 
@@ -415,6 +512,7 @@ def test_diverged_seeds_are_shown_and_the_others_stand(tmp_path, capsys):
     args = ("compare", file, "--seeds", 2, "--out", root, "--together", 4)
     assert call(*args, "--sweep", "optimizer.learning-rate=0.001,1e30") == 0
     out = capsys.readouterr().out
+    assert len(re.findall(r"^vae,\S+ +diverged +-", out, re.MULTILINE)) == 1
     good, bad = "vae,optimizer.learning_rate=0.001", "vae,optimizer.learning_rate=1e+30"
     found = found_in(root)
     assert [unit["status"] for unit in found["units"]] == ["complete", "complete", "diverged", "diverged"]
@@ -432,6 +530,10 @@ def test_diverged_seeds_are_shown_and_the_others_stand(tmp_path, capsys):
         assert [row["measure"] for row in rows] == ["", ""]
     assert {row["experiment"] for row in found["summaries"]} == {good}
     assert f"{bad} diverged in every seed" in found["verdict"]
+    dashes = " | ".join("-" * 6)
+    assert f"| {bad} | diverged |  | {dashes} | 2 of 2 [34 %, 100 %] | - |\n" in (root / "table.md").read_text()
+    assert r"diverged & -- & 2 of 2 [34 \%, 100 \%] \\" in (root / "table.tex").read_text()
+    assert "2 of 2 [34 %, 100 %]" in (root / "report.html").read_text()
     frame = gvlab.compare.load(root)
     assert frame[frame.experiment == bad].measure.isna().all()
 
@@ -502,6 +604,8 @@ PLANS = {
     "another schema": lambda text: text.replace('"schema": 1', '"schema": 2'),
     "unknown field": lambda text: text.replace('"latent_dim"', '"latent_dom"'),
     "no experiments": lambda text: json.dumps(json.loads(text) | {"experiments": []}),
+    "one budget for two": lambda text: json.dumps(json.loads(text) | {"spent": [1.0]}),
+    "a budget in words": lambda text: json.dumps(json.loads(text) | {"spent": ["all", "half"]}),
 }
 
 
@@ -519,7 +623,7 @@ def test_there_is_no_plan(tmp_path, capsys):
 
 def test_a_plan_can_be_run_again_elsewhere(made):
     root, _ = made
-    edit_json(root / "plan.json", lambda plan: plan.update(match="images"))
+    edit_json(root / "plan.json", lambda plan: plan.update(match="images", spent=[1.0, 0.98]))
     elsewhere = root.parent / "a=b" / "comparison"  # a directory that a setting could be mistaken for
     assert call("compare", root / "plan.json", "--out", elsewhere) == 0
     assert (elsewhere / "plan.json").read_text() == (root / "plan.json").read_text()
@@ -592,6 +696,24 @@ def test_a_mistake_gets_one_sentence_and_leaves_nothing(more, words, files, tmp_
     assert not (tmp_path / "comparisons").exists()
 
 
+def test_a_name_that_no_directory_can_have_gets_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    file = experiment_file(tmp_path, replace(COMPARED["vae"], name="v" * 190))
+    code = call("compare", file, "--sweep", "optimizer.b1=0.5,0.25")
+    assert_refused(code, *capsys.readouterr(), ",optimizer.b1=0.5' has 207 bytes", "may have 200: ", "shorter name")
+    assert not (tmp_path / "comparisons").exists()
+    with pytest.raises(UserError, match="has 202 bytes"):
+        compare.Plan((replace(COMPARED["vae"], name="\u00e9" * 101),), 1)
+    assert compare.Plan((replace(COMPARED["vae"], name="\u00e9" * 100),), 1).seeds == 1
+
+
+def test_the_default_directory_of_many_long_names_is_one_that_can_be(planned, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ["\u00e9" * 60 + end for end in "abc"]  # 189 characters together, but 369 bytes
+    planned(*(experiment_file(tmp_path, replace(COMPARED["vae"], name=name)) for name in names))
+    assert planned.plans[-1][1] == Path("comparisons") / f"{names[0]}-and-2-more"
+
+
 def test_settings_without_a_file(capsys):
     assert_refused(call("compare", "vae.steps=3"), *capsys.readouterr(), "vae.steps=3", "no experiment file")
 
@@ -635,25 +757,49 @@ def budget_programs() -> list[build.Program]:
 
 def test_equal_steps_and_equal_images():
     programs = budget_programs()
-    assert [e.steps for e in compare.matched(programs, "steps")] == [100, 100, 100]
+    assert [(e.steps, spent) for e, spent in compare.matched(programs, "steps")] == [(100, 1.0)] * 3
     made = compare.matched(programs, "images")
-    assert [e.steps for e in made] == [100, 33, 50]  # 16, 48 and 2 x 16 examples a step
-    assert [replace(e, steps=1) for e in made] == [replace(p.experiment, steps=1) for p in programs]
+    assert [(e.steps, spent) for e, spent in made] == [(100, 1.0), (33, 0.99), (50, 1.0)]  # 16, 48, 2 x 16 examples
+    assert [replace(e, steps=1) for e, _ in made] == [replace(p.experiment, steps=1) for p in programs]
 
 
 def test_equal_work_by_the_price_of_a_step(monkeypatch):
     programs = budget_programs()
     prices = {"vae": 3.0, "gan": 7.0, "twice": 1000.0}
     monkeypatch.setattr(compare, "seconds_per_step", lambda program: prices[program.experiment.name])
-    assert [e.steps for e in compare.matched(programs, "seconds")] == [100, 43, 1]
+    made = compare.matched(programs, "seconds")
+    assert [(e.steps, spent) for e, spent in made] == [(100, 1.0), (43, 301 / 300), (1, 1000 / 300)]
     cost = engines.Cost(parameters=1, flops_per_step=None, memory_bytes=None, data_bytes=0)
     monkeypatch.setattr(
         engines, "cost", lambda engine: replace(cost, flops_per_step=prices[engine.program.experiment.name])
     )
-    assert [e.steps for e in compare.matched(programs[::-1], "flops")] == [90, 12857, 30000]
+    assert [e.steps for e, _ in compare.matched(programs[::-1], "flops")] == [90, 12857, 30000]
     monkeypatch.setattr(engines, "cost", lambda engine: cost)
     with pytest.raises(UserError, match=r"--match flops: the back-end cpu doesn't say .* use images"):
         compare.matched(programs, "flops")
+
+
+def test_the_steps_that_are_asked_for_are_those_of_the_first(planned, files):
+    def steps(*args: object) -> list[int]:
+        return [e.steps for e in planned(*args, "gan.batch_size=48", "--match", "images", "--steps", 60).experiments]
+
+    assert steps(*files) == [60, 20]  # vae 16 examples a step, gan 48
+    assert steps(*files[::-1]) == [60, 180]
+    assert steps(files[0], "vae.steps=7", files[1], "--sweep", "latent-dim=2,3") == [60, 60, 20, 20]
+
+
+def test_budgets_that_whole_steps_leave_unequal_are_remarked_upon(tmp_path):
+    experiments = tuple(COMPARED.values())
+    plan = compare.Plan(experiments, 2, "images", (1.0, 0.968))
+    compare.write_plan(tmp_path, plan)
+    assert compare.read_plan(tmp_path) == plan
+    assert compare.notes(plan, tmp_path) == [
+        "The budgets are equal in images to within 3.2 % only, since steps are whole: gan has 96.8 % of that of vae."
+    ]
+    assert compare.notes(replace(plan, spent=(1.0, 1.0099)), tmp_path) == []
+    assert compare.notes(compare.Plan(experiments, 2), tmp_path) == []
+    edit_json(tmp_path / "plan.json", lambda made: made.pop("spent"))  # as gvlab wrote it before
+    assert compare.read_plan(tmp_path) == replace(plan, spent=())
 
 
 def test_a_step_takes_a_positive_time():
@@ -677,6 +823,14 @@ def test_matched_seconds_are_kept_when_a_comparison_goes_on(planned, files, monk
     assert steps(*files, third, "--steps", 60, "--out", root) == [60, 30, round(60 * 3 / 5)]  # prices 3, 4, 5
     assert steps(*files, "--steps", 120, "--out", root) == [120, round(120 * 6 / 7)]  # another budget
     assert steps(*files, "--steps", 120, "--out", root, "gan.batch_size=8") == [120, round(120 * 8 / 9)]
+    assert steps(*files, "--steps", 120, "--out", root, "gan.batch_size=8") == [120, round(120 * 8 / 9)]
+    # Of another first experiment the same steps are another budget.
+    first = ("vae.batch_size=8", "gan.batch_size=8")
+    assert steps(*files, "--steps", 120, "--out", root, *first) == [120, round(120 * 10 / 11)]
+    assert planned.plans[-1][0].spent == (1.0, pytest.approx(109 * 11 / (120 * 10)))
+    spent = planned.plans[-1][0].spent
+    assert steps(*files, "--steps", 120, "--out", root, *first, "--seeds", 4) == [120, 109]
+    assert planned.plans[-1][0].spent == spent
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from gvlab import comparison, units
+from gvlab import comparison, statistics, units
 from gvlab import config as c
 from gvlab.frame import ComparisonFrame
 
@@ -30,6 +30,7 @@ def unit(name: str, seed: int, values: dict[str, float] | None, failure: str | N
         "dataset": {"name": "digits", "sha256": "a" * 64},
         "state_sha256": "b" * 64,
         "group": [f"{name}/seed-{seed}"],
+        "regrouped": [],
         "cost": {"parameters": 1, "flops_per_step": None, "memory_bytes": None},
         "timing": {"seconds": 1.0, "images_per_second": 320.0},
     }
@@ -99,7 +100,36 @@ def test_the_p_values_of_a_measure_are_adjusted_for_its_pairs():
     found = collected(*CLEAR, *third)
     assert [(pair["first"], pair["second"]) for pair in found["pairs"]] == [("a", "b"), ("a", "c"), ("b", "c")]
     assert [pair["p_holm"] for pair in found["pairs"]] == [pytest.approx(3 * 2 / 2**8)] * 3
-    assert found["verdict"].count("is better than") == 3
+    (row,) = [row for row in found["summaries"] if (row["experiment"], row["measure"]) == ("a", "frechet_x")]
+    assert found["verdict"] == (
+        f"On frechet_x (lower is better), a has the best mean of 3, {comparison.interval(row)}, and is better than b "
+        "and c (adjusted p <= 0.02344)."
+    )
+
+
+def test_what_the_best_of_several_is_not_told_apart_from_is_named():
+    near = [unit("n", seed, {"frechet_x": 10.0 + (seed * 7 % 8) / 8}) for seed in range(8)]
+    found = collected(*CLEAR, *near)
+    assert found["verdict"].startswith("On frechet_x (lower is better), a has the best mean of 3, 10.35 [")
+    assert "], and is better than b (adjusted p <= 0.02344), but not told apart from n, which would" in found["verdict"]
+
+
+def test_an_undecided_pair_is_not_told_to_take_fewer_seeds_than_it_had():
+    """Five experiments far apart: ten pairs, of which 8 seeds cannot decide one after Holm's correction."""
+    apart = [unit(name, s, {"frechet_x": 10.0 * i + s / 9}) for i, name in enumerate("abcde") for s in range(8)]
+    found = collected(*apart)
+    assert {pair["family"] for pair in found["pairs"]} == {10}
+    assert {pair["verdict"] for pair in found["pairs"]} == {"undecided"}
+    assert all(pair["seeds_needed"] > 8 for pair in found["pairs"])
+    assert "8 pairs cannot be the first of 10 tests to reach p = 0.05, 9 could" in found["verdict"]
+
+
+def test_the_family_of_the_other_measures_is_theirs_alone():
+    rng = np.random.default_rng(0)
+    many = {name: rng.normal(size=8) for name in ("frechet_x", "recall_x", "coverage_x", "precision_x")}
+    made = [unit(e, s, {m: float(v[s] + 9 * (e == "b")) for m, v in many.items()}) for e in "ab" for s in range(8)]
+    families = {pair["measure"]: pair["family"] for pair in collected(*made)["pairs"]}
+    assert families == {"frechet_x": 1, "recall_x": 3, "coverage_x": 3, "precision_x": 3}
 
 
 def test_no_difference_is_called_one():
@@ -156,8 +186,39 @@ def test_when_all_have_diverged():
     found = collected(*(unit(name, seed, None, "It broke.") for name in "ab" for seed in range(3)))
     assert found["verdict"] == "No run of a and b came to its end."
     assert len(found["remarks"]) == 6
-    assert comparison.latex(found).count("\\\\\n") == 1  # the head alone
+    diverged = "3 of 3 [44 %, 100 %]"
+    assert comparison.table(found) == [[name, "diverged", "", *["-"] * 6, diverged, "-"] for name in "ab"]
+    assert table_of(comparison.markdown(found))["b", "diverged"] == ["", *["-"] * 6, diverged, "-"]
+    body = [line for line in comparison.latex(found).splitlines() if line.endswith(r"\\")]
+    escaped = diverged.replace("%", r"\%")
+    assert body == [r"measure & a & b \\", rf"diverged & {escaped} & {escaped} \\"]
     json.dumps(found, allow_nan=False)
+
+
+def test_an_experiment_of_which_every_seed_diverged_has_a_row():
+    found = collected(*CLEAR[:3], *(unit("b", seed, None, "It broke.") for seed in range(3)))
+    (row,) = comparison.lost(found)
+    assert (row["experiment"], row["n"], row["failures"], row["total"], row["mean"]) == ("b", 0, 3, 3, None)
+    assert (row["failure_low"], row["failure_high"]) == statistics.wilson(3, 3)
+    assert comparison.table(found)[:-1] == [comparison.cells(one) for one in found["summaries"]]
+    assert comparison.table(found)[-1] == ["b", "diverged", "", *["-"] * 6, "3 of 3 [44 %, 100 %]", "-"]
+    assert len(comparison.table(found)[-1]) == len(comparison.HEADER)
+    assert comparison.latex(found).splitlines()[-3] == r"diverged & -- & 3 of 3 [44 \%, 100 \%] \\"
+    some = [unit("b", 0, None, "No."), *(unit("b", seed, {"frechet_x": 1.0}) for seed in (1, 2))]
+    assert comparison.lost(collected(*CLEAR[:3], *some)) == []
+
+
+def test_an_experiment_that_always_diverged_does_not_silence_the_others():
+    """As in a sweep with one learning rate too many."""
+    broken = [unit("c", seed, None, "It broke.") for seed in range(8)]
+    found = collected(*CLEAR, *broken)
+    (pair,) = found["pairs"]
+    assert (found["primary"], pair["verdict"], pair["family"]) == ("frechet_x", "first", 1)
+    assert "a is better than b (" in found["verdict"]
+    assert found["verdict"].endswith("; c diverged in every seed.")
+    alone = collected(*CLEAR[:8], *broken)["verdict"]
+    assert alone.startswith("On frechet_x (lower is better), a reaches 10.35 [")
+    assert alone.endswith("over 8 of 8 seeds; c diverged in every seed.")
 
 
 def test_different_environments_are_remarked(tmp_path):

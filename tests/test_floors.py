@@ -17,8 +17,11 @@ FLOORS = [
     {"models"},
     {"build"},
     {"rundir", "log", "checkpoint", "engines", "loop", "likelihood", "distances", "image_sets", "evaluate"},
-    {"terminal", "pictures", "units", "comparison", "report", "frame", "compare", "verify", "launch", "reproduce"},
-    {"cli", "comparing", "experiment_files"},
+    {
+        *("terminal", "pictures", "units", "comparison", "report", "frame", "compare", "verify", "launch"),
+        *("reproduce", "experiment_files"),
+    },
+    {"cli", "comparing"},
 ]
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 

@@ -63,6 +63,15 @@ def test_commands_refuse_what_a_comparison_refuses(tmp_path, capsys):
     assert_refused(code, *capsys.readouterr(), "batch_size = 16, not 8")
 
 
+def test_commands_are_refused_while_the_comparison_runs(tmp_path, capsys):
+    root, files = copy_of_compared(tmp_path)
+    before = harness.contents(root)
+    with rundir.owned(root):
+        code = call("compare", *files, "--seeds", 5, "--out", root, "--launcher", "commands")
+    assert_refused(code, *capsys.readouterr(), f"{root} is in use by another process")
+    assert not harness.changed(root, before)
+
+
 # --- Ray --------------------------------------------------------------------------------------------------------------
 
 
@@ -74,12 +83,13 @@ def owner(run: Path) -> int:
 def test_ray_retries_the_unit_of_a_worker_that_was_killed(tmp_path):
     """One unit is killed after its first checkpoint; its second attempt goes on from there."""
     pytest.importorskip("ray")
-    experiment = replace(COMPARED["vae"], steps=400, log_every=100, checkpoint_every=100)
+    experiment = replace(COMPARED["vae"], steps=400, log_every=100, checkpoint_every=100, keep_every=100)
     file, root = experiment_file(tmp_path, experiment), tmp_path / "ray"
     victim = root / "units" / "vae" / "seed-0"
     process = harness.start("compare", file, "--seeds", 2, "--out", root, "--launcher", "ray")
     harness.wait_until(lambda: bool(harness.steps_kept(victim)), process)
-    saved, killed = harness.steps_kept(victim)[-1], owner(victim)
+    saved, killed = harness.steps_kept(victim)[0], owner(victim)
+    written = (victim / "checkpoints" / str(saved)).stat()
     status = rundir.status(victim)
     os.kill(killed, signal.SIGKILL)
     out, err = process.communicate(timeout=120)
@@ -87,6 +97,8 @@ def test_ray_retries_the_unit_of_a_worker_that_was_killed(tmp_path):
     assert status["status"] == "running"
     assert saved < 400
     assert killed not in (owner(victim), process.pid)  # another one came to the end
+    kept = (victim / "checkpoints" / str(saved)).stat()
+    assert (kept.st_ino, kept.st_mtime_ns) == (written.st_ino, written.st_mtime_ns)  # and did not begin anew
     assert "os.fork() was called" not in err
 
     found = json.loads((root / "comparison.json").read_text())
@@ -116,6 +128,8 @@ def test_ray_tells_why_a_unit_failed(tmp_path, monkeypatch):
             return name
 
     def get(reference):
+        with pytest.raises(UserError, match="in use by another process"):
+            launch.commands(replace(plan, seeds=1), tmp_path)
         raise ray.exceptions.RayTaskError("unit", "Traceback ...", UserError("The disk is full."))
 
     monkeypatch.setattr(ray, "is_initialized", lambda: True)

@@ -129,7 +129,13 @@ def make_comparison(directory: Path) -> dict[str, Any]:
                 "family": family,
                 "steps": END,
                 "images": 1600,
-                "config": {"name": name, "model": {"type": family, "latent_dim": 4}, "steps": END, "seed": 0},
+                "config": {
+                    "name": name,
+                    "model": {"type": family, "latent_dim": 4},
+                    "batch_size": 16,
+                    "steps": END,
+                    "seed": 0,
+                },
                 "dataset": {"name": "digits", "sha256": "ab" * 32},
             }
             for name, family in names.items()
@@ -192,7 +198,7 @@ def comparison(original, tmp_path) -> tuple[Path, dict[str, Any]]:
 class Reader(html.parser.HTMLParser):
     """Elements and text of a page; refuses a closing tag that does not fit."""
 
-    EMPTY = frozenset({"meta", "link", "img", "input"})
+    EMPTY = frozenset({"meta", "link", "img", "input", "br"})
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -302,14 +308,14 @@ def test_a_mean_stands_with_its_interval_and_both_directions_in_words(page):
     assert "fld ↓ lower is better" in words
     assert "recall ↑ higher is better" in words
     assert "kl_nats no direction" in words
-    assert "vae 21.0 [20.0, 22.0] 1.0 3 of 3 0 of 3 [2 %, 56 %] 20.0 22.0" in words  # the best is the lowest
-    assert "0.50 [0.40, 0.60] 0.10 3 of 3 0 of 3 [2 %, 56 %] 0.60 0.40" in words  # the best is the highest
-    assert "4.0 [3.0, 5.0] 1.0 3 of 3 0 of 3 [2 %, 56 %] min 3.0 max 5.0" in words
+    assert "vae 21.0 [20.0, 22.0] 1.0 21.0 21.0 3 of 3 0 of 3 [2 %, 56 %] 20.0 22.0" in words  # the best is the lowest
+    assert "0.50 [0.40, 0.60] 0.10 0.50 0.50 3 of 3 0 of 3 [2 %, 56 %] 0.60 0.40" in words  # the best is the highest
+    assert "4.0 [3.0, 5.0] 1.0 4.0 4.0 3 of 3 0 of 3 [2 %, 56 %] min 3.0 max 5.0" in words
 
 
 def test_few_seeds_have_a_mean_and_a_reason_but_no_interval(page):
     words = Reader(page).words
-    assert f"{RUDE} 11.0 1.4 2 of 3 1 of 3 [2 %, 56 %] 10.0 12.0 {RUDE}: An interval needs 3 seeds." in words
+    assert f"{RUDE} 11.0 1.4 11.0 11.0 2 of 3 1 of 3 [2 %, 56 %] 10.0 12.0 {RUDE}: An interval needs 3 seeds." in words
 
 
 def test_another_protocol_is_a_dash_with_its_reason(page):
@@ -320,8 +326,22 @@ def test_another_protocol_is_a_dash_with_its_reason(page):
 
 def test_a_pair_has_everything_that_decides_it(page):
     words = Reader(page).words
-    assert "-10.0 [-11.5, -8.5] 2 0.0078 0.016 25 % 1.5" in words
-    assert f"{RUDE} is better 17 One pair is missing." in words
+    assert f"{RUDE}, vae first is better -10.0 [-11.5, -8.5] 0.016 0.0078 2 17 1.5 25 % One pair is missing." in words
+
+
+def test_what_pairs_share_is_said_as_it_is(comparison):
+    directory, made = comparison
+
+    def said() -> str:
+        (sentence,) = re.findall(r"A seed (?:gives|shares) [^.]*\.", Reader(report.html(directory, made)).words)
+        return sentence
+
+    assert said().startswith("A seed gives the same data order and the same evaluation latents in every experiment")
+    made["experiments"][0]["config"]["model"]["latent_dim"] = 5
+    assert said().startswith("A seed gives the same data order alone, since")
+    made["experiments"][0]["config"]["batch_size"] = 8
+    assert said().startswith("A seed shares neither data order nor latents")
+    assert report._pairing(made["experiments"][:1]) == ""
 
 
 def test_cost_protocol_environment_and_commands_are_given(page):
@@ -333,6 +353,18 @@ def test_cost_protocol_environment_and_commands_are_given(page):
     assert "jax 0.10.2" in words
     assert "model.type GAN VAE" in words  # what differs between the experiments
     assert "gvlab compare a.py b.py --seeds 3" in words
+
+
+def test_an_experiment_of_which_every_seed_diverged_stands_in_the_table(comparison):
+    directory, made = comparison
+    row = f"diverged no direction {RUDE} - - - - 0 of 3 3 of 3 [44 %, 100 %] min - max -"
+    row = row.replace(" -", f" {report.DASH}")
+    assert row not in Reader(report.html(directory, made)).words
+    for unit in made["units"][:3]:
+        unit |= {"status": "diverged", "failure": "It broke.", "measures": None}
+    made["summaries"] = [row for row in made["summaries"] if row["experiment"] == "vae"]
+    words = Reader(report.html(directory, made)).words
+    assert f"{row} {RUDE}: No interval: 0 of 3 seed(s) finished" in words
 
 
 def test_a_diverged_run_is_shown_with_its_sentence(page):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import harness
 import pytest
-from harness import COMPARED, edit_json
+from harness import COMPARED, assert_refused, call, edit_json
 
 import gvlab
-from gvlab import build, data, engines, evaluate, loop, rundir, tree, units
+from gvlab import build, compare, data, engines, evaluate, loop, rundir, tree, units
 from gvlab import config as c
 from gvlab.types import Diverged, UserError
 
@@ -122,7 +123,7 @@ def test_more_steps_or_another_evaluation_leave_something_to_do(root):
 def test_a_measure_that_is_not_finite_is_a_failure_of_the_unit(root, monkeypatch):
     """Training came to its end, so there is a state; but nothing was measured."""
     run = root / "units" / "vae" / "seed-0"
-    (run / "evaluation.json").unlink()
+    (run / "unit.json").unlink()
     sentence = "At step 20 the measure elbo_nats on the test split is nan."
 
     def diverging(*args):
@@ -138,13 +139,62 @@ def test_a_measure_that_is_not_finite_is_a_failure_of_the_unit(root, monkeypatch
     assert units.is_complete(root, program())
 
 
+def test_while_a_unit_is_measured_no_other_process_makes_it(root, monkeypatch, capsys):
+    compare.write_plan(root, compare.Plan((COMPARED["vae"],), 1))
+    run, measure = root / "units" / "vae" / "seed-0", evaluate.evaluate
+    (run / "unit.json").unlink()
+    calls: list[str] = []
+
+    def measuring(*args):
+        calls.append("measured")
+        if len(calls) == 1:
+            before = harness.contents(root)
+            code = call("unit", root, "vae/seed-0")
+            sentence = f"{run} is in use by another process (number {os.getpid()}): wait for it"
+            assert_refused(code, *capsys.readouterr(), sentence)
+            assert harness.contents(root) == before
+        return measure(*args)
+
+    monkeypatch.setattr(evaluate, "evaluate", measuring)
+    assert call("unit", root, "vae/seed-0") == 0
+    assert calls == ["measured"]
+    assert units.is_complete(root, program())
+
+
+def test_what_another_process_completed_meanwhile_is_not_made_again(root):
+    """As if a look at the units had come before their locks."""
+    engine, both = engines.together(program(), 2), [program(), program(seed=1)]
+    before = harness.contents(root)
+    units.make(engines.alone(program()), [program()], root, None)
+    assert not harness.changed(root, before)
+    units.make(engine, both, root, None)
+    assert {"/".join(Path(name).parts[:3]) for name in harness.changed(root, before)} == {"units/vae/seed-1"}
+    made = units.read(root, both[1].experiment)
+    assert made is not None
+    assert made.record["group"] == ["vae/seed-1"]
+    assert units.others(root, []) == ["vae/seed-0", "vae/seed-1"]
+    assert units.others(root, [COMPARED["vae"], COMPARED["gan"]]) == ["vae/seed-1"]
+
+
+def test_a_group_is_made_only_if_all_of_its_units_are_free(root):
+    longer = [replace(one, experiment=replace(one.experiment, steps=30)) for one in (program(), program(seed=1))]
+    before, engine = harness.contents(root), engines.alone(program())
+    first, second = (root / "units" / "vae" / f"seed-{seed}" for seed in range(2))
+    with rundir.owned(second, "unit.lock"), pytest.raises(UserError, match=f"{second} is in use by another process"):
+        units.make(engine, longer[::-1], root, None)
+    assert not harness.changed(root, before)
+    assert (first / "unit.json").exists()
+    with rundir.owned(first, "unit.lock"):  # nobody has kept it
+        pass
+
+
 def test_a_number_without_a_record_is_measured_anew(root):
     """Who deletes the record cannot have a forged number sealed by repeating the comparison."""
     run = root / "units" / "vae" / "seed-0"
     recorded = json.loads((run / "evaluation.json").read_text())["measures"]
     edit_json(run / "evaluation.json", lambda made: made["measures"]["iw_bound_nats"].update(value=-1.0))
     (run / "unit.json").unlink()
-    units.finish(program(), root, None, engines.Cost(1, None, None, 0), [program().experiment])
+    units.finish(program(), root, None, engines.Cost(1, None, None, 0))
     made = json.loads((run / "evaluation.json").read_text())["measures"]
     assert made["iw_bound_nats"]["value"] == recorded["iw_bound_nats"]["value"]
 

@@ -39,6 +39,7 @@ def published() -> Published:
         value=-104.0,
         text="test loss around 104 nats",
         measure="elbo_nats",
+        runs=1,
         margin=0.5,
         protocol="10 epochs of batch 128, fixed binarisation, 50,000 training images",
         differs="the random numbers alone",

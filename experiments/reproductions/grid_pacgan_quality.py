@@ -8,6 +8,7 @@ protocol and where ours differs are those of `grid_pacgan.py`; `gvlab reproduce`
     gvlab evaluate runs/grid_pacgan/seed-0
 """
 
+from dataclasses import replace
 from pathlib import Path
 from runpy import run_path
 
@@ -24,13 +25,4 @@ def config() -> Experiment:
 
 def published() -> Published:
     modes: Published = RUNS["published"]()
-    return Published(
-        citation=modes.citation,
-        where=modes.where,
-        value=0.948,
-        text="94.8 +- 0.7 % high quality",
-        measure="high_quality",
-        margin=0.007,
-        protocol=modes.protocol,
-        differs=modes.differs,
-    )
+    return replace(modes, value=0.948, text="94.8 +- 0.7 % high quality", measure="high_quality", margin=0.0005)
