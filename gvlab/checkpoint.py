@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import math
 import os
 import re
 import sys
@@ -55,8 +56,8 @@ class Checkpoints:
         """The steps of the complete checkpoints, newest first."""
         return _steps(self._manager)
 
-    def restore(self, like: PyTree) -> tuple[PyTree | None, list[str]]:
-        """The newest state that is whole, and a sentence for each newer checkpoint that is not.
+    def restore(self, like: PyTree, until: float = math.inf) -> tuple[PyTree | None, list[str]]:
+        """The newest state that is whole, of the step `until` at most, and a sentence for each newer one that is not.
 
         Those are moved to `unreadable-checkpoints/`, out of the way of the steps that will be saved again.
 
@@ -69,7 +70,7 @@ class Checkpoints:
         Raises:
             UserError: there are checkpoints, but none can be read; nothing is moved then.
         """
-        state, broken = _newest(self._manager, self.directory, like)
+        state, broken = _newest(self._manager, self.directory, like, until)
         for step in broken:
             self._set_aside(step)
         if broken:
@@ -121,7 +122,7 @@ def read(run: Path, like: PyTree) -> tuple[PyTree | None, list[str]]:
         return None, []
     manager = _manager(directory, read_only=True)
     try:
-        state, broken = _newest(manager, directory, like)
+        state, broken = _newest(manager, directory, like, math.inf)
     finally:
         manager.close()
     return state, [f"{_complaint(step, why)}; an older one is used." for step, why in broken.items()]
@@ -140,11 +141,13 @@ def _complaint(step: int, why: str) -> str:
     return f"The checkpoint of step {step} cannot be used ({why})"
 
 
-def _newest(manager: ocp.CheckpointManager, directory: Path, like: PyTree) -> tuple[PyTree | None, dict[int, str]]:
-    """The newest whole state, and why each newer one is not."""
+def _newest(
+    manager: ocp.CheckpointManager, directory: Path, like: PyTree, until: float
+) -> tuple[PyTree | None, dict[int, str]]:
+    """The newest whole state of at most a step, and why each newer one is not."""
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
     broken: dict[int, str] = {}
-    for step in _steps(manager):
+    for step in (one for one in _steps(manager) if one <= until):
         state, problem = _read(manager, step, shapes)
         if problem is None:
             return state, broken

@@ -294,11 +294,11 @@ def _evaluate(args: argparse.Namespace, rest: list[str]) -> None:
     asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     asked = {name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()}
     file, measures = _evaluate_images(args, asked) if args.images else _evaluate_run(args, asked)
-    from gvlab import comparison, evaluate
+    from gvlab import evaluate, tables
 
     numbers = ("value", "standard_error", "spread")
     rows = [
-        [name, *(comparison.number(m.get(number)) for number in numbers), evaluate.described(m["stamp"])]
+        [name, *(tables.number(m.get(number)) for number in numbers), evaluate.described(m["stamp"])]
         for name, m in measures.items()
     ]
     terminal.print_table(["measure", "value", "standard error", "spread", "protocol"], rows, left=1)

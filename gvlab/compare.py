@@ -18,7 +18,7 @@ from typing import Any
 
 import jax
 
-from gvlab import build, comparison, data, engines, evaluate, loop, report, rundir, units
+from gvlab import build, comparison, data, engines, evaluate, loop, report, rundir, tables, units
 from gvlab import config as c
 from gvlab.build import Program
 from gvlab.types import UserError
@@ -342,7 +342,7 @@ def write(plan: Plan, root: Path) -> comparison.Json:
             )
         made.append(unit)
     found = comparison.collect(plan.experiments, plan.seeds, plan.match, made, root)
-    comparison.write(found, root)
+    tables.write(found, root)
     report.write(root, found)
     return found
 

@@ -261,11 +261,11 @@ def _listening() -> Any:
 
 
 def _show(plan: Plan, found: dict[str, Any], root: Path) -> None:
-    from gvlab import compare, comparison
+    from gvlab import compare, tables
 
     # Without the protocols, which would fill the screen; the files have them.
-    rows = [row[:-1] for row in comparison.table(found)]
-    terminal.print_table(list(comparison.HEADER[:-1]), rows, left=3)
+    rows = [row[:-1] for row in tables.table(found)]
+    terminal.print_table(list(tables.HEADER[:-1]), rows, left=3)
     for remark in found["remarks"]:
         print(remark)
     print(found["verdict"])

@@ -251,7 +251,19 @@ class Cost:
 
 
 def cost(engine: Engine) -> Cost:
-    """Of one run of the engine's program; compiles its step, or takes it from JAX's compilation cache."""
+    """Of one run of the engine's program trained alone on one device, however many of both the engine has.
+
+    XLA counts what one device does with its share of the batch, which would make a step the cheaper, the more devices
+    there are. Compiles the step, or takes it from JAX's compilation cache.
+    """
+    is_group = bool(jax.eval_shape(engine.init, engine.inputs([engine.program.experiment])).step.shape)
+    if is_group or engine.where.mesh.size > 1:
+        engine = alone(engine.program, jax.local_devices()[:1])
+    return _cost(engine)
+
+
+def _cost(engine: Engine) -> Cost:
+    """What each device has to do for a group of one."""
     inputs = engine.inputs([engine.program.experiment])
     state = jax.eval_shape(engine.init, inputs)
     compiled = engine.single.lower(state, engine.data, inputs).compile()  # type: ignore[attr-defined]
@@ -281,7 +293,7 @@ def group_size(program: Program, devices: Sequence[jax.Device] | None = None) ->
     limit = (devices[0].memory_stats() or {}).get("bytes_limit")
     if devices[0].platform == "cpu" or not limit:
         return 1
-    need = cost(together(program, 1, devices=devices[:1]))
+    need = _cost(together(program, 1, devices=devices[:1]))
     if need.memory_bytes is None:
         return 1
     each = max(need.memory_bytes - need.data_bytes, 1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from gvlab import comparison
+from gvlab import tables
 
 
 class ComparisonFrame(pd.DataFrame):
@@ -18,9 +18,9 @@ class ComparisonFrame(pd.DataFrame):
     _metadata = ("found", "root")
 
     @classmethod
-    def of(cls, found: comparison.Json, root: Path) -> ComparisonFrame:
+    def of(cls, found: tables.Json, root: Path) -> ComparisonFrame:
         """Of comparison.json's object and its directory."""
-        frame = cls(comparison.tidy(found), columns=["experiment", "seed", "measure", "value", "stamp"])
+        frame = cls(tables.tidy(found), columns=["experiment", "seed", "measure", "value", "stamp"])
         frame.found, frame.root = found, root
         return frame
 
@@ -30,12 +30,12 @@ class ComparisonFrame(pd.DataFrame):
 
     def _repr_html_(self) -> str:
         """The verdict, the table, and the last samples of the first seed of each experiment that came to its end."""
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in comparison.HEADER)
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in tables.HEADER)
         rows = "".join(
             "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
-            for cells in comparison.table(self.found)
+            for cells in tables.table(self.found)
         )
-        shown: dict[str, comparison.Json] = {}
+        shown: dict[str, tables.Json] = {}
         for unit in self.found["units"]:
             if unit["status"] == "complete":
                 shown.setdefault(unit["experiment"], unit)
@@ -44,7 +44,7 @@ class ComparisonFrame(pd.DataFrame):
         return f"<p>{verdict}</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{pictures}"
 
 
-def _picture(root: Path, unit: comparison.Json) -> str:
+def _picture(root: Path, unit: tables.Json) -> str:
     sheets = sorted((root / unit["directory"] / "samples").glob("step-*.png"))
     if not sheets:
         return ""

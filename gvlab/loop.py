@@ -7,6 +7,7 @@ and what is written down at which step.
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import sys
 import tempfile
@@ -82,7 +83,8 @@ def train_together(
 ) -> list[Diverged | None]:
     """Trains several runs as one program, each in its own run directory, as `train` would one after another.
 
-    Runs that have come to different steps, because one of them was damaged, are trained in groups of one step.
+    A kill between the checkpoints of two runs leaves them one checkpoint apart: the others go back to it. Runs that are
+    further apart, because one of them was damaged, are trained in groups of one step.
 
     Args:
         engine: as `engines.together` makes it.
@@ -122,8 +124,14 @@ def _train(engine: Engine, runs: list[tuple[c.Experiment, Path]], listen: Listen
                 stack.callback(records[i].close)
         if not records:
             return found
+        shapes = _shapes(engine.program, engine.where)
         for record in records.values():
-            record.restore(_shapes(engine.program, engine.where))
+            record.restore(shapes)
+        behind = min(record.step for record in records.values())
+        if _were_together(list(records.values())):
+            for record in records.values():
+                if 0 < record.step - behind <= record.experiment.checkpoint_every:
+                    record.restore(shapes, until=behind)
         caught = stack.enter_context(_signals())
         for step in sorted({record.step for record in records.values()}, reverse=True):
             if not caught:
@@ -133,6 +141,17 @@ def _train(engine: Engine, runs: list[tuple[c.Experiment, Path]], listen: Listen
             if caught:  # also where the last step was done already: whoever called is to stop, too
                 raise Interrupted(record.run, record.step, caught[0])
     return [records[i].failure if i in records else known for i, known in enumerate(found)]
+
+
+def _were_together(records: Sequence[_Record]) -> bool:
+    """Whether these runs were trained as one program. If they are one checkpoint apart then, a kill came between two of
+    theirs, and where all go back to the earlier one they are the same program again, with the same bits."""
+    group = _names(records)
+    return all(list(rundir.read_groups(record.run).values())[-1:] == [group] for record in records)
+
+
+def _names(records: Sequence[_Record]) -> list[str]:
+    return ["/".join(record.run.parts[-2:]) for record in records]
 
 
 def _is_complete(program: Program, experiment: c.Experiment, run: Path, known: dict[str, Any]) -> bool:
@@ -169,9 +188,8 @@ def _advance(engine: Engine, records: list[_Record], listen: Listener, caught: l
     with jax.transfer_guard("allow"):
         inputs = engine.inputs([record.experiment for record in records])
         state = engine.join([record.take() for record in records]) if step else engine.init(inputs)
-    group = ["/".join(record.run.parts[-2:]) for record in records]
     for record in records:
-        record.begin(group)
+        record.begin(_names(records))
     clock = _Clock(records[0].metrics.seconds, step, experiment.examples_per_step)
     pending: deque[tuple[int, jax.Array]] = deque()
 
@@ -224,6 +242,8 @@ def _advance(engine: Engine, records: list[_Record], listen: Listener, caught: l
         if caught:
             with jax.transfer_guard("allow"):
                 save()
+    for record in going():  # of all before one is called complete: who is killed here finds them at one step
+        record.wait()
     for record in going():
         record.end(step)
 
@@ -243,9 +263,9 @@ class _Record:
         self._stack = contextlib.ExitStack()
         self._stack.callback(self._checkpoints.close)
 
-    def restore(self, like: PyTree) -> None:
-        """Takes up the newest whole checkpoint, if there is any."""
-        self._state, reports = self._checkpoints.restore(like)
+    def restore(self, like: PyTree, until: float = math.inf) -> None:
+        """Takes up the newest whole checkpoint, of the step `until` at most, if there is any."""
+        self._state, reports = self._checkpoints.restore(like, until)
         for report in reports:
             print(report, file=sys.stderr)
         self.step = 0 if self._state is None else int(self._state.step)
@@ -312,9 +332,12 @@ class _Record:
         self.step = step
         rundir.write_status(self._written, "running", step)
 
-    def end(self, step: int) -> None:
-        """Waits until everything is written, and says how far the run has come."""
+    def wait(self) -> None:
+        """Until everything is written."""
         self._checkpoints.wait()
+
+    def end(self, step: int) -> None:
+        """Says how far the run has come."""
         self.step = step
         rundir.write_status(self._written, "complete" if step == self.experiment.steps else "interrupted", step)
 

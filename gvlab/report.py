@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from gvlab import log, rundir
-from gvlab.comparison import lost
+from gvlab.tables import lost
 from gvlab.types import UserError
 
 Json: TypeAlias = dict[str, Any]

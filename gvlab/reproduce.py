@@ -14,7 +14,7 @@ from math import sqrt
 from pathlib import Path
 from typing import Any, Literal
 
-from gvlab import compare, comparison, experiment_files, rundir, statistics
+from gvlab import compare, comparison, experiment_files, rundir, statistics, tables
 from gvlab import config as c
 from gvlab.types import UserError
 
@@ -175,7 +175,7 @@ def row(record: dict[str, Any], file: Path) -> list[str]:
         published.text,
         str(published.runs),
         published.measure,
-        comparison.interval({"mean": summary.mean, "low": summary.low, "high": summary.high}),
+        tables.interval({"mean": summary.mean, "low": summary.low, "high": summary.high}),
         f"{summary.n} of {summary.total}",
         "-" if range_ is None else f"{range_[0]:.4g} to {range_[1]:.4g}",
         judge(summary, published) if current else "outdated",

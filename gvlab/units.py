@@ -31,7 +31,7 @@ TRAVERSALS = 10
 
 _DECIDE_NOTHING = (
     *("rundir", "log", "checkpoint", "image_sets", "terminal", "pictures", "units", "statistics", "comparison"),
-    *("frame", "report", "compare", "verify", "launch", "reproduce", "comparing", "experiment_files", "cli"),
+    *("tables", "frame", "report", "compare", "verify", "launch", "reproduce", "comparing", "experiment_files", "cli"),
 )
 """Modules on which no number of a unit depends."""
 

@@ -23,7 +23,7 @@ import pytest
 from harness import COMPARED, assert_refused, call, changed, copy_of_compared, edit_json, experiment_file
 
 import gvlab
-from gvlab import build, compare, comparison, data, engines, evaluate, loop, rng, rundir, statistics, units
+from gvlab import build, compare, comparison, data, engines, evaluate, loop, rng, rundir, statistics, tables, units
 from gvlab import config as c
 from gvlab.types import UserError
 
@@ -215,7 +215,7 @@ def test_a_second_call_writes_the_same_tables_and_nothing_else(made, capsys):
     out = capsys.readouterr().out
     assert out.splitlines()[0].split()[:3] == ["experiment", "measure", "better"]
     for row in found_in(root)["summaries"]:
-        cells = " ".join(comparison.cells(row)[:-1]).split()  # the protocol may take several lines
+        cells = " ".join(tables.cells(row)[:-1]).split()  # the protocol may take several lines
         assert any(line.split()[: len(cells)] == cells for line in out.splitlines()), row
     for name in TABLES:
         assert name in out

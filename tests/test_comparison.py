@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from gvlab import comparison, statistics, units
+from gvlab import comparison, statistics, tables, units
 from gvlab import config as c
 from gvlab.frame import ComparisonFrame
 
@@ -44,7 +44,7 @@ def experiment(name: str) -> c.Experiment:
     return replace(harness.COMPARED["vae"], name=name)
 
 
-def collected(*made: units.Unit) -> comparison.Json:
+def collected(*made: units.Unit) -> tables.Json:
     names = list(dict.fromkeys(one.experiment for one in made))
     seeds = 1 + max(one.seed for one in made)
     return comparison.collect([experiment(name) for name in names], seeds, None, made, ROOT)
@@ -102,7 +102,7 @@ def test_the_p_values_of_a_measure_are_adjusted_for_its_pairs():
     assert [pair["p_holm"] for pair in found["pairs"]] == [pytest.approx(3 * 2 / 2**8)] * 3
     (row,) = [row for row in found["summaries"] if (row["experiment"], row["measure"]) == ("a", "frechet_x")]
     assert found["verdict"] == (
-        f"On frechet_x (lower is better), a has the best mean of 3, {comparison.interval(row)}, and is better than b "
+        f"On frechet_x (lower is better), a has the best mean of 3, {tables.interval(row)}, and is better than b "
         "and c (adjusted p <= 0.02344)."
     )
 
@@ -174,12 +174,12 @@ def test_diverged_seeds_are_counted_and_left_out():
     row = found["summaries"][0]
     assert (row["experiment"], row["n"], row["total"], row["failures"]) == ("a", 7, 8, 1)
     assert 0 < row["failure_low"] < 1 / 8 < row["failure_high"] < 1
-    assert comparison.cells(row)[-2] == "1 of 8"
+    assert tables.cells(row)[-2] == "1 of 8"
     assert found["pairs"][0]["n"] == 7
     assert found["remarks"] == ["a, seed 1, diverged: At step 3 the term loss is nan."]
     assert found["units"][1]["measures"] is None
-    assert comparison.tidy(found)[2] == {"experiment": "a", "seed": 1, "measure": None, "value": None, "stamp": None}
-    assert comparison.markdown(found).endswith("\na, seed 1, diverged: At step 3 the term loss is nan.\n")
+    assert tables.tidy(found)[2] == {"experiment": "a", "seed": 1, "measure": None, "value": None, "stamp": None}
+    assert tables.markdown(found).endswith("\na, seed 1, diverged: At step 3 the term loss is nan.\n")
 
 
 def test_when_all_have_diverged():
@@ -187,9 +187,9 @@ def test_when_all_have_diverged():
     assert found["verdict"] == "No run of a and b came to its end."
     assert len(found["remarks"]) == 6
     diverged = "3 of 3 [44 %, 100 %]"
-    assert comparison.table(found) == [[name, "diverged", "", *["-"] * 6, diverged, "-"] for name in "ab"]
-    assert table_of(comparison.markdown(found))["b", "diverged"] == ["", *["-"] * 6, diverged, "-"]
-    body = [line for line in comparison.latex(found).splitlines() if line.endswith(r"\\")]
+    assert tables.table(found) == [[name, "diverged", "", *["-"] * 6, diverged, "-"] for name in "ab"]
+    assert table_of(tables.markdown(found))["b", "diverged"] == ["", *["-"] * 6, diverged, "-"]
+    body = [line for line in tables.latex(found).splitlines() if line.endswith(r"\\")]
     escaped = diverged.replace("%", r"\%")
     assert body == [r"measure & a & b \\", rf"diverged & {escaped} & {escaped} \\"]
     json.dumps(found, allow_nan=False)
@@ -197,15 +197,15 @@ def test_when_all_have_diverged():
 
 def test_an_experiment_of_which_every_seed_diverged_has_a_row():
     found = collected(*CLEAR[:3], *(unit("b", seed, None, "It broke.") for seed in range(3)))
-    (row,) = comparison.lost(found)
+    (row,) = tables.lost(found)
     assert (row["experiment"], row["n"], row["failures"], row["total"], row["mean"]) == ("b", 0, 3, 3, None)
     assert (row["failure_low"], row["failure_high"]) == statistics.wilson(3, 3)
-    assert comparison.table(found)[:-1] == [comparison.cells(one) for one in found["summaries"]]
-    assert comparison.table(found)[-1] == ["b", "diverged", "", *["-"] * 6, "3 of 3 [44 %, 100 %]", "-"]
-    assert len(comparison.table(found)[-1]) == len(comparison.HEADER)
-    assert comparison.latex(found).splitlines()[-3] == r"diverged & -- & 3 of 3 [44 \%, 100 \%] \\"
+    assert tables.table(found)[:-1] == [tables.cells(one) for one in found["summaries"]]
+    assert tables.table(found)[-1] == ["b", "diverged", "", *["-"] * 6, "3 of 3 [44 %, 100 %]", "-"]
+    assert len(tables.table(found)[-1]) == len(tables.HEADER)
+    assert tables.latex(found).splitlines()[-3] == r"diverged & -- & 3 of 3 [44 \%, 100 \%] \\"
     some = [unit("b", 0, None, "No."), *(unit("b", seed, {"frechet_x": 1.0}) for seed in (1, 2))]
-    assert comparison.lost(collected(*CLEAR[:3], *some)) == []
+    assert tables.lost(collected(*CLEAR[:3], *some)) == []
 
 
 def test_an_experiment_that_always_diverged_does_not_silence_the_others():
@@ -271,13 +271,13 @@ def test_numbers_of_other_protocols_are_dashes_with_a_reason(measure, first, sec
     assert [(pair["first"], pair["second"]) for pair in found["pairs"]] == [("a", "c")]
     assert found["primary"] is None  # not all of them share it
 
-    text = comparison.markdown(found)
+    text = tables.markdown(found)
     assert text.count(reason) == 1
     table = table_of(text)
     assert table["b", measure][1:8] == [*["-"] * 6, "0 of 3"]
     assert table["a", measure][1].startswith("2.5 [")
     assert table["c", measure][1].startswith("4.5 [")
-    (row,) = [line for line in comparison.latex(found).splitlines() if line.startswith(measure.replace("_", r"\_"))]
+    (row,) = [line for line in tables.latex(found).splitlines() if line.startswith(measure.replace("_", r"\_"))]
     assert [cell.strip(" \\") for cell in row.split(" & ")][2] == "--"
     assert found["units"][3]["measures"][measure]["value"] == 7.5
 
@@ -293,7 +293,7 @@ def test_seeds_of_different_protocols_have_no_average_and_warnings_are_passed_on
     assert row["warnings"] == ["few examples"]
     assert "frechet_x of a: few examples." in found["remarks"]
     assert "generated 100" in row["protocol"]
-    assert comparison.cells(row)[3:9] == ["-"] * 6
+    assert tables.cells(row)[3:9] == ["-"] * 6
 
 
 def test_a_diverged_seed_of_another_protocol_is_still_one_that_diverged():
@@ -303,7 +303,7 @@ def test_a_diverged_seed_of_another_protocol_is_still_one_that_diverged():
         unit("b", 0, {"x": 1.0}, k=2),
         unit("b", 1, None, "No."),
     )
-    assert comparison.cells(found["summaries"][1]) == ["b", "x", "", *["-"] * 6, "1 of 2", "k 2"]
+    assert tables.cells(found["summaries"][1]) == ["b", "x", "", *["-"] * 6, "1 of 2", "k 2"]
     assert found["remarks"] == [
         "b, seed 1, diverged: No.",
         "x of b has k = 2, that of a k = 1: they cannot be compared.",
@@ -318,27 +318,27 @@ def test_a_diverged_seed_of_another_protocol_is_still_one_that_diverged():
     [(None, "-"), (0.0, "0"), (-88.2651, "-88.27"), (0.00012345, "0.0001234"), (123456.7, "123457"), (9999.4, "9999")],
 )
 def test_numbers_have_four_digits(value, text):
-    assert comparison.number(value) == text
+    assert tables.number(value) == text
 
 
 def test_intervals_as_text():
-    assert comparison.interval({"mean": 1.0, "low": 0.5, "high": 1.5}) == "1 [0.5, 1.5]"
-    assert comparison.interval({"mean": 1.0, "low": None, "high": None}) == "1"
-    assert comparison.interval({"mean": None, "low": None, "high": None}) == "-"
-    assert comparison.interval({"difference": -2.0, "low": -3.0, "high": -1.0}, "difference") == "-2 [-3, -1]"
+    assert tables.interval({"mean": 1.0, "low": 0.5, "high": 1.5}) == "1 [0.5, 1.5]"
+    assert tables.interval({"mean": 1.0, "low": None, "high": None}) == "1"
+    assert tables.interval({"mean": None, "low": None, "high": None}) == "-"
+    assert tables.interval({"difference": -2.0, "low": -3.0, "high": -1.0}, "difference") == "-2 [-3, -1]"
 
 
 def test_the_cells_of_a_row():
     lower, none = collected(*CLEAR[:8])["summaries"]
-    assert len(comparison.cells(lower)) == len(comparison.HEADER)
-    named = dict(zip(comparison.HEADER, comparison.cells(lower), strict=True))
+    assert len(tables.cells(lower)) == len(tables.HEADER)
+    named = dict(zip(tables.HEADER, tables.cells(lower), strict=True))
     assert (named["experiment"], named["measure"], named["better"]) == ("a", "frechet_x", "lower")
     assert (named["median"], named["iqm"], named["best"], named["worst"]) == ("10.35", "10.35", "10", "10.7")
     assert (named["sd"], named["failed"]) == ("0.2449", "0 of 8")
-    assert comparison.cells(none)[2] == ""  # no direction, so no best and no worst
-    assert comparison.cells(none)[-4:-2] == ["-", "-"]
+    assert tables.cells(none)[2] == ""  # no direction, so no best and no worst
+    assert tables.cells(none)[-4:-2] == ["-", "-"]
     higher = collected(*(unit("a", seed, {"recall_x": seed / 10}) for seed in range(3)))["summaries"][0]
-    assert comparison.cells(higher)[-4:-2] == ["0.2", "0"]
+    assert tables.cells(higher)[-4:-2] == ["0.2", "0"]
 
 
 NAME = r"50% of_it & {more} $x$ #1 ^2 ~3 \end"
@@ -346,7 +346,7 @@ NAME = r"50% of_it & {more} $x$ #1 ^2 ~3 \end"
 
 def test_latex_is_escaped():
     found = collected(*(unit(NAME, seed, {"prd_f8_x": 0.5}) for seed in range(3)))
-    text = comparison.latex(found)
+    text = tables.latex(found)
     escaped = r"50\% of\_it \& \{more\} \$x\$ \#1 \textasciicircum{}2 \textasciitilde{}3 \textbackslash{}end"
     assert rf"measure & {escaped} \\" in text
     assert r"prd\_f8\_x $\uparrow$ & 0.5 [0.5, 0.5] \\" in text
@@ -358,14 +358,14 @@ def test_latex_is_escaped():
 
 def test_a_bar_does_not_end_a_cell_of_markdown():
     found = collected(*(unit("a|b", seed, {"frechet_x": 0.5}) for seed in range(3)))
-    row = comparison.markdown(found).splitlines()[-1]
+    row = tables.markdown(found).splitlines()[-1]
     assert row.startswith(r"| a\|b | frechet_x | lower |")
 
 
 def test_the_csv_survives_any_name():
     name = 'a, "b"\nc'
     found = collected(*(unit(name, seed, {"frechet_x": 1 / 3}) for seed in range(2)))
-    rows = list(csv.DictReader(io.StringIO(comparison.texts(found)["comparison.csv"])))
+    rows = list(csv.DictReader(io.StringIO(tables.texts(found)["comparison.csv"])))
     assert [(row["experiment"], float(row["value"])) for row in rows] == [(name, 1 / 3)] * 2
     assert json.loads(rows[0]["stamp"]) == SHARED
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import shutil
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
@@ -143,6 +144,22 @@ def test_stopped_and_continued_the_bits_are_the_same(name, tmp_path):
     before = harness.contents(tmp_path)
     assert loop.train_together(group(name), seeds(name), tmp_path) == [None] * count
     assert not harness.changed(tmp_path, before)
+
+
+@pytest.mark.parametrize(("last", "then"), [(20, [1, 10, 20, 30, 40]), (40, [30, 40])])
+def test_a_kill_between_the_checkpoints_of_two_members_leaves_them_one_program(last, then, tmp_path):
+    """What it leaves is the last checkpoint of some. All go back by one; the bits are an undisturbed group's."""
+    names = [f"gan/seed-{seed}" for seed in range(2)]
+    loop.train_together(group("gan"), seeds("gan", steps=last), tmp_path)
+    shutil.rmtree(tmp_path / names[1] / "checkpoints" / str(last))
+    for name in names:
+        rundir.write_status(tmp_path / name, "running", last)
+    heard = []
+    loop.train_together(group("gan"), seeds("gan"), tmp_path, lambda now: heard.append(now.step))
+    assert heard == then
+    for name in names:
+        assert_same_bits(tmp_path / name, together("gan") / name)
+        assert rundir.read_groups(tmp_path / name) == {0: names}
 
 
 def test_members_at_different_steps_all_come_to_the_end(tmp_path):
@@ -319,7 +336,26 @@ def test_the_cost_of_a_step():
         assert cost.data_bytes == 1497 * (256 + 4)
         assert cost.memory_bytes is not None
         assert cost.memory_bytes > cost.data_bytes + 3 * 4 * cost.parameters  # with Adam's two averages
-    assert engines.cost(group("vae")).parameters == vae.parameters  # of one run
+
+
+def test_the_cost_is_of_one_run_on_one_device_whatever_trains_it():
+    one = engines.alone(program("vae"), jax.devices()[:1])
+    several = engines.alone(program("vae"))
+    assert (one.where.mesh.size, several.where.mesh.size) == (1, 4)
+    assert engines.cost(several) == engines.cost(group("vae")) == engines.cost(one)
+    # What one of four devices does is less, and what a group of one does is more than a run alone.
+    shares = [engines._cost(engine).flops_per_step for engine in (several, one)]
+    assert shares[0] < 0.5 * shares[1]
+
+
+def test_a_batch_that_fewer_devices_divide_is_not_dearer():
+    """63 goes to three devices, 64 to four."""
+    costs = []
+    for size in (63, 64):
+        experiment = replace(program("vae").experiment, batch_size=size)
+        costs.append(engines.cost(engines.alone(build.program(experiment, data.load("digits")))))
+    assert costs[0].flops_per_step / costs[1].flops_per_step == pytest.approx(63 / 64, rel=0.01)
+    assert costs[0].memory_bytes < costs[1].memory_bytes
 
 
 class Accelerator:
@@ -345,7 +381,7 @@ class Accelerator:
 def test_the_size_of_a_group_is_what_the_memory_holds(limit, devices, memory, size, monkeypatch):
     cost = engines.Cost(parameters=1, flops_per_step=None, memory_bytes=memory, data_bytes=100)
     monkeypatch.setattr(engines, "together", lambda program, runs, devices: group("vae"))
-    monkeypatch.setattr(engines, "cost", lambda engine: cost)
+    monkeypatch.setattr(engines, "_cost", lambda engine: cost)
     made = [Accelerator(limit)] * devices
     assert inspect.unwrap(engines.group_size)(program("vae"), made) == size
 

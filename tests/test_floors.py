@@ -18,7 +18,7 @@ FLOORS = [
     {"build"},
     {"rundir", "log", "checkpoint", "engines", "loop", "likelihood", "distances", "image_sets", "evaluate"},
     {
-        *("terminal", "pictures", "units", "comparison", "report", "frame", "compare", "verify", "launch"),
+        *("terminal", "pictures", "units", "tables", "comparison", "report", "frame", "compare", "verify", "launch"),
         *("reproduce", "experiment_files"),
     },
     {"cli", "comparing"},

@@ -128,6 +128,22 @@ def test_a_damaged_status_gets_a_sentence(tmp_path, text):
         rundir.status(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("file", "write", "read", "values"),
+    [
+        ("states.jsonl", rundir.write_states, rundir.read_states, {20: "b", 0: "a"}),
+        ("groups.jsonl", rundir.write_groups, rundir.read_groups, {20: ["b/seed-0", "b/seed-1"], 0: ["b/seed-0"]}),
+    ],
+)
+def test_what_is_kept_by_step_comes_back_and_damage_gets_a_sentence(file, write, read, values, tmp_path):
+    assert read(tmp_path) == {}
+    write(tmp_path, values)
+    assert list(read(tmp_path).items()) == sorted(values.items())
+    (tmp_path / file).write_text('{"step": 0}\n')
+    with pytest.raises(UserError, match=rf"{file} is damaged .*: restore it, or delete the run directory\.$"):
+        read(tmp_path)
+
+
 def test_a_damaged_line_of_metrics_gets_a_sentence(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"st\n{"step": 3}\n')
     with pytest.raises(UserError, match=r"metrics\.jsonl is damaged"):

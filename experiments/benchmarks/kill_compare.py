@@ -1,6 +1,6 @@
 """Kills a comparison with SIGKILL at random moments, continues it, and says whether its result is the undisturbed one.
 
-    python experiments/benchmarks/kill_compare.py [--kills 10] [--seed N]
+    python experiments/benchmarks/kill_compare.py [--kills 10] [--seed N] [--together N]
 
 Two small experiments on digits with two seeds each. First they run undisturbed; then they are started in another
 directory, killed at a moment drawn uniformly from the undisturbed one's duration, started again, and so on, until so
@@ -34,9 +34,10 @@ def config():
     return """
 
 
-def command(directory: Path, root: Path) -> list[str]:
+def command(directory: Path, root: Path, together: int) -> list[str]:
     files = [str(directory / f"{name}.py") for name in FILES]
-    return [str(Path(sys.executable).with_name("gvlab")), "compare", *files, "--seeds", "2", "--out", str(root)]
+    options = ["--seeds", "2", "--together", str(together), "--out", str(root)]
+    return [str(Path(sys.executable).with_name("gvlab")), "compare", *files, *options]
 
 
 def results(root: Path) -> dict[str, Any]:
@@ -73,6 +74,7 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--kills", type=int, default=10)
     options.add_argument("--seed", type=int, default=secrets.randbits(32), help="of the moments (default: a new one)")
+    options.add_argument("--together", type=int, default=1, help="seeds per program (default: 1)")
     asked = options.parse_args()
     draw = random.Random(asked.seed)
     print(f"The moments are drawn with random.Random({asked.seed}).")
@@ -80,21 +82,21 @@ def main() -> int:
         directory = Path(scratch)
         for name, experiment in FILES.items():
             (directory / f"{name}.py").write_text(PACE + experiment + "\n")
-        run(command(directory, directory / "first" / "comparison"))  # compiles, into the user's cache
-        seconds = run(command(directory, directory / "undisturbed" / "comparison"))
+        run(command(directory, directory / "first" / "comparison", asked.together))  # compiles, into the user's cache
+        seconds = run(command(directory, directory / "undisturbed" / "comparison", asked.together))
         print(f"Undisturbed: {seconds:.1f} s.")
         expected = results(directory / "undisturbed" / "comparison")
         kills, differing, roots = 0, [], [directory / "0" / "comparison"]
         while kills < asked.kills:
             moment = draw.uniform(0, seconds)
-            if killed(command(directory, roots[-1]), moment):
+            if killed(command(directory, roots[-1], asked.together), moment):
                 kills += 1
                 units = len(list(roots[-1].glob("units/*/*/unit.json")))
                 print(f"Comparison {len(roots)}, kill {kills} after {moment:.1f} s: {units} of 4 units complete.")
             else:
                 roots.append(directory / str(len(roots)) / "comparison")
         for number, root in enumerate(roots, start=1):
-            run(command(directory, root))
+            run(command(directory, root, asked.together))
             made = results(root)
             differing += [f"{name} of comparison {number}" for name in expected if made[name] != expected[name]]
     print(f"Different: {', '.join(differing)}." if differing else f"All {len(roots)} are the undisturbed comparison.")
