@@ -220,7 +220,7 @@ def run(plan: Plan, root: Path, listen: Listen, together: int | None = None) -> 
     with rundir.owned(root):
         missing = pending(plan, root, programs)
         write_plan(root, plan)
-        for engine, group in _groups(missing, programs, together):
+        for engine, group in _groups(missing, programs, root, together):
             members = [replace(programs[experiment.name], experiment=experiment) for experiment in group]
             units.make(engine, members, root, listen(title(group)))
         return write(plan, root)
@@ -257,7 +257,7 @@ def title(group: Sequence[c.Experiment]) -> str:
 
 
 def _groups(
-    missing: Sequence[c.Experiment], programs: dict[str, Program], together: int | None
+    missing: Sequence[c.Experiment], programs: dict[str, Program], root: Path, together: int | None
 ) -> Iterator[tuple[engines.Engine, list[c.Experiment]]]:
     """The units that are trained at once, each group with its engine, which is made when its turn comes."""
     families: dict[str, list[c.Experiment]] = {}
@@ -265,13 +265,13 @@ def _groups(
         families.setdefault(_shape(experiment), []).append(experiment)
     for family in families.values():
         size = engines.group_size(programs[family[0].name]) if together is None else together
-        for part in _batchable(family, programs) if size > 1 else _by_name(family):
+        for part in _batchable(family, programs, root) if size > 1 else _by_name(family):
             engine, start = None, 0
             for count in _sizes(len(part), size, jax.device_count()):
                 group = part[start : start + count]
                 start += count
                 if engine is None or size > 1:
-                    engine = _engine(programs[group[0].name], group, size)
+                    engine = _engine(programs[group[0].name], group)
                 yield engine, group
 
 
@@ -301,13 +301,23 @@ def _by_name(family: Sequence[c.Experiment]) -> list[list[c.Experiment]]:
     return [[e for e in family if e.name == name] for name in dict.fromkeys(e.name for e in family)]
 
 
-def _batchable(family: Sequence[c.Experiment], programs: dict[str, Program]) -> list[list[c.Experiment]]:
-    """The family as one part, or one part per experiment if they differ in a number that decides what is computed."""
+def _batchable(family: Sequence[c.Experiment], programs: dict[str, Program], root: Path) -> list[list[c.Experiment]]:
+    """The family in parts that one program can train.
+
+    Experiments which differ in a number that decides what is computed are apart. What began in one program goes on in
+    it: with others it would be at another step, and be rounded otherwise.
+    """
     try:
         engines.together(programs[family[0].name], 1, differing(family))
+        parts = [list(family)]
     except UserError:
-        return _by_name(family)
-    return [list(family)]
+        parts = _by_name(family)
+    found: dict[tuple[int, tuple[str, ...]], list[c.Experiment]] = {}
+    for i, part in enumerate(parts):
+        for experiment in part:
+            groups = rundir.read_groups(rundir.path(units.directory(root), experiment))
+            found.setdefault((i, tuple(groups[max(groups)]) if groups else ()), []).append(experiment)
+    return list(found.values())
 
 
 def differing(group: Sequence[c.Experiment]) -> list[str]:
@@ -319,8 +329,8 @@ def differing(group: Sequence[c.Experiment]) -> list[str]:
     ]
 
 
-def _engine(program: Program, group: Sequence[c.Experiment], size: int) -> engines.Engine:
-    return engines.alone(program) if size == 1 else engines.together(program, len(group), differing(group))
+def _engine(program: Program, group: Sequence[c.Experiment]) -> engines.Engine:
+    return engines.alone(program) if len(group) == 1 else engines.together(program, len(group), differing(group))
 
 
 # --- results ---------------------------------------------------------------------------------------------------------

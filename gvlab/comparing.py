@@ -222,6 +222,9 @@ def _verify(args: argparse.Namespace, rest: list[str]) -> None:
         found = verify.verify(args.directory, args.unit, args.fraction, listen)
     for one in found:
         print(one.sentence)
+    unknown = [one.unit for one in found if one.outcome == "unverified"]
+    if unknown:
+        print(f"gvlab: {len(unknown)} of {len(found)} could not be verified: {', '.join(unknown)}.", file=sys.stderr)
     wrong = [one.unit for one in found if one.outcome == "different"]
     if wrong:
         print(f"gvlab: {len(wrong)} of {len(found)} are not what was recorded: {', '.join(wrong)}.", file=sys.stderr)

@@ -52,11 +52,6 @@ _HIGHER = (
 )
 _FIRST = ("iw_bound_nats", "fid", "fld_", "modes_covered", "frechet", "elbo_nats")
 """What the verdict is about, in the order of preference."""
-_DECISIVE = (
-    *("jax", "jaxlib", "flax", "optax", "numpy"),
-    *("backend", "device", "devices", "processes", "cpu_threads", "xla_flags"),
-)
-"""Of the environment: what bits depend on."""
 
 
 def better(measure: str) -> Literal["lower", "higher"] | None:
@@ -318,7 +313,7 @@ def _remarks(units: Sequence[Unit], summaries: Sequence[Json]) -> list[str]:
             warned.setdefault(text, []).append(f"{row['measure']} of {row['experiment']}")
     remarks += [f"{', '.join(of)}: {text}." for text, of in warned.items()]
     environments = [rundir.read_json(unit.run / "environment.json") or {} for unit in units]
-    for field in _DECISIVE:
+    for field in rundir.DECISIVE:
         found = list(dict.fromkeys(str(environment.get(field)) for environment in environments))
         if len(found) > 1:
             remarks.append(f"The units were made in different environments: {field} was {' or '.join(found)}.")
@@ -329,6 +324,6 @@ def difference_of_environments(before: Json) -> str | None:
     """Where an environment.json differs from this process's in what bits depend on, in words; None if nowhere."""
     now = rundir.environment()
     changed = [
-        f"{name} was {before.get(name)} and is {now[name]}" for name in _DECISIVE if before.get(name) != now[name]
+        f"{name} was {before.get(name)} and is {now[name]}" for name in rundir.DECISIVE if before.get(name) != now[name]
     ]
     return ", ".join(changed) or None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -156,13 +157,23 @@ def _read_by_step(file: Path, key: str) -> dict[int, Any]:
         raise UserError(f"{file} is damaged ({error}): restore it, or delete the run directory.") from error
 
 
+_NUMERICS = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "scikit-learn")
+DECISIVE = (*_NUMERICS, "backend", "device", "devices", "processes", "cpu", "cpu_threads", "xla_flags")
+"""Of the environment: what bits depend on."""
+
+
 def write_environment(run: Path) -> list[str]:
-    """Writes environment.json; gives a sentence if the run goes on in another environment than it began in."""
-    before, now = read_json(run / "environment.json"), environment()
-    write_atomically(run / "environment.json", json.dumps(now, indent=2) + "\n")
-    decisive = ("jaxlib", "backend", "device", "devices", "cpu_threads", "xla_flags")
-    changed = [name for name in decisive if before and before.get(name) != now[name]]
-    if not before or not changed:
+    """Writes environment.json; gives a sentence if the run goes on in another environment than it began in.
+
+    The others that it was in are kept under `earlier`.
+    """
+    before, now = read_json(run / "environment.json") or {}, environment()
+    earlier = before.pop("earlier", [])
+    changed = [name for name in DECISIVE if before and before.get(name) != now[name]]
+    earlier += [before] if changed else []
+    text = json.dumps(now | ({"earlier": earlier} if earlier else {}), indent=2)
+    write_atomically(run / "environment.json", text + "\n")
+    if not changed:
         return []
     what = ", ".join(f"{name} was {before.get(name)} and is {now[name]}" for name in changed)
     return [f"{run} goes on in another environment ({what}), so its bits may differ from an undisturbed run's."]
@@ -170,7 +181,7 @@ def write_environment(run: Path) -> list[str]:
 
 def environment() -> dict[str, Any]:
     """What the numbers of a run depend on besides its config: versions, device, threads, code revision."""
-    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+    packages = (*_NUMERICS, "orbax-checkpoint")
     return {
         "gvlab": __version__,
         "git_revision": _git_revision(),
@@ -181,11 +192,23 @@ def environment() -> dict[str, Any]:
         "device": jax.devices()[0].device_kind,
         "devices": jax.device_count(),
         "processes": jax.process_count(),
+        "cpu": _processor(),
         # Training on CPU is repeatable bit for bit only for the same number of threads.
         "cpu_threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
+
+
+def _processor() -> str:
+    """The processor's name and a digest of what it can do, by which XLA chooses instructions, where Linux tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    known = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    flags = " ".join(sorted(known.get("flags", known.get("Features", "")).split()))
+    return f"{known.get('model name', platform.machine())} {hashlib.sha256(flags.encode()).hexdigest()[:8]}"
 
 
 def _git_revision() -> str | None:

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,6 +227,8 @@ def finish(program: Program, root: Path, failure: Diverged | None, cost: engines
     """
     experiment = program.experiment
     run = rundir.path(directory(root), experiment)
+    for report in rundir.write_environment(run):  # it may be measured elsewhere than it was trained
+        print(report, file=sys.stderr)
     measures, digest = None, None
     if failure is None:
         state = loop.restore(program, run)

@@ -204,10 +204,12 @@ def _is_group(group: Any, name: str) -> bool:
 
 def _reasons(unit: units.Unit, same_code: bool) -> list[str]:
     """Why the bits may be others when a unit is trained again; none if they must be the same."""
-    elsewhere = comparison.difference_of_environments(rundir.read_json(unit.run / "environment.json") or {})
+    environment = rundir.read_json(unit.run / "environment.json") or {}
+    elsewhere = comparison.difference_of_environments(environment)
     backend = jax.default_backend()
     reasons = {
         f"it was made in another environment ({elsewhere})": elsewhere,
+        "it went on in another environment than it began in": "earlier" in environment,
         "it was made by other code of gvlab": not same_code,
         f"the bits of a training are not known to repeat on {backend}": backend != "cpu",
         "it was trained in several groups, one after another": unit.record["regrouped"],

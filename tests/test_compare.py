@@ -495,6 +495,18 @@ def test_who_is_killed_while_measuring_a_group_goes_on_with_it(tmp_path, monkeyp
     assert [(unit["group"], unit["regrouped"]) for unit in found["units"]] == [(together, [])] * 3
 
 
+def test_what_began_in_one_program_goes_on_in_it_and_a_rest_of_one_is_alone(tmp_path):
+    file, root = experiment_file(tmp_path, COMPARED["vae"]), tmp_path / "c"
+    args = ("compare", file, "--together", 3, "--out", root)
+    assert call(*args, "--seeds", 2, "--steps", 20) == 0
+    assert call(*args, "--seeds", 3, "--steps", 40) == 0
+    assert [(unit["group"], unit["regrouped"]) for unit in found_in(root)["units"]] == [
+        *[(["vae/seed-0", "vae/seed-1"], [])] * 2,
+        (["vae/seed-2"], []),
+    ]
+    assert call("verify", root, "--unit", "vae/seed-2") == 0  # the bits of a program for one
+
+
 def test_a_change_of_groups_is_recorded(tmp_path):
     file, root = experiment_file(tmp_path, COMPARED["vae"]), tmp_path / "c"
     assert call("compare", file, "--seeds", 2, "--steps", 20, "--together", 2, "--out", root) == 0

@@ -114,6 +114,20 @@ def test_the_environment_names_what_the_numbers_depend_on(tmp_path):
     assert {"python", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "platform", "command"} <= made.keys()
 
 
+def test_a_run_that_goes_on_elsewhere_keeps_where_it_was(tmp_path):
+    assert rundir.write_environment(tmp_path) == []
+    assert rundir.write_environment(tmp_path) == []
+    now = json.loads((tmp_path / "environment.json").read_text())
+    assert "earlier" not in now
+    assert set(rundir.DECISIVE) <= now.keys()
+    for place in ("here", "there"):
+        (tmp_path / "environment.json").write_text(json.dumps(now | {"cpu": place}))
+        (said,) = rundir.write_environment(tmp_path)
+        assert f"cpu was {place} and is {now['cpu']}" in said
+        now = json.loads((tmp_path / "environment.json").read_text())
+    assert [one["cpu"] for one in now["earlier"]] == ["here", "there"]
+
+
 def test_the_revision_of_the_code_outside_of_git(monkeypatch, tmp_path):
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "nothing"))
     assert rundir._git_revision() is None
