@@ -132,6 +132,9 @@ def _main(argv: list[str]) -> int:
         if rest and args.command not in ("train", "compare"):
             raise UserError(f"Unknown argument {rest[0]} (see gvlab {args.command} --help).")
         args.run(args, rest)
+    except BrokenPipeError:  # whoever reads the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (UserError, OSError) as error:
         return _fail(_sentence(error), 2)
     except Diverged as diverged:

@@ -27,6 +27,7 @@ MATCHES = ("steps", "images", "seconds", "flops")
 SCHEMA = 1
 LONGEST_NAME = 200
 """Bytes of an experiment's name, which is a directory's; a file system takes 255."""
+MOST_SEEDS = 10_000
 UNEQUAL = 0.01
 """A matched budget that is off by more, relative to the first one's, is remarked upon."""
 Listen = Callable[[str], "loop.Listener | None"]
@@ -47,14 +48,18 @@ class Plan:
     """If matched: each experiment's budget over the first one's, which is not exactly 1, since steps are whole."""
 
     def __post_init__(self) -> None:
-        if self.seeds < 1:
-            raise UserError(f"--seeds is {self.seeds}, but a comparison needs at least 1.")
+        if not 1 <= self.seeds <= MOST_SEEDS:
+            raise UserError(f"--seeds is {self.seeds}, but must be from 1 to {MOST_SEEDS}.")
         names = [experiment.name for experiment in self.experiments]
         for name in names:
             if names.count(name) > 1:
                 raise UserError(
                     f"Two of the experiments are named {name!r}, so their units would share a directory: give one of "
                     "them another name."
+                )
+            if "\\" in name:
+                raise UserError(
+                    f"The name {name!r} has a backslash, but names a directory: give the experiment another name."
                 )
             if len(os.fsencode(name)) > LONGEST_NAME:
                 raise UserError(
@@ -349,6 +354,12 @@ def write(plan: Plan, root: Path) -> comparison.Json:
             raise UserError(
                 f"The unit {units.name(experiment)} of {root} is not complete: repeat gvlab compare, or run gvlab unit "
                 f"{root} {units.name(experiment)}."
+            )
+        rundir.check_config(unit.run, experiment)
+        if replace(rundir.read_config(unit.run), seed=experiment.seed) != experiment:
+            raise UserError(
+                f"{unit.run} was not trained and measured as {root / 'plan.json'} now says (its steps or its "
+                "evaluation are others): repeat gvlab compare, or restore the plan."
             )
         made.append(unit)
     found = comparison.collect(plan.experiments, plan.seeds, plan.match, made, root)

@@ -35,7 +35,9 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     compare.add_argument(
         "--match", metavar="WHAT", help="give the others as many steps, images, seconds or flops as the first has"
     )
-    compare.add_argument("--sweep", metavar="FIELD=V1,V2", help="every experiment once for each value of a field")
+    compare.add_argument(
+        "--sweep", metavar="FIELD=V1,V2", action="append", help="every experiment once for each value of a field"
+    )
     compare.add_argument(
         "--out",
         type=Path,
@@ -113,11 +115,16 @@ def _planned(args: argparse.Namespace) -> Plan:
         experiments, seeds = [experiment_files.load(Path(file)) for file in files], 3
     else:
         raise UserError(f"{settings[0]} sets a field, but no experiment file is named.")
+    twice = [text for text in settings if [one.split("=")[0] for one in settings].count(text.split("=")[0]) > 1]
+    if twice:
+        raise UserError(f"{twice[0]} and {twice[-1]} set one field: give it once, or --sweep over its values.")
     experiments = _set(experiments, settings)
     if args.steps is not None:
         experiments = [replace(experiment, steps=args.steps) for experiment in experiments]
-    if args.sweep:
-        experiments = [one for experiment in experiments for one in _swept(experiment, args.sweep)]
+    if args.sweep and len(args.sweep) > 1:
+        raise UserError(f"--sweep is given for {' and '.join(args.sweep)}, but sweeps over one field: choose one.")
+    for sweep in args.sweep or ():
+        experiments = [one for experiment in experiments for one in _swept(experiment, sweep)]
     plan = compare.Plan(tuple(experiments), seeds if args.seeds is None else args.seeds)
     if args.seeds is None and not other and (_root(args, plan) / "plan.json").is_file():
         plan = replace(plan, seeds=compare.read_plan(_root(args, plan)).seeds)  # nothing is dropped by silence

@@ -232,7 +232,7 @@ def verdict(primary: str | None, names: Sequence[str], summaries: Sequence[Json]
         return f"{about}, {finished[0]} reaches {interval(row)} over {row['n']} of {row['total']} seeds{rest}."
     seeds = next(iter(rows.values()))["total"]
     if seeds < statistics.FEWEST:
-        few = f"{seeds} seed{'s'[: seeds > 1]} give no interval, {statistics.FEWEST} would"
+        few = f"{seeds} seed{'s give' if seeds > 1 else ' gives'} no interval, {statistics.FEWEST} would"
         return f"{about}, nothing can be said of {_listed(finished)}: {few}{rest}."
     mine = [pair for pair in pairs if pair["measure"] == primary]
     said = _judged(mine[0]) if len(mine) == 1 else _ranked(finished, rows, mine, better(primary) == "higher")
@@ -254,18 +254,27 @@ def _ranked(names: Sequence[str], rows: dict[str, Json], pairs: Sequence[Json], 
             other = pair["second"] if best == pair["first"] else pair["first"]
             winner = pair.get(pair["verdict"])
             (beaten if winner == best else better_ones if winner else undecided).append((other, pair))
-    said = [f"{best} has the best mean of {len(names)}, {interval(rows[best])}"]
+    tied = [name for name in names if rows[name]["mean"] == rows[best]["mean"] and name != best]
+    has = f"and {_listed(tied)} share" if tied else "has"
+    said = [f"{best} {has} the best mean of {len(names)}, {interval(rows[best])}"]
     if beaten:
         largest = max(pair["p_holm"] for _, pair in beaten)
         said.append(f"and is better than {_listed([name for name, _ in beaten])} (adjusted p <= {number(largest)})")
     if better_ones:  # where seeds were lost, the pairs' means are not these
-        said.append(f"but {_listed([name for name, _ in better_ones])} is better on the seeds that both finished")
+        are = f"{_listed([name for name, _ in better_ones])} {'is' if len(better_ones) == 1 else 'are'}"
+        said.append(f"but {are} better on the seeds that both finished")
     if undecided:
         needed = [_needed(pair) for _, pair in undecided]
-        more = f", which would take about {max(n for n in needed if n)}" if all(needed) else ""
+        more = f", which would take about {max(n for n in needed if n)} pairs" if all(needed) else ""
         few = f" ({few})" if (few := _too_few(undecided[0][1])) else ""
         said.append(f"but not told apart from {_listed([name for name, _ in undecided])}{few}{more}")
-    return ", ".join(said)
+    lost = "".join(
+        f"; {name} diverged in {row['failures']} of {row['total']} seeds"
+        for name, row in rows.items()
+        if row["failures"] and name in names
+    )
+    rule = "; who lost more seeds than another is not called better" if lost else ""
+    return ", ".join(said) + lost + rule
 
 
 def _judged(pair: Json) -> str:
@@ -275,8 +284,9 @@ def _judged(pair: Json) -> str:
         winner, loser = (first, second) if pair["verdict"] == "first" else (second, first)
         return f"{winner} is better than {loser} ({numbers}{_lost(pair)})"
     if pair["low"] is None:
-        return f"{first} and {second} cannot be told apart: {pair['n']} pairs of seeds came to their end{_lost(pair)}"
-    more = f"; about {needed} would settle a difference of this size" if (needed := _needed(pair)) else ""
+        pairs = f"{pair['n']} pair{'s'[: pair['n'] != 1]} of seeds came to the end"
+        return f"{first} and {second} cannot be told apart: {pairs}{_lost(pair)}"
+    more = f"; about {needed} pairs would settle a difference of this size" if (needed := _needed(pair)) else ""
     few = f"; {few}" if (few := _too_few(pair)) else ""
     return f"{pair['n']} seeds don't tell {first} and {second} apart ({numbers}{few}{_lost(pair)}){more}"
 
@@ -300,7 +310,9 @@ def _lost(pair: Json) -> str:
     """Which of the two lost seeds, in words."""
     lost = [(name, n) for name, n in zip((pair["first"], pair["second"]), pair["failures"], strict=True) if n]
     seeds = pair["n"] + pair["left_out"]
-    return "".join(f"; {name} diverged in {n} of {seeds} seeds" for name, n in lost)
+    said = "".join(f"; {name} diverged in {n} of {seeds} seeds" for name, n in lost)
+    uneven = pair["failures"][0] != pair["failures"][1] and pair["verdict"] == "undecided"
+    return said + ("; who lost more seeds than the other is not called better" if uneven else "")
 
 
 def _remarks(units: Sequence[Unit], summaries: Sequence[Json]) -> list[str]:

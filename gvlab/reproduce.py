@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import json
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import isfinite, sqrt
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,6 +48,14 @@ class Published:
     """Where ours differs, in a phrase."""
     comparable: bool = True
     """False where the difference is one of model, data or measure, so that no number of ours can reproduce it."""
+
+    def __post_init__(self) -> None:
+        for name in ("value", "margin"):
+            number = getattr(self, name)
+            if type(number) not in (int, float) or not isfinite(number):
+                raise UserError(f"Published.{name} is {number!r}, but must be a number.")
+        if type(self.runs) is not int or self.runs < 1:
+            raise UserError(f"Published.runs is {self.runs!r}, but must be a whole number, at least 1.")
 
 
 def expected(summary: statistics.Summary, runs: int) -> tuple[float, float] | None:

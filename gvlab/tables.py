@@ -16,10 +16,10 @@ Json = dict[str, Any]
 
 
 def number(value: float | None) -> str:
-    """Four significant digits; a dash where there is no value."""
+    """Four significant digits, or whole numbers up to seven digits; a dash where there is no value."""
     if value is None:
         return "-"
-    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
 def interval(row: Json, name: str = "mean") -> str:
@@ -95,12 +95,18 @@ def latex(found: Json) -> str:
         shown = [by.get((measure, name)) for name in names]
         direction = next(one["better"] for one in shown if one)
         arrow = {"lower": r" $\downarrow$", "higher": r" $\uparrow$", None: ""}[direction]
-        row = ["--" if not one or one["other_protocol"] else _escaped(interval(one)) for one in shown]
+        row = ["--" if not one or one["other_protocol"] else _typeset(one) for one in shown]
         lines.append(" & ".join([_escaped(measure) + arrow, *row]) + r" \\")
     failed = {row["experiment"]: _escaped(_failed(row)) for row in lost(found)}
     if failed:
         lines.append(" & ".join(["diverged", *(failed.get(name, "--") for name in names)]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _typeset(row: Json) -> str:
+    """mean [low, high], and of how many seeds if some were lost."""
+    lost = f" ({row['n']} of {row['total']} seeds)" if row["failures"] else ""
+    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", _escaped(interval(row) + lost))
 
 
 def _escaped(text: str) -> str:

@@ -590,6 +590,23 @@ def test_report_makes_the_same_files_again(made, monkeypatch):
     assert not changed(root / "units", units_before)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda plan: plan["experiments"][0]["model"]["optimizer"].update(learning_rate=0.5),
+        lambda plan: plan["experiments"][0].update(steps=40),
+        lambda plan: plan["experiments"][0]["evaluation"].update(k=9),
+    ],
+    ids=["config", "steps", "evaluation"],
+)
+def test_no_report_says_that_something_else_was_trained(change, made, capsys):
+    root = made[0] if isinstance(made, tuple) else made
+    edit_json(root / "plan.json", change)
+    before = harness.contents(root)
+    assert_refused(call("report", root), *capsys.readouterr(), "units")
+    assert not changed(root, before)
+
+
 def test_a_missing_unit_is_named_and_gvlab_unit_makes_it(made, capsys):
     root, _ = made
     expected = timeless(root)

@@ -420,3 +420,33 @@ def test_the_frame_escapes_names():
     assert "<td>&lt;b&gt;&amp;</td>" in page
     assert "<b>" not in page
     assert "<img" not in page  # there are no samples
+
+
+# --- lost seeds in words ----------------------------------------------------------------------------------------------
+
+
+def test_who_lost_seeds_is_named_among_several_and_the_rule_is_said():
+    lost = [*CLEAR[:6], *(unit("a", seed, None, "It broke.") for seed in (6, 7))]
+    third = [unit("c", seed, {"frechet_x": 30.0 + seed / 10}) for seed in range(8)]
+    found = collected(*lost, *CLEAR[8:], *third)
+    assert "a has the best mean of 3, " in found["verdict"]
+    assert found["verdict"].endswith(
+        "; a diverged in 2 of 8 seeds; who lost more seeds than another is not called better."
+    )
+    assert " is better than" not in found["verdict"]
+    two = collected(*lost, *CLEAR[8:])["verdict"]
+    assert "; a diverged in 2 of 8 seeds; who lost more seeds than the other is not called better)" in two
+    rows = [line for line in tables.latex(found).splitlines() if line.startswith(r"frechet\_x")]
+    assert "(6 of 8 seeds) & " in rows[0]
+
+
+def test_equal_means_are_shared():
+    made = [unit(name, seed, {"frechet_x": float(seed)}) for name in "abc" for seed in range(3)]
+    assert "a and b and c share the best mean of 3" in collected(*made)["verdict"]
+
+
+def test_negative_numbers_are_typeset_with_a_minus_and_large_ones_with_an_exponent():
+    made = [unit("a", seed, {"elbo_nats": -100.0 - seed}) for seed in range(3)]
+    assert "$-$101 [$-$" in tables.latex(collected(*made))
+    assert tables.number(1e54) == "1e+54"
+    assert tables.number(-123456.0) == "-123456"
