@@ -232,11 +232,13 @@ def _pairing(experiments: list[Json]) -> str:
     # A batch takes the next examples of the order: of another size, or several a step, it takes others.
     order = {(e["dataset"]["sha256"], e["config"]["batch_size"], e["images"] / e["steps"]) for e in experiments}
     latents = {e["config"]["model"]["latent_dim"] for e in experiments}
-    shared = [*(["data order"] if len(order) == 1 else []), *(["evaluation latents"] if len(latents) == 1 else [])]
-    if not shared:
-        return "A seed shares neither data order nor latents between the experiments: data, batches or latents differ."
-    both = "" if len(shared) == 2 else " alone, since data, batches or latents differ otherwise"
-    return f"A seed gives the same {' and the same '.join(shared)}{both} in every experiment: pairs are by seed."
+    shared = {
+        (True, True): "the same data order and the same evaluation latents in every experiment",
+        (True, False): "the same data order in every experiment, but latents of other sizes",
+        (False, True): "the same evaluation latents in every experiment, but other data or batches",
+        (False, False): "other data or batches and latents of other sizes in every experiment",
+    }[len(order) == 1, len(latents) == 1]
+    return f"A seed gives {shared}; pairs are by seed."
 
 
 def _fields(config: Json, prefix: str = "") -> list[tuple[str, Any]]:

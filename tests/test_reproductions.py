@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gvlab import build, comparison, data, experiment_files
+from gvlab import build, compare, comparison, data, experiment_files, units, verify
 from gvlab import config as c
 from gvlab.data.dataset import Split
 from gvlab.types import Batch
@@ -84,6 +84,15 @@ def test_modes_and_quality_are_two_numbers_of_the_same_runs(stem):
     modes, quality = (published(FOLDER / f"{name}.py") for name in (stem, f"{stem}_quality"))
     assert (modes.where, modes.protocol) == (quality.where, quality.protocol)
     assert (modes.measure, quality.measure) == ("modes_covered", "high_quality")
+
+
+def test_the_example_is_what_its_units_give():
+    root = FOLDER / "vae_against_iwae"
+    plan = compare.read_plan(root)
+    assert [units.read(root, experiment).failure for experiment in plan.units()] == [None] * 16
+    assert verify._derived(plan, root) == []
+    assert (root / "report.html").stat().st_size < 5_000_000
+    assert not [*root.rglob("checkpoints"), *root.rglob("*lock")]
 
 
 # Burda et al. 2016 ---------------------------------------------------------------------------------------------------
