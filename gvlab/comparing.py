@@ -118,6 +118,16 @@ def _planned(args: argparse.Namespace) -> Plan:
     twice = [text for text in settings if [one.split("=")[0] for one in settings].count(text.split("=")[0]) > 1]
     if twice:
         raise UserError(f"{twice[0]} and {twice[-1]} set one field: give it once, or --sweep over its values.")
+    ignored = [
+        *(text for text in settings if text.split("=")[0].endswith(".seed")),
+        *(text for text in settings if args.steps is not None and text.split("=")[0].endswith(".steps")),
+        *(text for text in args.sweep or () if args.steps is not None and text.split("=")[0] == "steps"),
+    ]
+    if ignored:
+        instead = "--seeds gives the seeds" if ".seed=" in ignored[0] else f"--steps {args.steps} sets the same"
+        raise UserError(f"{ignored[0]} would have no effect, since {instead}: leave one of them out.")
+    if args.match and len(experiments) == 1 and not args.sweep:
+        raise UserError(f"--match {args.match} has only {experiments[0].name}, and nothing to match it with: name two.")
     experiments = _set(experiments, settings)
     if args.steps is not None:
         experiments = [replace(experiment, steps=args.steps) for experiment in experiments]

@@ -103,6 +103,8 @@ def verify(root: Path, names: Sequence[str] | None, fraction: float | None, list
         name, doubted = units.name(experiment), _doubted(root, experiment, load(experiment.data.name))
         if isinstance(doubted, str):
             found[name] = Verified(name, "different", doubted)
+        elif isinstance(doubted, Verified):
+            found[name] = doubted
         else:
             steps = experiment.steps if fraction is None else _rounded_up(fraction, experiment)
             groups.setdefault((tuple(doubted.unit.record["group"]), steps), []).append(doubted)
@@ -173,8 +175,9 @@ def _equal(first: Any, second: Any) -> bool:
 # --- the units --------------------------------------------------------------------------------------------------------
 
 
-def _doubted(root: Path, experiment: c.Experiment, dataset: data.Dataset) -> _Doubted | str:
-    """A unit and what trains it again; or a sentence, if it can be seen without training that something is wrong."""
+def _doubted(root: Path, experiment: c.Experiment, dataset: data.Dataset) -> _Doubted | Verified | str:
+    """A unit and what trains it again; or that it isn't there; or a sentence, if it can be seen without training that
+    something is wrong."""
     name = units.name(experiment)
     try:
         rundir.check_config(rundir.path(units.directory(root), experiment), experiment)
@@ -182,7 +185,7 @@ def _doubted(root: Path, experiment: c.Experiment, dataset: data.Dataset) -> _Do
     except UserError as error:
         return str(error)
     if unit is None:
-        return f"{name} is not complete: there is nothing to verify."
+        return Verified(name, "unverified", f"{name} is not complete: there is nothing to verify.")
     program = build.program(experiment, dataset)
     record, now = unit.record, units.identity(program)
     if record["dataset"] != now["dataset"]:

@@ -716,6 +716,12 @@ ASKED = {
     "a sweep of nothing": (["--sweep", "beta"], ["'beta'", "FIELD=VALUE"]),
     "a sweep with a hole": (["--sweep", "beta=1,,2"], ["'beta=1,,2'"]),
     "launcher": (["--launcher", "slurm"], ["slurm"]),
+    "two sweeps": (["--sweep", "beta=1,2", "--sweep", "batch-size=8,16"], ["beta=1,2 and batch-size=8,16"]),
+    "a field twice": (["vae.steps=3", "vae.steps=4"], ["vae.steps=3 and vae.steps=4"]),
+    "steps twice": (["vae.steps=3", "--steps", "4"], ["vae.steps=3 would have no effect", "--steps 4"]),
+    "swept steps": (["--sweep", "steps=3,4", "--steps", "4"], ["steps=3,4 would have no effect"]),
+    "a seed": (["vae.seed=3"], ["vae.seed=3 would have no effect", "--seeds"]),
+    "too many seeds": (["--seeds", "99999999"], ["--seeds is 99999999"]),
 }
 
 
@@ -814,7 +820,13 @@ def test_the_steps_that_are_asked_for_are_those_of_the_first(planned, files):
 
     assert steps(*files) == [60, 20]  # vae 16 examples a step, gan 48
     assert steps(*files[::-1]) == [60, 180]
-    assert steps(files[0], "vae.steps=7", files[1], "--sweep", "latent-dim=2,3") == [60, 60, 20, 20]
+    assert steps(files[0], files[1], "--sweep", "latent-dim=2,3") == [60, 60, 20, 20]
+
+
+def test_one_experiment_has_nothing_to_match(files, tmp_path, capsys):
+    code = call("compare", files[0], "--match", "images", "--out", tmp_path / "c")
+    assert_refused(code, *capsys.readouterr(), "--match images has only vae")
+    assert not (tmp_path / "c").exists()
 
 
 def test_budgets_that_whole_steps_leave_unequal_are_remarked_upon(tmp_path):
