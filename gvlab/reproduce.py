@@ -204,7 +204,8 @@ def ledger(directory: Path) -> str:
     sources: dict[str, list[str]] = {}
     for name in made:
         published = experiment_files.load_published(files[name])
-        source = f"{published.citation}, {published.where}. Protocol: {published.protocol}. Ours: {published.differs}."
+        protocol = f"Protocol: {published.protocol}. Ours differs: {published.differs}."
+        source = f"{published.citation}, {published.where}. {protocol}"
         sources.setdefault(source, []).append(name)
     notes = "".join(f"- **{', '.join(names)}**: {source}\n" for source, names in sources.items())
     head = (
@@ -216,7 +217,7 @@ def ledger(directory: Path) -> str:
         "way; *better* and *not reached*, that it lies to one side; *not judged*, that there are fewer than 3\n"
         "seeds; *other protocol*, that model, data or measure differ, so that nothing is judged; *outdated*, that\n"
         "the file has changed since. Negative nats are log-likelihoods. Below the table: the sources, and where\n"
-        "ours differs from them.\n"
+        "ours differs from them. Cost is the wall clock of a training, whatever else the machine did.\n"
     )
     waiting = [f"`{name}`" for name in files if name not in made]
     todo = f"\nNot run yet: {', '.join(waiting)}.\n" if waiting else ""
