@@ -10,6 +10,8 @@ from jaxtyping import Array, Float, Int, Key, Shaped
 
 PRNGKey: TypeAlias = Key[Array, ""]
 PyTree: TypeAlias = Any
+Json: TypeAlias = dict[str, Any]
+"""An object as JSON has it."""
 Info: TypeAlias = dict[str, jax.Array]
 """A flat dict of arrays with units in the names: `elbo_nats`, `grad_norm/generator`."""
 

@@ -22,8 +22,12 @@ from typing import Any
 import jax
 import pytest
 
-from gvlab import build, cli, data, engines, log, loop, rundir, tree
+from gvlab import build, data, tree
 from gvlab import config as c
+from gvlab.cli import main
+from gvlab.runs import directory as rundir
+from gvlab.runs.curves import WALL_CLOCK, read_metrics
+from gvlab.train import engines, loop
 from gvlab.types import PyTree
 
 _PACE: dict[str, Any] = {
@@ -128,7 +132,7 @@ def call(*args: object) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", os.environ["GVLAB_TESTS_CACHE"])
         try:
-            return cli._main([str(arg) for arg in args])
+            return main._main([str(arg) for arg in args])
         finally:
             for name, value in before.items():
                 jax.config.update(name, value)
@@ -270,7 +274,7 @@ def steps_kept(run: Path) -> list[int]:
 def curves(run: Path) -> list[dict[str, float]]:
     """The lines of metrics.jsonl without the wall clock; each line must be complete."""
     assert (run / "metrics.jsonl").read_text().endswith("}\n")
-    return [{k: v for k, v in line.items() if k not in log.WALL_CLOCK} for line in log.read_metrics(run)]
+    return [{k: v for k, v in line.items() if k not in WALL_CLOCK} for line in read_metrics(run)]
 
 
 def contents(directory: Path) -> dict[str, tuple[int, int]]:

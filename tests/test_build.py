@@ -12,8 +12,9 @@ import optax
 import pytest
 from flax.linen import relu
 
-from gvlab import build, data, likelihood, rng
+from gvlab import build, data, rng
 from gvlab import config as c
+from gvlab.evaluate import bounds, held_out
 from gvlab.networks import ArticleEncoder, DCGANGenerator, MLPDecoder, MLPEncoder, MLPGenerator
 from gvlab.types import Batch, UserError
 
@@ -187,10 +188,10 @@ def test_the_bound_of_a_two_layer_model_agrees_with_draws_from_its_prior():
     model = c.VAE(network=network, latent_dim=3, likelihood=c.Gaussian(variance=4.0))
     made = program(model, (2,), evaluation=c.Evaluation(k=3000))
     state = made.model.init(rng.root(0), made.first_batch())
-    found = likelihood.bound(made, state, jax.random.key(1))["iw_bound_nats"]
+    found = bounds.bound(made, state, jax.random.key(1))["iw_bound_nats"]
     assert found["stamp"]["k"] == 3000
 
-    (_, counted, batch), *_ = likelihood.test_batches(made)
+    (_, counted, batch), *_ = held_out.test_batches(made)
     z = jax.random.normal(jax.random.key(2), (20_000, len(batch.x), 3))
     drawn = np.exp(np.asarray(made.model.log_likelihood(state, batch, z), np.float64))[:, :counted]
     expected = np.log(drawn.mean(0))

@@ -16,8 +16,9 @@ import numpy as np
 import optax
 from worker import Task
 
-from gvlab import Batch, Model, backend, build, config, data, engines, models, networks, rng, tree
+from gvlab import Batch, Model, backend, build, config, data, models, networks, rng, tree
 from gvlab.models import observation
+from gvlab.train import engines
 from gvlab.types import PRNGKey, PyTree
 
 SEEDS = 8

@@ -8,8 +8,11 @@ compared with the same 5,000 test images. `gvlab/metrics/README.md` has the tabl
 
 import numpy as np
 
-from gvlab import data, distances
-from gvlab.distances import Sets, extract
+from gvlab import data
+from gvlab.evaluate import distances
+from gvlab.evaluate.distances import Sets
+from gvlab.evaluate.features import extract
+from gvlab.extractors import catalogue
 
 N = 5_000
 MEASURES = ("frechet", "kernel", "prdc", "inception_score", "authenticity", "memorisation", "vendi")
@@ -44,7 +47,7 @@ def main() -> None:
         "noise of 10 %": noisy(held_out),
     }
     for name in ("pixels", "mnist"):
-        extractor = distances.extractor(name)
+        extractor = catalogue.extractor(name)
         measures = [m for m in MEASURES if name != "pixels" or m != "inception_score"]
         training = extract(extractor, np.array_split(x[:20_000], 40))
         reference = extract(extractor, np.array_split(real, 10))

@@ -32,7 +32,7 @@ import jax  # noqa: E402, because the flag must be set before
 import jax.numpy as jnp  # noqa: E402
 
 from gvlab import metrics  # noqa: E402
-from gvlab.networks import inception  # noqa: E402
+from gvlab.extractors import inception  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 

@@ -23,7 +23,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gvlab import backend, build, config, data, engines
+from gvlab import backend, build, config, data
+from gvlab.train import engines
 
 RESULTS = Path(__file__).resolve().parent / "results"
 COUNTS = (1, 2, 4, 8, 16)

@@ -9,7 +9,7 @@ He et al. 2016 take 64,000 updates for 91.25 %, which want a GPU.
 import optax
 from classifier import shift_and_flip, train
 
-from gvlab.networks import ResNet20
+from gvlab.extractors.classifiers import ResNet20
 
 
 def sgd(steps: int) -> optax.GradientTransformation:

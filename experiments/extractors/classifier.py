@@ -14,7 +14,7 @@ import numpy as np
 import optax
 
 from gvlab import Batch, backend, data, rng
-from gvlab.networks import weights
+from gvlab.extractors import weights
 
 SHIPPED = Path(__file__).resolve().parents[2] / "gvlab" / "networks" / "extractors"
 

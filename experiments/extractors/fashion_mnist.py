@@ -6,7 +6,7 @@ python experiments/extractors/fashion_mnist.py
 import optax
 from classifier import shift_and_flip, train
 
-from gvlab.networks import LeNet5
+from gvlab.extractors.classifiers import LeNet5
 
 if __name__ == "__main__":
     train(

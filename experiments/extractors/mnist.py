@@ -6,7 +6,7 @@ python experiments/extractors/mnist.py
 import optax
 from classifier import shift, train
 
-from gvlab.networks import LeNet5
+from gvlab.extractors.classifiers import LeNet5
 
 if __name__ == "__main__":
     train(

@@ -1,7 +1,7 @@
 """Objectives as pure functions: one equation, one function, one number per example; reductions are the caller's."""
 
 from gvlab.losses.adversarial import discriminator_loss, minimax_generator_loss, non_saturating_generator_loss
-from gvlab.losses.elbo import (
+from gvlab.losses.bounds import (
     bits_per_dim,
     elbo,
     gaussian_kl,

@@ -45,7 +45,7 @@ from gvlab.metrics.frechet import (
     moments_update,
 )
 from gvlab.metrics.image_quality import ms_ssim, psnr, ssim
-from gvlab.metrics.inception_score import inception_score, inception_score_shuffled
+from gvlab.metrics.inception import inception_score, inception_score_shuffled
 from gvlab.metrics.interventions import Accuracy, beta_vae_metric, factor_vae_metric
 from gvlab.metrics.kernel import gaussian_mmd2, polynomial_mmd2, polynomial_mmd2_blocks, polynomial_mmd2_subsets
 from gvlab.metrics.latent import ElboSurgery, active_units, collapsed_units, elbo_surgery, unit_activity
@@ -53,7 +53,7 @@ from gvlab.metrics.modes import MixtureCoverage, StackedCoverage, mixture_covera
 from gvlab.metrics.neighbours import Neighbours, authenticity, memorisation_rate, nearest_neighbours
 from gvlab.metrics.parzen import ParzenEstimate, parzen_estimate, parzen_log_likelihood
 from gvlab.metrics.prd import PRDCurve, prd_curve, prd_curve_from_features, prd_f_scores
-from gvlab.metrics.prdc import PRDC, PrecisionRecall, improved_precision_recall, prdc
+from gvlab.metrics.precision_recall import PRDC, PrecisionRecall, improved_precision_recall, prdc
 from gvlab.metrics.sliced import random_projections, sliced_wasserstein2, sliced_wasserstein2_gaussian
 from gvlab.metrics.vendi import vendi_score
 

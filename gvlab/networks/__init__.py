@@ -18,26 +18,22 @@ from gvlab.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gvlab.networks.layers import Conv, ConvTranspose, append_label
 from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
 from gvlab.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator, bernoulli_bias
-from gvlab.networks.small_features import CifarResNet, LeNet5, ResNet20
 
 __all__ = [
     "ArticleDecoder",
     "ArticleDiscriminator",
     "ArticleEncoder",
     "ArticleGenerator",
-    "CifarResNet",
     "Conv",
     "ConvTranspose",
     "DCGANDiscriminator",
     "DCGANGenerator",
-    "LeNet5",
     "MLPDecoder",
     "MLPDiscriminator",
     "MLPEncoder",
     "MLPGenerator",
     "MaxoutDiscriminator",
     "NormalizedMLPGenerator",
-    "ResNet20",
     "append_label",
     "bernoulli_bias",
     "conv",

@@ -1,0 +1,1 @@
+"""The command line: `main` is the door, and each file beside it holds the commands of one kind."""

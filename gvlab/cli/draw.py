@@ -1,0 +1,108 @@
+"""The commands that draw pictures of a trained run."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gvlab.cli.runs import trained
+from gvlab.types import UserError
+
+
+def add(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Adds the commands to the parser; `command(name, help, run)` makes one."""
+    sample = command("sample", "Draw samples of a trained model.", _sample)
+    sample.add_argument("run_directory", type=Path, metavar="RUN")
+    sample.add_argument("--n", type=int, default=64, help="how many (default: 64)")
+    sample.add_argument("--key", type=int, default=0, help="seed of the latents (default: 0)")
+
+    reconstruct = command("reconstruct", "Test images above their reconstructions, by a VAE.", _reconstruct)
+    reconstruct.add_argument("run_directory", type=Path, metavar="RUN")
+    reconstruct.add_argument("--n", type=int, default=16, help="how many (default: 16)")
+
+    interpolate = command("interpolate", "Walk between latents on the sphere, one walk per row.", _interpolate)
+    interpolate.add_argument("run_directory", type=Path, metavar="RUN")
+    interpolate.add_argument("--rows", type=int, default=8, help="walks (default: 8)")
+    interpolate.add_argument("--columns", type=int, default=10, help="pictures per walk (default: 10)")
+    interpolate.add_argument("--key", type=int, default=0, help="seed of the latents (default: 0)")
+
+    traverse = command("traverse", "One test image with one latent at a time changed, one latent per row.", _traverse)
+    traverse.add_argument("run_directory", type=Path, metavar="RUN")
+    traverse.add_argument("--example", type=int, default=0, help="number of the test image (default: 0)")
+    traverse.add_argument("--columns", type=int, default=11, help="values from -3 to 3 (default: 11)")
+
+    neighbours = command("neighbours", "Samples beside their nearest training images.", _neighbours)
+    neighbours.add_argument("run_directory", type=Path, metavar="RUN")
+    neighbours.add_argument("--n", type=int, default=8, help="samples (default: 8)")
+    neighbours.add_argument("--k", type=int, default=7, help="neighbours of each (default: 7)")
+    neighbours.add_argument("--key", type=int, default=0, help="seed of the latents (default: 0)")
+    neighbours.add_argument("--features", default="pixels", metavar="NAME", help="nearest in these (default: pixels)")
+    neighbours.add_argument("--weights", type=Path, metavar="FILE", help="of Inception (default: downloaded once)")
+    for drawing in (sample, reconstruct, interpolate, traverse, neighbours):
+        drawing.add_argument("--out", type=Path, required=True, metavar="GRID.png", help="the picture's file")
+
+
+def _sample(args: argparse.Namespace, rest: list[str]) -> None:
+    _at_least("--n", args.n, 1)
+    _check_key(args.key)
+    program, state = trained(args.run_directory)
+    from gvlab.pictures import draw
+
+    _save(draw.samples(program, state, args.key, args.n), args.out)
+
+
+def _reconstruct(args: argparse.Namespace, rest: list[str]) -> None:
+    _at_least("--n", args.n, 1)
+    program, state = trained(args.run_directory)
+    from gvlab.pictures import draw
+
+    _save(draw.reconstructions(program, state, args.n), args.out)
+
+
+def _interpolate(args: argparse.Namespace, rest: list[str]) -> None:
+    _at_least("--rows", args.rows, 1)
+    _at_least("--columns", args.columns, 2)
+    _check_key(args.key)
+    program, state = trained(args.run_directory)
+    from gvlab.pictures import draw
+
+    _save(draw.interpolations(program, state, args.key, args.rows, args.columns), args.out)
+
+
+def _traverse(args: argparse.Namespace, rest: list[str]) -> None:
+    _at_least("--columns", args.columns, 2)
+    program, state = trained(args.run_directory)
+    from gvlab.pictures import draw
+
+    _save(draw.traversals(program, state, args.example, args.columns), args.out)
+
+
+def _neighbours(args: argparse.Namespace, rest: list[str]) -> None:
+    _at_least("--n", args.n, 1)
+    _at_least("--k", args.k, 1)
+    _check_key(args.key)
+    program, state = trained(args.run_directory)
+    from gvlab.extractors import catalogue
+    from gvlab.pictures import draw
+
+    extractor = catalogue.extractor(args.features, args.weights)
+    _save(draw.neighbours(program, state, extractor, args.key, args.n, args.k), args.out)
+
+
+def _at_least(option: str, value: int, least: int) -> None:
+    if value < least:
+        raise UserError(f"{option} is {value}, but must be at least {least}.")
+
+
+def _check_key(key: int) -> None:
+    if not 0 <= key < 2**31:
+        raise UserError(f"--key is {key}, but must be from 0 to 2147483647.")
+
+
+def _save(sheet: Any, out: Path) -> None:
+    from gvlab.pictures import sheets
+
+    sheets.save_png(out, sheet)
+    print(out)

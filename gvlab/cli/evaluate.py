@@ -1,0 +1,143 @@
+"""The command that measures a run, or images of any system."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gvlab import backend
+from gvlab.cli import terminal
+from gvlab.cli.runs import trained
+from gvlab.types import UserError
+
+if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
+    from gvlab.config import Evaluation
+
+_MEASURES_HELP = (
+    "frechet, frechet_infinity, kernel, inception_score, prdc, improved_precision_recall, prd, vendi, "
+    "sliced_wasserstein, authenticity, memorisation, modes, stacked_modes, ais, ais_gap"
+)
+_COST_HELP = (
+    "ais and ais_gap: 10 and 18 million passes through the decoder and back, which for a DCGAN take hours on a CPU"
+)
+_FEATURES_HELP = (
+    "pixels, coordinates, digits, mnist, fashion_mnist, cifar10, stacked_mnist, "
+    "inception, inception-pytorch, inception-clean"
+)
+
+
+def add(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Adds the command to the parser; `command(name, help, run)` makes one."""
+    evaluate = command("evaluate", "Measure a trained model, or any images, against a data set.", _evaluate)
+    evaluate.add_argument("run_directory", type=Path, metavar="RUN", nargs="?")
+    evaluate.add_argument(
+        "--images", type=Path, metavar="FOLDER", help="PNG or JPEG files, or an .npz, instead of a run"
+    )
+    evaluate.add_argument("--against", metavar="DATASET", help="what --images are compared with")
+    evaluate.add_argument(
+        "--metrics", nargs="+", dest="measures", metavar="NAME", help=f"{_MEASURES_HELP} ({_COST_HELP})"
+    )
+    evaluate.add_argument("--features", nargs="+", metavar="NAME", help=_FEATURES_HELP)
+    evaluate.add_argument("--weights", type=Path, metavar="FILE", help="of Inception (default: downloaded once)")
+    evaluate.add_argument("--samples", type=int, help="examples (default: the experiment's; all of --images)")
+    evaluate.add_argument("--split", choices=("test", "train"), help="to compare with (default: the experiment's)")
+    evaluate.add_argument("--k", type=int, help="samples of the importance-weighted bound (default: the experiment's)")
+    evaluate.add_argument("--ais-variance", type=float, help="of the noise about a GAN's images in [0, 1], for ais")
+    evaluate.add_argument("--out", type=Path, metavar="FILE.json", help="where --images' measures go")
+
+
+def _evaluate(args: argparse.Namespace, rest: list[str]) -> None:
+    if (args.run_directory is None) == (args.images is None):
+        raise UserError("gvlab evaluate measures either a RUN or --images FOLDER: give one of them.")
+    names = ("k", "ais_variance", "samples", "split", "features", "measures")
+    asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    asked = {name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()}
+    file, measures = _evaluate_images(args, asked) if args.images else _evaluate_run(args, asked)
+    from gvlab import evaluate
+    from gvlab.compare import tables
+
+    numbers = ("value", "standard_error", "spread")
+    rows = [
+        [name, *(tables.number(m.get(number)) for number in numbers), evaluate.described(m["stamp"])]
+        for name, m in measures.items()
+    ]
+    terminal.print_table(["measure", "value", "standard error", "spread", "protocol"], rows, left=1)
+    for text in dict.fromkeys(
+        m["stamp"][kind] for m in measures.values() for kind in ("warning", "note") if kind in m["stamp"]
+    ):
+        of = ", ".join(name for name, m in measures.items() if text in m["stamp"].values())
+        print(f"{of}: {text}.")
+    for name, m in measures.items():
+        if "points_per_second" in m:
+            print(f"{name}: {m['points_per_second']:g} test points per second.")
+    print(file)
+
+
+def _evaluate_run(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path, Any]:
+    from gvlab.config import GAN
+    from gvlab.runs import directory as rundir
+
+    if args.against or args.out:
+        raise UserError("--against and --out are for --images: a run is compared with its own data set.")
+    if (args.run_directory / "unit.json").exists():
+        raise UserError(
+            f"{args.run_directory} is a unit of a comparison, whose measures are recorded: copy it without its "
+            "unit.json, and evaluate the copy."
+        )
+    experiment = rundir.read_config(args.run_directory)
+    if args.ais_variance is not None and not isinstance(experiment.model, GAN):
+        raise UserError(f"--ais-variance is for a GAN, but {experiment.name} is a VAE with a likelihood of its own.")
+    evaluation = replace(experiment.evaluation, **asked)  # refuse a bad value before anything is computed
+    from gvlab import evaluate
+
+    evaluate.check(evaluation)
+    program, state = trained(args.run_directory)
+    _check_weights(args, evaluation)
+    earlier = evaluate.earlier(args.run_directory, program, state)
+    bound = earlier.get(evaluate.BOUND)
+    if bound and args.k is None:
+        print(f"{evaluate.BOUND}: k = {bound['stamp']['k']}, as it was measured earlier; --k makes it anew.")
+        evaluation = replace(evaluation, k=bound["stamp"]["k"])
+    program = replace(program, experiment=replace(experiment, evaluation=evaluation))
+    extractors = evaluate.extractors_of(evaluation, program.dataset, args.weights)
+    measures = evaluate.evaluate(program, state, extractors, _say_batch, earlier if args.k is None else None)
+    return evaluate.write(args.run_directory, program, state, measures, earlier), earlier | measures
+
+
+def _check_weights(args: argparse.Namespace, evaluation: Evaluation) -> None:
+    from gvlab.extractors.extractor import INCEPTION
+
+    if args.weights and not set(evaluation.features) & set(INCEPTION):
+        raise UserError(
+            f"--weights {args.weights} are Inception's, but no such features are asked for: name them, too."
+        )
+
+
+def _say_batch(measure: str, batch: int, batches: int) -> None:
+    print(f"{measure}: batch {batch} of {batches}", file=sys.stderr, flush=True)
+
+
+def _evaluate_images(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path, Any]:
+    if not args.against:
+        raise UserError("--images are compared with a data set: name it with --against.")
+    for option, given in (("--k", args.k), ("--ais-variance", args.ais_variance)):
+        if given is not None:
+            raise UserError(f"{option} is {given}, but is of models, and --images have none: leave it out.")
+    backend.start()
+    from gvlab import config, data, evaluate
+    from gvlab.data import image_sets
+
+    evaluation = config.Evaluation(**asked)
+    evaluate.check(evaluation)
+    _check_weights(args, evaluation)
+    out = args.out or Path(f"{os.path.abspath(args.images)}.evaluation.json")  # also of "."
+    dataset, images = data.load(args.against), image_sets.read(args.images)
+    extractors = evaluate.extractors_of(evaluation, dataset, args.weights)
+    measures = evaluate.of_images(images, dataset, evaluation, extractors)
+    protocol = {"images_sha256": images.sha256, "against": dataset.name, "evaluation": config.to_dict(evaluation)}
+    return evaluate.write_file(out, protocol, measures), measures

@@ -1,0 +1,129 @@
+"""The comparison that a command line asks for."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gvlab.cli import overrides
+from gvlab.config import experiment_file
+from gvlab.types import UserError
+
+if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
+    from gvlab.compare import Plan
+    from gvlab.config import Experiment
+
+
+def planned(args: argparse.Namespace) -> Plan:
+    """The comparison that the command line asks for."""
+    from gvlab import compare
+
+    files = [text for text in args.experiments if "=" not in text or Path(text).is_file()]
+    settings = [text for text in args.experiments if text not in files]
+    other = None
+    if [Path(file).name for file in files] == ["plan.json"]:
+        other = compare.read_plan(Path(files[0]).parent)
+        experiments, seeds = list(other.experiments), other.seeds
+    elif files:
+        experiments, seeds = [experiment_file.load(Path(file)) for file in files], 3
+    else:
+        raise UserError(f"{settings[0]} sets a field, but no experiment file is named.")
+    twice = [text for text in settings if [one.split("=")[0] for one in settings].count(text.split("=")[0]) > 1]
+    if twice:
+        raise UserError(f"{twice[0]} and {twice[-1]} set one field: give it once, or --sweep over its values.")
+    ignored = [
+        *(text for text in settings if text.split("=")[0].endswith(".seed")),
+        *(text for text in settings if args.steps is not None and text.split("=")[0].endswith(".steps")),
+        *(text for text in args.sweep or () if args.steps is not None and text.split("=")[0] == "steps"),
+    ]
+    if ignored:
+        instead = "--seeds gives the seeds" if ".seed=" in ignored[0] else f"--steps {args.steps} sets the same"
+        raise UserError(f"{ignored[0]} would have no effect, since {instead}: leave one of them out.")
+    if args.match and len(experiments) == 1 and not args.sweep:
+        raise UserError(f"--match {args.match} has only {experiments[0].name}, and nothing to match it with: name two.")
+    experiments = _set(experiments, settings)
+    if args.steps is not None:
+        experiments = [replace(experiment, steps=args.steps) for experiment in experiments]
+    if args.sweep and len(args.sweep) > 1:
+        raise UserError(f"--sweep is given for {' and '.join(args.sweep)}, but sweeps over one field: choose one.")
+    for sweep in args.sweep or ():
+        experiments = [one for experiment in experiments for one in _swept(experiment, sweep)]
+    plan = compare.Plan(tuple(experiments), seeds if args.seeds is None else args.seeds)
+    if args.seeds is None and not other and (directory_of(args, plan) / "plan.json").is_file():
+        plan = replace(plan, seeds=compare.read_plan(directory_of(args, plan)).seeds)  # nothing is dropped by silence
+    if args.match is None:
+        same = other and other.experiments == plan.experiments
+        return replace(plan, match=other.match, spent=other.spent) if other and same else plan
+    if args.match not in compare.MATCHES:
+        raise UserError(f"--match is {args.match!r}, but must be one of {', '.join(compare.MATCHES)}.")
+    return _matched(plan, args.match, directory_of(args, plan))
+
+
+def directory_of(args: argparse.Namespace, plan: Plan) -> Path:
+    """The directory of the comparison."""
+    from gvlab import compare
+
+    names = [experiment.name for experiment in plan.experiments]
+    several = "-vs-".join(names)
+    return args.out or Path("comparisons") / (
+        several if len(os.fsencode(several)) < compare.LONGEST_NAME else f"{names[0]}-and-{len(names) - 1}-more"
+    )
+
+
+def _matched(plan: Plan, match: str, root: Path) -> Plan:
+    """The plan with equal budgets. What an earlier call matched to the same budget keeps its steps: no two measurements
+    of seconds are alike, so that a comparison that was stopped could not go on."""
+    from gvlab import compare
+    from gvlab.config import WITHOUT_INFLUENCE, difference
+
+    earlier: dict[str, tuple[Experiment, float]] = {}
+    before = compare.read_plan(root) if (root / "plan.json").is_file() else None
+    first = ("seed", "evaluation")  # do not change what the first experiment spends
+    if before and before.match == match and not difference(before.experiments[0], plan.experiments[0], first):
+        spent = before.spent or [1.0] * len(before.experiments)
+        earlier = {one.name: (one, share) for one, share in zip(before.experiments, spent, strict=True)}
+    found: list[tuple[Experiment, float] | None] = []
+    for experiment in plan.experiments:
+        old, share = earlier.get(experiment.name, (None, 1.0))
+        same = old and not difference(old, experiment, ignore=("seed", *WITHOUT_INFLUENCE))
+        found.append((replace(experiment, steps=old.steps), share) if old and same else None)
+    if not all(found):
+        fresh = compare.matched(list(compare.programs_of(plan).values()), match)
+        found = [old or new for old, new in zip(found, fresh, strict=True)]
+    made = [one for one in found if one]
+    return replace(plan, experiments=tuple(e for e, _ in made), match=match, spent=tuple(share for _, share in made))
+
+
+def _set(experiments: list[Experiment], settings: list[str]) -> list[Experiment]:
+    """NAME.FIELD=VALUE, for each experiment of that name."""
+    for setting in settings:
+        target, value = setting.split("=", 1)
+        found = [e for e in experiments if target.startswith(f"{e.name}.")]
+        if not found:
+            names = " or ".join(experiment.name for experiment in experiments)
+            raise UserError(f"{setting} does not begin with the name of an experiment and a dot ({names}).")
+        chosen = max(found, key=lambda experiment: len(experiment.name))
+        option = "--" + target[len(chosen.name) + 1 :].replace("_", "-")
+        changed = overrides.override(chosen, [option, value], "gvlab train EXPERIMENT.py")
+        experiments = [changed if experiment is chosen else experiment for experiment in experiments]
+    return experiments
+
+
+def _swept(experiment: Experiment, sweep: str) -> list[Experiment]:
+    from gvlab import compare
+
+    field, separator, values = sweep.partition("=")
+    if not separator or not all(values.split(",")):
+        raise UserError(f"--sweep is {sweep!r}, but must be FIELD=VALUE,VALUE,... .")
+    return compare.swept(experiment, field, [_value(text) for text in values.split(",")])
+
+
+def _value(text: str) -> Any:
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return {"True": True, "False": False}.get(text, text)

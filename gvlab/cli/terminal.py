@@ -1,0 +1,99 @@
+"""What the command line shows: tables, and the progress of training."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from gvlab.train.record import Listener, Progress
+
+
+def print_table(head: list[str], rows: list[list[str]], left: int) -> None:
+    """A table on the terminal, its first `left` columns aligned left, the others right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console() if sys.stdout.isatty() else Console(width=160)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for i, name in enumerate(head):
+        table.add_column(name, justify="left" if i < left else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+@contextlib.contextmanager
+def progress(title: str) -> Iterator[Listener]:
+    """A progress bar on a terminal; elsewhere a plain line at most every five seconds."""
+    if not sys.stderr.isatty():
+        yield _plain_lines(title)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TextColumn("{task.fields[values]}"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None, speed="", values="compiling")
+
+        def listen(now: Progress) -> None:
+            bar.update(
+                task,
+                completed=now.step,
+                total=now.steps,
+                speed=f"{now.images_per_second:,.0f} images/s",
+                values=_values(now),
+            )
+
+        yield listen
+
+
+def _plain_lines(title: str) -> Listener:
+    last = 0.0
+
+    def listen(now: Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last > 5:
+            last = time.monotonic()
+            left = ""
+            if now.images_per_second and now.step > 1:
+                left = f"  {now.images_per_second:,.0f} images/s"
+            print(f"{title}: step {now.step}/{now.steps}{left}  {_values(now)}", file=sys.stderr, flush=True)
+
+    return listen
+
+
+def _values(now: Progress) -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in now.values.items() if "grad_norm" not in name)
+
+
+def stopped(reason: Exception, signum: int) -> NoReturn:
+    """Ends the process after a signal, saying how to continue."""
+    again = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    print(f"gvlab: {reason} To continue: {again}", file=sys.stderr)
+    raise SystemExit(128 + signum) from reason
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[Callable[[str], Listener]]:
+    """A function from titles to what hears of a training: one progress bar after another."""
+    with contextlib.ExitStack() as stack:
+
+        def listen(title: str) -> Listener:
+            stack.close()
+            return stack.enter_context(progress(title))
+
+        yield listen

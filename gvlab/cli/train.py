@@ -1,0 +1,77 @@
+"""The command that trains one run."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from gvlab import backend
+from gvlab.cli import overrides, terminal
+from gvlab.cli.runs import program_of
+from gvlab.config import experiment_file
+from gvlab.types import UserError
+
+
+def add(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Adds the command to the parser; `command(name, help, run)` makes one."""
+    train = command("train", "Train one seed of an experiment, or continue it.", _train)
+    train.add_argument("experiment", type=Path, metavar="EXPERIMENT.py", help="a file that defines config()")
+    train.add_argument("--out", type=Path, default=Path("runs"), help="directory of runs (default: runs)")
+    train.add_argument("--coordinator", metavar="HOST:PORT", help="of several processes that train one run; or auto")
+    train.add_argument("--processes", type=int, metavar="N", help="how many processes there are")
+    train.add_argument("--process", type=int, metavar="I", help="which of them this one is, from 0")
+    train.epilog = "Any field of the experiment is an option, too: gvlab train EXPERIMENT.py --help lists them."
+
+
+def help_of(parser: argparse.ArgumentParser, argv: list[str]) -> None:
+    """Prints the options of `gvlab train FILE`, the fields of its experiment among them."""
+    files = [arg for arg in argv[1:] if arg.endswith(".py")]
+    if not files:
+        parser.parse_args(["train", "--help"])
+    print(
+        "Options of the command itself: --out DIR, the directory of runs (default: runs); for one run on several hosts "
+        "--coordinator HOST:PORT --processes N --process I, or --coordinator auto.\n"
+    )
+    with contextlib.suppress(SystemExit):
+        overrides.override(experiment_file.load(Path(files[0])), ["--help"], f"gvlab train {files[0]}")
+
+
+def _train(args: argparse.Namespace, rest: list[str]) -> None:
+    experiment = overrides.override(experiment_file.load(args.experiment), rest, f"gvlab train {args.experiment}")
+    _check_processes(args)
+    backend.start(args.coordinator, args.processes, args.process)
+    program = program_of(experiment)
+    from gvlab import evaluate
+    from gvlab.runs import directory as rundir
+    from gvlab.train import engines, loop
+
+    evaluate.check(experiment.evaluation)
+    run = rundir.path(args.out, experiment)
+    rundir.check_config(run, experiment)
+    before = rundir.status(run)
+    try:
+        with terminal.progress(f"{experiment.name} seed {experiment.seed}") as listen:
+            loop.train(engines.alone(program), args.out, experiment.seed, listen=listen)
+    except loop.Interrupted as stop:
+        terminal.stopped(stop, stop.signum)
+    if before == rundir.status(run):
+        print(f"{run} is complete: {before['step']} steps.")
+    else:
+        print(f"Trained {experiment.steps} steps: {run}")
+
+
+def _check_processes(args: argparse.Namespace) -> None:
+    """Either none of the options of several processes, or all that belong together."""
+    given = args.processes is not None, args.process is not None
+    if args.coordinator in (None, "auto"):
+        if any(given):
+            raise UserError("--processes and --process belong to --coordinator HOST:PORT: give all three, or none.")
+    elif not re.fullmatch(r"[^\s:]+:\d+", args.coordinator):
+        raise UserError(f"--coordinator is {args.coordinator!r}, but must be HOST:PORT or auto.")
+    elif not all(given):
+        raise UserError(f"--coordinator {args.coordinator} needs --processes N and --process I, too.")
+    elif not 0 <= args.process < args.processes:
+        raise UserError(f"--process is {args.process}, but must be from 0 to {args.processes - 1}.")

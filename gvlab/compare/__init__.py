@@ -1,0 +1,32 @@
+"""Comparisons: a directory of units, the statistics over them, tables, a report, and the proof."""
+
+from gvlab.compare.budgets import MATCHES, matched, seconds_per_step
+from gvlab.compare.frame import load
+from gvlab.compare.groups import differing, title
+from gvlab.compare.loop import UNEQUAL, Listen, notes, pending, programs_of, run, run_unit, write
+from gvlab.compare.plan import LONGEST_NAME, MOST_SEEDS, SCHEMA, Plan, read_plan, swept, unit_named, write_plan
+
+__all__ = [
+    "LONGEST_NAME",
+    "MATCHES",
+    "MOST_SEEDS",
+    "SCHEMA",
+    "UNEQUAL",
+    "Listen",
+    "Plan",
+    "differing",
+    "load",
+    "matched",
+    "notes",
+    "pending",
+    "programs_of",
+    "read_plan",
+    "run",
+    "run_unit",
+    "seconds_per_step",
+    "swept",
+    "title",
+    "unit_named",
+    "write",
+    "write_plan",
+]

@@ -1,0 +1,77 @@
+"""A comparison as a pandas DataFrame that shows its table and samples in a notebook."""
+
+from __future__ import annotations
+
+import base64
+import html
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gvlab.compare import results, tables
+from gvlab.files import read_json
+from gvlab.types import Json, UserError
+
+
+def load(root: str | Path) -> Any:
+    """The values of a comparison as a pandas DataFrame, which shows the table and samples in a notebook.
+
+    Columns: experiment, seed, measure, value, stamp; a diverged unit has one row without a measure.
+
+    Raises:
+        UserError: there is no comparison in the directory.
+    """
+    pass
+
+    found = read_json(Path(root) / "comparison.json")
+    if found is None:
+        raise UserError(f"{root} has no comparison.json: run gvlab compare or gvlab report first.")
+    if found.get("schema") != results.SCHEMA:
+        raise UserError(
+            f"comparison.json in {root} has schema {found.get('schema')}, but this gvlab reads {results.SCHEMA}: "
+            f"run gvlab report {root}."
+        )
+    return ComparisonFrame.of(found, Path(root))
+
+
+class ComparisonFrame(pd.DataFrame):
+    """The values of a comparison, tidy; what is derived from it is an ordinary DataFrame."""
+
+    _metadata = ("found", "root")
+
+    @classmethod
+    def of(cls, found: Json, root: Path) -> ComparisonFrame:
+        """Of comparison.json's object and its directory."""
+        frame = cls(tables.tidy(found), columns=["experiment", "seed", "measure", "value", "stamp"])
+        frame.found, frame.root = found, root
+        return frame
+
+    @property
+    def _constructor(self) -> Any:
+        return pd.DataFrame
+
+    def _repr_html_(self) -> str:
+        """The verdict, the table, and the last samples of the first seed of each experiment that came to its end."""
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in tables.HEADER)
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
+            for cells in tables.table(self.found)
+        )
+        shown: dict[str, Json] = {}
+        for unit in self.found["units"]:
+            if unit["status"] == "complete":
+                shown.setdefault(unit["experiment"], unit)
+        pictures = "".join(_picture(self.root, unit) for unit in shown.values())
+        verdict = html.escape(self.found["verdict"])
+        return f"<p>{verdict}</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{pictures}"
+
+
+def _picture(root: Path, unit: Json) -> str:
+    sheets = sorted((root / unit["directory"] / "samples").glob("step-*.png"))
+    if not sheets:
+        return ""
+    name = html.escape(f"{unit['experiment']}, seed {unit['seed']}, {sheets[-1].stem.replace('-', ' ')}")
+    source = base64.b64encode(sheets[-1].read_bytes()).decode()
+    image = f'<img alt="{name}" width="300" src="data:image/png;base64,{source}">'
+    return f"<figure>{image}<figcaption>{name}</figcaption></figure>"

@@ -1,0 +1,81 @@
+"""A comparison's units on several machines, by engines that exist: a scheduler's own queue, or Ray."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from gvlab import compare
+from gvlab import config as c
+from gvlab.compare import units
+from gvlab.files import owned
+from gvlab.types import UserError
+
+RETRIES = 3
+"""How often Ray tries a unit again whose worker was killed; it goes on from its checkpoint."""
+
+
+def commands(plan: compare.Plan, root: Path) -> list[str]:
+    """One shell line per unit that is not complete, in any order and on any machine that sees the directory.
+
+    Writes the plan. Afterwards `gvlab report` makes the tables.
+    """
+    with _planned(plan, root) as missing:
+        return [shlex.join(["gvlab", "unit", str(root.absolute()), units.name(experiment)]) for experiment in missing]
+
+
+def ray(plan: compare.Plan, root: Path) -> None:
+    """Makes the missing units as tasks of the Ray cluster at RAY_ADDRESS, or of one on this machine.
+
+    The directory must be one that every worker sees. A task has one GPU where the cluster has any; a killed worker's
+    task is started again and continues from its checkpoint.
+
+    Raises:
+        UserError: Ray is not installed, or a unit failed for another reason than its worker's death.
+    """
+    try:
+        import ray as engine
+    except ImportError as error:
+        raise UserError("--launcher ray needs Ray: install gvlab[ray].") from error
+
+    with _planned(plan, root) as missing:
+        started = not engine.is_initialized()
+        if started:
+            engine.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, logging_level=logging.ERROR)
+        gpus = 1 if engine.cluster_resources().get("GPU") else 0
+        task = engine.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES, retry_exceptions=False)(_unit)
+        try:
+            waiting = {task.remote(str(root.absolute()), units.name(e)): units.name(e) for e in missing}
+            while waiting:
+                done, _ = engine.wait(list(waiting))
+                for reference in done:
+                    name = waiting.pop(reference)
+                    try:
+                        engine.get(reference)
+                    except engine.exceptions.RayError as error:
+                        why = str(getattr(error, "cause", None) or type(error).__name__).rstrip(".")
+                        raise UserError(f"The unit {name} failed on its worker ({why}): repeat the command.") from error
+        finally:
+            if started:
+                engine.shutdown()
+
+
+@contextlib.contextmanager
+def _planned(plan: compare.Plan, root: Path) -> Iterator[list[c.Experiment]]:
+    """Writes the plan and gives the units that are missing, while no other process runs the comparison."""
+    programs = compare.programs_of(plan)
+    with owned(root):
+        missing = compare.pending(plan, root, programs)
+        compare.write_plan(root, plan)
+        yield missing
+
+
+def _unit(root: str, name: str) -> None:
+    from gvlab import backend
+
+    backend.start()
+    compare.run_unit(Path(root), name, lambda title: None)

@@ -1,0 +1,136 @@
+"""Running a comparison: a directory of units that are made once, in any order, by one process or by many.
+
+Common random numbers: everything random in a unit is a function of its seed and of the step, so the same seed index
+means the same order of the data and the same latents of the evaluation in every experiment of one batch size and latent
+size; differences between experiments are paired by seed.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from gvlab import build, data, evaluate
+from gvlab import config as c
+from gvlab.build import Program
+from gvlab.compare import report, results, tables, units
+from gvlab.compare.groups import groups_of, title
+from gvlab.compare.plan import Plan, read_plan, unit_named, write_plan
+from gvlab.files import owned
+from gvlab.runs import directory as rundir
+from gvlab.train import engines
+from gvlab.train.record import Listener
+from gvlab.types import Json, UserError
+
+UNEQUAL = 0.01
+"""A matched budget that is off by more, relative to the first one's, is remarked upon."""
+
+
+Listen = Callable[[str], Listener | None]
+"""A title -> what hears of that training."""
+
+
+def programs_of(plan: Plan) -> dict[str, Program]:
+    """The experiments on their data, by name; everything that can be refused before training is refused here."""
+    programs = {e.name: build.program(e, data.load(e.data.name)) for e in plan.experiments}
+    for program in programs.values():
+        evaluate.check_ahead(program, evaluate.extractors_of(program.experiment.evaluation, program.dataset))
+    return programs
+
+
+def pending(plan: Plan, root: Path, programs: dict[str, Program]) -> list[c.Experiment]:
+    """The units that are not complete; the others have been checked (`UserError` if one is not what it should be)."""
+    return [
+        experiment
+        for experiment in plan.units()
+        if not units.is_complete(root, replace(programs[experiment.name], experiment=experiment))
+    ]
+
+
+def run(plan: Plan, root: Path, listen: Listen, together: int | None = None) -> Json:
+    """Makes what is missing of a comparison, then its tables and its report.
+
+    On accelerators units that differ in nothing but numbers are trained as one program, as many at once as the memory
+    holds; on CPU one after another.
+
+    Args:
+        plan: what to compare.
+        root: the comparison's directory.
+        listen: hears of the training.
+        together: units per program, instead of what fits.
+
+    Raises:
+        UserError: something does not fit, or another process runs this comparison; nothing has been trained then.
+        loop.Interrupted: a signal came; everything is saved.
+    """
+    programs = programs_of(plan)
+    with owned(root):
+        missing = pending(plan, root, programs)
+        write_plan(root, plan)
+        for engine, group in groups_of(missing, programs, root, together):
+            members = [replace(programs[experiment.name], experiment=experiment) for experiment in group]
+            units.make(engine, members, root, listen(title(group)))
+        return write(plan, root)
+
+
+def run_unit(root: Path, name: str, listen: Listen) -> None:
+    """Makes one unit of a comparison's plan, by its name EXPERIMENT/seed-3.
+
+    Raises:
+        UserError: the plan has no such unit.
+    """
+    plan = read_plan(root)
+    experiment = unit_named(plan, name)
+    program = build.program(experiment, data.load(experiment.data.name))
+    if not units.is_complete(root, program):
+        units.make(engines.alone(program), [program], root, listen(title([experiment])))
+
+
+def write(plan: Plan, root: Path) -> Json:
+    """Makes comparison.json, comparison.csv, table.md, table.tex and report.html from the units, without training.
+
+    Raises:
+        UserError: a unit is missing, or its numbers are not those that were recorded.
+    """
+    made = []
+    for experiment in plan.units():
+        unit = units.read(root, experiment)
+        if unit is None:
+            raise UserError(
+                f"The unit {units.name(experiment)} of {root} is not complete: repeat gvlab compare, or run gvlab unit "
+                f"{root} {units.name(experiment)}."
+            )
+        rundir.check_config(unit.run, experiment)
+        if replace(rundir.read_config(unit.run), seed=experiment.seed) != experiment:
+            raise UserError(
+                f"{unit.run} was not trained and measured as {root / 'plan.json'} now says (its steps or its "
+                "evaluation are others): repeat gvlab compare, or restore the plan."
+            )
+        made.append(unit)
+    found = results.collect(plan.experiments, plan.seeds, plan.match, made, root)
+    tables.write(found, root)
+    report.write(root, found)
+    return found
+
+
+def notes(plan: Plan, root: Path) -> list[str]:
+    """What the units don't tell: which others the directory has, and how far from equal the matched budgets are.
+
+    They are sentences for the terminal. comparison.json, which `gvlab verify` makes from the plan's units, lacks them.
+    """
+    found = []
+    if left_out := units.others(root, plan.units()):
+        counts = collections.Counter(name.rpartition("/")[0] for name in left_out)
+        listed = ", ".join(f"{count} of {name}" for name, count in counts.items())
+        ending = "s"[: len(left_out) > 1]
+        found.append(f"Not in the plan and so left out: {len(left_out)} complete unit{ending} in units/ ({listed}).")
+    names = [experiment.name for experiment in plan.experiments]
+    share, name = max(zip(plan.spent, names, strict=True), key=lambda one: abs(one[0] - 1)) if plan.spent else (1.0, "")
+    if abs(share - 1) > UNEQUAL:
+        found.append(
+            f"The budgets are equal in {plan.match} to within {100 * abs(share - 1):.1f} % only, since steps are "
+            f"whole: {name} has {100 * share:.1f} % of that of {names[0]}."
+        )
+    return found

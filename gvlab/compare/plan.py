@@ -1,0 +1,128 @@
+"""What a comparison consists of, and plan.json, which says it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gvlab import config as c
+from gvlab.compare import units
+from gvlab.files import read_json, write_atomically
+from gvlab.types import UserError
+
+SCHEMA = 1
+
+
+LONGEST_NAME = 200
+"""Bytes of an experiment's name, which is a directory's; a file system takes 255."""
+
+
+MOST_SEEDS = 10_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a comparison consists of: every experiment with every seed."""
+
+    experiments: tuple[c.Experiment, ...]
+    """With the steps that each is trained for; their own seed plays no part."""
+    seeds: int
+    """How many: 0, 1, ..., seeds - 1."""
+    match: str | None = None
+    """What the experiments' numbers of steps were made equal in, if anything."""
+    spent: tuple[float, ...] = ()
+    """If matched: each experiment's budget over the first one's, which is not exactly 1, since steps are whole."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.seeds <= MOST_SEEDS:
+            raise UserError(f"--seeds is {self.seeds}, but must be from 1 to {MOST_SEEDS}.")
+        names = [experiment.name for experiment in self.experiments]
+        for name in names:
+            if names.count(name) > 1:
+                raise UserError(
+                    f"Two of the experiments are named {name!r}, so their units would share a directory: give one of "
+                    "them another name."
+                )
+            if "\\" in name:
+                raise UserError(
+                    f"The name {name!r} has a backslash, but names a directory: give the experiment another name."
+                )
+            if len(os.fsencode(name)) > LONGEST_NAME:
+                raise UserError(
+                    f"The name {name!r} has {len(os.fsencode(name))} bytes, but names a directory and may have "
+                    f"{LONGEST_NAME}: give the experiment a shorter name."
+                )
+
+    def units(self) -> Iterator[c.Experiment]:
+        """One experiment per unit, with its seed."""
+        for experiment in self.experiments:
+            for seed in range(self.seeds):
+                yield replace(experiment, seed=seed)
+
+
+def write_plan(root: Path, plan: Plan) -> None:
+    """Writes plan.json, which `gvlab unit`, `gvlab report` and `gvlab verify` read."""
+    experiments = [c.to_dict(replace(experiment, seed=0)) for experiment in plan.experiments]
+    root.mkdir(parents=True, exist_ok=True)
+    matching = {"match": plan.match, "spent": plan.spent}
+    text = {"schema": SCHEMA, "seeds": plan.seeds, **matching, "experiments": experiments}
+    write_atomically(root / "plan.json", json.dumps(text, indent=2) + "\n")
+
+
+def read_plan(root: Path) -> Plan:
+    """The plan of a comparison directory.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    if not (root / "plan.json").is_file():
+        raise UserError(f"{root} is not the directory of a comparison: it has no plan.json.")
+    try:
+        made = read_json(root / "plan.json") or {}
+        experiments = tuple(c.from_json(json.dumps(experiment)) for experiment in made["experiments"])
+        if made["schema"] != SCHEMA or type(made["seeds"]) is not int or not experiments:
+            raise ValueError(f"no plan of schema {SCHEMA}")
+        spent = tuple(map(float, made.get("spent", ())))  # plans of earlier versions lack it
+        if len(spent) not in (0, len(experiments)):
+            raise ValueError("spent is not one number per experiment")
+        return Plan(experiments, made["seeds"], made["match"], spent)
+    except (KeyError, TypeError, ValueError, UserError) as error:
+        raise UserError(
+            f"{root / 'plan.json'} is damaged ({str(error).rstrip('.')}): delete it and repeat gvlab compare with "
+            f"--out {root}."
+        ) from error
+
+
+def swept(experiment: c.Experiment, field: str, values: Sequence[Any]) -> list[c.Experiment]:
+    """One experiment for each value of a field, named after it.
+
+    Args:
+        experiment: to be varied.
+        field: the end of a dotted name that only one field has, such as `optimizer.learning_rate`.
+        values: of the field's type.
+
+    Raises:
+        UserError: there is no such field or there are several, or it refuses a value.
+    """
+    asked = field.replace("-", "_")
+    fields = [name for name in c.leaves(experiment) if name not in ("name", "seed")]
+    found = [name for name in fields if name == asked or name.endswith(f".{asked}")]
+    if len(found) != 1:
+        which = f"could be {' or '.join(found)}" if found else f"is no field{c.nearest(asked, fields)}"
+        raise UserError(f"--sweep {field} {which} of {experiment.name}: give the whole name of one field.")
+    return [
+        replace(c.with_value(experiment, found[0], value), name=f"{experiment.name},{asked}={value}")
+        for value in values
+    ]
+
+
+def unit_named(plan: Plan, name: str) -> c.Experiment:
+    """The unit EXPERIMENT/seed-3 of a plan (`UserError` if there is none)."""
+    known = {units.name(experiment): experiment for experiment in plan.units()}
+    if name not in known:
+        raise UserError(f"The comparison has no unit {name}{c.nearest(name, known)}.")
+    return known[name]

@@ -1,0 +1,213 @@
+"""The report of a comparison: one HTML file with everything in it, which opens anywhere without a network."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+from gvlab.compare.report.curves import CURVE_DIGITS, CURVE_POINTS, curves
+from gvlab.compare.report.forest import forest
+from gvlab.compare.report.numbers import DASH, interval, number, percent, plain, scaled, size, times
+from gvlab.compare.report.reading import load
+from gvlab.compare.report.sheets import pictures, samples
+from gvlab.compare.tables import lost
+from gvlab.files import write_atomically
+from gvlab.types import Json, UserError
+
+SCHEMA = 1
+
+
+LOOKS = 6
+"""Colours and marks in the style sheet: experiments beyond these get other pairs of the two."""
+
+
+def html(directory: Path, comparison: Json) -> str:
+    """The whole page of a comparison.
+
+    What cannot be read of a unit's curves and pictures is left out, and the page says so.
+
+    Args:
+        directory: the comparison's directory; curves and pictures of the units are read from below it.
+        comparison: the content of comparison.json, schema 1.
+
+    Returns:
+        An HTML document without references to other files.
+
+    Raises:
+        UserError: the comparison has another schema.
+    """
+    if comparison.get("schema") != SCHEMA:
+        raise UserError(
+            f"The comparison has the schema {comparison.get('schema')!r}, but this gvlab reads {SCHEMA}: "
+            "make it again with gvlab compare."
+        )
+    remarks = list(comparison["remarks"])
+    units = [load(directory, unit, remarks) for unit in comparison["units"]]
+    names = [experiment["name"] for experiment in comparison["experiments"]]
+    page = {
+        "c": comparison,
+        "title": " against ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}",
+        "looks": {name: {"colour": i % LOOKS, "mark": (i + i // LOOKS) % LOOKS} for i, name in enumerate(names)},
+        "differences": _differences(comparison["experiments"]),
+        "pairing": _pairing(comparison["experiments"]),
+        "summaries": _by_measure([*comparison["summaries"], *lost(comparison)]),
+        "pairs": _by_measure(comparison["pairs"]),
+        "better": {row["measure"]: row["better"] for row in comparison["summaries"]},
+        "forests": [forest(name, rows, comparison["units"]) for name, rows in _by_measure(comparison["summaries"])],
+        "curves": curves(names, units),
+        "samples": samples(directory, names, units, remarks),
+        "pictures": pictures(directory, comparison["experiments"], units, remarks),
+        "costs": [_cost(experiment, comparison["units"]) for experiment in comparison["experiments"]],
+        "failures": [
+            {**unit, "step": loaded.lines[-1]["step"] if loaded.lines else None}
+            for unit, loaded in zip(comparison["units"], units, strict=True)
+            if unit["status"] != "complete"
+        ],
+        "stamps": _stamps(comparison["summaries"]),
+        "environment": _environment(comparison["units"]),
+    }
+    return _template().render(page, remarks=remarks, curve_points=CURVE_POINTS, curve_digits=CURVE_DIGITS)
+
+
+def write(directory: Path, comparison: Json) -> Path:
+    """Writes `html(directory, comparison)` to report.html in the directory, the whole file or nothing.
+
+    Raises:
+        UserError: there is no such directory, or the comparison has another schema.
+    """
+    if not directory.is_dir():
+        raise UserError(f"{directory} is not a directory: name the one that gvlab compare made.")
+    target = directory / "report.html"
+    write_atomically(target, html(directory, comparison))
+    return target
+
+
+def _template() -> Any:
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(Path(__file__).with_name("templates"))
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "number": number,
+        "interval": interval,
+        "percent": percent,
+        "scaled": scaled,
+        "size": size,
+        "times": times,
+        "plain": plain,
+        "pretty": lambda value: json.dumps(value, indent=2, ensure_ascii=False),
+    }
+    return environment.get_template("report.html.jinja")
+
+
+def _by_measure(rows: list[Json]) -> list[tuple[str, list[Json]]]:
+    """Rows of one measure together, measures in the order of their first row."""
+    measures = dict.fromkeys(row["measure"] for row in rows)
+    return [(measure, [row for row in rows if row["measure"] == measure]) for measure in measures]
+
+
+def _differences(experiments: list[Json]) -> list[tuple[str, list[str]]]:
+    """(field, its value in each experiment) for every field of the configs that is not the same in all."""
+    flat = [dict(_fields(experiment["config"])) for experiment in experiments]
+    fields = dict.fromkeys(field for config in flat for field in config if field not in ("name", "seed"))
+    rows = [(field, [plain(config[field]) if field in config else DASH for config in flat]) for field in fields]
+    return [(field, values) for field, values in rows if len(set(values)) > 1]
+
+
+def _pairing(experiments: list[Json]) -> str:
+    """What the runs of one seed share in all experiments, in a sentence; "" for one experiment."""
+    if len(experiments) == 1:
+        return ""
+    # A batch takes the next examples of the order: of another size, or several a step, it takes others.
+    order = {(e["dataset"]["sha256"], e["config"]["batch_size"], e["images"] / e["steps"]) for e in experiments}
+    latents = {e["config"]["model"]["latent_dim"] for e in experiments}
+    shared = {
+        (True, True): "the same data order and the same evaluation latents in every experiment",
+        (True, False): "the same data order in every experiment, but latents of other sizes",
+        (False, True): "the same evaluation latents in every experiment, but other data or batches",
+        (False, False): "other data or batches and latents of other sizes in every experiment",
+    }[len(order) == 1, len(latents) == 1]
+    return f"A seed gives {shared}; pairs are by seed."
+
+
+def _fields(config: Json, prefix: str = "") -> list[tuple[str, Any]]:
+    return [
+        leaf
+        for name, value in config.items()
+        for leaf in (_fields(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, value)])
+    ]
+
+
+def _cost(experiment: Json, units: list[Json]) -> Json:
+    """What one seed of an experiment costs: means over the seeds for which the number is known."""
+    own = [unit for unit in units if unit["experiment"] == experiment["name"]]
+
+    def known(part: str, name: str) -> list[float]:
+        values = [(unit[part] or {}).get(name) for unit in own]
+        return [value for value in values if value is not None]
+
+    def mean(part: str, name: str) -> float | None:
+        values = known(part, name)
+        return statistics.fmean(values) if values else None
+
+    seconds = known("timing", "seconds")
+    flops = mean("cost", "flops_per_step")
+    return {
+        "experiment": experiment["name"],
+        "steps": experiment["steps"],
+        "images": experiment["images"],
+        "parameters": mean("cost", "parameters"),
+        "memory": mean("cost", "memory_bytes"),
+        "flops_per_step": flops,
+        "flops": None if flops is None else flops * experiment["steps"],
+        "seconds": mean("timing", "seconds"),
+        "fastest": min(seconds, default=None),
+        "slowest": max(seconds, default=None),
+        "images_per_second": mean("timing", "images_per_second"),
+        "timed": len(seconds),
+        "total": len(own),
+    }
+
+
+def _stamps(summaries: list[Json]) -> Json:
+    """The fields on which all stamps agree, and for each measure the others, per experiment where those differ."""
+    stamps = [row["stamp"] for row in summaries]
+    common = {
+        field: value
+        for field, value in (stamps[0].items() if stamps else ())
+        if all(field in stamp and stamp[field] == value for stamp in stamps)
+    }
+    measures = []
+    for measure, rows in _by_measure(summaries):
+        own = [{field: value for field, value in row["stamp"].items() if field not in common} for row in rows]
+        if all(stamp == own[0] for stamp in own):
+            measures.append((measure, [("", own[0])]))
+        else:
+            measures.append((measure, [(row["experiment"], stamp) for row, stamp in zip(rows, own, strict=True)]))
+    return {"common": common, "measures": measures}
+
+
+def _environment(units: list[Json]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """(field, [(value, which units)]); the units are not named where all have the same value."""
+    fields = dict.fromkeys(field for unit in units for field in unit["environment"] or {})
+    rows = []
+    for field in fields:
+        who: dict[str, list[str]] = {}
+        for unit in units:
+            value = (unit["environment"] or {}).get(field)
+            who.setdefault(DASH if value is None else plain(value), []).append(
+                f"{unit['experiment']} seed {unit['seed']}"
+            )
+        short = [
+            (
+                value,
+                "" if len(who) == 1 else ", ".join(names) if len(names) < 4 else f"{len(names)} of {len(units)} units",
+            )
+            for value, names in who.items()
+        ]
+        rows.append((field, short))
+    return rows

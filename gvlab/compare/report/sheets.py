@@ -1,0 +1,154 @@
+"""Pictures, shrunk to what the page may weigh."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from gvlab.compare.report.curves import evenly
+from gvlab.compare.report.reading import Unit, relative
+from gvlab.pictures.sheets import png_bytes, read_png
+from gvlab.types import Json, UserError
+
+SAMPLE_BYTES = 2_600_000
+"""What all sample sheets together may add to the page."""
+
+
+PICTURE_BYTES = 450_000
+"""What one experiment's pictures of one kind may add to the page."""
+
+
+SAMPLE_SIZES = ((3, 12), (2, 12), (1, 12), (1, 6), (1, 3), (1, 2))
+"""(rows of a sheet, positions of the slider), the first that fits."""
+
+
+PICTURE_ROWS = (8, 4, 2)
+KINDS = {
+    "VAE": (
+        ("reconstructions", "Reconstructions", "Each row of test images stands above its reconstructions."),
+        ("traversals", "Traversals", "One latent per row goes from -3 to 3, the most active latent first."),
+    ),
+    "GAN": (
+        ("neighbours", "Nearest training neighbours", "Each row: a sample, then the training images nearest to it."),
+    ),
+}
+
+
+class Sheet(NamedTuple):
+    """A picture as it goes into the page."""
+
+    step: int | None
+    uri: str
+    width: int
+    height: int
+
+
+def samples(directory: Path, names: list[str], units: list[Unit], remarks: list[str]) -> Json:
+    """The sheets of all seeds at the slider's steps, as large as the page may afford."""
+    files = [_sample_files(unit.run) for unit in units]
+    for unit, own in zip(units, files, strict=True):
+        if not own and unit.exists:
+            remarks.append(
+                f"{unit.run.relative_to(directory)}/samples has no pictures, so none are shown for that seed."
+            )
+    steps = sorted({step for own in files for step in own})
+    read = _reader(directory, remarks)
+    rows, shown = 0, steps
+    sheets: list[list[Sheet]] = []
+    for rows, positions in SAMPLE_SIZES:
+        shown = evenly(steps, positions)
+        sheets = []
+        for own in files:
+            # The newest sheet at each position: experiments of different length share one slider.
+            before = [[step for step in own if step <= at] for at in shown]
+            pixels = {step: read(own[step]) for step in sorted({max(steps) for steps in before if steps})}
+            sheets.append([_embedded(_first_rows(p, rows), step) for step, p in pixels.items() if p is not None])
+        if sum(len(sheet.uri) for own in sheets for sheet in own) <= SAMPLE_BYTES:
+            break
+    together = [(unit, own) for unit, own in zip(units, sheets, strict=True)]
+    return {
+        "steps": shown,
+        "rows": rows,
+        "left_out": len(steps) - len(shown),
+        "experiments": [(name, [(unit, own) for unit, own in together if unit.experiment == name]) for name in names],
+    }
+
+
+def _sample_files(run: Path) -> dict[int, Path]:
+    named = [(re.fullmatch(r"step-(\d+)\.png", file.name), file) for file in (run / "samples").glob("step-*.png")]
+    return {int(match[1]): file for match, file in named if match}
+
+
+def pictures(directory: Path, experiments: list[Json], units: list[Unit], remarks: list[str]) -> list[Json]:
+    """The pictures of each kind that the families have: [(unit, its sheet or None)] for each experiment."""
+    made = []
+    read = _reader(directory, remarks)
+    for family, kinds in KINDS.items():
+        members = [experiment["name"] for experiment in experiments if experiment["family"] == family]
+        for kind, title, caption in kinds:
+            shown = []
+            for name in members:
+                own = [unit for unit in units if unit.experiment == name]
+                files = [unit.run / "pictures" / f"{kind}.png" for unit in own]
+                pixels = [read(file) if file.exists() else None for file in files]
+                sheets: list[Sheet | None] = []
+                for rows in PICTURE_ROWS:
+                    sheets = [None if p is None else _embedded(_first_rows(p, rows)) for p in pixels]
+                    if sum(len(sheet.uri) for sheet in sheets if sheet) <= PICTURE_BYTES:
+                        break
+                if any(sheets):
+                    remarks += [
+                        f"{file.relative_to(directory)} is missing."
+                        for unit, file in zip(own, files, strict=True)
+                        if not file.exists() and unit.exists and not unit.diverged
+                    ]
+                shown.append((name, list(zip(own, sheets, strict=True)) if any(sheets) else []))
+            if members:
+                made.append({"kind": kind, "title": title, "caption": caption, "experiments": shown})
+    return made
+
+
+def _reader(directory: Path, remarks: list[str]) -> Callable[[Path], np.ndarray | None]:
+    """Reads each sheet once, at one pixel per pixel; of a damaged one comes a remark and None."""
+    known: dict[Path, np.ndarray | None] = {}
+
+    def read(file: Path) -> np.ndarray | None:
+        if file not in known:
+            try:
+                known[file] = _shrunk(read_png(file))
+            except UserError as error:
+                known[file] = None
+                remarks.append(relative(error, directory))
+        return known[file]
+
+    return read
+
+
+def _shrunk(sheet: np.ndarray) -> np.ndarray:
+    """Undoes `log.enlarge`: the smallest picture of which the sheet is a whole enlargement."""
+    common = math.gcd(*sheet.shape[:2])
+    for times in range(common, 1, -1):
+        if common % times == 0:
+            small = sheet[::times, ::times]
+            if np.array_equal(small.repeat(times, 0).repeat(times, 1), sheet):
+                return small
+    return sheet
+
+
+def _first_rows(sheet: np.ndarray, rows: int) -> np.ndarray:
+    """The first rows of images of a grid; the whole sheet where it is none, as a scatter of points."""
+    grey = (sheet == 128).all(axis=(1, 2))  # the gaps between the rows
+    height = len(sheet) - 1
+    pitch = next((p for p in range(3, height + 1) if height % p == 0 and grey[::p].all()), None)
+    return sheet if pitch is None else sheet[: rows * pitch + 1]
+
+
+def _embedded(sheet: np.ndarray, step: int | None = None) -> Sheet:
+    data = base64.b64encode(png_bytes(sheet)).decode()
+    return Sheet(step, f"data:image/png;base64,{data}", sheet.shape[1], sheet.shape[0])

@@ -1,0 +1,215 @@
+"""What a comparison found, as one JSON object.
+
+comparison.json, schema 1:
+
+    schema, gvlab, match    of the file; the version; what the numbers of steps were made equal in, or null
+    seeds                   [0, 1, ...]
+    experiments             [{name, family, steps, images, config, dataset}]
+      config                the experiment's fields, as in a run's config.json
+      dataset               {name, sha256}
+    units                   [{experiment, seed, directory, status, failure, state_sha256, group, regrouped, cost,
+                            timing, measures, environment}]
+      status, failure       "complete" or "diverged", and why, or null
+      state_sha256          of the last state, or null
+      group, regrouped      the units EXPERIMENT/seed-k trained in one program with this one, itself included; the steps
+                            from which it was trained in another group than before, mostly []
+      cost                  {parameters, flops_per_step, memory_bytes}: of one step of one unit on one device
+      timing                {seconds, images_per_second}: its share of its group's
+      measures              null, or {measure: {value, stamp, and sometimes standard_error, spread, points_per_second}}
+      environment           a run's environment.json
+    summaries               [{experiment, measure, better, stamp, protocol, warnings, other_protocol, and
+                            `statistics.Summary`}]
+    pairs                   [{measure, first, second, verdict, p_holm, failures, and `statistics.Paired`}]
+      verdict               "first", "second" or "undecided"
+      failures              [seeds that the first lost, seeds that the second lost]
+    primary, verdict        the measure that the verdict is about, or null; one sentence
+    remarks                 [sentence]
+    commands                {rerun, report, verify}
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from gvlab import __version__, evaluate, statistics
+from gvlab import config as c
+from gvlab.compare.directions import PREFERRED, better
+from gvlab.compare.sentences import verdict
+from gvlab.compare.units import Unit
+from gvlab.files import read_json
+from gvlab.runs.environment import DECISIVE
+from gvlab.types import Json
+
+SCHEMA = 1
+
+
+def collect(
+    experiments: Sequence[c.Experiment], seeds: int, match: str | None, units: Sequence[Unit], root: Path
+) -> Json:
+    """Everything that is known of a comparison, from its units alone."""
+    summaries = _summaries([e.name for e in experiments], units)
+    primary = _primary(summaries)
+    pairs = _pairs(primary, summaries, units)
+    return {
+        "schema": SCHEMA,
+        "gvlab": __version__,
+        "match": match,
+        "seeds": list(range(seeds)),
+        "experiments": [_experiment(experiment, units) for experiment in experiments],
+        "units": [_unit(unit, root) for unit in units],
+        "summaries": summaries,
+        "pairs": pairs,
+        "primary": primary,
+        "verdict": verdict(primary, [e.name for e in experiments], summaries, pairs),
+        "remarks": _remarks(units, summaries),
+        "commands": _commands(root, units),
+    }
+
+
+def _experiment(experiment: c.Experiment, units: Sequence[Unit]) -> Json:
+    dataset = next(unit.record["dataset"] for unit in units if unit.experiment == experiment.name)
+    return {
+        "name": experiment.name,
+        "family": type(experiment.model).__name__,
+        "steps": experiment.steps,
+        "images": experiment.steps * experiment.examples_per_step,
+        "config": c.to_dict(experiment),
+        "dataset": dataset,
+    }
+
+
+def _unit(unit: Unit, root: Path) -> Json:
+    copied = ("status", "failure", "state_sha256", "group", "regrouped", "cost", "timing")
+    return {
+        "experiment": unit.experiment,
+        "seed": unit.seed,
+        "directory": unit.run.relative_to(root).as_posix(),
+        **{name: unit.record[name] for name in copied},
+        "measures": unit.measures,
+        "environment": read_json(unit.run / "environment.json"),
+    }
+
+
+def _commands(root: Path, units: Sequence[Unit]) -> dict[str, str]:
+    where = shlex.quote(root.resolve().name)
+    together = max(len(unit.record["group"]) for unit in units)
+    return {
+        "rerun": f"gvlab compare {where}/plan.json --out NEW --together {together}",
+        "report": f"gvlab report {where}",
+        "verify": f"gvlab verify {where}",
+    }
+
+
+def _summaries(names: Sequence[str], units: Sequence[Unit]) -> list[Json]:
+    """One row per measure and experiment; a number of another protocol than the first of its name is marked."""
+    rows = []
+    protocols: dict[str, tuple[str, Json]] = {}
+    for name in names:
+        mine = [unit for unit in units if unit.experiment == name]
+        for measure in dict.fromkeys(measure for unit in mine for measure in unit.measures or {}):
+            stamps = [unit.measures[measure]["stamp"] for unit in mine if unit.measures and measure in unit.measures]
+            first, protocol = protocols.setdefault(measure, (name, stamps[0]))
+            others = (_other_protocol(measure, first, protocol, name, stamp) for stamp in stamps)
+            warnings = dict.fromkeys(stamp[k] for stamp in stamps for k in ("warning", "note") if k in stamp)
+            rows.append(
+                {
+                    "experiment": name,
+                    "measure": measure,
+                    "better": better(measure),
+                    "stamp": {key: value for key, value in stamps[0].items() if key not in ("seed", "step")},
+                    "protocol": evaluate.described(stamps[0]),
+                    "warnings": list(warnings),
+                    "other_protocol": next(filter(None, others), None),
+                    **dataclasses.asdict(statistics.summarise(values(mine, measure))),
+                }
+            )
+    return rows
+
+
+def values(units: Sequence[Unit], measure: str) -> list[float | None]:
+    """Of one experiment, by seed; None where a seed diverged."""
+    return [float(u.measures[measure]["value"]) if u.measures and measure in u.measures else None for u in units]
+
+
+def _other_protocol(measure: str, first: str, protocol: Json, name: str, stamp: Json) -> str | None:
+    found = evaluate.difference(protocol, stamp)
+    if found is None:
+        return None
+    here, there = (f"{found.field} = {value}" for value in (found.second, found.first))
+    return f"{measure} of {name} has {here}, that of {first} {there}: they cannot be compared."
+
+
+def _pairs(primary: str | None, summaries: Sequence[Json], units: Sequence[Unit]) -> list[Json]:
+    """Every two experiments on every measure that judges.
+
+    The p-values of the primary measure's pairs are one family (Holm). Those of all other measures are another, all
+    together: among a dozen measures one in three comparisons of equals would find a "better" one otherwise. An
+    experiment that lost more seeds than the other is not called better for what its survivors did.
+    """
+    of = {name: [unit for unit in units if unit.experiment == name] for name in {unit.experiment for unit in units}}
+    rows = []
+    for main in (True, False):
+        compared = []
+        for measure in dict.fromkeys(row["measure"] for row in summaries if row["better"]):
+            if (measure == primary) == main:
+                shown = [row["experiment"] for row in summaries if row["measure"] == measure]
+                fair = [name for name in shown if not _row(summaries, measure, name)["other_protocol"]]
+                compared += [(measure, *names) for names in itertools.combinations(fair, 2)]
+        both = [[values(of[name], measure) for name in names] for measure, *names in compared]
+        tests = sum(sum(None not in pair for pair in zip(*two, strict=True)) >= statistics.FEWEST for two in both)
+        pairs = [statistics.paired(*two, family=max(tests, 1)) for two in both]
+        adjusted = statistics.holm([pair.p for pair in pairs])
+        for (measure, first, second), two, pair, p in zip(compared, both, pairs, adjusted, strict=True):
+            failures = [each.count(None) for each in two]
+            decided = _decided(statistics.verdict(pair, p, better(measure)), failures)
+            names = {"measure": measure, "first": first, "second": second}
+            found = {"failures": failures, "p_holm": p, "verdict": decided}
+            rows.append({**names, **dataclasses.asdict(pair), **found})
+    order = {measure: i for i, measure in enumerate(dict.fromkeys(row["measure"] for row in summaries))}
+    return sorted(rows, key=lambda row: order[row["measure"]])
+
+
+def _row(summaries: Sequence[Json], measure: str, name: str) -> Json:
+    return next(row for row in summaries if (row["measure"], row["experiment"]) == (measure, name))
+
+
+def _decided(verdict: str, failures: list[int]) -> str:
+    """The verdict, unless its winner lost more seeds than the other."""
+    lost = {"first": failures[0] - failures[1], "second": failures[1] - failures[0]}
+    return "undecided" if lost.get(verdict, 0) > 0 else verdict
+
+
+def _primary(summaries: Sequence[Json]) -> str | None:
+    """The measure that the verdict is about: the first in the order of preference that all experiments share of which
+    a seed came to its end."""
+    finished = {row["experiment"] for row in summaries}
+    shown = [row for row in summaries if row["better"] and not row["other_protocol"]]
+    shared = [
+        measure
+        for measure in dict.fromkeys(row["measure"] for row in shown)
+        if {row["experiment"] for row in shown if row["measure"] == measure} == finished
+    ]
+    # By name within a rank: the order of the experiments decides nothing.
+    preferred = [measure for prefix in PREFERRED for measure in sorted(shared) if measure.startswith(prefix)]
+    return next(iter([*preferred, *sorted(shared)]), None)
+
+
+def _remarks(units: Sequence[Unit], summaries: Sequence[Json]) -> list[str]:
+    """What the tables don't show, and why."""
+    remarks = [f"{u.experiment}, seed {u.seed}, diverged: {u.failure}" for u in units if u.failure]
+    remarks += [row["other_protocol"] for row in summaries if row["other_protocol"]]
+    warned: dict[str, list[str]] = {}
+    for row in summaries:
+        for text in row["warnings"]:
+            warned.setdefault(text, []).append(f"{row['measure']} of {row['experiment']}")
+    remarks += [f"{', '.join(of)}: {text}." for text, of in warned.items()]
+    environments = [read_json(unit.run / "environment.json") or {} for unit in units]
+    for field in DECISIVE:
+        found = list(dict.fromkeys(str(environment.get(field)) for environment in environments))
+        if len(found) > 1:
+            remarks.append(f"The units were made in different environments: {field} was {' or '.join(found)}.")
+    return remarks

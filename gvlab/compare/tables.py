@@ -1,0 +1,145 @@
+"""A comparison as text: cells, tables, and the files comparison.csv, table.md, table.tex and comparison.json."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import re
+from pathlib import Path
+
+from gvlab import statistics
+from gvlab.files import write_atomically
+from gvlab.types import Json
+
+
+def number(value: float | None) -> str:
+    """Four significant digits, or whole numbers up to seven digits; a dash where there is no value."""
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
+
+
+def interval(row: Json, name: str = "mean") -> str:
+    """mean [low, high]; a dash where there is no value, the mean alone where there is no interval."""
+    if row[name] is None or row["low"] is None:
+        return number(row[name])
+    return f"{number(row[name])} [{number(row['low'])}, {number(row['high'])}]"
+
+
+HEADER = (
+    *("experiment", "measure", "better", "mean [95 % interval]", "sd", "median", "iqm", "best", "worst", "failed"),
+    "protocol",
+)
+
+
+def table(found: Json) -> list[list[str]]:
+    """The table as text, under `HEADER`."""
+    return [cells(row) for row in [*found["summaries"], *lost(found)]]
+
+
+def lost(found: Json) -> list[Json]:
+    """For each experiment of which every seed diverged, and which so has no summaries, a row like one, without numbers
+    but its failure rate."""
+    rows = []
+    for name in (experiment["name"] for experiment in found["experiments"]):
+        failed = [unit["failure"] is not None for unit in found["units"] if unit["experiment"] == name]
+        if failed and all(failed):
+            head = {"experiment": name, "measure": "diverged", "better": None, "protocol": "-", "other_protocol": None}
+            rows.append(head | dataclasses.asdict(statistics.summarise([None] * len(failed))))
+    return rows
+
+
+def _failed(row: Json) -> str:
+    """3 of 8; where there is nothing else to say with the interval of the rate: 3 of 3 [44 %, 100 %]."""
+    interval = f" [{100 * row['failure_low']:.0f} %, {100 * row['failure_high']:.0f} %]" if row["n"] == 0 else ""
+    return f"{row['failures']} of {row['total']}{interval}"
+
+
+def cells(row: Json) -> list[str]:
+    """A summary as text, under `HEADER`."""
+    named = [row["experiment"], row["measure"], row["better"] or ""]
+    ending = [_failed(row), row["protocol"]]
+    if row["other_protocol"]:
+        return [*named, *["-"] * 6, *ending]
+    ends = [number(row["minimum"]), number(row["maximum"])]
+    best, worst = {"lower": ends, "higher": ends[::-1], None: ["-", "-"]}[row["better"]]
+    middle = [number(row[name]) for name in ("sd", "median", "iqm")]
+    return [*named, interval(row), *middle, best, worst, *ending]
+
+
+def markdown(found: Json) -> str:
+    """The verdict, the table and the remarks in Markdown."""
+    rows = [[cell.replace("|", r"\|") for cell in row] for row in table(found)]
+    lines = [HEADER, ["---"] * 3 + ["---:"] * (len(HEADER) - 3), *rows]
+    text = "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    return f"{found['verdict']}\n\n{text}" + "".join(f"\n{remark}\n" for remark in found["remarks"])
+
+
+def latex(found: Json) -> str:
+    """A booktabs table: measures in rows, experiments in columns, each mean with its 95 % interval."""
+    names = [experiment["name"] for experiment in found["experiments"]]
+    by = {(row["measure"], row["experiment"]): row for row in found["summaries"]}
+    lines = [
+        f"% gvlab {found['gvlab']}: means over {len(found['seeds'])} seeds with 95% intervals",
+        "% (BCa bootstrap, widened to at least Student's); no intervals below 3 seeds",
+        *(f"% {remark}" for remark in found["remarks"]),
+        rf"\begin{{tabular}}{{l{'r' * len(names)}}}",
+        r"\toprule",
+        " & ".join(["measure", *map(_escaped, names)]) + r" \\",
+        r"\midrule",
+    ]
+    for measure in dict.fromkeys(row["measure"] for row in found["summaries"]):
+        shown = [by.get((measure, name)) for name in names]
+        direction = next(one["better"] for one in shown if one)
+        arrow = {"lower": r" $\downarrow$", "higher": r" $\uparrow$", None: ""}[direction]
+        row = ["--" if not one or one["other_protocol"] else _typeset(one) for one in shown]
+        lines.append(" & ".join([_escaped(measure) + arrow, *row]) + r" \\")
+    failed = {row["experiment"]: _escaped(_failed(row)) for row in lost(found)}
+    if failed:
+        lines.append(" & ".join(["diverged", *(failed.get(name, "--") for name in names)]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _typeset(row: Json) -> str:
+    """mean [low, high], and of how many seeds if some were lost."""
+    lost = f" ({row['n']} of {row['total']} seeds)" if row["failures"] else ""
+    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", _escaped(interval(row) + lost))
+
+
+def _escaped(text: str) -> str:
+    named = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return re.sub(r"[_%&#${}\\~^]", lambda found: named.get(found[0], rf"\{found[0]}"), text)
+
+
+def tidy(found: Json) -> list[Json]:
+    """One row per unit and measure; a diverged unit has one row without a measure."""
+    rows = []
+    for unit in found["units"]:
+        of = {"experiment": unit["experiment"], "seed": unit["seed"]}
+        for measure, one in (unit["measures"] or {}).items():
+            rows.append(of | {"measure": measure, "value": one["value"], "stamp": json.dumps(one["stamp"])})
+        if not unit["measures"]:
+            rows.append(of | {"measure": None, "value": None, "stamp": None})
+    return rows
+
+
+def texts(found: Json) -> dict[str, str]:
+    """comparison.csv, table.md, table.tex and comparison.json, by name."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["experiment", "seed", "measure", "value", "stamp"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(tidy(found))
+    return {
+        "comparison.csv": text.getvalue(),
+        "table.md": markdown(found),
+        "table.tex": latex(found),
+        "comparison.json": json.dumps(found, indent=1, allow_nan=False) + "\n",
+    }
+
+
+def write(found: Json, root: Path) -> None:
+    """Writes the `texts` into the comparison's directory, comparison.json last."""
+    for name, text in texts(found).items():
+        write_atomically(root / name, text)

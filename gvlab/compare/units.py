@@ -1,0 +1,261 @@
+"""The units of a comparison: one (experiment, seed) each, trained, measured and drawn, with a record that proves it.
+
+A unit is a run directory with a `unit.json`, which is written last: where there is one, the unit is complete. It holds
+digests of all that decides the numbers (configuration, data, gvlab's code) and of the numbers themselves, so that no
+unit stands for another, and a number that was changed afterwards is noticed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gvlab import config as c
+from gvlab import evaluate, tree
+from gvlab.build import Program
+from gvlab.compare.identity import contents, identity, json_sha256
+from gvlab.extractors import catalogue
+from gvlab.files import owned, read_json, write_atomically
+from gvlab.pictures import draw
+from gvlab.pictures.sheets import save_png
+from gvlab.runs import directory as rundir
+from gvlab.runs.curves import read_metrics
+from gvlab.runs.environment import write_environment
+from gvlab.train import engines, loop
+from gvlab.train.record import Listener
+from gvlab.types import Diverged, PyTree, UserError
+
+SCHEMA = 1
+
+
+_FIELDS = {
+    *("experiment", "seed", "status", "failure", "config_sha256", "dataset", "code", "state_sha256"),
+    *("curves_sha256", "measures_sha256", "pictures_sha256", "group", "regrouped", "cost", "timing"),
+}
+
+
+TRAVERSALS = 10
+"""Latents in the picture, the most active ones."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One (experiment, seed) of a comparison as it lies on the disk."""
+
+    experiment: str
+    seed: int
+    run: Path
+    record: dict[str, Any]
+    """unit.json."""
+    measures: evaluate.Measures | None
+    """None if it diverged."""
+
+    @property
+    def failure(self) -> str | None:
+        return self.record["failure"]
+
+
+def directory(root: Path) -> Path:
+    """Where a comparison keeps its units, as the run directories <experiment>/seed-<k>."""
+    return root / "units"
+
+
+def name(experiment: c.Experiment) -> str:
+    """EXPERIMENT/seed-3."""
+    return f"{experiment.name}/seed-{experiment.seed}"
+
+
+def read(root: Path, experiment: c.Experiment) -> Unit | None:
+    """The unit as it was recorded; None if it is not complete.
+
+    Raises:
+        UserError: its curves or measures are not those that were recorded, or the record is damaged.
+    """
+    run = rundir.path(directory(root), experiment)
+    record = read_json(run / "unit.json")
+    if record is None:
+        return None
+    if record.get("schema") != SCHEMA or not record.keys() >= _FIELDS:
+        raise UserError(
+            f"{run / 'unit.json'} is no record of schema {SCHEMA}: restore it, or delete it and repeat the comparison."
+        )
+    if record["config_sha256"] != json_sha256(c.to_dict(rundir.read_config(run))):
+        raise UserError(
+            f"{run / 'config.json'} is not what was trained: restore it, or delete {run} and repeat the comparison."
+        )
+    measures = None
+    if record["failure"] is None:
+        measures = (read_json(run / "evaluation.json") or {}).get("measures")
+    for digest, found in contents(run, measures).items():
+        if record[digest] != found:
+            what = {
+                "curves_sha256": "metrics.jsonl",
+                "measures_sha256": "evaluation.json",
+                "pictures_sha256": "samples",
+            }[digest]
+            raise UserError(
+                f"{run / what} is not what training and measuring wrote ({digest} is {found[:12]}, but was "
+                f"{str(record[digest])[:12]}): restore it, or delete {run} and repeat the comparison."
+            )
+    if record["state_sha256"] not in (None, *rundir.read_states(run).values()):
+        raise UserError(
+            f"{run / 'states.jsonl'} lacks the state_sha256 of unit.json ({str(record['state_sha256'])[:12]}): restore "
+            f"both, or delete {run} and repeat the comparison."
+        )
+    return Unit(experiment.name, experiment.seed, run, record, measures)
+
+
+def others(root: Path, known: Iterable[c.Experiment]) -> list[str]:
+    """The names of the complete units of a comparison's directory besides those that are known."""
+    where = directory(root)
+    made = {file.parent.relative_to(where).as_posix() for file in where.glob("*/seed-*/unit.json")}
+    return sorted(made - {name(experiment) for experiment in known})
+
+
+def is_complete(root: Path, program: Program) -> bool:
+    """Whether nothing is left to do of a unit; one whose steps or evaluation were changed goes on from where it is.
+
+    Args:
+        root: of the comparison.
+        program: its experiment has the unit's seed and steps.
+
+    Raises:
+        UserError: the unit was made of another configuration, of other data or by other code, or was tampered with, or
+            it has been trained for more steps already.
+    """
+    experiment = program.experiment
+    run = rundir.path(directory(root), experiment)
+    rundir.check_config(run, experiment)
+    step = rundir.status(run)["step"]
+    if step > experiment.steps:
+        raise UserError(
+            f"{run} is at step {step} already, beyond the {experiment.steps} asked for: use --steps {step} or more, or "
+            "another --out."
+        )
+    unit = read(root, experiment)
+    if unit is None:
+        return False
+    now = identity(program)
+    for field, what in (("dataset", "other data"), ("code", "another gvlab")):
+        if unit.record[field] != now[field]:
+            raise UserError(
+                f"{run} was made with {what} ({_short(unit.record[field])}, not {_short(now[field])}): delete it to "
+                "make it anew, use another --out, or let gvlab verify confirm it."
+            )
+    return unit.record["config_sha256"] == now["config_sha256"]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(_short(item) for item in value.values())
+    return value[:12] if len(value) == 64 else value
+
+
+def finish(program: Program, root: Path, failure: Diverged | None, cost: engines.Cost) -> Unit:
+    """Measures and draws a unit whose training has come to its end, and writes its record.
+
+    Args:
+        program: of the unit: its experiment has the unit's seed and steps.
+        root: of the comparison.
+        failure: why training diverged, or None.
+        cost: of one step.
+    """
+    experiment = program.experiment
+    run = rundir.path(directory(root), experiment)
+    for report in write_environment(run):  # it may be measured elsewhere than it was trained
+        print(report, file=sys.stderr)
+    measures, digest = None, None
+    if failure is None:
+        state = loop.restore(program, run)
+        digest = tree.digest(state)
+        try:
+            # Always anew: a number without a record could be anybody's.
+            measures = evaluate.evaluate(program, state)
+            evaluate.write(run, program, state, measures)
+            _draw(program, run, state)
+        except Diverged as diverged:
+            measures, failure = None, diverged
+    # As training wrote them: who finishes a unit after a kill need not have trained it.
+    lines, groups = read_metrics(run), rundir.read_groups(run)
+    group = groups[max(groups)]
+    record = {
+        "schema": SCHEMA,
+        "experiment": experiment.name,
+        "seed": experiment.seed,
+        "status": "diverged" if failure else "complete",
+        "failure": failure and rundir.status(run).get("reason", str(failure)),
+        **identity(program),
+        "state_sha256": digest,
+        **contents(run, measures),
+        "group": group,
+        "regrouped": sorted(groups)[1:],
+        "cost": {
+            "parameters": cost.parameters,
+            "flops_per_step": cost.flops_per_step,
+            "memory_bytes": cost.memory_bytes,
+        },
+        "timing": _timing(lines, experiment.examples_per_step, len(group)),
+    }
+    write_atomically(run / "config.json", c.to_json(experiment))  # training leaves it if only the protocol changed
+    write_atomically(run / "unit.json", json.dumps(record, indent=2) + "\n")
+    return Unit(experiment.name, experiment.seed, run, record, measures)
+
+
+def _timing(lines: list[dict[str, Any]], images_per_step: int, together: int) -> dict[str, float | None]:
+    """A unit's share of its group's seconds, and its speed once everything was compiled."""
+    if len(lines) < 2:
+        return {"seconds": None, "images_per_second": None}
+    first, last = lines[0], lines[-1]
+    share = max(last["seconds"] - first["seconds"], 1e-3) / together
+    speed = (last["step"] - first["step"]) * images_per_step / share
+    return {"seconds": round(last["seconds"] / together, 3), "images_per_second": round(speed, 1)}
+
+
+def _draw(program: Program, run: Path, state: PyTree) -> None:
+    """Reconstructions and traversals of a VAE, the nearest training images of a GAN's samples."""
+    if len(program.dataset.shape) != 3:
+        return
+    (run / "pictures").mkdir(exist_ok=True)
+    if program.model.encode is None:
+        sheets = {"neighbours": draw.neighbours(program, state, catalogue.extractor("pixels"), key=0, n=8, k=7)}
+    else:
+        sheets = {
+            "reconstructions": draw.reconstructions(program, state, n=16),
+            "traversals": draw.traversals(program, state, example=0, columns=11, rows=TRAVERSALS),
+        }
+    for kind, sheet in sheets.items():
+        save_png(run / "pictures" / f"{kind}.png", sheet)
+
+
+def make(engine: engines.Engine, programs: list[Program], root: Path, listen: Listener | None) -> None:
+    """Trains, measures and records units, save those that another process has completed meanwhile.
+
+    Args:
+        engine: that trains them.
+        programs: of each unit; the engine's own has the numbers of one of them.
+        root: of the comparison.
+        listen: hears of the training.
+
+    Raises:
+        UserError: another process makes one of them; nothing has been changed then.
+    """
+    where = directory(root)
+    with contextlib.ExitStack() as stack:
+        # All of them before the first change; in one order, so that one of two who want the same units gets them all.
+        for run in sorted(rundir.path(where, program.experiment) for program in programs):
+            stack.enter_context(owned(run, "unit.lock"))
+        missing = [program for program in programs if not is_complete(root, program)]
+        if not missing:
+            return
+        experiments = [program.experiment for program in missing]
+        for experiment in experiments:  # an earlier record is of fewer steps, or of another evaluation
+            (rundir.path(where, experiment) / "unit.json").unlink(missing_ok=True)
+        failures = loop.train_together(engine, experiments, where, listen)
+        cost = engines.cost(engine)
+        for program, failure in zip(missing, failures, strict=True):
+            finish(program, root, failure, cost)

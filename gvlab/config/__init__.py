@@ -1,0 +1,45 @@
+"""The experiment: frozen dataclasses, checked when made, equal to their JSON.
+
+Schedules are stated in absolute steps, so that `steps` only says when to stop: the first n steps of a run are the same
+whatever `steps` is, and a finished run can be continued by asking for more.
+"""
+
+from gvlab.config.experiment import WITHOUT_INFLUENCE, Data, Evaluation, Experiment, from_json, to_json, with_value
+from gvlab.config.fields import difference, leaves, member_to_dict, nearest, to_dict, value, with_traced
+from gvlab.config.gan import GAN
+from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
+from gvlab.config.networks import DCGAN, MLP, Article, MaxoutMLP, ReluMLP, TwoLayerMLP, TwoMLPs
+from gvlab.config.optimizers import Adam
+from gvlab.config.vae import VAE
+
+__all__ = [
+    "DCGAN",
+    "GAN",
+    "MLP",
+    "VAE",
+    "WITHOUT_INFLUENCE",
+    "Adam",
+    "Article",
+    "Bernoulli",
+    "Categorical",
+    "Data",
+    "DiscretizedLogistic",
+    "Evaluation",
+    "Experiment",
+    "Gaussian",
+    "LearnedGaussian",
+    "MaxoutMLP",
+    "ReluMLP",
+    "TwoLayerMLP",
+    "TwoMLPs",
+    "difference",
+    "from_json",
+    "leaves",
+    "member_to_dict",
+    "nearest",
+    "to_dict",
+    "to_json",
+    "value",
+    "with_traced",
+    "with_value",
+]

@@ -1,0 +1,166 @@
+"""The experiment: what is trained on what, how it is measured, and its JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from gvlab.config.checks import check_positive
+from gvlab.config.fields import decode, to_dict
+from gvlab.config.gan import GAN
+from gvlab.config.likelihoods import Categorical, DiscretizedLogistic
+from gvlab.config.vae import VAE
+from gvlab.types import UserError
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is trained on, and what happens to a batch inside the compiled step."""
+
+    name: str = "digits"
+    """One of `gvlab data list`."""
+    flip: bool = False
+    """Mirror each image left to right with probability 1/2."""
+    quantization: Literal["none", "binarize", "dequantize"] = "none"
+    """binarize: each pixel is drawn from the Bernoulli of its intensity, anew at every step (Salakhutdinov & Murray
+    2008). dequantize: (255 x + u) / 256 with u uniform in [0, 1), which makes a density of 8-bit images meaningful."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How `gvlab evaluate` measures; it has no influence on training."""
+
+    samples: int = 0
+    """Generated examples for the distances between distributions. 0: the usual number, which is 10,000, and 26,000 for
+    stacked_mnist as in the literature."""
+    split: Literal["test", "train"] = "test"
+    """The split that they are compared with, the whole of it."""
+    features: tuple[str, ...] = ()
+    """What distances are measured on: pixels, a classifier of gvlab's (mnist, ...), inception. Empty: the pixels and,
+    where there is one, the data set's own classifier."""
+    measures: tuple[str, ...] = ()
+    """Which distances (`gvlab evaluate --help` lists them). Empty: the usual ones."""
+    k: int = 50
+    """Samples of the importance-weighted bound on log p(x)."""
+    ais_variance: float = 0.01
+    """Of the Gaussian noise that annealed importance sampling adds to what a GAN makes, which has no likelihood
+    otherwise; in squared units of images in [0, 1], or of points as they are. A VAE has its own likelihood."""
+
+    def __post_init__(self) -> None:
+        check_positive("Evaluation", k=self.k, ais_variance=self.ais_variance)
+        if self.samples < 0 or self.samples == 1:
+            raise UserError(
+                f"Evaluation.samples is {self.samples}, but a distribution needs at least 2 (0: the usual number)."
+            )
+        for name, value in (("k", self.k), ("samples", self.samples)):
+            if value > 1_000_000:
+                raise UserError(f"Evaluation.{name} is {value}, but at most 1000000 are of use: take fewer.")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All that determines a run. `seed` and the step number determine every random number in it."""
+
+    name: str
+    model: GAN | VAE
+    steps: int
+    data: Data = Data()
+    batch_size: int = 64
+    seed: int = 0
+    log_every: int = 50
+    """Steps between two lines of metrics.jsonl."""
+    sample_every: int = 500
+    """Steps between two sample pictures."""
+    checkpoint_every: int = 500
+    """Steps between two checkpoints; the last two are kept."""
+    keep_every: int = 0
+    """Steps between two checkpoints that are kept for good, a multiple of `checkpoint_every`; 0 keeps none."""
+    evaluation: Evaluation = field(default_factory=Evaluation)
+
+    def __post_init__(self) -> None:
+        if not self.name or "/" in self.name or self.name.startswith("."):
+            raise UserError(f"Experiment.name is {self.name!r}, but must be a plain directory name.")
+        for name in ("steps", "batch_size", "log_every", "sample_every", "checkpoint_every"):
+            check_positive("Experiment", **{name: getattr(self, name)})
+        if not 0 <= self.seed < 2**31:
+            raise UserError(f"Experiment.seed is {self.seed}, but must be from 0 to 2147483647.")
+        if self.keep_every < 0 or self.keep_every % self.checkpoint_every:
+            raise UserError(
+                f"Experiment.keep_every is {self.keep_every}, but must be 0 or a multiple of checkpoint_every "
+                f"({self.checkpoint_every})."
+            )
+        if self.steps * self.examples_per_step >= 2**32:
+            raise UserError(
+                f"Experiment.steps x batch_size is {self.steps * self.examples_per_step} examples, but the order of "
+                "examples is defined up to 4294967295: ask for fewer steps."
+            )
+        if isinstance(self.model, GAN) and self.data.quantization != "none":
+            raise UserError(
+                f"Data.quantization is {self.data.quantization!r}, but a GAN has no likelihood to serve: use 'none'."
+            )
+        if isinstance(self.model, VAE):
+            _check_levels(self.model.likelihood, self.data.quantization)
+
+    @property
+    def examples_per_step(self) -> int:
+        """Examples that one train step takes: a batch for every update of a discriminator, or one for a VAE."""
+        return self.batch_size * (self.model.discriminator_steps if isinstance(self.model, GAN) else 1)
+
+
+def _check_levels(likelihood: Any, quantization: str) -> None:
+    """Raises UserError if a likelihood of discrete levels would see values that are none of its levels."""
+    match likelihood:
+        case DiscretizedLogistic():
+            fits = "none"
+        case Categorical(levels=2):
+            fits = "binarize"
+        case Categorical(levels=256):
+            fits = "none"
+        case Categorical(levels=levels):
+            raise UserError(
+                f"Categorical.levels is {levels}, but 8-bit images have 256, and binarised ones 2: use those."
+            )
+        case _:
+            return
+    if quantization != fits:
+        raise UserError(
+            f"Data.quantization is {quantization!r}, but {likelihood} is a likelihood of other values: use {fits!r}."
+        )
+
+
+WITHOUT_INFLUENCE = ("steps", "evaluation")
+"""The fields that don't change what a given step of training computes."""
+
+
+def to_json(experiment: Experiment) -> str:
+    """The experiment as JSON text; `from_json` gives back an equal one."""
+    return json.dumps(to_dict(experiment), indent=2) + "\n"
+
+
+def from_json(text: str) -> Experiment:
+    """The experiment of a `config.json`.
+
+    Raises:
+        UserError: the text is not JSON, or a field is unknown, missing or of the wrong type.
+    """
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"The configuration is not valid JSON ({error}).") from error
+    return decode(Experiment, values, "")
+
+
+def with_value(experiment: Experiment, name: str, new: Any) -> Experiment:
+    """A copy in which the field of that dotted name has another value, as JSON would give it.
+
+    Raises:
+        UserError: the value is of another type than the field, or the field refuses it.
+    """
+    made = to_dict(experiment)
+    *outer, last = name.split(".")
+    inner = made
+    for part in outer:
+        inner = inner[part]
+    inner[last] = new
+    return from_json(json.dumps(made))

@@ -1,0 +1,138 @@
+"""Dataclasses as JSON, and fields by their dotted names; of experiments nothing is known here."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from gvlab.types import Json, UserError
+
+
+def is_union(hint: Any) -> bool:
+    """Whether a field of that type holds one of several classes, so that its JSON must say which."""
+    return isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+
+
+def to_dict(config: Any) -> Json:
+    """The dataclass as a dict of plain values; what a union annotates carries its class under `type`."""
+    hints = typing.get_type_hints(type(config))
+    out: Json = {}
+    for f in dataclasses.fields(config):
+        value = getattr(config, f.name)
+        if dataclasses.is_dataclass(value):
+            value = member_to_dict(value) if is_union(hints[f.name]) else to_dict(value)
+        out[f.name] = value
+    return out
+
+
+def member_to_dict(member: Any) -> Json:
+    """As `to_dict`, of a member of a union that stands alone: with its class under `type`."""
+    return {"type": type(member).__name__} | to_dict(member)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """' (did you mean ...?)' for the name most like `name`, or nothing."""
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def decode(hint: Any, value: Any, where: str) -> Any:
+    """`value`, as read from JSON, as an instance of the type `hint`; `where` names the field in errors."""
+    wrong = UserError(f"The field {where or 'of the experiment'} is {value!r}, but must be of type {_name(hint)}.")
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        if value not in typing.get_args(hint):
+            raise wrong
+        return value
+    if is_union(hint):
+        members = {cls.__name__: cls for cls in typing.get_args(hint)}
+        if not isinstance(value, dict) or value.get("type") not in list(members):  # a list, since it may be unhashable
+            raise wrong
+        untagged = {name: item for name, item in value.items() if name != "type"}
+        return decode(members[value["type"]], untagged, where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise wrong
+        return tuple(decode(typing.get_args(hint)[0], item, where) for item in value)
+    if dataclasses.is_dataclass(hint):
+        return _decode_fields(hint, value, where, wrong)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint:
+        raise wrong
+    return value
+
+
+def _decode_fields(cls: Any, value: Any, where: str, wrong: UserError) -> Any:
+    if not isinstance(value, dict):
+        raise wrong
+    hints = typing.get_type_hints(cls)
+    prefix = f"{where}." if where else ""
+    for name in value:
+        if name not in hints:
+            raise UserError(f"The field {prefix}{name} does not exist{nearest(name, hints)}.")
+    for f in dataclasses.fields(cls):
+        # A field that came after the file was written has a default under which nothing changes.
+        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if required and f.name not in value:
+            raise UserError(f"The field {prefix}{f.name} is missing.")
+    return cls(**{name: decode(hints[name], item, prefix + name) for name, item in value.items()})
+
+
+def _name(hint: Any) -> str:
+    members = typing.get_args(hint)
+    if typing.get_origin(hint) is Literal:
+        return " or ".join(repr(m) for m in members)
+    if typing.get_origin(hint) is tuple:
+        return f"list of {_name(members[0])}"
+    return " or ".join(_name(m) for m in members) if members else getattr(hint, "__name__", str(hint))
+
+
+def difference(a: Any, b: Any, ignore: tuple[str, ...] = (), where: str = "") -> tuple[str, Any, Any] | None:
+    """The first field in which two configurations differ, as (dotted name, value in a, value in b); None if equal."""
+    if type(a) is not type(b) or not dataclasses.is_dataclass(a):
+        return None if a == b else (where, a, b)
+    for f in dataclasses.fields(a):
+        if f.name not in ignore:
+            found = difference(getattr(a, f.name), getattr(b, f.name), (), f"{where}.{f.name}".lstrip("."))
+            if found:
+                return found
+    return None
+
+
+def value(config: Any, name: str) -> Any:
+    """The value of a field by its dotted name, such as `model.optimizer.learning_rate`.
+
+    Raises:
+        UserError: there is no such field.
+    """
+    found = config
+    for part in name.split("."):
+        if not dataclasses.is_dataclass(found) or part not in {f.name for f in dataclasses.fields(found)}:
+            raise UserError(f"There is no field {name}{nearest(name, leaves(config))}.")
+        found = getattr(found, part)
+    return found
+
+
+def leaves(config: Any, prefix: str = "") -> list[str]:
+    """The dotted names of all fields that hold plain values."""
+    names = []
+    for f in dataclasses.fields(config):
+        item = getattr(config, f.name)
+        names += leaves(item, f"{prefix}{f.name}.") if dataclasses.is_dataclass(item) else [prefix + f.name]
+    return names
+
+
+def with_traced(config: Any, values: dict[str, Any]) -> Any:
+    """A copy with numbers that JAX is tracing, by dotted name: nothing is checked, since they have no values yet."""
+    for name, new in values.items():
+        first, _, rest = name.partition(".")
+        changed = copy.copy(config)
+        object.__setattr__(changed, first, with_traced(getattr(config, first), {rest: new}) if rest else new)
+        config = changed
+    return config

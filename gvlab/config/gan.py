@@ -1,0 +1,39 @@
+"""A GAN, as an experiment states it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gvlab.config.checks import check_fraction, check_positive
+from gvlab.config.networks import DCGAN, MLP, Article, MaxoutMLP, TwoMLPs
+from gvlab.config.optimizers import Adam
+from gvlab.types import UserError
+
+
+@dataclass(frozen=True)
+class GAN:
+    """A generative adversarial network (Goodfellow et al. 2014)."""
+
+    network: DCGAN | Article | MLP | TwoMLPs | MaxoutMLP = DCGAN()
+    latent_dim: int = 100
+    generator_loss: Literal["non_saturating", "minimax"] = "non_saturating"
+    update: Literal["alternating", "simultaneous"] = "alternating"
+    """alternating: `discriminator_steps` updates of the discriminator, then one of the generator against the new one.
+    simultaneous: both from the same generated batch, which costs one generator pass less."""
+    discriminator_steps: int = 1
+    ema_decay: float = 0.999
+    """Decay per step of the generator's average, which `sample` uses; 0 switches the average off."""
+    conditional: bool = False
+    """Give the class label to both networks (Mirza & Osindero 2014)."""
+    generator_optimizer: Adam = Adam(learning_rate=2e-4, b1=0.5)
+    discriminator_optimizer: Adam = Adam(learning_rate=2e-4, b1=0.5)
+
+    def __post_init__(self) -> None:
+        check_positive("GAN", latent_dim=self.latent_dim, discriminator_steps=self.discriminator_steps)
+        check_fraction("GAN", ema_decay=self.ema_decay)
+        if self.update == "simultaneous" and self.discriminator_steps != 1:
+            raise UserError(
+                f"GAN.discriminator_steps is {self.discriminator_steps}, but simultaneous updates take exactly 1: "
+                "use update='alternating'."
+            )

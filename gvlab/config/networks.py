@@ -1,0 +1,93 @@
+"""The networks that an experiment can name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gvlab.config.checks import check_layers, check_positive
+
+
+@dataclass(frozen=True)
+class DCGAN:
+    """Generator and discriminator of Radford, Metz & Chintala 2016."""
+
+    width: int = 64
+    """Channels of the layers nearest the image; they double with every resampling."""
+
+    def __post_init__(self) -> None:
+        check_positive("DCGAN", width=self.width)
+
+
+@dataclass(frozen=True)
+class Article:
+    """The four networks of the article that the project grew out of."""
+
+
+@dataclass(frozen=True)
+class MLP:
+    """Fully connected networks; for a VAE with tanh and mirrored in the decoder, as in Burda et al. 2016."""
+
+    hidden: tuple[int, ...] = (200, 200)
+    """Units of the hidden layers, from the data to the latents."""
+
+    def __post_init__(self) -> None:
+        check_layers("MLP", hidden=self.hidden)
+
+
+@dataclass(frozen=True)
+class TwoMLPs:
+    """Fully connected generator and discriminator of a GAN, with ReLU and each with its own hidden layers."""
+
+    generator: tuple[int, ...] = (128, 128)
+    """Units of the generator's hidden layers, from the latents to the data."""
+    discriminator: tuple[int, ...] = (128,)
+    """Units of the discriminator's, from the data on."""
+
+    def __post_init__(self) -> None:
+        check_layers("TwoMLPs", generator=self.generator, discriminator=self.discriminator)
+
+
+@dataclass(frozen=True)
+class MaxoutMLP:
+    """A fully connected generator with BatchNorm against a maxout discriminator, as in Lin et al. 2018 (PacGAN)."""
+
+    generator: tuple[int, ...] = (400, 400, 400, 400)
+    """Units of the generator's hidden layers, from the latents to the data."""
+    discriminator: tuple[int, ...] = (200, 200, 200)
+    """Units of the discriminator's, from the data on."""
+    pieces: int = 5
+    """Linear units of which each of the discriminator's is the largest."""
+
+    def __post_init__(self) -> None:
+        check_layers("MaxoutMLP", generator=self.generator, discriminator=self.discriminator)
+        check_positive("MaxoutMLP", pieces=self.pieces)
+
+
+@dataclass(frozen=True)
+class ReluMLP:
+    """Fully connected networks of a VAE with ReLU, mirrored in the decoder, and Flax's initial weights (LeCun's)."""
+
+    hidden: tuple[int, ...] = (500,)
+    """Units of the hidden layers, from the data to the latents."""
+
+    def __post_init__(self) -> None:
+        check_layers("ReluMLP", hidden=self.hidden)
+
+
+@dataclass(frozen=True)
+class TwoLayerMLP:
+    """Fully connected networks of a VAE with two layers of latents and tanh, as in Burda et al. 2016.
+
+    `VAE.latent_dim` counts the latents of both layers.
+    """
+
+    hidden: tuple[int, ...] = (200, 200)
+    """Units of the hidden layers between the data and the first latents, and mirrored."""
+    first: int = 100
+    """Latents of the layer next to the data."""
+    top_hidden: tuple[int, ...] = (100, 100)
+    """Units of the hidden layers between the first latents and the top ones, and mirrored."""
+
+    def __post_init__(self) -> None:
+        check_layers("TwoLayerMLP", hidden=self.hidden, top_hidden=self.top_hidden)
+        check_positive("TwoLayerMLP", first=self.first)

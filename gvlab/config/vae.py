@@ -1,0 +1,61 @@
+"""A VAE, as an experiment states it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from gvlab.config.checks import check_positive
+from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
+from gvlab.config.networks import MLP, Article, ReluMLP, TwoLayerMLP
+from gvlab.config.optimizers import Adam
+from gvlab.types import UserError
+
+
+@dataclass(frozen=True)
+class VAE:
+    """A variational autoencoder (Kingma & Welling 2014) with a standard normal prior and a diagonal posterior."""
+
+    network: Article | MLP | ReluMLP | TwoLayerMLP = Article()
+    latent_dim: int = 32
+    """Length of z."""
+    objective: Literal["elbo", "importance_weighted"] = "elbo"
+    """importance_weighted: the tighter bound on log p(x) by `num_samples` weights (Burda et al. 2016, equation 8)."""
+    likelihood: Bernoulli | Gaussian | LearnedGaussian | DiscretizedLogistic | Categorical = Bernoulli()
+    output_bias: Literal["zeros", "data_mean"] = "zeros"
+    """data_mean: fully connected networks with Bernoulli pixels begin with the mean of the training data (Burda et al.
+    2016)."""
+    beta: float = 1.0
+    """Weight of the KL term (Higgins et al. 2017)."""
+    kl_warmup_steps: int = 0
+    """The weight rises linearly from 0 to `beta` over so many steps (Sønderby et al. 2016)."""
+    num_samples: int = 1
+    """Monte-Carlo samples of the latent per example and step."""
+    conditional: bool = False
+    """Give the class label to both networks (Sohn et al. 2015)."""
+    optimizer: Adam = Adam()
+
+    def __post_init__(self) -> None:
+        check_positive("VAE", latent_dim=self.latent_dim, num_samples=self.num_samples)
+        if not (self.beta >= 0 and math.isfinite(self.beta)):
+            raise UserError(f"VAE.beta is {self.beta}, but must be a finite number of at least 0.")
+        if self.output_bias == "data_mean" and not (
+            isinstance(self.network, MLP | ReluMLP | TwoLayerMLP) and isinstance(self.likelihood, Bernoulli)
+        ):
+            raise UserError(
+                f"VAE.output_bias is 'data_mean', which is for MLP with Bernoulli and its kind, not "
+                f"{type(self.network).__name__} with {type(self.likelihood).__name__}: use 'zeros'."
+            )
+        if self.kl_warmup_steps < 0:
+            raise UserError(f"VAE.kl_warmup_steps is {self.kl_warmup_steps}, but must be at least 0.")
+        if self.objective == "importance_weighted" and (self.beta != 1 or self.kl_warmup_steps):
+            raise UserError(
+                f"VAE.beta is {self.beta} and VAE.kl_warmup_steps {self.kl_warmup_steps}, but the importance-weighted "
+                "bound has no KL term to weigh: use 1 and 0, or objective='elbo'."
+            )
+        if isinstance(self.network, TwoLayerMLP) and self.latent_dim <= self.network.first:
+            raise UserError(
+                f"VAE.latent_dim is {self.latent_dim}, but counts the latents of both layers, of which the first has "
+                f"{self.network.first}: use more, or a smaller network.first."
+            )

@@ -1,0 +1,25 @@
+"""Measuring a trained model, or a set of images: numbers that carry their protocol."""
+
+from gvlab.evaluate.measure import BOUND, OF_LIKELIHOODS, check, check_ahead, evaluate, extractors_of, of_images
+from gvlab.evaluate.results import Measures, earlier, read, write, write_file
+from gvlab.evaluate.stamps import CLIPPED, PER_RUN, Difference, described, difference
+
+__all__ = [
+    "BOUND",
+    "CLIPPED",
+    "OF_LIKELIHOODS",
+    "PER_RUN",
+    "Difference",
+    "Measures",
+    "check",
+    "check_ahead",
+    "described",
+    "difference",
+    "earlier",
+    "evaluate",
+    "extractors_of",
+    "of_images",
+    "read",
+    "write",
+    "write_file",
+]

@@ -1,0 +1,55 @@
+"""The importance-weighted bound on the test split."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import jax
+import numpy as np
+
+from gvlab import config as c
+from gvlab.build import Program
+from gvlab.evaluate.held_out import Measure, compiled, mean, test_batches
+from gvlab.types import PyTree
+
+ROWS = 1_000
+"""Latents that one call of the importance-weighted bound decodes at once, at most."""
+
+
+NUMBERS = 2**27
+"""Likelihood parameters that such a call makes, at most, unless one sample per example makes more."""
+
+
+AT_ONCE = 64
+"""Such calls that are under way at a time: the device need not wait for the host, nor its memory grow with k."""
+
+
+def bound(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measure]:
+    """The importance-weighted bound on log p(x) of the test split (Burda et al. 2016, equation 8), in nats.
+
+    The k samples of an example come in chunks, whose log-sums are added on the host in float64. The measure also says
+    how many test points a second it took, compilation included: the only number in it that is not repeatable.
+    """
+    start = time.perf_counter()
+    k = program.experiment.evaluation.k
+    partial = compiled(program.model).partial_bound
+    bounds = []
+    for number, counted, batch in test_batches(program):
+        chunk = max(1, min(ROWS, NUMBERS // parameters(program)) // len(batch.x))
+        of_batch, total = jax.random.fold_in(key, number), np.full(len(batch.x), -np.inf)
+        for first in range(0, k, chunk * AT_ONCE):
+            sizes = [min(chunk, k - start) for start in range(first, min(first + chunk * AT_ONCE, k), chunk)]
+            keys = [jax.random.fold_in(of_batch, first // chunk + i) for i in range(len(sizes))]
+            sums = jax.device_get([partial(state, batch, *of) for of in zip(keys, sizes, strict=True)])
+            total = np.logaddexp.reduce([total, *np.stack(sums).astype(np.float64)], axis=0)
+        bounds.append(total[:counted] - math.log(k))
+    found = np.concatenate(bounds)
+    speed = {"points_per_second": round(len(found) / (time.perf_counter() - start), 1)}
+    return {"iw_bound_nats": mean(found, k=k) | speed}
+
+
+def parameters(program: Program) -> int:
+    """Numbers that a decoder makes per example, at most."""
+    likelihood = program.experiment.model.likelihood if isinstance(program.experiment.model, c.VAE) else None
+    return math.prod(program.dataset.shape) * (likelihood.levels if isinstance(likelihood, c.Categorical) else 2)

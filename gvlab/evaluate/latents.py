@@ -1,0 +1,46 @@
+"""What a model's latents do on the test split."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from gvlab import config as c
+from gvlab import metrics
+from gvlab.build import Program
+from gvlab.evaluate.held_out import Measure, compiled, test_batches
+from gvlab.types import PyTree
+
+
+def latents(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measure]:
+    """What the encoder does with its latents on the test split: how many it uses, and what its KL term is made of."""
+    encode = compiled(program.model).encode
+    assert encode is not None
+    pieces = [
+        [np.asarray(part)[:counted] for part in encode(state, batch)] for _, counted, batch in test_batches(program)
+    ]
+    means, logvars = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+    collapsed = int(metrics.collapsed_units(means, logvars).sum())
+    surgery = metrics.elbo_surgery(key, means, logvars)
+    shared: dict[str, Any] = {"latents": means.shape[1]}
+    if isinstance(program.experiment.model.network, c.TwoLayerMLP):  # q(h2|x) is no Gaussian there
+        shared["posterior"] = "normal, along the mean of the first layer"
+    warning = {"warning": "the posterior has collapsed: no latent depends on x"} if collapsed == means.shape[1] else {}
+    information = {"value": surgery.mutual_information_nats, "standard_error": surgery.standard_error_nats}
+    saturated = surgery.mutual_information_nats > 0.9 * surgery.log_examples
+    full = {"warning": f"near its limit of log({len(means)}) = {surgery.log_examples:.2f} nats"} if saturated else {}
+    return {
+        "active_units": {"value": metrics.active_units(means), "stamp": shared | {"threshold": 0.01}},
+        "collapsed_units": {
+            "value": collapsed,
+            "stamp": shared | {"epsilon_nats": 0.01, "delta": 0.01} | warning,
+        },
+        "mutual_information_nats": information | {"stamp": shared | full},
+        "marginal_kl_nats": {
+            "value": surgery.marginal_kl_nats,
+            "standard_error": surgery.standard_error_nats,
+            "stamp": shared | full,
+        },
+    }

@@ -1,0 +1,199 @@
+"""Measuring a trained model, or a set of images: numbers that carry their protocol."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from gvlab import __version__, data, rng
+from gvlab import config as c
+from gvlab.build import Program
+from gvlab.data import image_sets
+from gvlab.evaluate import annealing, bounds, distances, held_out, latents, usual
+from gvlab.evaluate.features import BATCH, extract, of_split
+from gvlab.evaluate.results import Measures
+from gvlab.evaluate.sampling import Clipped, generate, sample_count
+from gvlab.evaluate.stamps import of_dataset, of_likelihood, stamp, with_warning
+from gvlab.extractors import catalogue
+from gvlab.extractors.extractor import Extractor
+from gvlab.types import Diverged, PyTree, UserError
+
+OF_LIKELIHOODS = {"ais": annealing.annealed, "ais_gap": annealing.annealing_gap}
+"""Measures of a model's likelihood that are made only where they are asked for."""
+
+
+BOUND = "iw_bound_nats"
+
+
+def evaluate(
+    program: Program,
+    state: PyTree,
+    extractors: Sequence[Extractor] | None = None,
+    listen: held_out.Listener = held_out.silent,
+    known: Measures | None = None,
+) -> Measures:
+    """The measures that the experiment asks for, each as {"value", "stamp"} and, for a mean, "standard_error".
+
+    Every model sees the same test examples (drawn once and for all where the pixels are binarised or dequantised), and
+    runs of one seed see the same noise.
+
+    Args:
+        program: the experiment on its data.
+        state: of its model.
+        extractors: instead of those named by the experiment.
+        listen: hears how far the measures are that take long (`ais`, `ais_gap`).
+        known: of this state, by `earlier`; the importance-weighted bound among them is not made again.
+
+    Raises:
+        Diverged: a measure, or a generated value, is not finite.
+        UserError: before anything is computed: a measure does not fit the model, the data or the number of examples, or
+            the labels that a conditional model needs are missing.
+    """
+    asked = program.experiment.evaluation
+    extractors = extractors_of(asked, program.dataset) if extractors is None else extractors
+    check_ahead(program, extractors)
+    key = rng.stream(rng.root(program.experiment.seed), rng.EVALUATE, 0)
+    found = held_out.held_out(program, state, jax.random.fold_in(key, 0))
+    if program.model.log_weights is not None and BOUND not in (known or {}):
+        found |= bounds.bound(program, state, jax.random.fold_in(key, 1))
+    _require_finite(found, state)
+    if program.model.encode is not None and len(program.dataset.test.x) > 1:
+        found |= latents.latents(program, state, jax.random.fold_in(key, 3))
+    for number, (name, measure) in enumerate(OF_LIKELIHOODS.items(), start=4):
+        if name in asked.measures:
+            found |= measure(program, state, jax.random.fold_in(key, number), listen)
+    found = {name: one | {"stamp": of_likelihood(program) | one["stamp"]} for name, one in found.items()}
+    names = _distance_names(asked, program.dataset)
+    if names:
+        found |= _distances(program, state, jax.random.fold_in(key, 2), extractors, names)
+    _require_finite(found, state)
+    found = {name: one | {"stamp": stamp(program, state) | one["stamp"]} for name, one in found.items()}
+    return found | {name: one for name, one in (known or {}).items() if name == BOUND}
+
+
+def check(asked: c.Evaluation) -> None:
+    """Raises UserError for a measure or features that do not exist."""
+    distances.check_measures(name for name in asked.measures if name not in OF_LIKELIHOODS)
+    catalogue.check_features(asked.features)
+
+
+def check_ahead(program: Program, extractors: Sequence[Extractor]) -> None:
+    """Raises UserError for whatever `evaluate` would refuse: nothing is computed, and no trained model needed."""
+    asked, dataset = program.experiment.evaluation, program.dataset
+    check(asked)
+    _check_labels(program)
+    annealing.check(program, asked.measures)
+    names = _distance_names(asked, dataset)
+    for extractor in extractors if names else ():
+        distances.check_ahead(names, extractor, dataset, asked.split, sample_count(asked, dataset))
+
+
+def _distance_names(asked: c.Evaluation, dataset: data.Dataset) -> tuple[str, ...]:
+    """The measures between distributions that are asked for, by default the usual ones."""
+    if not asked.measures:
+        return usual.usual_measures(dataset)
+    return tuple(name for name in asked.measures if name not in OF_LIKELIHOODS)
+
+
+def _check_labels(program: Program) -> None:
+    if program.experiment.model.conditional and program.dataset.test.y is None:
+        raise UserError(
+            f"{program.experiment.name} is conditional, but the test split of {program.dataset.name} has no labels: "
+            "give its labels, too."
+        )
+
+
+def _require_finite(found: Measures, state: PyTree) -> None:
+    for name, one in found.items():
+        if not math.isfinite(one["value"]):
+            raise Diverged(f"At step {int(state.step)} the measure {name} on the test split is {one['value']}.")
+
+
+def of_images(
+    images: image_sets.ImageSet, dataset: data.Dataset, asked: c.Evaluation, extractors: Sequence[Extractor]
+) -> Measures:
+    """Another system's images, measured as ours would be.
+
+    Args:
+        images: `image_sets.read` of a folder or an .npz file. All are used or, where fewer samples are asked for, as
+            many, drawn at random. Three equal channels are taken for one where the data set's images are grey.
+        dataset: what they are compared with.
+        asked: the measures.
+        extractors: what they are measured on.
+
+    Raises:
+        UserError: the images are not of the data set's size or too few for a measure, or a measure needs a model.
+    """
+    of_models = [name for name in asked.measures if name in OF_LIKELIHOODS]
+    if of_models:
+        raise UserError(
+            f"The measure {of_models[0]} needs a model, and images are none: leave it out, or measure a run."
+        )
+    stamp: dict[str, Any] = {"images": str(images.path)}
+    if images.shape != dataset.shape and images.grey is not None and images.grey.shape == dataset.shape:
+        images = images.grey
+        stamp["channels"] = "three equal ones, taken for one"
+    if images.shape != dataset.shape:
+        raise UserError(
+            f"The images in {images.path} have the shape {images.shape}, but those of {dataset.name} {dataset.shape}: "
+            "compare images of one size, so that no resize enters the number."
+        )
+    count = min(asked.samples or images.count, images.count)
+    names = _distance_names(asked, dataset)
+    for extractor in extractors:
+        distances.check_ahead(names, extractor, dataset, asked.split, count)
+    stamp |= {"images_sha256": images.sha256, "images_seed": image_sets.ORDER_SEED, "quantization": "none"}
+    stamp |= of_dataset(dataset, asked.split)
+    found: Measures = {}
+    for extractor in extractors:
+        found |= _measured(extractor, images.batches(BATCH, count), dataset, asked.split, names)
+    return {name: one | {"stamp": stamp | {"gvlab": __version__} | one["stamp"]} for name, one in found.items()}
+
+
+def extractors_of(asked: c.Evaluation, dataset: data.Dataset, weights: Path | None = None) -> list[Extractor]:
+    """The extractors that are asked for by name.
+
+    Raises:
+        UserError: there is none of a name, or its weights cannot be had.
+    """
+    return [catalogue.extractor(name, weights) for name in asked.features or usual.usual_features(dataset)]
+
+
+def _distances(
+    program: Program, state: PyTree, key: jax.Array, extractors: Sequence[Extractor], names: Sequence[str]
+) -> Measures:
+    asked, dataset = program.experiment.evaluation, program.dataset
+    kind = "mean of p(x|z)" if isinstance(program.experiment.model, c.VAE) else "generator"
+    shared = {"samples": kind, "quantization": "none", "split": asked.split}
+    found: Measures = {}
+    for extractor in extractors:
+        clipped = Clipped()
+        generated = generate(program, state, key, clipped)
+        for name, one in _measured(extractor, generated, dataset, asked.split, names).items():
+            found[name] = one | {"stamp": shared | with_warning(one["stamp"], clipped)}
+    return found
+
+
+def _measured(
+    extractor: Extractor,
+    batches: Iterable[Any],
+    dataset: data.Dataset,
+    split: str,
+    names: Sequence[str],
+) -> Measures:
+    """The measures of examples that come in batches; their features are held only if a measure needs them all."""
+    if set(names) == {"frechet"}:
+        return distances.frechet_streamed(extractor, batches, dataset, split)
+    sets = distances.Sets(
+        extractor,
+        extract(extractor, batches),
+        of_split(extractor, dataset, split),
+        functools.partial(of_split, extractor, dataset, "train"),
+        dataset,
+    )
+    return distances.measure(sets, names)

@@ -1,0 +1,70 @@
+"""evaluation.json: measures as they lie in a run directory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from gvlab import config as c
+from gvlab import tree
+from gvlab.build import Program
+from gvlab.evaluate import usual
+from gvlab.evaluate.stamps import stamp
+from gvlab.extractors import catalogue
+from gvlab.files import read_json, write_atomically
+from gvlab.types import PyTree
+
+Measures = dict[str, dict[str, Any]]
+
+
+def write(run: Path, program: Program, state: PyTree, measures: Measures, kept: Measures | None = None) -> Path:
+    """Writes evaluation.json into the run directory: the measures, and the protocol they share.
+
+    Beside them stand those that are `kept`, of `earlier`, where they were not made anew.
+    """
+    return write_file(run / "evaluation.json", protocol(program, state), measures, kept)
+
+
+def write_file(file: Path, protocol: dict[str, Any], measures: Measures, kept: Measures | None = None) -> Path:
+    """Writes measures and the protocol they share as JSON; `made` names those that are not `kept`."""
+    content = {"protocol": protocol, "made": list(measures), "measures": (kept or {}) | measures}
+    text = json.dumps(content, indent=2, allow_nan=False)
+    write_atomically(file, text + "\n")
+    return file
+
+
+def read(run: Path, program: Program, state: PyTree) -> Measures | None:
+    """What this evaluation measured of this state, by evaluation.json; None if it must be made anew.
+
+    So it must where gvlab, its `distances.PROTOCOL` or the weights of an extractor are others than they were.
+    """
+    made = read_json(run / "evaluation.json")
+    if not made or made.get("protocol") != _as_json(protocol(program, state)):
+        return None
+    return {name: made["measures"][name] for name in made["made"]}
+
+
+def earlier(run: Path, program: Program, state: PyTree) -> Measures:
+    """All that evaluation.json has of this state on these data by this gvlab, whatever was asked for, on any device."""
+    made = read_json(run / "evaluation.json") or {}
+    identity = {k: v for k, v in _identity(program, state).items() if k not in ("backend", "matmul_precision")}
+    same = identity.items() <= made.get("protocol", {}).items()
+    return made["measures"] if same else {}
+
+
+def _as_json(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+def _identity(program: Program, state: PyTree) -> dict[str, Any]:
+    """What all measures of a state depend on."""
+    return stamp(program, state) | {"state_sha256": tree.digest(state)}
+
+
+def protocol(program: Program, state: PyTree) -> dict[str, Any]:
+    """What is measured, too, and by which weights."""
+    asked = program.experiment.evaluation
+    names = asked.features or usual.usual_features(program.dataset)
+    hashes = {name: catalogue.sha256(name) for name in names}
+    return _identity(program, state) | {"extractors": hashes, "evaluation": c.to_dict(asked)}

@@ -1,0 +1,71 @@
+"""Generated examples for measuring, as they would be stored."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from gvlab import config as c
+from gvlab import data, parallel
+from gvlab.build import Program
+from gvlab.evaluate import usual
+from gvlab.evaluate.features import BATCH
+from gvlab.types import Diverged, Model, PyTree
+
+
+def sample_count(asked: c.Evaluation, dataset: data.Dataset) -> int:
+    return asked.samples or usual.usual_samples(dataset)
+
+
+@dataclass
+class Clipped:
+    """How many of the generated values lay outside the range of the data."""
+
+    outside: int = 0
+    values: int = 0
+
+
+def generate(program: Program, state: PyTree, key: jax.Array, clipped: Clipped | None = None) -> Iterator[jax.Array]:
+    """Generated examples as they would be stored, split over the devices; `clipped` counts what left the range.
+
+    Raises:
+        Diverged: a value is not finite. As an image it would be stored as black, and measured as if nothing were wrong.
+    """
+    n = sample_count(program.experiment.evaluation, program.dataset)
+    size = min(BATCH, n)
+    sample, whole = _sampler(program.model, program.data_range, size)
+    state = jax.device_put(state, whole)  # as restored, it is on the first device alone
+    for i, start in enumerate(range(0, n, size)):
+        x, finite, outside = sample(state, jax.random.fold_in(key, i))
+        if not finite:
+            raise Diverged(f"At step {int(state.step)} a generated value is not finite.")
+        if clipped is not None:
+            clipped.outside += int(outside)
+            clipped.values += x.size
+        yield x[: n - start]
+
+
+@functools.lru_cache(maxsize=16)
+def _sampler(model: Model, data_range: tuple[float, float], size: int) -> tuple[Callable, parallel.Sharding]:
+    """(state, key) -> examples as stored (images in 8 bits, points as they are), whether all are finite, and how many
+    values lie outside the range of images; compiled once for all seeds.
+
+    And where the state must be.
+    """
+
+    def sample(state: PyTree, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        x = model.sample(state, key, size)
+        finite = jnp.isfinite(x).all()
+        if x.ndim != 4:
+            return x, finite, jnp.int32(0)
+        levels = (x - data_range[0]) / (data_range[1] - data_range[0]) * 255
+        outside = ((levels < -0.5) | (levels > 255.5)).sum()  # by more than rounding does
+        return jnp.round(jnp.clip(levels, 0.0, 255.0)).astype(jnp.uint8), finite, outside
+
+    mesh = parallel.data_mesh(parallel.devices_for(size))
+    whole = parallel.replicated(mesh)
+    return jax.jit(sample, out_shardings=(parallel.split(mesh), whole, whole)), whole

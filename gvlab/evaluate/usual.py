@@ -1,0 +1,32 @@
+"""What is measured where nobody asks for anything else."""
+
+from __future__ import annotations
+
+from gvlab import data
+from gvlab.extractors import extractor as features
+from gvlab.extractors.catalogue import STACKED
+
+SAMPLES, STACKED_SAMPLES = 10_000, 26_000
+"""Generated examples where nobody asks for another number; the second is that of every published table of StackedMNIST
+(Metz et al. 2017, Srivastava et al. 2017, Lin et al. 2018)."""
+
+
+def usual_measures(dataset: data.Dataset) -> tuple[str, ...]:
+    """What is measured where nobody asks for anything else."""
+    if dataset.name == STACKED:
+        return ("stacked_modes",)
+    return ("frechet", "kernel", "modes") if dataset.name in data.MIXTURES else ("frechet", "kernel", "prdc")
+
+
+def usual_features(dataset: data.Dataset) -> tuple[str, ...]:
+    """The raw values and, where gvlab comes with one, the data set's own classifier."""
+    if dataset.name == STACKED:
+        return (STACKED,)
+    if len(dataset.shape) != 3:
+        return ("coordinates",)
+    return ("pixels", dataset.name) if features.has_small(dataset.name) else ("pixels",)
+
+
+def usual_samples(dataset: data.Dataset) -> int:
+    """How many examples are generated where nobody asks for another number."""
+    return STACKED_SAMPLES if dataset.name == STACKED else SAMPLES

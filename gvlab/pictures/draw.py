@@ -1,0 +1,109 @@
+"""Pictures of what a trained model does, as uint8 sheets [height, width, 1 or 3]."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, UInt8
+
+from gvlab import metrics, rng
+from gvlab.build import Program
+from gvlab.evaluate.features import extract, of_split
+from gvlab.extractors.extractor import Extractor
+from gvlab.pictures import paths, sheets
+from gvlab.types import Batch, PyTree, UserError
+
+Sheet = UInt8[np.ndarray, "height width channel"]
+SPAN = 3.0
+"""A traversal goes from -SPAN to SPAN, in standard deviations of the prior."""
+
+
+def samples(program: Program, state: PyTree, key: int, n: int) -> Sheet:
+    """n samples, eight in a row; points as a scatter over the data."""
+    return _sheet(program, program.model.sample(state, rng.stream(rng.root(key), rng.PICTURE), n), 8)
+
+
+def reconstructions(program: Program, state: PyTree, n: int) -> Sheet:
+    """The first n test images, each row of them above its reconstructions from the posterior's mean.
+
+    Raises:
+        UserError: the model has no encoder.
+    """
+    batch = _test_batch(program, min(n, len(program.dataset.test.x)))
+    mean, _ = _encoder(program)(state, batch)
+    reconstructed = program.model.decode(state, mean, batch.y)
+    n, shape = len(mean), program.dataset.shape
+    columns = min(n, 8) if len(shape) == 3 else n
+    blank = jnp.full((-n % columns, *shape), 0.5)  # fills the last row
+    rows = [jnp.concatenate([x, blank]).reshape(-1, columns, *shape) for x in (batch.x, reconstructed)]
+    return _sheet(program, jnp.stack(rows, axis=1).reshape(-1, *shape), columns)
+
+
+def interpolations(program: Program, state: PyTree, key: int, rows: int, columns: int) -> Sheet:
+    """Walks between two latents on the sphere, one in each row."""
+    ends = program.model.prior(rng.stream(rng.root(key), rng.PICTURE), 2 * rows).reshape(2, rows, -1)
+    walk = paths.spherical(ends[0], ends[1], columns)  # [rows, columns, latent]
+    labels = jnp.repeat(jnp.arange(rows) % max(program.dataset.num_classes, 1), columns)
+    return _sheet(program, program.model.decode(state, walk.reshape(-1, walk.shape[-1]), labels), columns)
+
+
+def traversals(program: Program, state: PyTree, example: int, columns: int, rows: int | None = None) -> Sheet:
+    """A test image's posterior mean with one latent at a time set from -3 to 3: one row each, the most active first.
+
+    Shows `rows` latents, or all of them.
+
+    Raises:
+        UserError: the model has no encoder, the data are no images, or there is no such example.
+    """
+    test = program.dataset.test
+    if len(program.dataset.shape) != 3:
+        raise UserError(f"{program.experiment.name} makes points, but a traversal is shown in images.")
+    if not 0 <= example < len(test.x):
+        raise UserError(f"--example is {example}, but the test images are numbered from 0 to {len(test.x) - 1}.")
+    batch = _test_batch(program, min(len(test.x), max(example + 1, 500)))
+    means, _ = _encoder(program)(state, batch)
+    order = np.argsort(-np.asarray(means).var(axis=0), kind="stable")[:rows]
+    values = jnp.linspace(-SPAN, SPAN, columns)
+    z = jnp.broadcast_to(means[example], (len(order), columns, means.shape[1]))
+    z = jax.vmap(lambda row, latent: row.at[:, latent].set(values))(z, jnp.asarray(order))
+    labels = None if batch.y is None else jnp.full(len(order) * columns, batch.y[example])
+    return _sheet(program, program.model.decode(state, z.reshape(-1, z.shape[-1]), labels), columns)
+
+
+def neighbours(program: Program, state: PyTree, extractor: Extractor, key: int, n: int, k: int) -> Sheet:
+    """n samples, each at the head of a row of its k nearest training images, nearest first.
+
+    Raises:
+        UserError: the data are no images, or there are fewer than k of them.
+    """
+    if len(program.dataset.shape) != 3:
+        raise UserError(f"{program.experiment.name} makes points, but neighbours are shown as images.")
+    made = program.to_unit(program.model.sample(state, rng.stream(rng.root(key), rng.PICTURE), n))
+    stored = jnp.round(jnp.clip(made, 0, 1) * 255).astype(jnp.uint8)
+    training = program.dataset.train.x
+    features = of_split(extractor, program.dataset, "train").features
+    near = metrics.nearest_neighbours(extract(extractor, [stored]).features, features, k).indices
+    rows = np.concatenate([np.asarray(stored)[:, None], np.asarray(training)[near]], axis=1)
+    return sheets.enlarge(sheets.grid(rows.reshape(-1, *program.dataset.shape) / np.float32(255), k + 1))
+
+
+def _test_batch(program: Program, n: int) -> Batch:
+    test = program.dataset.test
+    x = program.preprocess(jnp.asarray(test.x[:n]), rng.stream(rng.root(0), rng.EVALUATE))
+    return Batch(x, None if test.y is None else jnp.asarray(test.y[:n]))
+
+
+def _encoder(program: Program) -> Any:
+    if program.model.encode is None:
+        raise UserError(f"{program.experiment.name} is a GAN, which has no encoder: this picture needs a VAE.")
+    return program.model.encode
+
+
+def _sheet(program: Program, x: Array, columns: int) -> Sheet:
+    made = np.asarray(program.to_unit(x))
+    if made.ndim == 4:
+        return sheets.enlarge(sheets.grid(made, columns))
+    return sheets.scatter(made, program.dataset.test.x[:2000])

@@ -1,0 +1,1 @@
+"""The run directory: configuration, environment, curves and checkpoints of one run."""

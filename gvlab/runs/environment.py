@@ -1,0 +1,98 @@
+"""What the numbers of a run depend on besides its configuration."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from gvlab import __version__
+from gvlab.files import read_json, write_atomically
+from gvlab.types import Json
+
+_NUMERICS = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "scikit-learn")
+
+
+DECISIVE = (*_NUMERICS, "backend", "device", "devices", "processes", "cpu", "cpu_threads", "xla_flags")
+"""Of the environment: what bits depend on."""
+
+
+def write_environment(run: Path) -> list[str]:
+    """Writes environment.json; gives a sentence if the run goes on in another environment than it began in.
+
+    The others that it was in are kept under `earlier`.
+    """
+    before, now = read_json(run / "environment.json") or {}, environment()
+    earlier = before.pop("earlier", [])
+    changed = [name for name in DECISIVE if before and before.get(name) != now[name]]
+    earlier += [before] if changed else []
+    text = json.dumps(now | ({"earlier": earlier} if earlier else {}), indent=2)
+    write_atomically(run / "environment.json", text + "\n")
+    if not changed:
+        return []
+    what = ", ".join(f"{name} was {before.get(name)} and is {now[name]}" for name in changed)
+    return [f"{run} goes on in another environment ({what}), so its bits may differ from an undisturbed run's."]
+
+
+def environment() -> dict[str, Any]:
+    """What the numbers of a run depend on besides its config: versions, device, threads, code revision."""
+    packages = (*_NUMERICS, "orbax-checkpoint")
+    return {
+        "gvlab": __version__,
+        "git_revision": _git_revision(),
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in packages},
+        "platform": platform.platform(),
+        "backend": jax.default_backend(),
+        "device": jax.devices()[0].device_kind,
+        "devices": jax.device_count(),
+        "processes": jax.process_count(),
+        "cpu": _processor(),
+        # Training on CPU is repeatable bit for bit only for the same number of threads.
+        "cpu_threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+    }
+
+
+def _processor() -> str:
+    """The processor's name and a digest of what it can do, by which XLA chooses instructions, where Linux tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    known = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    flags = " ".join(sorted(known.get("flags", known.get("Features", "")).split()))
+    return f"{known.get('model name', platform.machine())} {hashlib.sha256(flags.encode()).hexdigest()[:8]}"
+
+
+def _git_revision() -> str | None:
+    """The revision of gvlab's own checkout, '+' appended if it has uncommitted changes; None outside of git."""
+    here = Path(__file__).parents[1]
+    try:
+        revision = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        dirty = subprocess.run(
+            ["git", "status", "--porcelain", "--", "."], cwd=here, capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return revision + ("+" if dirty else "")
+
+
+def difference_of_environments(before: Json) -> str | None:
+    """Where an environment.json differs from this process's in what bits depend on, in words; None if nowhere."""
+    now = environment()
+    changed = [
+        f"{name} was {before.get(name)} and is {now[name]}" for name in DECISIVE if before.get(name) != now[name]
+    ]
+    return ", ".join(changed) or None
