@@ -37,7 +37,7 @@ def write_file(file: Path, protocol: dict[str, Any], measures: Measures, kept: M
 def read(run: Path, program: Program, state: PyTree) -> Measures | None:
     """What this evaluation measured of this state, by evaluation.json; None if it must be made anew.
 
-    So it must where gvlab, its `distances.PROTOCOL` or the weights of an extractor are others than they were.
+    So it must where gvlab, its `features.PROTOCOL` or the weights of an extractor are others than they were.
     """
     made = read_json(run / "evaluation.json")
     if not made or made.get("protocol") != _as_json(protocol(program, state)):

@@ -131,7 +131,7 @@ def _reader(directory: Path, remarks: list[str]) -> Callable[[Path], np.ndarray 
 
 
 def _shrunk(sheet: np.ndarray) -> np.ndarray:
-    """Undoes `log.enlarge`: the smallest picture of which the sheet is a whole enlargement."""
+    """Undoes `sheets.enlarge`: the smallest picture of which the sheet is a whole enlargement."""
     common = math.gcd(*sheet.shape[:2])
     for times in range(common, 1, -1):
         if common % times == 0:
