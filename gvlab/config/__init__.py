@@ -43,3 +43,8 @@ __all__ = [
     "with_traced",
     "with_value",
 ]
+
+
+def __dir__() -> list[str]:
+    """What a notebook completes: the public names, and none of the modules that they come from."""
+    return __all__

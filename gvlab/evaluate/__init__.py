@@ -23,3 +23,8 @@ __all__ = [
     "write",
     "write_file",
 ]
+
+
+def __dir__() -> list[str]:
+    """What a notebook completes: the public names, and none of the modules that they come from."""
+    return __all__

@@ -16,11 +16,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from gvlab import data, metrics
-from gvlab.evaluate.features import BATCH, PROTOCOL, Features, of_split, on_devices, pieces
+from gvlab.evaluate.features import PROTOCOL, of_split
 from gvlab.evaluate.usual import STACKED_SAMPLES
 from gvlab.extractors import extractor as features
 from gvlab.extractors.catalogue import STACKED, stacked_digits
 from gvlab.extractors.extractor import Extractor
+from gvlab.extractors.sets import BATCH, Features, on_devices, pieces
 from gvlab.types import UserError
 
 KID_SUBSETS, KID_SIZE = 100, 1000
@@ -221,11 +222,22 @@ OF_MODES = ("modes", "stacked_modes")
 """Measures whose numbers go by their own names: there is but one kind of features for them."""
 
 
+PAPER_NAMES = {
+    "fid": "frechet with --features inception",
+    "fid_infinity": "frechet_infinity with --features inception",
+    "kid": "kernel with --features inception",
+    "is": "inception_score with --features inception",
+    **dict.fromkeys(("precision", "recall", "density", "coverage"), "prdc, which gives all four"),
+}
+"""What measures are called in papers, and how they are asked for here."""
+
+
 def check_measures(names: Iterable[str]) -> None:
     """Raises UserError for a measure that does not exist."""
     for name in names:
         if name not in MEASURES:
-            raise UserError(f"There is no measure {name!r}: choose from {', '.join(MEASURES)}.")
+            known = f"ask for {PAPER_NAMES[name]}" if name in PAPER_NAMES else f"choose from {', '.join(MEASURES)}"
+            raise UserError(f"There is no measure {name!r}: {known}.")
 
 
 def check_ahead(names: Sequence[str], extractor: Extractor, dataset: data.Dataset, split: str, generated: int) -> None:

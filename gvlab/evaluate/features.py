@@ -1,56 +1,22 @@
-"""Sets of examples through an extractor, and the cache of those of real data."""
+"""The features of a data set's splits, and the cache of them."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
-import numpy as np
-from jaxtyping import Array, Float32
-
-from gvlab import data, parallel
+from gvlab import data
 from gvlab.extractors import weights
 from gvlab.extractors.extractor import Extractor
+from gvlab.extractors.sets import Features, extract, pieces
 from gvlab.types import UserError
 
 PROTOCOL = 2
 """Raised by hand whenever a measure is made in another way, or the features of unchanged weights: numbers of two
 protocols are never compared, and what was kept under another is made anew."""
-
-
-BATCH = 500
-"""Examples per call of the device."""
-
-
-class Features(NamedTuple):
-    """A whole set through an extractor, on the host."""
-
-    features: Float32[np.ndarray, "n d"]
-    logits: Float32[np.ndarray, "n classes"] | None
-
-
-def extract(extractor: Extractor, batches: Iterable[np.ndarray | Array]) -> Features:
-    """The features of all batches, [n, *shape] each, as stored (uint8 images, or points)."""
-    rows, logits = [], []
-    for batch in batches:
-        found = extractor.apply(on_devices(batch))
-        rows.append(np.asarray(found.features, np.float32))
-        if found.logits is not None:
-            logits.append(np.asarray(found.logits, np.float32))
-    return Features(np.concatenate(rows), np.concatenate(logits) if logits else None)
-
-
-def on_devices(batch: np.ndarray | Array) -> Array:
-    """A batch from the host, split over as many devices as divide it; a generator's own is where it was made."""
-    if isinstance(batch, jax.Array):
-        return batch
-    mesh = parallel.data_mesh(parallel.devices_for(len(batch)))
-    return jax.device_put(batch, parallel.split(mesh))
 
 
 def of_split(extractor: Extractor, dataset: data.Dataset, split: str) -> Features:
@@ -79,11 +45,6 @@ def of_split(extractor: Extractor, dataset: data.Dataset, split: str) -> Feature
         with contextlib.suppress(OSError):  # a cache that cannot be written costs time, not the number
             _keep(file, identity, kept)
     return kept
-
-
-def pieces(x: np.ndarray) -> Iterator[np.ndarray]:
-    """The rows in batches of one size, so that the extractor compiles once; the rest comes as a batch of its own."""
-    return (x[start : start + BATCH] for start in range(0, len(x), BATCH))
 
 
 def _keep(file: Path, identity: dict[str, Any], found: Features) -> None:

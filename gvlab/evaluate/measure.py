@@ -15,12 +15,13 @@ from gvlab import config as c
 from gvlab.build import Program
 from gvlab.data import image_sets
 from gvlab.evaluate import annealing, bounds, distances, held_out, latents, usual
-from gvlab.evaluate.features import BATCH, extract, of_split
+from gvlab.evaluate.features import of_split
 from gvlab.evaluate.results import Measures
 from gvlab.evaluate.sampling import Clipped, generate, sample_count
 from gvlab.evaluate.stamps import of_dataset, of_likelihood, stamp, with_warning
 from gvlab.extractors import catalogue
 from gvlab.extractors.extractor import Extractor
+from gvlab.extractors.sets import BATCH, extract
 from gvlab.types import Diverged, PyTree, UserError
 
 OF_LIKELIHOODS = {"ais": annealing.annealed, "ais_gap": annealing.annealing_gap}

@@ -13,7 +13,7 @@ from gvlab import config as c
 from gvlab import data, parallel
 from gvlab.build import Program
 from gvlab.evaluate import usual
-from gvlab.evaluate.features import BATCH
+from gvlab.extractors.sets import BATCH
 from gvlab.types import Diverged, Model, PyTree
 
 

@@ -31,3 +31,8 @@ __all__ = [
     "normal_log_prob",
     "standard_normal_log_prob",
 ]
+
+
+def __dir__() -> list[str]:
+    """What a notebook completes: the public names, and none of the modules that they come from."""
+    return __all__

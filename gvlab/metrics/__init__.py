@@ -32,6 +32,7 @@ from gvlab.metrics.disentanglement import (
     sap_continuous,
     sap_discrete,
 )
+from gvlab.metrics.doors import fid, image_features, image_logits, kid
 from gvlab.metrics.frechet import (
     Moments,
     RunningMoments,
@@ -83,6 +84,7 @@ __all__ = [
     "explicitness",
     "factor_entropy",
     "factor_vae_metric",
+    "fid",
     "forward_chains",
     "frechet_distance",
     "frechet_distance_ddof0",
@@ -91,10 +93,13 @@ __all__ = [
     "gaussian_observation",
     "gaussian_total_correlation",
     "gaussian_wasserstein_correlation",
+    "image_features",
+    "image_logits",
     "improved_precision_recall",
     "inception_score",
     "inception_score_shuffled",
     "interventional_robustness",
+    "kid",
     "loop_temperatures",
     "memorisation_rate",
     "mixture_coverage",
@@ -133,3 +138,8 @@ __all__ = [
     "unit_activity",
     "vendi_score",
 ]
+
+
+def __dir__() -> list[str]:
+    """What a notebook completes: the public names, and none of the modules that they come from."""
+    return __all__

@@ -118,26 +118,34 @@ def moments_compute(state: RunningMoments) -> Moments:
     return Moments(state.seen, state.shift + state.mean, state.scatter / (state.seen - 1))
 
 
-def frechet_distance(a: Moments, b: Moments) -> float:
+def as_moments(given: Moments | Real[np.ndarray | Array, "n d"]) -> Moments:
+    """Moments as they are, features as theirs."""
+    return given if isinstance(given, Moments) else moments(given)
+
+
+def frechet_distance(
+    a: Moments | Real[np.ndarray | Array, "n d"], b: Moments | Real[np.ndarray | Array, "m d2"]
+) -> float:
     """|mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)), the squared Fréchet (2-Wasserstein) distance of two Gaussians.
 
     Covariances may be singular (fewer rows than features). The exact value is never negative; what rounding leaves
     below 0 (about 1e-15 of the traces, for two equal sets) is returned as 0.
 
     Args:
-      a: moments of the first set.
-      b: moments of the second set, of the same extractor.
+      a: the first set: features [n, d], n >= 2, or their moments, which are worth keeping of a set that is used again.
+      b: the second set likewise, of the same extractor.
 
     Returns:
       The distance, in squared units of the features; symmetric in `a` and `b`. It is biased upwards for small sets:
       compare only distances between sets of equal counts.
 
     Raises:
-      UserError: if the widths differ, or a moment is not finite.
+      UserError: if the widths differ, a set has fewer than 2 rows, or a value is not finite.
 
     References: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", 2017, eq. 6; Dowson & Landau, "The
     Fréchet Distance between Multivariate Normal Distributions", 1982, eq. 4.
     """
+    a, b = as_moments(a), as_moments(b)
     require_same_width(a.mean.shape[0], b.mean.shape[0])
     for name, given in (("a", a), ("b", b)):
         if not (np.isfinite(given.mean).all() and np.isfinite(given.covariance).all()):
@@ -145,20 +153,25 @@ def frechet_distance(a: Moments, b: Moments) -> float:
     return _distance(a, _factor(a.covariance), b, _factor(b.covariance))
 
 
-def frechet_distance_ddof0(a: Moments, b: Moments) -> float:
+def frechet_distance_ddof0(
+    a: Moments | Real[np.ndarray | Array, "n d"], b: Moments | Real[np.ndarray | Array, "m d2"]
+) -> float:
     """`frechet_distance` with the covariances divided by their counts, not by count - 1.
 
     Only for comparison with numbers of code that does so (the metrics of StyleGAN3 and its descendants).
 
     Args, Returns, Raises: as `frechet_distance`.
     """
-    return frechet_distance(
-        *(Moments(m.count, m.mean, m.covariance * ((m.count - 1) / m.count)) for m in (a, b)),
-    )
+    biased = (Moments(m.count, m.mean, m.covariance * ((m.count - 1) / m.count)) for m in map(as_moments, (a, b)))
+    return frechet_distance(*biased)
 
 
 def frechet_distance_infinity(
-    features: Real[np.ndarray | Array, "n d"], reference: Moments, *, smallest: int = 5000, seed: int
+    features: Real[np.ndarray | Array, "n d"],
+    reference: Moments | Real[np.ndarray | Array, "m d2"],
+    *,
+    smallest: int = 5000,
+    seed: int,
 ) -> float:
     """The Fréchet distance that infinitely many rows of `features` would have: its bias is extrapolated away.
 
@@ -168,7 +181,7 @@ def frechet_distance_infinity(
 
     Args:
       features: of the generated set, shape [n, d].
-      reference: moments of the real set, which are left as they are.
+      reference: the real set, features [m, d] or their moments, which is left as it is.
       smallest: the smallest size, at least 2 and below n. Below the number of features the distance is no longer
         linear in 1 / N, and the intercept is no estimate.
       seed: of NumPy's legacy generator, whose stream is frozen.
@@ -181,7 +194,7 @@ def frechet_distance_infinity(
 
     Reference: Chong & Forsyth, "Effectively Unbiased FID and Inception Score and Where to Find Them", 2020, section 4.
     """
-    x = as_features(features, "features")
+    x, reference = as_features(features, "features"), as_moments(reference)
     require_same_width(x.shape[1], reference.mean.shape[0])
     if not 2 <= smallest < len(x):
         raise UserError(f"smallest is {smallest}, but must be from 2 to {len(x) - 1}, below the number of rows.")

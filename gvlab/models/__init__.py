@@ -19,3 +19,8 @@ __all__ = [
     "two_layer_variational_autoencoder",
     "variational_autoencoder",
 ]
+
+
+def __dir__() -> list[str]:
+    """What a notebook completes: the public names, and none of the modules that they come from."""
+    return __all__

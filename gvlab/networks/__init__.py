@@ -39,3 +39,8 @@ __all__ = [
     "conv",
     "conv_transpose",
 ]
+
+
+def __dir__() -> list[str]:
+    """What a notebook completes: the public names, and none of the modules that they come from."""
+    return __all__

@@ -22,3 +22,8 @@ __all__ = [
     "row",
     "write_ledger",
 ]
+
+
+def __dir__() -> list[str]:
+    """What a notebook completes: the public names, and none of the modules that they come from."""
+    return __all__

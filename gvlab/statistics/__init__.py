@@ -30,3 +30,8 @@ __all__ = [
     "verdict",
     "wilson",
 ]
+
+
+def __dir__() -> list[str]:
+    """What a notebook completes: the public names, and none of the modules that they come from."""
+    return __all__

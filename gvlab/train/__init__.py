@@ -11,3 +11,8 @@ __all__ = [
     "train",
     "train_together",
 ]
+
+
+def __dir__() -> list[str]:
+    """What a notebook completes: the public names, and none of the modules that they come from."""
+    return __all__
