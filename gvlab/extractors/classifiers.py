@@ -25,8 +25,8 @@ class LeNet5(nn.Module):
     `train` is there because every network has it, and changes nothing.
 
     Attributes:
-      classes: how many logits.
-      activation: after every layer but the last; the original's is a tanh.
+        classes: how many logits.
+        activation: after every layer but the last; the original's is a tanh.
 
     Reference: LeCun et al., "Gradient-Based Learning Applied to Document Recognition", 1998, section II.B.
     """
@@ -50,11 +50,11 @@ class CifarResNet(nn.Module):
     """The residual network for small images: images in [0, 1] to 64 features (a mean over pixels) and logits.
 
     Attributes:
-      blocks: residual blocks in each of the three stages; the network has 6 blocks + 2 layers.
-      classes: how many logits.
-      mean: of each channel of the training images, subtracted first; by default ImageNet's.
-      std: of each channel, divided by.
-      axis_name: the mapped axis over which the batch's statistics are averaged.
+        blocks: residual blocks in each of the three stages; the network has 6 blocks + 2 layers.
+        classes: how many logits.
+        mean: of each channel of the training images, subtracted first; by default ImageNet's.
+        std: of each channel, divided by.
+        axis_name: the mapped axis over which the batch's statistics are averaged.
 
     Reference: He et al., "Deep Residual Learning for Image Recognition", 2016, section 4.2, with shortcuts of option A.
     """

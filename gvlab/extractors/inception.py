@@ -55,13 +55,13 @@ def preprocess_fid(images: UInt8[Array, "batch height width 3"]) -> Float32[Arra
     """TensorFlow 1's bilinear resize, then (x - 128) / 128: the original FID, and torch-fidelity's.
 
     Args:
-      images: intensities 0..255, [batch, height, width, 3].
+        images: intensities 0..255, [batch, height, width, 3].
 
     Returns:
-      The network's input, [batch, 299, 299, 3].
+        The network's input, [batch, 299, 299, 3].
 
     Raises:
-      UserError: for anything but uint8 images of three channels.
+        UserError: for anything but uint8 images of three channels.
     """
     _require_images(images)
     return (resize_tensorflow1(images, (_SIDE, _SIDE)) - 128) / 128
@@ -285,13 +285,13 @@ def inception_params(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     folded in float64; the features then agree with the unfolded network's as well as two float32 runs do.
 
     Args:
-      tensors: `NAME.conv.weight` (OIHW), `NAME.bn.{weight,bias,running_mean,running_var}`, `fc.{weight,bias}`.
+        tensors: `NAME.conv.weight` (OIHW), `NAME.bn.{weight,bias,running_mean,running_var}`, `fc.{weight,bias}`.
 
     Returns:
-      What `InceptionV3().apply({"params": ...}, x)` takes, in float32 NumPy arrays.
+        What `InceptionV3().apply({"params": ...}, x)` takes, in float32 NumPy arrays.
 
     Raises:
-      UserError: if a tensor is missing or unknown, of another shape, or not finite.
+        UserError: if a tensor is missing or unknown, of another shape, or not finite.
     """
     tensors = {name: tensor for name, tensor in tensors.items() if not name.endswith(".num_batches_tracked")}
     shapes = _inception_shapes()
@@ -314,15 +314,15 @@ def load_inception(path: Path | None = None) -> dict[str, Any]:
     Converted once, and kept as safetensors in the user's cache directory.
 
     Args:
-      path: `pt_inception-2015-12-05-6726825d.pth` (or torch-fidelity's copy of it, of another name); by default the
-        file is downloaded, once. No other file is taken: any safetensors file can claim to be a conversion of it.
+        path: `pt_inception-2015-12-05-6726825d.pth` (or torch-fidelity's copy of it, of another name); by default the
+            file is downloaded, once. No other file is taken: any safetensors file can claim to be a conversion of it.
 
     Returns:
-      What `InceptionV3().apply({"params": ...}, x)` takes. They are the published ones, or there is an error: what is
-      computed with them may be called FID, KID and Inception score.
+        What `InceptionV3().apply({"params": ...}, x)` takes. They are the published ones, or there is an error: what is
+        computed with them may be called FID, KID and Inception score.
 
     Raises:
-      UserError: if the file cannot be read or fetched, or isn't the published one.
+        UserError: if the file cannot be read or fetched, or isn't the published one.
     """
     converted = weights.weights_dir() / f"inception-{INCEPTION_SHA256[:8]}.safetensors"
     if path is None and converted.is_file():

@@ -31,13 +31,13 @@ def load_lpips_alex(path: Path) -> Distance:
     """LPIPS on AlexNet, the authors' choice for comparing images.
 
     Args:
-      path: torchvision's `alexnet-owt-*.pth`.
+        path: torchvision's `alexnet-owt-*.pth`.
 
     Returns:
-      A pure function of two batches of images in [-1, 1], [batch, height, width, 3]: their distances [batch].
+        A pure function of two batches of images in [-1, 1], [batch, height, width, 3]: their distances [batch].
 
     Raises:
-      UserError: if the file cannot be read, or holds another network.
+        UserError: if the file cannot be read, or holds another network.
     """
     return _load("alex", AlexNetFeatures(), path)
 
@@ -46,7 +46,7 @@ def load_lpips_vgg(path: Path) -> Distance:
     """LPIPS on VGG-16, the authors' choice as a training loss; arguments and result as `load_lpips_alex`.
 
     Args:
-      path: torchvision's `vgg16-*.pth`.
+        path: torchvision's `vgg16-*.pth`.
     """
     return _load("vgg", VGG16Features(), path)
 
@@ -55,7 +55,7 @@ def load_lpips_squeeze(path: Path) -> Distance:
     """LPIPS on SqueezeNet 1.1, the smallest; arguments and result as `load_lpips_alex`.
 
     Args:
-      path: torchvision's `squeezenet1_1-*.pth`.
+        path: torchvision's `squeezenet1_1-*.pth`.
     """
     return _load("squeeze", SqueezeNetFeatures(), path)
 
@@ -69,16 +69,16 @@ def lpips(
     """The sum over layers of the mean over pixels of head . (u(x) - u(y))^2, where u is the features at unit length.
 
     Args:
-      features: images, shifted and scaled as the backbones want them, to the feature maps of each layer.
-      heads: for each layer the non-negative weights of its channels.
-      x: images in [-1, 1], [batch, height, width, 3].
-      y: images of the same shape.
+        features: images, shifted and scaled as the backbones want them, to the feature maps of each layer.
+        heads: for each layer the non-negative weights of its channels.
+        x: images in [-1, 1], [batch, height, width, 3].
+        y: images of the same shape.
 
     Returns:
-      Distances, [batch], without units: 0 (but for rounding, 1e-15) for equal images.
+        Distances, [batch], without units: 0 (but for rounding, 1e-15) for equal images.
 
     Raises:
-      UserError: if the images differ in shape, haven't three channels, or are too small for the backbone.
+        UserError: if the images differ in shape, haven't three channels, or are too small for the backbone.
 
     Reference: Zhang et al., 2018, eq. 1.
     """
@@ -200,7 +200,7 @@ def backbone_params(backbone: nn.Module, tensors: dict[str, np.ndarray], origin:
     """Parameters of one of the backbones above from torchvision's tensors; those of its classifier are ignored.
 
     Raises:
-      UserError: if a tensor is missing or unknown, of another shape, or not finite; `origin` is where it came from.
+        UserError: if a tensor is missing or unknown, of another shape, or not finite; `origin` is where it came from.
     """
     shapes = weights.parameter_shapes(backbone.init, jnp.zeros((1, 64, 64, 3)))
     # Linen allows no dots in names: `features_3.squeeze.kernel` is torchvision's `features.3.squeeze.weight`.

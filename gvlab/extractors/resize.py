@@ -21,14 +21,14 @@ def resize_tensorflow1(
     """Bilinear as TensorFlow 1's `resize_bilinear`: output pixel i lies at i * in / out, so the picture shifts.
 
     Args:
-      images: [batch, height, width, channel], of any real dtype.
-      size: (out_height, out_width).
+        images: [batch, height, width, channel], of any real dtype.
+        size: (out_height, out_width).
 
     Returns:
-      [batch, out_height, out_width, channel], float32 for integers, on the scale of `images`.
+        [batch, out_height, out_width, channel], float32 for integers, on the scale of `images`.
 
     Raises:
-      UserError: if a size is below 1.
+        UserError: if a size is below 1.
     """
     return _resample(images, size, _tensorflow1)
 
@@ -39,14 +39,14 @@ def resize_bilinear(
     """Bilinear between pixel centres, without antialiasing: PyTorch's `interpolate(..., align_corners=False)`.
 
     Args:
-      images: [batch, height, width, channel], of any real dtype.
-      size: (out_height, out_width).
+        images: [batch, height, width, channel], of any real dtype.
+        size: (out_height, out_width).
 
     Returns:
-      [batch, out_height, out_width, channel], float32 for integers, on the scale of `images`.
+        [batch, out_height, out_width, channel], float32 for integers, on the scale of `images`.
 
     Raises:
-      UserError: if a size is below 1.
+        UserError: if a size is below 1.
     """
     return _resample(images, size, _half_pixel)
 
@@ -59,14 +59,14 @@ def resize_bicubic(
     It overshoots at edges: clip where a range matters.
 
     Args:
-      images: [batch, height, width, channel], of any real dtype.
-      size: (out_height, out_width).
+        images: [batch, height, width, channel], of any real dtype.
+        size: (out_height, out_width).
 
     Returns:
-      [batch, out_height, out_width, channel], float32 for integers, on the scale of `images`.
+        [batch, out_height, out_width, channel], float32 for integers, on the scale of `images`.
 
     Raises:
-      UserError: if a size is below 1.
+        UserError: if a size is below 1.
 
     Reference: Parmar, Zhang & Zhu, "On Aliased Resizing and Surprising Subtleties in GAN Evaluation", 2022.
     """

@@ -60,14 +60,14 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
     run code nor fill the memory.
 
     Args:
-      path: the file, in either of PyTorch's formats.
+        path: the file, in either of PyTorch's formats.
 
     Returns:
-      C-contiguous arrays in the tensors' shapes, whatever strides they were saved with.
+        C-contiguous arrays in the tensors' shapes, whatever strides they were saved with.
 
     Raises:
-      UserError: if the file cannot be read, is cut short, or holds anything but dictionaries of tensors and plain
-        values.
+        UserError: if the file cannot be read, is cut short, or holds anything but dictionaries of tensors and plain
+            values.
     """
     try:
         data = path.read_bytes()

@@ -30,7 +30,7 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file, as 64 hexadecimal digits.
 
     Raises:
-      UserError: if the file cannot be read.
+        UserError: if the file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -90,7 +90,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Parameters as `write_safetensors` wrote them, and what it was told about them.
 
     Raises:
-      UserError: if the file cannot be read, or is damaged.
+        UserError: if the file cannot be read, or is damaged.
     """
     if not path.is_file():
         raise UserError(f"{path} cannot be read: there is no such file.")
@@ -111,15 +111,15 @@ def download(url: str, path: Path, digest: str) -> Path:
     """Fetches `url` into `path`, unless it is there; only content with the given SHA-256 ever gets that name.
 
     Args:
-      url: where the file is.
-      path: where it shall be; its directory is made where it is missing.
-      digest: 64 hexadecimal digits.
+        url: where the file is.
+        path: where it shall be; its directory is made where it is missing.
+        digest: 64 hexadecimal digits.
 
     Returns:
-      `path`.
+        `path`.
 
     Raises:
-      UserError: if the file cannot be fetched (which says how to bring it by hand), or isn't the one expected.
+        UserError: if the file cannot be fetched (which says how to bring it by hand), or isn't the one expected.
     """
     if path.is_file():
         return path
@@ -142,7 +142,7 @@ def require_sha256(path: Path, digest: str, origin: str) -> None:
     """Refuses a file with another content than the one expected.
 
     Raises:
-      UserError: naming `origin`, where the file came from.
+        UserError: naming `origin`, where the file came from.
     """
     found = sha256(path)
     if found != digest:
@@ -156,7 +156,7 @@ def require_shapes(tensors: Mapping[str, np.ndarray], shapes: Mapping[str, tuple
     """Refuses tensors that aren't exactly those of the network: a name missing or unknown, a shape, a non-number.
 
     Raises:
-      UserError: naming the first such tensor and `origin`, where it came from.
+        UserError: naming the first such tensor and `origin`, where it came from.
     """
     missing, unknown = sorted(shapes.keys() - tensors.keys()), sorted(tensors.keys() - shapes.keys())
     if missing or unknown:

@@ -15,14 +15,14 @@ def discriminator_loss(
     """-log D(x) - log(1 - D(G(z))), per pair of a real and a generated example.
 
     Args:
-      real_logits: logits of real examples, shape [*batch].
-      fake_logits: logits of generated examples, shape [*batch].
+        real_logits: logits of real examples, shape [*batch].
+        fake_logits: logits of generated examples, shape [*batch].
 
     Returns:
-      The loss in nats, shape [*batch]; 2 log 2 where the discriminator cannot tell them apart.
+        The loss in nats, shape [*batch]; 2 log 2 where the discriminator cannot tell them apart.
 
     Raises:
-      UserError: if the shapes differ.
+        UserError: if the shapes differ.
 
     Reference: Goodfellow et al., "Generative Adversarial Nets", 2014, eq. 1 (negated: the discriminator maximises it).
     """
@@ -38,10 +38,10 @@ def minimax_generator_loss(fake_logits: Float[Array, "*batch"]) -> Float[Array, 
     `non_saturating_generator_loss`.
 
     Args:
-      fake_logits: logits of generated examples, shape [*batch].
+        fake_logits: logits of generated examples, shape [*batch].
 
     Returns:
-      The loss in nats, never positive, shape [*batch].
+        The loss in nats, never positive, shape [*batch].
 
     Reference: Goodfellow et al., "Generative Adversarial Nets", 2014, eq. 1.
     """
@@ -53,10 +53,10 @@ def non_saturating_generator_loss(fake_logits: Float[Array, "*batch"]) -> Float[
     """-log D(G(z)): the fixed point of the minimax game, with strong gradients where the discriminator wins.
 
     Args:
-      fake_logits: logits of generated examples, shape [*batch].
+        fake_logits: logits of generated examples, shape [*batch].
 
     Returns:
-      The loss in nats, shape [*batch].
+        The loss in nats, shape [*batch].
 
     Reference: Goodfellow et al., "Generative Adversarial Nets", 2014, section 3 (below eq. 1).
     """

@@ -15,14 +15,14 @@ def gaussian_kl(mean: Float[Array, "*batch latent"], logvar: Float[Array, "*batc
     """KL(N(mean, exp(logvar)) || N(0, I)), summed over the latent axis.
 
     Args:
-      mean: shape [*batch, latent].
-      logvar: shape [*batch, latent].
+        mean: shape [*batch, latent].
+        logvar: shape [*batch, latent].
 
     Returns:
-      Nats, shape [*batch].
+        Nats, shape [*batch].
 
     Raises:
-      UserError: if the shapes differ.
+        UserError: if the shapes differ.
 
     Reference: Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, appendix B.
     """
@@ -39,15 +39,15 @@ def normal_log_prob(
     """log N(z; mean, diag(exp(logvar))), summed over the latent axis.
 
     Args:
-      z: shape [*samples, *batch, latent], with any number of Monte-Carlo axes in front.
-      mean: shape [*batch, latent].
-      logvar: shape [*batch, latent]. Below -80 it counts as -80.
+        z: shape [*samples, *batch, latent], with any number of Monte-Carlo axes in front.
+        mean: shape [*batch, latent].
+        logvar: shape [*batch, latent]. Below -80 it counts as -80.
 
     Returns:
-      The log density in nats, shape [*samples, *batch].
+        The log density in nats, shape [*samples, *batch].
 
     Raises:
-      UserError: if the shapes of `mean` and `logvar` differ or are not the last axes of `z`.
+        UserError: if the shapes of `mean` and `logvar` differ or are not the last axes of `z`.
 
     Reference: Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, eq. 9.
     """
@@ -61,10 +61,10 @@ def standard_normal_log_prob(z: Float[Array, "*batch latent"]) -> Float[Array, "
     """log N(z; 0, I), summed over the latent axis.
 
     Args:
-      z: shape [*batch, latent].
+        z: shape [*batch, latent].
 
     Returns:
-      The log density in nats, shape [*batch].
+        The log density in nats, shape [*batch].
 
     Reference: Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, section 3 (the prior).
     """
@@ -77,15 +77,15 @@ def elbo(
     """log_likelihood - beta * kl. At beta = 1 it is a lower bound on log p(x); models maximise it.
 
     Args:
-      log_likelihood: E_q log p(x|z) or its Monte-Carlo estimate, in nats, shape [*batch].
-      kl: KL(q(z|x) || p(z)) in nats, shape [*batch].
-      beta: the weight of the KL term; a traced scalar serves KL warm-up.
+        log_likelihood: E_q log p(x|z) or its Monte-Carlo estimate, in nats, shape [*batch].
+        kl: KL(q(z|x) || p(z)) in nats, shape [*batch].
+        beta: the weight of the KL term; a traced scalar serves KL warm-up.
 
     Returns:
-      Nats, shape [*batch].
+        Nats, shape [*batch].
 
     Raises:
-      UserError: if the shapes differ.
+        UserError: if the shapes differ.
 
     References: Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, eq. 3; Higgins et al., "beta-VAE", 2017,
     eq. 4.
@@ -98,11 +98,12 @@ def importance_weighted_bound(log_weights: Float[Array, "k *batch"]) -> Float[Ar
     """log of the mean of k importance weights: a lower bound on log p(x) in expectation, tighter for larger k.
 
     Args:
-      log_weights: log p(x, z_i) - log q(z_i | x) with z_i drawn from q(z|x), in nats, shape [k, *batch].
+        log_weights: log p(x, z_i) - log q(z_i | x) with z_i drawn from q(z|x), in nats, shape [k, *batch].
 
     Returns:
-      Nats, shape [*batch]. For k = 1 it is the single-sample ELBO. Its gradient weighs the gradient of each log weight
-      by that weight's share of their sum (eq. 14); through reparametrised samples it is unbiased for the bound.
+        Nats, shape [*batch]. For k = 1 it is the single-sample ELBO. Its gradient weighs the gradient of each log
+        weight by that weight's share of their sum (eq. 14); through reparametrised samples it is unbiased for the
+        bound.
 
     Reference: Burda et al., "Importance Weighted Autoencoders", 2016, eq. 8.
     """
@@ -116,14 +117,14 @@ def bits_per_dim(nats: Float[Array, "*batch"], dims: int) -> Float[Array, "*batc
     nats to a log density, so a density of scaled data has no meaning in bits per dimension before that is undone.
 
     Args:
-      nats: shape [*batch].
-      dims: how many numbers an example has (height * width * channels).
+        nats: shape [*batch].
+        dims: how many numbers an example has (height * width * channels).
 
     Returns:
-      Bits per dimension, shape [*batch].
+        Bits per dimension, shape [*batch].
 
     Raises:
-      UserError: if `dims` is below 1.
+        UserError: if `dims` is below 1.
 
     Reference: Theis et al., "A note on the evaluation of generative models", 2016, section 3.1.
     """

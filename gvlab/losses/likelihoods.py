@@ -28,14 +28,14 @@ def bernoulli_log_prob(
     for numbers to publish.
 
     Args:
-      logits: shape [*samples, batch, *event].
-      x: in [0, 1], shape [batch, *event].
+        logits: shape [*samples, batch, *event].
+        x: in [0, 1], shape [batch, *event].
 
     Returns:
-      Nats, shape [*samples, batch].
+        Nats, shape [*samples, batch].
 
     Raises:
-      UserError: if the last axes of `logits` are not those of `x`.
+        UserError: if the last axes of `logits` are not those of `x`.
 
     Reference: Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, eq. 11.
     """
@@ -53,16 +53,16 @@ def gaussian_log_prob(
     """log N(x; mean, exp(logvar)) with independent elements, summed over the event.
 
     Args:
-      mean: shape [*samples, batch, *event].
-      logvar: one number for a fixed (or shared, learned) variance, or an array of the shape of `mean`. Below -80 it
-        counts as -80.
-      x: shape [batch, *event].
+        mean: shape [*samples, batch, *event].
+        logvar: one number for a fixed (or shared, learned) variance, or an array of the shape of `mean`. Below -80 it
+            counts as -80.
+        x: shape [batch, *event].
 
     Returns:
-      The log density in nats, in the units of `x`, shape [*samples, batch].
+        The log density in nats, in the units of `x`, shape [*samples, batch].
 
     Raises:
-      UserError: if the shapes break the convention.
+        UserError: if the shapes break the convention.
 
     Reference: Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, eq. 12.
     """
@@ -82,17 +82,17 @@ def discretized_logistic_log_prob(
     the last bin take the tails, so the masses sum to 1.
 
     Args:
-      mean: in the units of `x`, shape [*samples, batch, *event].
-      log_scale: log of the logistic's scale in the units of `x`: one number, or an array of the shape of `mean`. Below
-        -40 it counts as -40.
-      x: in [0, 1], on the grid i / (levels - 1), shape [batch, *event].
-      levels: how many values an element can take, at least 2.
+        mean: in the units of `x`, shape [*samples, batch, *event].
+        log_scale: log of the logistic's scale in the units of `x`: one number, or an array of the shape of `mean`.
+            Below -40 it counts as -40.
+        x: in [0, 1], on the grid i / (levels - 1), shape [batch, *event].
+        levels: how many values an element can take, at least 2.
 
     Returns:
-      The log probability in nats, shape [*samples, batch].
+        The log probability in nats, shape [*samples, batch].
 
     Raises:
-      UserError: if the shapes break the convention, or `levels` is below 2.
+        UserError: if the shapes break the convention, or `levels` is below 2.
 
     Reference: Salimans et al., "PixelCNN++", 2017, eq. 2, one component.
     """
@@ -121,14 +121,14 @@ def categorical_log_prob(
     """log softmax(logits)[x], summed over the event.
 
     Args:
-      logits: shape [*samples, batch, *event, classes].
-      x: the class of each element, 0 .. classes - 1, shape [batch, *event]. Any other value gives NaN.
+        logits: shape [*samples, batch, *event, classes].
+        x: the class of each element, 0 .. classes - 1, shape [batch, *event]. Any other value gives NaN.
 
     Returns:
-      The log probability in nats, shape [*samples, batch].
+        The log probability in nats, shape [*samples, batch].
 
     Raises:
-      UserError: if the axes of `logits` before the last are not those of `x`.
+        UserError: if the axes of `logits` before the last are not those of `x`.
 
     Reference: van den Oord et al., "Pixel Recurrent Neural Networks", 2016, section 3.3 (softmax over pixels).
     """

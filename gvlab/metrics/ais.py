@@ -75,14 +75,14 @@ def sigmoid_schedule(transitions: int, sharpness: float = 4.0) -> Float[np.ndarr
     b_t is proportional to sigmoid(sharpness (2 t / transitions - 1)), moved and scaled to b_0 = 0 and b_T = 1.
 
     Args:
-      transitions: how many transitions are made, at least 1.
-      sharpness: more makes the ends denser; positive.
+        transitions: how many transitions are made, at least 1.
+        sharpness: more makes the ends denser; positive.
 
     Returns:
-      Strictly increasing, float64, shape [transitions + 1].
+        Strictly increasing, float64, shape [transitions + 1].
 
     Raises:
-      UserError: if an argument is out of range.
+        UserError: if an argument is out of range.
 
     Reference: Wu et al. 2017 (sharpness 4).
     """
@@ -100,14 +100,14 @@ def gaussian_observation(decode: Callable[[PyTree, Array], Array], variance: flo
     The number depends on the variance: state it beside every result.
 
     Args:
-      decode: (state, z [n, latent]) -> [n, *shape].
-      variance: of the noise, in squared units of x; positive.
+        decode: (state, z [n, latent]) -> [n, *shape].
+        variance: of the noise, in squared units of x; positive.
 
     Returns:
-      The log-likelihood of (z, (state, x [batch, *shape])), in nats and in the units of x.
+        The log-likelihood of (z, (state, x [batch, *shape])), in nats and in the units of x.
 
     Raises:
-      UserError: if the variance is not positive and finite.
+        UserError: if the variance is not positive and finite.
 
     Reference: Wu et al. 2017.
     """
@@ -170,22 +170,22 @@ def tune_step_sizes(
     result as constants. A few chains (4 to 16) are enough for it.
 
     Args:
-      key: of the pilot alone.
-      log_likelihood: (z [chains, batch, latent], x) -> nats [chains, batch].
-      x: what `log_likelihood` is given.
-      betas: inverse temperatures, strictly increasing from 0 to 1, shape [temperatures].
-      chains: chains per example, whose mean acceptance steers.
-      batch: examples in x.
-      latent_dim: length of z.
-      leapfrog_steps: of each transition.
-      target: the acceptance wanted, between 0 and 1.
-      loop: `scan_temperatures`, or `loop_temperatures` for convolutions on CPU.
+        key: of the pilot alone.
+        log_likelihood: (z [chains, batch, latent], x) -> nats [chains, batch].
+        x: what `log_likelihood` is given.
+        betas: inverse temperatures, strictly increasing from 0 to 1, shape [temperatures].
+        chains: chains per example, whose mean acceptance steers.
+        batch: examples in x.
+        latent_dim: length of z.
+        leapfrog_steps: of each transition.
+        target: the acceptance wanted, between 0 and 1.
+        loop: `scan_temperatures`, or `loop_temperatures` for convolutions on CPU.
 
     Returns:
-      Pilot with step sizes and acceptance, each [temperatures - 1, batch].
+        Pilot with step sizes and acceptance, each [temperatures - 1, batch].
 
     Raises:
-      UserError: if an argument is out of range, or the likelihood has the wrong shape or is not finite.
+        UserError: if an argument is out of range, or the likelihood has the wrong shape or is not finite.
 
     Reference: Wu et al. 2017 (acceptance 0.65).
     """
@@ -221,21 +221,21 @@ def forward_chains(
     by c nats only with probability exp(-c).
 
     Args:
-      key: of this run, not the pilot's.
-      log_likelihood: (z [chains, batch, latent], x) -> nats [chains, batch].
-      x: what `log_likelihood` is given.
-      betas: inverse temperatures, strictly increasing from 0 to 1, shape [temperatures].
-      step_sizes: of each transition and example, from `tune_step_sizes`, shape [temperatures - 1, batch].
-      chains: independent chains per example.
-      latent_dim: length of z.
-      leapfrog_steps: of each transition; as in the pilot.
-      loop: `scan_temperatures`, or `loop_temperatures` for convolutions on CPU.
+        key: of this run, not the pilot's.
+        log_likelihood: (z [chains, batch, latent], x) -> nats [chains, batch].
+        x: what `log_likelihood` is given.
+        betas: inverse temperatures, strictly increasing from 0 to 1, shape [temperatures].
+        step_sizes: of each transition and example, from `tune_step_sizes`, shape [temperatures - 1, batch].
+        chains: independent chains per example.
+        latent_dim: length of z.
+        leapfrog_steps: of each transition; as in the pilot.
+        loop: `scan_temperatures`, or `loop_temperatures` for convolutions on CPU.
 
     Returns:
-      Chains with log-weights [chains, batch] in nats.
+        Chains with log-weights [chains, batch] in nats.
 
     Raises:
-      UserError: if an argument is out of range, or the likelihood has the wrong shape or is not finite.
+        UserError: if an argument is out of range, or the likelihood has the wrong shape or is not finite.
 
     References: Neal 2001; Wu et al. 2017, algorithm 1.
     """
@@ -266,20 +266,20 @@ def reverse_chains(
     may share their start.
 
     Args:
-      key: of this run.
-      log_likelihood: (z [chains, batch, latent], x) -> nats [chains, batch].
-      x: what `log_likelihood` is given.
-      betas: as in the forward run: strictly increasing from 0 to 1, shape [temperatures].
-      step_sizes: as in the forward run, shape [temperatures - 1, batch].
-      z: samples of p(z|x), shape [chains, batch, latent].
-      leapfrog_steps: as in the forward run.
-      loop: `scan_temperatures`, or `loop_temperatures` for convolutions on CPU.
+        key: of this run.
+        log_likelihood: (z [chains, batch, latent], x) -> nats [chains, batch].
+        x: what `log_likelihood` is given.
+        betas: as in the forward run: strictly increasing from 0 to 1, shape [temperatures].
+        step_sizes: as in the forward run, shape [temperatures - 1, batch].
+        z: samples of p(z|x), shape [chains, batch, latent].
+        leapfrog_steps: as in the forward run.
+        loop: `scan_temperatures`, or `loop_temperatures` for convolutions on CPU.
 
     Returns:
-      Chains with log-weights [chains, batch] in nats.
+        Chains with log-weights [chains, batch] in nats.
 
     Raises:
-      UserError: if an argument is out of range, or the likelihood has the wrong shape or is not finite.
+        UserError: if an argument is out of range, or the likelihood has the wrong shape or is not finite.
 
     Reference: Grosse et al. 2015.
     """
@@ -299,10 +299,10 @@ def reverse_bound(log_weights: Float[Array, "chains *batch"]) -> Float[Array, "*
     """-log of the mean of the inverse weights of reverse chains: an upper bound on log p(x) in expectation.
 
     Args:
-      log_weights: of `reverse_chains`, in nats, shape [chains, *batch].
+        log_weights: of `reverse_chains`, in nats, shape [chains, *batch].
 
     Returns:
-      Nats, shape [*batch].
+        Nats, shape [*batch].
 
     Reference: Grosse et al. 2015.
     """
@@ -315,10 +315,10 @@ def effective_sample_size(log_weights: Float[Array, "k *batch"]) -> Float[Array,
     Near 1 one sample carries the whole estimate, and the bound may be far below log p(x).
 
     Args:
-      log_weights: shape [k, *batch].
+        log_weights: shape [k, *batch].
 
     Returns:
-      Shape [*batch].
+        Shape [*batch].
 
     Reference: Kong, Liu & Wong, "Sequential Imputations and Bayesian Missing Data Problems", 1994.
     """

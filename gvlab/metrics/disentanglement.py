@@ -26,16 +26,16 @@ def mutual_information(
     """The mutual information of each code, cut into bins of equal width over its range, with each factor.
 
     Args:
-      codes: shape [n, codes], n >= 2.
-      factors: shape [n, factors], each with at least 2 values.
-      bins: of each code, at least 2.
+        codes: shape [n, codes], n >= 2.
+        factors: shape [n, factors], each with at least 2 values.
+        bins: of each code, at least 2.
 
     Returns:
-      Nats, of the empirical joint distribution, shape [codes, factors]. It is biased upwards by about
-      (bins - 1)(values - 1) / 2n.
+        Nats, of the empirical joint distribution, shape [codes, factors]. It is biased upwards by about
+        (bins - 1)(values - 1) / 2n.
 
     Raises:
-      UserError: for arrays that don't fit, values that are not finite or not integers, or a constant factor.
+        UserError: for arrays that don't fit, values that are not finite or not integers, or a constant factor.
 
     Reference: Locatello et al. 2019, whose bins are 20.
     """
@@ -49,10 +49,10 @@ def factor_entropy(factors: Integer[np.ndarray | Array, "n factors"]) -> Float64
     """The entropy of each factor's empirical distribution, in nats, shape [factors].
 
     Args:
-      factors: shape [n, factors], n >= 2, each with at least 2 values.
+        factors: shape [n, factors], n >= 2, each with at least 2 values.
 
     Raises:
-      UserError: for an array of another shape, values that are not integers, or a constant factor.
+        UserError: for an array of another shape, values that are not integers, or a constant factor.
     """
     return np.array([_entropy(np.unique(column, return_counts=True)[1]) for column in as_factors(factors, "factors").T])
 
@@ -63,15 +63,15 @@ def mutual_information_gap(
     """MIG: between the two codes that know most of a factor, in units of its entropy, averaged over the factors.
 
     Args:
-      codes: shape [n, codes], codes >= 2.
-      factors: shape [n, factors].
-      bins: of each code.
+        codes: shape [n, codes], codes >= 2.
+        factors: shape [n, factors].
+        bins: of each code.
 
     Returns:
-      From 0 to 1; 1 if each factor is known entirely by one code and not at all by any other.
+        From 0 to 1; 1 if each factor is known entirely by one code and not at all by any other.
 
     Raises:
-      UserError: as `mutual_information`, and for a single code.
+        UserError: as `mutual_information`, and for a single code.
 
     Reference: Chen et al., "Isolating Sources of Disentanglement in VAEs", 2018, eq. 6.
     """
@@ -87,15 +87,15 @@ def modularity(
     A code's score is 1 - sum over other factors of I^2 / (I_max^2 (factors - 1)); a code that knows nothing scores 0.
 
     Args:
-      codes: shape [n, codes].
-      factors: shape [n, factors], factors >= 2.
-      bins: of each code.
+        codes: shape [n, codes].
+        factors: shape [n, factors], factors >= 2.
+        bins: of each code.
 
     Returns:
-      From 0 to 1. A code that copies another costs nothing: modularity doesn't ask for compactness.
+        From 0 to 1. A code that copies another costs nothing: modularity doesn't ask for compactness.
 
     Raises:
-      UserError: as `mutual_information`, and for a single factor.
+        UserError: as `mutual_information`, and for a single factor.
 
     Reference: Ridgeway & Mozer, "Learning Deep Disentangled Embeddings with the F-Statistic Loss", 2018, section 3.
     """
@@ -120,16 +120,16 @@ def explicitness(
     by the training set.
 
     Args:
-      train_codes: what the regressions are fitted to, shape [n, codes].
-      train_factors: shape [n, factors].
-      codes: what is judged, shape [m, codes]; the training set itself for the training score.
-      factors: shape [m, factors], with exactly the values of `train_factors`.
+        train_codes: what the regressions are fitted to, shape [n, codes].
+        train_factors: shape [n, factors].
+        codes: what is judged, shape [m, codes]; the training set itself for the training score.
+        factors: shape [m, factors], with exactly the values of `train_factors`.
 
     Returns:
-      0.5 for chance, 1 for a perfect order. The published score is this number, not (area - 0.5) / 0.5.
+        0.5 for chance, 1 for a perfect order. The published score is this number, not (area - 0.5) / 0.5.
 
     Raises:
-      UserError: for arrays that don't fit, or values of a factor that are in one set alone.
+        UserError: for arrays that don't fit, or values of a factor that are in one set alone.
 
     Reference: Ridgeway & Mozer 2018, section 3.
     """
@@ -163,17 +163,17 @@ def sap_discrete(
     The classifier is a linear support vector machine on one code, C = 0.01, classes weighed equally.
 
     Args:
-      train_codes: shape [n, codes], codes >= 2.
-      train_factors: shape [n, factors].
-      codes: where accuracy is measured, shape [m, codes].
-      factors: shape [m, factors].
+        train_codes: shape [n, codes], codes >= 2.
+        train_factors: shape [n, factors].
+        codes: where accuracy is measured, shape [m, codes].
+        factors: shape [m, factors].
 
     Returns:
-      From 0 to 1. A line through one code can't tell the middle ones of many values apart, so the score stays
-      below 1 even for codes that equal the factors.
+        From 0 to 1. A line through one code can't tell the middle ones of many values apart, so the score stays
+        below 1 even for codes that equal the factors.
 
     Raises:
-      UserError: for arrays that don't fit, or a single code.
+        UserError: for arrays that don't fit, or a single code.
 
     Reference: Kumar et al., "Variational Inference of Disentangled Latent Concepts from Unlabeled Observations", 2018,
     section 3.
@@ -195,14 +195,14 @@ def sap_continuous(codes: Real[np.ndarray | Array, "n codes"], factors: Real[np.
     """SAP for continuous factors: the gap in squared correlation between a factor's two best codes, averaged.
 
     Args:
-      codes: shape [n, codes], codes >= 2. A code of variance below 1e-12 scores 0.
-      factors: shape [n, factors], of any real numbers.
+        codes: shape [n, codes], codes >= 2. A code of variance below 1e-12 scores 0.
+        factors: shape [n, factors], of any real numbers.
 
     Returns:
-      From 0 to 1.
+        From 0 to 1.
 
     Raises:
-      UserError: for arrays that don't fit, values that are not finite, a single code, or a constant factor.
+        UserError: for arrays that don't fit, values that are not finite, a single code, or a constant factor.
 
     Reference: Kumar et al. 2018, section 3.
     """
@@ -239,17 +239,17 @@ def dci(
     It costs as many boosted classifiers as there are factors, with as many trees per round as a factor has values.
 
     Args:
-      train_codes: shape [n, codes], codes >= 2.
-      train_factors: shape [n, factors], factors >= 2.
-      codes: where informativeness is measured, shape [m, codes].
-      factors: shape [m, factors].
-      seed: of the order in which equally good splits are tried.
+        train_codes: shape [n, codes], codes >= 2.
+        train_factors: shape [n, factors], factors >= 2.
+        codes: where informativeness is measured, shape [m, codes].
+        factors: shape [m, factors].
+        seed: of the order in which equally good splits are tried.
 
     Returns:
-      DCI, with the importance of each code for each factor [codes, factors].
+        DCI, with the importance of each code for each factor [codes, factors].
 
     Raises:
-      UserError: for arrays that don't fit, a single code, or a single factor.
+        UserError: for arrays that don't fit, a single code, or a single factor.
 
     Reference: Eastwood & Williams, "A Framework for the Quantitative Evaluation of Disentangled Representations", 2018,
     section 2.
@@ -273,13 +273,13 @@ def dci_from_importance(importance: Real[np.ndarray | Array, "codes factors"]) -
     or factor.
 
     Args:
-      importance: not negative, shape [codes, factors], at least 2 of each.
+        importance: not negative, shape [codes, factors], at least 2 of each.
 
     Returns:
-      (disentanglement, completeness), each from 0 to 1. Both are 0 where nothing is important.
+        (disentanglement, completeness), each from 0 to 1. Both are 0 where nothing is important.
 
     Raises:
-      UserError: for another shape, or negative or non-finite values.
+        UserError: for another shape, or negative or non-finite values.
 
     Reference: Eastwood & Williams 2018, section 2.
     """
@@ -302,16 +302,16 @@ def interventional_robustness(
     Per code the best factor counts; codes are weighed by their largest deviation. Constant codes are left out.
 
     Args:
-      codes: shape [n, codes].
-      factors: shape [n, factors], cut into bins of equal width.
-      quantile: of the deviations from the mean of a group, above 0 and at most 1; 1 is the maximum of the paper.
-      bins: of each factor.
+        codes: shape [n, codes].
+        factors: shape [n, factors], cut into bins of equal width.
+        quantile: of the deviations from the mean of a group, above 0 and at most 1; 1 is the maximum of the paper.
+        bins: of each factor.
 
     Returns:
-      At most 1; 0 if all codes are constant.
+        At most 1; 0 if all codes are constant.
 
     Raises:
-      UserError: for arrays that don't fit, or parameters out of range.
+        UserError: for arrays that don't fit, or parameters out of range.
 
     Reference: Suter et al., "Robustly Disentangled Causal Mechanisms", 2019.
     """
@@ -334,13 +334,13 @@ def gaussian_total_correlation(codes: Real[np.ndarray | Array, "n codes"]) -> fl
     """KL of the normal distribution fitted to the codes from the product of its marginals, in nats.
 
     Args:
-      codes: shape [n, codes], n >= 2.
+        codes: shape [n, codes], n >= 2.
 
     Returns:
-      0 if the codes are uncorrelated. Infinity if one is a linear function of others.
+        0 if the codes are uncorrelated. Infinity if one is a linear function of others.
 
     Raises:
-      UserError: for another shape, values that are not finite, or a constant code.
+        UserError: for another shape, values that are not finite, or a constant code.
 
     Reference: Locatello et al. 2019.
     """
@@ -355,13 +355,13 @@ def gaussian_wasserstein_correlation(codes: Real[np.ndarray | Array, "n codes"])
     """Squared 2-Wasserstein distance of the fitted normal distribution from the product of its marginals.
 
     Args:
-      codes: shape [n, codes], n >= 2.
+        codes: shape [n, codes], n >= 2.
 
     Returns:
-      In squared units of the codes; 0 if they are uncorrelated. Divided by the sum of their variances it has no unit.
+        In squared units of the codes; 0 if they are uncorrelated. Divided by the sum of their variances it has no unit.
 
     Raises:
-      UserError: for another shape, or values that are not finite.
+        UserError: for another shape, or values that are not finite.
 
     Reference: Locatello et al. 2019.
     """

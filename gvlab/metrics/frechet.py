@@ -33,13 +33,13 @@ def moments(features: Real[np.ndarray | Array, "n d"]) -> Moments:
     """Count, mean and unbiased covariance of the rows.
 
     Args:
-      features: shape [n, d], n >= 2, of any real dtype.
+        features: shape [n, d], n >= 2, of any real dtype.
 
     Returns:
-      Moments in float64: mean [d], covariance [d, d].
+        Moments in float64: mean [d], covariance [d, d].
 
     Raises:
-      UserError: if there are fewer than 2 rows, or a value is not finite.
+        UserError: if there are fewer than 2 rows, or a value is not finite.
     """
     x = as_features(features, "features")
     mean = x.mean(axis=0)
@@ -72,14 +72,14 @@ def moments_update(state: RunningMoments, features: Real[np.ndarray | Array, "n 
     """The running moments after more rows.
 
     Args:
-      state: from `moments_init`, or from an earlier update or merge. It is not changed.
-      features: shape [n, d], n >= 1, of any real dtype.
+        state: from `moments_init`, or from an earlier update or merge. It is not changed.
+        features: shape [n, d], n >= 1, of any real dtype.
 
     Returns:
-      The moments of all rows together. How rows were grouped into updates matters only to the last digits.
+        The moments of all rows together. How rows were grouped into updates matters only to the last digits.
 
     Raises:
-      UserError: if the widths differ, or a value is not finite.
+        UserError: if the widths differ, or a value is not finite.
     """
     x = as_features(features, "features", at_least=1)
     require_same_width(state.shift.shape[0], x.shape[1])
@@ -111,7 +111,7 @@ def moments_compute(state: RunningMoments) -> Moments:
     """Count, mean and unbiased covariance of all rows seen.
 
     Raises:
-      UserError: if there were fewer than 2 rows.
+        UserError: if there were fewer than 2 rows.
     """
     if state.seen < 2:
         raise UserError(f"There were {state.seen} row(s), but a covariance needs at least 2: give more examples.")
@@ -132,15 +132,16 @@ def frechet_distance(
     below 0 (about 1e-15 of the traces, for two equal sets) is returned as 0.
 
     Args:
-      a: the first set: features [n, d], n >= 2, or their moments, which are worth keeping of a set that is used again.
-      b: the second set likewise, of the same extractor.
+        a: the first set: features [n, d], n >= 2, or their moments, which are worth keeping of a set that is used
+            again.
+        b: the second set likewise, of the same extractor.
 
     Returns:
-      The distance, in squared units of the features; symmetric in `a` and `b`. It is biased upwards for small sets:
-      compare only distances between sets of equal counts.
+        The distance, in squared units of the features; symmetric in `a` and `b`. It is biased upwards for small sets:
+        compare only distances between sets of equal counts.
 
     Raises:
-      UserError: if the widths differ, a set has fewer than 2 rows, or a value is not finite.
+        UserError: if the widths differ, a set has fewer than 2 rows, or a value is not finite.
 
     References: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", 2017, eq. 6; Dowson & Landau, "The
     Fréchet Distance between Multivariate Normal Distributions", 1982, eq. 4.
@@ -180,17 +181,17 @@ def frechet_distance_infinity(
     intercept.
 
     Args:
-      features: of the generated set, shape [n, d].
-      reference: the real set, features [m, d] or their moments, which is left as it is.
-      smallest: the smallest size, at least 2 and below n. Below the number of features the distance is no longer
-        linear in 1 / N, and the intercept is no estimate.
-      seed: of NumPy's legacy generator, whose stream is frozen.
+        features: of the generated set, shape [n, d].
+        reference: the real set, features [m, d] or their moments, which is left as it is.
+        smallest: the smallest size, at least 2 and below n. Below the number of features the distance is no longer
+            linear in 1 / N, and the intercept is no estimate.
+        seed: of NumPy's legacy generator, whose stream is frozen.
 
     Returns:
-      The intercept, in squared units of the features. It is an estimate with noise, and can be negative.
+        The intercept, in squared units of the features. It is an estimate with noise, and can be negative.
 
     Raises:
-      UserError: as `frechet_distance`, and for a `smallest` that is out of range.
+        UserError: as `frechet_distance`, and for a `smallest` that is out of range.
 
     Reference: Chong & Forsyth, "Effectively Unbiased FID and Inception Score and Where to Find Them", 2020, section 4.
     """

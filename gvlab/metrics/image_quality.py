@@ -23,15 +23,15 @@ def psnr(
     """10 log10(data_range^2 / mean squared error), in decibels.
 
     Args:
-      x: images, [batch, height, width, channel].
-      y: images of the same shape.
-      data_range: the greatest minus the least value that a pixel can take: 1, 2 or 255.
+        x: images, [batch, height, width, channel].
+        y: images of the same shape.
+        data_range: the greatest minus the least value that a pixel can take: 1, 2 or 255.
 
     Returns:
-      Decibels, [batch]; infinity for equal images.
+        Decibels, [batch]; infinity for equal images.
 
     Raises:
-      UserError: if the shapes differ, or `data_range` is not positive.
+        UserError: if the shapes differ, or `data_range` is not positive.
     """
     a, b = _as_images(x, y, data_range)
     return 10.0 * jnp.log10(data_range**2 / ((a - b) ** 2).mean((1, 2, 3)))
@@ -43,15 +43,15 @@ def ssim(
     """The structural similarity, averaged over channels and all pixels; beyond the border the image is mirrored.
 
     Args:
-      x: images, [batch, height, width, channel], of at least 11x11 pixels.
-      y: images of the same shape.
-      data_range: the greatest minus the least value that a pixel can take: 1, 2 or 255.
+        x: images, [batch, height, width, channel], of at least 11x11 pixels.
+        y: images of the same shape.
+        data_range: the greatest minus the least value that a pixel can take: 1, 2 or 255.
 
     Returns:
-      Similarities in [-1, 1], [batch]; 1 for equal images.
+        Similarities in [-1, 1], [batch]; 1 for equal images.
 
     Raises:
-      UserError: if the shapes differ, the images are too small, or `data_range` is not positive.
+        UserError: if the shapes differ, the images are too small, or `data_range` is not positive.
 
     Reference: Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004, eq. 13.
     """
@@ -70,15 +70,15 @@ def ms_ssim(
     nearest to the border. A negative mean at a scale counts as 0, as it has no real power.
 
     Args:
-      x: images, [batch, height, width, channel], of at least 176x176 pixels.
-      y: images of the same shape.
-      data_range: the greatest minus the least value that a pixel can take: 1, 2 or 255.
+        x: images, [batch, height, width, channel], of at least 176x176 pixels.
+        y: images of the same shape.
+        data_range: the greatest minus the least value that a pixel can take: 1, 2 or 255.
 
     Returns:
-      Similarities in [0, 1], [batch]; 1 for equal images.
+        Similarities in [0, 1], [batch]; 1 for equal images.
 
     Raises:
-      UserError: if the shapes differ, the images are too small, or `data_range` is not positive.
+        UserError: if the shapes differ, the images are too small, or `data_range` is not positive.
 
     Reference: Wang, Simoncelli & Bovik, "Multi-scale Structural Similarity for Image Quality Assessment", 2003, eq. 7.
     """

@@ -18,15 +18,15 @@ def inception_score(logits: Real[np.ndarray | Array, "n classes"], splits: int =
     Code that drops the remainder instead (dgm-eval) has the score of the first n // splits * splits rows.
 
     Args:
-      logits: log-probabilities of the classes up to a constant for each row, shape [n, classes], n >= 2. For the
-        Inception score the last layer's bias is left out.
-      splits: how many parts of the samples are scored on their own, from 1 to n.
+        logits: log-probabilities of the classes up to a constant for each row, shape [n, classes], n >= 2. For the
+            Inception score the last layer's bias is left out.
+        splits: how many parts of the samples are scored on their own, from 1 to n.
 
     Returns:
-      (mean, std) over the splits, std with divisor `splits`. Each is between 1 and the number of classes.
+        (mean, std) over the splits, std with divisor `splits`. Each is between 1 and the number of classes.
 
     Raises:
-      UserError: for fewer than 2 rows, values that are not finite, or a number of splits that is out of range.
+        UserError: for fewer than 2 rows, values that are not finite, or a number of splits that is out of range.
 
     Reference: Salimans et al., "Improved Techniques for Training GANs", 2016, section 4.
     """

@@ -47,19 +47,19 @@ def factor_vae_metric(
     code.
 
     Args:
-      represent: factors [n, factors] -> codes [n, codes].
-      sizes: how many values each factor has.
-      seed: of NumPy's legacy generator.
-      batch_size: examples per vote, at least 2.
-      train_votes: that make the classifier.
-      evaluation_votes: that measure it.
-      variance_examples: for the variance of each code, at least 2.
+        represent: factors [n, factors] -> codes [n, codes].
+        sizes: how many values each factor has.
+        seed: of NumPy's legacy generator.
+        batch_size: examples per vote, at least 2.
+        train_votes: that make the classifier.
+        evaluation_votes: that measure it.
+        variance_examples: for the variance of each code, at least 2.
 
     Returns:
-      Accuracy, each from 0 to 1; chance is 1 / factors. Codes that are constant take no part; both are 0 if all are.
+        Accuracy, each from 0 to 1; chance is 1 / factors. Codes that are constant take no part; both are 0 if all are.
 
     Raises:
-      UserError: for numbers out of range, or codes of the wrong shape or not finite.
+        UserError: for numbers out of range, or codes of the wrong shape or not finite.
 
     Reference: Kim & Mnih 2018.
     """
@@ -105,18 +105,18 @@ def beta_vae_metric(
     Its input is the mean absolute difference of the codes of pairs of examples that share one factor's value.
 
     Args:
-      represent: factors [n, factors] -> codes [n, codes].
-      sizes: how many values each factor has.
-      seed: of NumPy's legacy generator.
-      batch_size: pairs per point, at least 1.
-      train_points: that fit the regression.
-      evaluation_points: that measure it.
+        represent: factors [n, factors] -> codes [n, codes].
+        sizes: how many values each factor has.
+        seed: of NumPy's legacy generator.
+        batch_size: pairs per point, at least 1.
+        train_points: that fit the regression.
+        evaluation_points: that measure it.
 
     Returns:
-      Accuracy, each from 0 to 1; chance is 1 / factors.
+        Accuracy, each from 0 to 1; chance is 1 / factors.
 
     Raises:
-      UserError: for numbers out of range, or codes of the wrong shape or not finite.
+        UserError: for numbers out of range, or codes of the wrong shape or not finite.
 
     Reference: Higgins et al. 2017.
     """

@@ -28,18 +28,18 @@ def polynomial_mmd2(
     """The unbiased estimate of MMD^2 under k(x, y) = (gamma x.y + coef)^degree.
 
     Args:
-      a: features of the first set, shape [n, d], n >= 2.
-      b: features of the second set, shape [m, d], m >= 2.
-      degree: the kernel's exponent, at least 1.
-      gamma: the kernel's scale; 1 / d if None.
-      coef: the kernel's constant.
+        a: features of the first set, shape [n, d], n >= 2.
+        b: features of the second set, shape [m, d], m >= 2.
+        degree: the kernel's exponent, at least 1.
+        gamma: the kernel's scale; 1 / d if None.
+        coef: the kernel's constant.
 
     Returns:
-      The estimate, symmetric in `a` and `b`. Being unbiased it is negative about as often as positive for two sets of
-      one distribution.
+        The estimate, symmetric in `a` and `b`. Being unbiased it is negative about as often as positive for two sets of
+        one distribution.
 
     Raises:
-      UserError: for fewer than 2 rows, values that are not finite, different widths, or a degree below 1.
+        UserError: for fewer than 2 rows, values that are not finite, different widths, or a degree below 1.
 
     References: Gretton et al., "A Kernel Two-Sample Test", 2012, eq. 3; Bińkowski et al., "Demystifying MMD GANs",
     2018, eq. 4 (the kernel: degree 3, gamma 1 / d, coef 1).
@@ -65,17 +65,17 @@ def polynomial_mmd2_subsets(
     rows of `a` and then the rows of `b`, both without replacement.
 
     Args:
-      a: features of the first set, shape [n, d], n >= size.
-      b: features of the second set, shape [m, d], m >= size.
-      subsets: how many pairs of subsets, at least 1.
-      size: rows of a subset, at least 2.
-      seed: of NumPy's legacy generator, whose stream is frozen.
+        a: features of the first set, shape [n, d], n >= size.
+        b: features of the second set, shape [m, d], m >= size.
+        subsets: how many pairs of subsets, at least 1.
+        size: rows of a subset, at least 2.
+        seed: of NumPy's legacy generator, whose stream is frozen.
 
     Returns:
-      (mean, std). The standard deviation over subsets (divisor `subsets`) is not a standard error: subsets overlap.
+        (mean, std). The standard deviation over subsets (divisor `subsets`) is not a standard error: subsets overlap.
 
     Raises:
-      UserError: as `polynomial_mmd2`, and for sets smaller than `size`, or too small a `size` or `subsets`.
+        UserError: as `polynomial_mmd2`, and for sets smaller than `size`, or too small a `size` or `subsets`.
 
     Reference: Bińkowski et al., "Demystifying MMD GANs", 2018, section 4 and appendix D.
     """
@@ -105,15 +105,15 @@ def polynomial_mmd2_blocks(
     left out. Every pair of rows is used at most once, so blocks are independent where rows are: shuffle ordered sets.
 
     Args:
-      a: features of the first set, shape [n, d], n >= 2 * size.
-      b: features of the second set, shape [m, d], m >= 2 * size.
-      size: rows of a block, at least 2.
+        a: features of the first set, shape [n, d], n >= 2 * size.
+        b: features of the second set, shape [m, d], m >= 2 * size.
+        size: rows of a block, at least 2.
 
     Returns:
-      (mean, standard error of the mean). The mean is unbiased.
+        (mean, standard error of the mean). The mean is unbiased.
 
     Raises:
-      UserError: as `polynomial_mmd2`, and where there are not two blocks.
+        UserError: as `polynomial_mmd2`, and where there are not two blocks.
 
     References: Zaremba, Gretton & Blaschko, "B-tests: Low Variance Kernel Two-Sample Tests", 2013, eq. 5;
     Bińkowski et al., "Demystifying MMD GANs", 2018, section 4.
@@ -138,15 +138,15 @@ def gaussian_mmd2(
     CMMD. On other features it is not.
 
     Args:
-      a: features of the first set, shape [n, d], n >= 2.
-      b: features of the second set, shape [m, d], m >= 2.
-      bandwidth: the kernel's length, in units of the features.
+        a: features of the first set, shape [n, d], n >= 2.
+        b: features of the second set, shape [m, d], m >= 2.
+        bandwidth: the kernel's length, in units of the features.
 
     Returns:
-      The estimate: at least 0 but for rounding, 0 for identical sets, symmetric in `a` and `b`.
+        The estimate: at least 0 but for rounding, 0 for identical sets, symmetric in `a` and `b`.
 
     Raises:
-      UserError: for fewer than 2 rows, values that are not finite, different widths, or a bandwidth not above 0.
+        UserError: for fewer than 2 rows, values that are not finite, different widths, or a bandwidth not above 0.
 
     Reference: Jayasumana et al., "Rethinking FID: Towards a Better Evaluation Metric for Image Generation", 2024,
     eq. 4.

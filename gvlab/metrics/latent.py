@@ -22,13 +22,13 @@ def unit_activity(means: Real[np.ndarray | Array, "n latent"]) -> Float64[np.nda
     """The variance over the examples of each latent's posterior mean, Var_x E[z_d | x], unbiased.
 
     Args:
-      means: of q(z|x), shape [n, latent], n >= 2.
+        means: of q(z|x), shape [n, latent], n >= 2.
 
     Returns:
-      Shape [latent].
+        Shape [latent].
 
     Raises:
-      UserError: for fewer than 2 rows, or values that are not finite.
+        UserError: for fewer than 2 rows, or values that are not finite.
 
     Reference: Burda et al., "Importance Weighted Autoencoders", 2016 (there as a covariance A_u, above 0.01).
     """
@@ -39,14 +39,14 @@ def active_units(means: Real[np.ndarray | Array, "n latent"], threshold: float =
     """How many latents have a `unit_activity` above the threshold.
 
     Args:
-      means: of q(z|x), shape [n, latent], n >= 2.
-      threshold: 0.01 in the literature; not negative.
+        means: of q(z|x), shape [n, latent], n >= 2.
+        threshold: 0.01 in the literature; not negative.
 
     Returns:
-      From 0 to latent.
+        From 0 to latent.
 
     Raises:
-      UserError: as `unit_activity`, and for a negative threshold.
+        UserError: as `unit_activity`, and for a negative threshold.
 
     Reference: Burda et al. 2016.
     """
@@ -66,16 +66,16 @@ def collapsed_units(
     A model's posterior has collapsed if all are True.
 
     Args:
-      means: of q(z|x), shape [n, latent], n >= 2.
-      logvars: of q(z|x), shape [n, latent].
-      epsilon: nats; positive.
-      delta: the share of examples that may be exceptions, at least 0 and below 1.
+        means: of q(z|x), shape [n, latent], n >= 2.
+        logvars: of q(z|x), shape [n, latent].
+        epsilon: nats; positive.
+        delta: the share of examples that may be exceptions, at least 0 and below 1.
 
     Returns:
-      Shape [latent].
+        Shape [latent].
 
     Raises:
-      UserError: for arrays that don't fit, values that are not finite, or parameters out of range.
+        UserError: for arrays that don't fit, values that are not finite, or parameters out of range.
 
     Reference: Lucas et al., "Don't Blame the ELBO! A Linear VAE Perspective on Posterior Collapse", 2019.
     """
@@ -115,15 +115,15 @@ def elbo_surgery(
     place of the whole set is such a sample, with a small n: the estimates depend on n, so state it.
 
     Args:
-      key: of the draws of z.
-      means: of q(z|x), shape [n, latent], n >= 2.
-      logvars: of q(z|x), shape [n, latent].
+        key: of the draws of z.
+        means: of q(z|x), shape [n, latent], n >= 2.
+        logvars: of q(z|x), shape [n, latent].
 
     Returns:
-      ElboSurgery in nats.
+        ElboSurgery in nats.
 
     Raises:
-      UserError: for arrays that don't fit, or values that are not finite.
+        UserError: for arrays that don't fit, or values that are not finite.
 
     Reference: Hoffman & Johnson, "ELBO surgery: yet another way to carve up the variational evidence lower bound",
     2016.

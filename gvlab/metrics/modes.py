@@ -41,15 +41,15 @@ def mixture_coverage(
     upwards by about (modes - 1) / (2 n) nats.
 
     Args:
-      samples: shape [n, d], n >= 2 (2,500 in the literature).
-      means: of the modes, shape [modes, d].
-      scale: the standard deviation of every mode, in each axis.
+        samples: shape [n, d], n >= 2 (2,500 in the literature).
+        means: of the modes, shape [modes, d].
+        scale: the standard deviation of every mode, in each axis.
 
     Returns:
-      MixtureCoverage; the KL is from 0 to log(modes) nats.
+        MixtureCoverage; the KL is from 0 to log(modes) nats.
 
     Raises:
-      UserError: for fewer than 2 samples, values that are not finite, different widths, or a scale not above 0.
+        UserError: for fewer than 2 samples, values that are not finite, different widths, or a scale not above 0.
 
     References: Srivastava et al., "VEEGAN", 2017, section 5.1 (modes, high quality); Lin et al., "PacGAN: The power of
     two samples in generative adversarial networks", 2018, section 4.1 (reverse KL).
@@ -72,15 +72,15 @@ def stacked_coverage(digits: Integer[np.ndarray | Array, "n channels"]) -> Stack
     """The number of modes of StackedMNIST that occur, and the KL of their histogram to the uniform distribution.
 
     Args:
-      digits: the digit that a classifier sees in each of the 3 channels, shape [n, 3], from 0 to 9. Published numbers
-        have n = 26,000; state the classifier with the number.
+        digits: the digit that a classifier sees in each of the 3 channels, shape [n, 3], from 0 to 9. Published numbers
+            have n = 26,000; state the classifier with the number.
 
     Returns:
-      StackedCoverage: modes from 1 to 1000, KL from 0 to log(1000) = 6.91 nats. Both depend on n: 26,000
-      samples of the uniform distribution cover all modes and have a KL of about 999 / (2 n) = 0.019 nats.
+        StackedCoverage: modes from 1 to 1000, KL from 0 to log(1000) = 6.91 nats. Both depend on n: 26,000
+        samples of the uniform distribution cover all modes and have a KL of about 999 / (2 n) = 0.019 nats.
 
     Raises:
-      UserError: for another shape, no rows, or a number that is no digit.
+        UserError: for another shape, no rows, or a number that is no digit.
 
     References: Metz et al., "Unrolled Generative Adversarial Networks", 2017, section 3.3.1; Lin et al., "PacGAN",
     2018, section 4.2.

@@ -27,15 +27,15 @@ def nearest_neighbours(
     """The k nearest points of each query.
 
     Args:
-      queries: generated examples or their features, shape [n, d], n >= 1.
-      points: training examples or their features, shape [m, d], m >= k.
-      k: how many neighbours, from 1 to m.
+        queries: generated examples or their features, shape [n, d], n >= 1.
+        points: training examples or their features, shape [m, d], m >= k.
+        k: how many neighbours, from 1 to m.
 
     Returns:
-      Neighbours: indices into `points` and distances, each of shape [n, k].
+        Neighbours: indices into `points` and distances, each of shape [n, k].
 
     Raises:
-      UserError: for different widths, values that are not finite, or a k that is out of range.
+        UserError: for different widths, values that are not finite, or a k that is out of range.
     """
     x, y = as_rows(queries, "queries", at_least=1), as_rows(points, "points", at_least=1)
     require_same_width(x.shape[1], y.shape[1])
@@ -54,16 +54,16 @@ def memorisation_rate(
     of the others, among which repetitions of the first are not counted.
 
     Args:
-      generated: shape [n, d], n >= 1.
-      training: shape [m, d], at least 2 of them different.
-      threshold: of the ratio, above 0 and at most 1.
+        generated: shape [n, d], n >= 1.
+        training: shape [m, d], at least 2 of them different.
+        threshold: of the ratio, above 0 and at most 1.
 
     Returns:
-      The share, from 0 to 1. Held-out examples have one above 0 too: quote theirs beside it.
+        The share, from 0 to 1. Held-out examples have one above 0 too: quote theirs beside it.
 
     Raises:
-      UserError: for different widths, values that are not finite, a single different training example, or a threshold
-        that is out of range.
+        UserError: for different widths, values that are not finite, a single different training example, or a threshold
+            that is out of range.
 
     Reference: Yoon et al., "Diffusion Probabilistic Models Generalize when They Fail to Memorize", 2023, section 3.
     """
@@ -83,14 +83,14 @@ def authenticity(generated: Real[np.ndarray | Array, "n d"], training: Real[np.n
     set, which is to be (strictly) the smaller.
 
     Args:
-      generated: features of the generated set, shape [n, d], n >= 1.
-      training: features of the training set, shape [m, d], m >= 2.
+        generated: features of the generated set, shape [n, d], n >= 1.
+        training: features of the training set, shape [m, d], m >= 2.
 
     Returns:
-      The share, from 0 (all are copies) to 1. dgm-eval's AuthPct is 100 times it.
+        The share, from 0 (all are copies) to 1. dgm-eval's AuthPct is 100 times it.
 
     Raises:
-      UserError: for different widths, values that are not finite, or a single training example.
+        UserError: for different widths, values that are not finite, or a single training example.
 
     Reference: Alaa et al., "How Faithful is your Synthetic Data? Sample-level Metrics for Evaluating and Auditing
     Generative Models", 2022, section 3.3.

@@ -41,15 +41,15 @@ def parzen_log_likelihood(
     """log of the mean over the samples s of N(x; s, bandwidth^2 I).
 
     Args:
-      samples: generated examples, shape [n, d], n >= 2.
-      x: the examples to be judged, shape [m, d], m >= 2.
-      bandwidth: standard deviation of each kernel, in the units of x; positive.
+        samples: generated examples, shape [n, d], n >= 2.
+        x: the examples to be judged, shape [m, d], m >= 2.
+        bandwidth: standard deviation of each kernel, in the units of x; positive.
 
     Returns:
-      Nats, in the units of x, shape [m].
+        Nats, in the units of x, shape [m].
 
     Raises:
-      UserError: for fewer than 2 rows, values that are not finite, different widths, or a bandwidth out of range.
+        UserError: for fewer than 2 rows, values that are not finite, different widths, or a bandwidth out of range.
 
     References: Breuleux et al., "Quickly Generating Representative Samples from an RBM-Derived Process", 2011;
     Goodfellow et al., "Generative Adversarial Nets", 2014, table 1.
@@ -66,16 +66,16 @@ def parzen_estimate(
     """The mean `parzen_log_likelihood` of the test examples, under the bandwidth that is best for `validation`.
 
     Args:
-      samples: generated examples, shape [n, d]; published tables have n = 10,000.
-      validation: examples that choose the bandwidth, shape [v, d]: neither training nor test examples.
-      test: shape [m, d].
-      bandwidths: the grid, in the units of x, shape [grid].
+        samples: generated examples, shape [n, d]; published tables have n = 10,000.
+        validation: examples that choose the bandwidth, shape [v, d]: neither training nor test examples.
+        test: shape [m, d].
+        bandwidths: the grid, in the units of x, shape [grid].
 
     Returns:
-      ParzenEstimate in nats.
+        ParzenEstimate in nats.
 
     Raises:
-      UserError: as `parzen_log_likelihood`, and for an empty grid.
+        UserError: as `parzen_log_likelihood`, and for an empty grid.
 
     References: as of `parzen_log_likelihood`; Theis et al., "A note on the evaluation of generative models", 2016.
     """

@@ -22,15 +22,15 @@ def prd_curve(
     """The PRD curve of two histograms: precision(t) = sum_i min(t real_i, generated_i), recall(t) = precision(t) / t.
 
     Args:
-      generated: the generated set's share of each bin, shape [bins], summing to 1.
-      real: the real set's share of each bin, shape [bins], summing to 1.
-      angles: how many slopes t, the tangents of equally spaced angles between 0 and a right angle; at least 3.
+        generated: the generated set's share of each bin, shape [bins], summing to 1.
+        real: the real set's share of each bin, shape [bins], summing to 1.
+        angles: how many slopes t, the tangents of equally spaced angles between 0 and a right angle; at least 3.
 
     Returns:
-      The curve, each array of shape [angles], by rising slope: from recall alone to precision alone.
+        The curve, each array of shape [angles], by rising slope: from recall alone to precision alone.
 
     Raises:
-      UserError: for histograms of different lengths or that don't sum to 1, or fewer than 3 angles.
+        UserError: for histograms of different lengths or that don't sum to 1, or fewer than 3 angles.
 
     Reference: Sajjadi et al., "Assessing Generative Models via Precision and Recall", 2018, eq. 4 and algorithm 1.
     """
@@ -60,19 +60,19 @@ def prd_curve_from_features(
     Precision and recall are averaged over `runs` clusterings (scikit-learn's MiniBatchKMeans, the best of 10 starts).
 
     Args:
-      generated: features of the generated set, shape [n, d], n >= 2.
-      real: features of the real set, shape [n, d]. Sets of different sizes would pull the clusters to the larger.
-      clusters: how many bins, from 2 to 2 n.
-      runs: how many clusterings, at least 1.
-      angles: as for `prd_curve`.
-      seed: run i clusters with the seed `seed + i`. Numbers for a seed may change with scikit-learn's version.
+        generated: features of the generated set, shape [n, d], n >= 2.
+        real: features of the real set, shape [n, d]. Sets of different sizes would pull the clusters to the larger.
+        clusters: how many bins, from 2 to 2 n.
+        runs: how many clusterings, at least 1.
+        angles: as for `prd_curve`.
+        seed: run i clusters with the seed `seed + i`. Numbers for a seed may change with scikit-learn's version.
 
     Returns:
-      The mean curve, each array of shape [angles].
+        The mean curve, each array of shape [angles].
 
     Raises:
-      UserError: for sets of different sizes or widths, fewer than 2 rows, values that are not finite, or options that
-        are out of range.
+        UserError: for sets of different sizes or widths, fewer than 2 rows, values that are not finite, or options that
+            are out of range.
 
     Reference: Sajjadi et al., "Assessing Generative Models via Precision and Recall", 2018, section 3.3.
     """
@@ -103,11 +103,11 @@ def prd_f_scores(curve: PRDCurve, beta: float = 8.0) -> tuple[float, float]:
     F_beta = (1 + beta^2) precision recall / (beta^2 precision + recall).
 
     Args:
-      curve: from `prd_curve` or `prd_curve_from_features`.
-      beta: how many times more recall weighs than precision; above 1.
+        curve: from `prd_curve` or `prd_curve_from_features`.
+        beta: how many times more recall weighs than precision; above 1.
 
     Raises:
-      UserError: if beta is not above 1.
+        UserError: if beta is not above 1.
 
     Reference: Sajjadi et al., "Assessing Generative Models via Precision and Recall", 2018, section 4.1.
     """

@@ -46,15 +46,15 @@ def prdc(real: Real[np.ndarray | Array, "n d"], generated: Real[np.ndarray | Arr
     density is about 1 and coverage about 1 - 2^-k; precision and recall suffer from outliers, whose balls are large.
 
     Args:
-      real: features of the real set, shape [n, d], n > k.
-      generated: features of the generated set, shape [m, d], m > k.
-      k: which neighbour sets the radius, at least 1.
+        real: features of the real set, shape [n, d], n > k.
+        generated: features of the generated set, shape [m, d], m > k.
+        k: which neighbour sets the radius, at least 1.
 
     Returns:
-      PRDC.
+        PRDC.
 
     Raises:
-      UserError: for sets of k rows or fewer, values that are not finite, different widths, or a k below 1.
+        UserError: for sets of k rows or fewer, values that are not finite, different widths, or a k below 1.
 
     Reference: Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", 2020, eq. 1 to 4.
     """
@@ -71,7 +71,7 @@ def improved_precision_recall(
     Args, Raises: as `prdc`.
 
     Returns:
-      PrecisionRecall.
+        PrecisionRecall.
 
     Reference: Kynkäänniemi et al., "Improved Precision and Recall Metric for Assessing Generative Models", 2019, eq. 1
     and 2.

@@ -15,15 +15,15 @@ def sliced_wasserstein2(
     """The root of the mean over the projections of W_2^2 between the projected sets.
 
     Args:
-      a: the first set, shape [n, d], n >= 2.
-      b: the second set, shape [m, d], m >= 2; m may differ from n.
-      projections: directions as columns of unit length, shape [d, p]: see `random_projections`.
+        a: the first set, shape [n, d], n >= 2.
+        b: the second set, shape [m, d], m >= 2; m may differ from n.
+        projections: directions as columns of unit length, shape [d, p]: see `random_projections`.
 
     Returns:
-      The distance, in units of the features; symmetric in `a` and `b`, 0 for equal sets in any order.
+        The distance, in units of the features; symmetric in `a` and `b`, 0 for equal sets in any order.
 
     Raises:
-      UserError: for fewer than 2 rows, values that are not finite, different widths, or columns not of unit length.
+        UserError: for fewer than 2 rows, values that are not finite, different widths, or columns not of unit length.
 
     Reference: Bonneel et al., "Sliced and Radon Wasserstein Barycenters of Measures", 2015, eq. 8.
     """
@@ -44,9 +44,9 @@ def random_projections(width: int, count: int, *, seed: int) -> Float64[np.ndarr
     """`count` independent directions, uniform on the sphere, as columns of unit length.
 
     Args:
-      width: the number of features, at least 1.
-      count: how many directions, at least 1. The standard error of the squared distance falls with its root.
-      seed: of NumPy's legacy generator, whose stream is frozen.
+        width: the number of features, at least 1.
+        count: how many directions, at least 1. The standard error of the squared distance falls with its root.
+        seed: of NumPy's legacy generator, whose stream is frozen.
     """
     if width < 1 or count < 1:
         raise UserError(f"width is {width} and count is {count}, but both must be at least 1.")
@@ -61,14 +61,14 @@ def sliced_wasserstein2_gaussian(a: Real[np.ndarray | Array, "n d"], b: Real[np.
     (|mean_a - mean_b|^2 + (s_a - s_b)^2)^(1/2) / d^(1/2), where s^2 is the mean of |x - mean|^2.
 
     Args:
-      a: the first set, shape [n, d], n >= 2.
-      b: the second set, shape [m, d], m >= 2.
+        a: the first set, shape [n, d], n >= 2.
+        b: the second set, shape [m, d], m >= 2.
 
     Returns:
-      The approximate distance, in units of the features.
+        The approximate distance, in units of the features.
 
     Raises:
-      UserError: for fewer than 2 rows, values that are not finite, or different widths.
+        UserError: for fewer than 2 rows, values that are not finite, or different widths.
 
     Reference: Nadjahi et al., "Fast Approximation of the Sliced-Wasserstein Distance Using Concentration of Random
     Projections", 2021, eq. 13.

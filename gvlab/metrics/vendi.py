@@ -13,14 +13,14 @@ def vendi_score(features: Real[np.ndarray | Array, "n d"], order: float = 1.0) -
     It needs no reference set, and so measures diversity alone: noise scores well.
 
     Args:
-      features: shape [n, d], n >= 2, no row all zeros.
-      order: of the entropy, above 0 and finite. 1 is Shannon's; a higher order gives rare directions less weight.
+        features: shape [n, d], n >= 2, no row all zeros.
+        order: of the entropy, above 0 and finite. 1 is Shannon's; a higher order gives rare directions less weight.
 
     Returns:
-      From 1, where all rows are parallel, to min(n, d), where they spread equally over orthogonal directions.
+        From 1, where all rows are parallel, to min(n, d), where they spread equally over orthogonal directions.
 
     Raises:
-      UserError: for fewer than 2 rows, values that are not finite, a row of zeros, or an order that is out of range.
+        UserError: for fewer than 2 rows, values that are not finite, a row of zeros, or an order that is out of range.
 
     References: Friedman & Dieng, "The Vendi Score: A Diversity Evaluation Metric for Machine Learning", 2023, eq. 2;
     Pasarkar & Dieng, "Cousins of the Vendi Score", 2024, eq. 3 (orders other than 1).

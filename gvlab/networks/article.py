@@ -37,8 +37,8 @@ class ArticleGenerator(nn.Module):
     """Six dense layers, then three transposed convolutions; ReLU, then BatchNorm.
 
     Attributes:
-      shape: (height, width, channels) of the images.
-      axis_name: the mapped axis over which the batch's statistics are averaged.
+        shape: (height, width, channels) of the images.
+        axis_name: the mapped axis over which the batch's statistics are averaged.
     """
 
     shape: tuple[int, ...]
@@ -68,7 +68,7 @@ class ArticleDiscriminator(nn.Module):
     """Three strided convolutions with ReLU, then BatchNorm; one dense logit.
 
     Attributes:
-      axis_name: the mapped axis over which the batch's statistics are averaged.
+        axis_name: the mapped axis over which the batch's statistics are averaged.
     """
 
     axis_name: str | None = None
@@ -93,7 +93,7 @@ class ArticleEncoder(nn.Module):
     """Two strided convolutions and a dense layer with ReLU; heads for the mean and the log-variance.
 
     Attributes:
-      latent_dim: length of the latent.
+        latent_dim: length of the latent.
     """
 
     latent_dim: int
@@ -118,8 +118,8 @@ class ArticleDecoder(nn.Module):
     """A dense layer and two transposed convolutions with ReLU; a 3x3 convolution to the likelihood's parameters.
 
     Attributes:
-      shape: (height, width, channels) of the images.
-      parameters: how many numbers the likelihood wants for every channel of every pixel.
+        shape: (height, width, channels) of the images.
+        parameters: how many numbers the likelihood wants for every channel of every pixel.
     """
 
     shape: tuple[int, ...]

@@ -36,12 +36,12 @@ def conv(x: Large, kernel: Kernel, strides: Strides) -> Small:
     Can be differentiated in reverse any number of times; not in forward mode.
 
     Args:
-      x: images [batch, height, width, channel].
-      kernel: [kernel_height, kernel_width, channel, features].
-      strides: by how much the height and the width shrink.
+        x: images [batch, height, width, channel].
+        kernel: [kernel_height, kernel_width, channel, features].
+        strides: by how much the height and the width shrink.
 
     Returns:
-      images [batch, ceil(height / strides[0]), ceil(width / strides[1]), features].
+        images [batch, ceil(height / strides[0]), ceil(width / strides[1]), features].
     """
     return _down(x, kernel, strides)
 
@@ -62,12 +62,12 @@ def conv_transpose(
     Can be differentiated in reverse any number of times; not in forward mode.
 
     Args:
-      x: images [batch, height, width, channel].
-      kernel: [kernel_height, kernel_width, features, channel].
-      strides: by how much the height and the width grow.
+        x: images [batch, height, width, channel].
+        kernel: [kernel_height, kernel_width, features, channel].
+        strides: by how much the height and the width grow.
 
     Returns:
-      images [batch, height * strides[0], width * strides[1], features].
+        images [batch, height * strides[0], width * strides[1], features].
 
     Reference: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", 2016, chapter 4.
     """

@@ -45,9 +45,9 @@ class DCGANGenerator(nn.Module):
     convolution but the last halves the channels. `width=128` at 64 pixels is the paper's.
 
     Attributes:
-      shape: (side, side, channels) of the images.
-      width: channels before the last layer.
-      axis_name: the mapped axis over which the batch's statistics are averaged.
+        shape: (side, side, channels) of the images.
+        width: channels before the last layer.
+        axis_name: the mapped axis over which the batch's statistics are averaged.
     """
 
     shape: tuple[int, ...]
@@ -83,8 +83,8 @@ class DCGANDiscriminator(nn.Module):
     It takes the sizes that `DCGANGenerator` makes; another is a `UserError` when the module is first applied.
 
     Attributes:
-      width: channels after the first layer; every further one doubles them.
-      axis_name: the mapped axis over which the batch's statistics are averaged.
+        width: channels after the first layer; every further one doubles them.
+        axis_name: the mapped axis over which the batch's statistics are averaged.
     """
 
     width: int = 64

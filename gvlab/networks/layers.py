@@ -18,11 +18,11 @@ def append_label(
     """Appends the condition to the last axis: to vectors as it is, to images as constant feature maps.
 
     Args:
-      x: vectors [batch, features] or images [batch, height, width, channel].
-      y: one-hot classes [batch, classes]; None for an unconditional network.
+        x: vectors [batch, features] or images [batch, height, width, channel].
+        y: one-hot classes [batch, classes]; None for an unconditional network.
 
     Returns:
-      `x` with `classes` more entries on the last axis; `x` itself where `y` is None.
+        `x` with `classes` more entries on the last axis; `x` itself where `y` is None.
 
     Reference: Mirza & Osindero, "Conditional Generative Adversarial Nets", 2014, section 3.2.
     """
@@ -37,12 +37,12 @@ class Conv(nn.Module):
     """`conv` as a layer: Keras' and Flax's strided SAME convolution, with gradients that are fast on CPU too.
 
     Attributes:
-      features: channels of the output.
-      kernel_size: height and width of the kernel.
-      strides: by how much the height and the width shrink.
-      use_bias: whether to add a bias to every channel.
-      kernel_init: makes [kernel_height, kernel_width, channel, features].
-      bias_init: makes [features].
+        features: channels of the output.
+        kernel_size: height and width of the kernel.
+        strides: by how much the height and the width shrink.
+        use_bias: whether to add a bias to every channel.
+        kernel_init: makes [kernel_height, kernel_width, channel, features].
+        bias_init: makes [features].
     """
 
     features: int
@@ -64,13 +64,13 @@ class ConvTranspose(nn.Module):
     """`conv_transpose` as a layer, with Keras' kernel layout and SAME padding.
 
     Attributes:
-      features: channels of the output.
-      kernel_size: height and width of the kernel.
-      strides: by how much the height and the width grow.
-      use_bias: whether to add a bias to every channel.
-      kernel_init: makes [kernel_height, kernel_width, features, channel]. One that looks at the fan must be told
-        `in_axis=-1, out_axis=-2`; by default LeCun's normal, so told.
-      bias_init: makes [features].
+        features: channels of the output.
+        kernel_size: height and width of the kernel.
+        strides: by how much the height and the width grow.
+        use_bias: whether to add a bias to every channel.
+        kernel_init: makes [kernel_height, kernel_width, features, channel]. One that looks at the fan must be told
+            `in_axis=-1, out_axis=-2`; by default LeCun's normal, so told.
+        bias_init: makes [features].
     """
 
     features: int

@@ -20,9 +20,9 @@ class NormalizedMLPGenerator(nn.Module):
     """Dense layers without bias, each with BatchNorm and ReLU; the output is linear for vectors, and tanh for images.
 
     Attributes:
-      shape: of one example: (height, width, channels), or (D,).
-      hidden: widths of the hidden layers.
-      axis_name: the mapped axis over which the batch's statistics are averaged.
+        shape: of one example: (height, width, channels), or (D,).
+        hidden: widths of the hidden layers.
+        axis_name: the mapped axis over which the batch's statistics are averaged.
     """
 
     shape: tuple[int, ...]
@@ -47,8 +47,8 @@ class MaxoutDiscriminator(nn.Module):
     """Maxout layers (each unit is the largest of a few linear ones; Goodfellow et al. 2013), then one logit.
 
     Attributes:
-      hidden: units of the hidden layers.
-      pieces: linear units that each of them is the largest of.
+        hidden: units of the hidden layers.
+        pieces: linear units that each of them is the largest of.
     """
 
     hidden: tuple[int, ...] = (200, 200, 200)

@@ -18,10 +18,10 @@ class MLPEncoder(nn.Module):
     """Dense layers; heads for the mean and the log-variance of a diagonal normal distribution.
 
     Attributes:
-      latent_dim: length of the latent.
-      hidden: widths of the hidden layers.
-      activation: after each hidden layer.
-      kernel_init: of every layer.
+        latent_dim: length of the latent.
+        hidden: widths of the hidden layers.
+        activation: after each hidden layer.
+        kernel_init: of every layer.
 
     Reference: Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", 2016, section 5: 784-200-200-50,
     with Glorot's initialization.
@@ -49,12 +49,12 @@ class MLPDecoder(nn.Module):
     """Dense layers, then the likelihood's raw parameters.
 
     Attributes:
-      shape: of one example: (height, width, channels), or (D,).
-      hidden: widths of the hidden layers.
-      parameters: how many numbers the likelihood wants for every entry of the example.
-      output_bias_init: makes the last layer's bias; see `bernoulli_bias`.
-      activation: after each hidden layer.
-      kernel_init: of every layer.
+        shape: of one example: (height, width, channels), or (D,).
+        hidden: widths of the hidden layers.
+        parameters: how many numbers the likelihood wants for every entry of the example.
+        output_bias_init: makes the last layer's bias; see `bernoulli_bias`.
+        activation: after each hidden layer.
+        kernel_init: of every layer.
 
     Reference: Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", 2016, section 5.
     """
@@ -85,7 +85,7 @@ def bernoulli_bias(mean: Float[np.ndarray, "*shape"]) -> Initializer:
     The mean is kept within [0.001, 0.999], so that a pixel which never changes can be unlearned.
 
     Args:
-      mean: of the training examples, in [0, 1].
+        mean: of the training examples, in [0, 1].
 
     Reference: Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", 2016, the authors' code.
     """
@@ -98,8 +98,8 @@ class MLPGenerator(nn.Module):
     """Dense layers with ReLU; the output is linear for vectors, and tanh for images.
 
     Attributes:
-      shape: of one example: (height, width, channels), or (D,).
-      hidden: widths of the hidden layers.
+        shape: of one example: (height, width, channels), or (D,).
+        hidden: widths of the hidden layers.
     """
 
     shape: tuple[int, ...]
@@ -121,7 +121,7 @@ class MLPDiscriminator(nn.Module):
     """Dense layers with ReLU, then one logit.
 
     Attributes:
-      hidden: widths of the hidden layers.
+        hidden: widths of the hidden layers.
     """
 
     hidden: tuple[int, ...] = (128, 128)

@@ -18,15 +18,15 @@ def wilson(failures: int, total: int, confidence: float = 0.95) -> tuple[float, 
     It is sensible at the ends, where the usual one has no width: no failure in 8 seeds leaves 0 to 0.32.
 
     Args:
-      failures: from 0 to total.
-      total: all seeds, at least 1.
-      confidence: above 0 and below 1.
+        failures: from 0 to total.
+        total: all seeds, at least 1.
+        confidence: above 0 and below 1.
 
     Returns:
-      (low, high), from 0 to 1.
+        (low, high), from 0 to 1.
 
     Raises:
-      UserError: for numbers out of range.
+        UserError: for numbers out of range.
 
     Reference: Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927.
     """
@@ -51,13 +51,13 @@ def interquartile_mean(values: Sequence[float]) -> float:
     by the part of it that is inside. For n divisible by 4 this is the 25 % trimmed mean.
 
     Args:
-      values: at least one, finite, in any order.
+        values: at least one, finite, in any order.
 
     Returns:
-      The mean, in units of the values.
+        The mean, in units of the values.
 
     Raises:
-      UserError: without values, or for a value that is not finite.
+        UserError: without values, or for a value that is not finite.
 
     Reference: Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice", 2021, sec. 4.3.
     """
@@ -95,15 +95,15 @@ def mean_interval(values: Sequence[float], *, confidence: float = 0.95, resample
     distribution defeats every interval of so few values: its mean lies in a tail that they seldom show.
 
     Args:
-      values: at least 3, finite. If all are equal, so are the ends.
-      confidence: above 0 and below 1.
-      resamples: of the bootstrap, at least 1000: the ends are quantiles deep in the tails.
+        values: at least 3, finite. If all are equal, so are the ends.
+        confidence: above 0 and below 1.
+        resamples: of the bootstrap, at least 1000: the ends are quantiles deep in the tails.
 
     Returns:
-      (low, high), in units of the values.
+        (low, high), in units of the values.
 
     Raises:
-      UserError: for fewer than 3 values, a value that is not finite, or a parameter out of range.
+        UserError: for fewer than 3 values, a value that is not finite, or a parameter out of range.
 
     References: Efron, "Better Bootstrap Confidence Intervals", 1987; Efron & Tibshirani, "An Introduction to the
     Bootstrap", 1993, eq. 14.9 to 14.15 (BCa with the jackknife's acceleration); Hesterberg, "What Teachers Should Know

@@ -23,13 +23,13 @@ def fewest_pairs(family: int = 1) -> int | None:
     for 14. With fewer in all tests of the family, none of them decides anything.
 
     Args:
-      family: the number of tests that share the correction, at least 1.
+        family: the number of tests that share the correction, at least 1.
 
     Returns:
-      The number of pairs; None for a family of more than 1638 tests, for which `sign_flip_test` is too coarse.
+        The number of pairs; None for a family of more than 1638 tests, for which `sign_flip_test` is too coarse.
 
     Raises:
-      UserError: for a family below 1.
+        UserError: for a family below 1.
     """
     check_family(family)
     return next((n for n in range(FEWEST, EXACT_PAIRS + 1) if count_rejecting(n, family)), None)
@@ -42,13 +42,13 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     probability of at most 0.05, whatever the dependence between the tests.
 
     Args:
-      p_values: of the family; None for a test that was not made, which stays None and does not count.
+        p_values: of the family; None for a test that was not made, which stays None and does not count.
 
     Returns:
-      The adjusted values, each at least as large as its own, at most 1.
+        The adjusted values, each at least as large as its own, at most 1.
 
     Raises:
-      UserError: for a value that is not from 0 to 1.
+        UserError: for a value that is not from 0 to 1.
 
     Reference: Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979.
     """
@@ -72,13 +72,13 @@ def sign_flip_test(differences: Sequence[float]) -> float:
     one. Beyond, (b + 1) / (m + 1) over m = 32,767 random patterns, of which b are so: a valid p-value, too.
 
     Args:
-      differences: at least one, finite.
+        differences: at least one, finite.
 
     Returns:
-      The p-value; at least 2^(1-n), or 2^-15 beyond 16 pairs: the observed pattern and its mirror image always count.
+        The p-value; at least 2^(1-n), or 2^-15 beyond 16 pairs: the observed pattern and its mirror image always count.
 
     Raises:
-      UserError: without differences, or for one that is not finite.
+        UserError: without differences, or for one that is not finite.
 
     References: Fisher, "The Design of Experiments", 1935, section 21; Phipson & Smyth, "Permutation P-values Should
     Never Be Zero", 2010 (the Monte-Carlo form).

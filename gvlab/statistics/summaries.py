@@ -86,15 +86,15 @@ def summarise(values: Sequence[float | None], *, confidence: float = 0.95, resam
     """One measure of one experiment over its seeds: location, spread, interval of the mean, failure rate.
 
     Args:
-      values: one per seed; None for a seed that failed.
-      confidence: of the two intervals.
-      resamples: of the bootstrap, as in `mean_interval`.
+        values: one per seed; None for a seed that failed.
+        confidence: of the two intervals.
+        resamples: of the bootstrap, as in `mean_interval`.
 
     Returns:
-      Summary of Python floats.
+        Summary of Python floats.
 
     Raises:
-      UserError: without values, or for a value that is not finite, and as `mean_interval` and `wilson`.
+        UserError: without values, or for a value that is not finite, and as `mean_interval` and `wilson`.
     """
     x = np.array([v for v in checked(values, "values") if v is not None], dtype=np.float64)
     n, failures = len(x), len(values) - len(x)
@@ -158,19 +158,19 @@ def paired(
     differences would have been likely to do.
 
     Args:
-      first: one value per seed index; None for a seed that failed.
-      second: likewise, with the same seed indices.
-      family: the number of tests that share Holm's correction with this one, itself included, as they will be given to
-        `holm`. Counting tests that are not made (None there) as well is conservative.
-      confidence: of the interval of the mean difference.
-      resamples: of the bootstrap, as in `mean_interval`.
+        first: one value per seed index; None for a seed that failed.
+        second: likewise, with the same seed indices.
+        family: the number of tests that share Holm's correction with this one, itself included, as they will be given
+            to `holm`. Counting tests that are not made (None there) as well is conservative.
+        confidence: of the interval of the mean difference.
+        resamples: of the bootstrap, as in `mean_interval`.
 
     Returns:
-      Paired of Python floats.
+        Paired of Python floats.
 
     Raises:
-      UserError: without values, for different numbers of seeds, a value that is not finite, or a family below 1, and as
-        `mean_interval`.
+        UserError: without values, for different numbers of seeds, a value that is not finite, or a family below 1, and
+            as `mean_interval`.
 
     References: Grissom & Kim, "Effect Sizes for Research", 2012 (superiority in dependent groups); Cohen, "Statistical
     Power Analysis for the Behavioral Sciences", 1988, chapter 2 (power).
@@ -219,15 +219,15 @@ def verdict(
     0.05. "undecided" does not mean that they are equal: `Paired.detectable` says what could have been found.
 
     Args:
-      pair: from `paired`.
-      adjusted_p: of this pair, from `holm` over all pairs that are reported together.
-      better: the direction of the measure; None for one without, which decides nothing.
+        pair: from `paired`.
+        adjusted_p: of this pair, from `holm` over all pairs that are reported together.
+        better: the direction of the measure; None for one without, which decides nothing.
 
     Returns:
-      "first", "second" or "undecided".
+        "first", "second" or "undecided".
 
     Raises:
-      UserError: for another direction.
+        UserError: for another direction.
     """
     if better not in ("lower", "higher", None):
         raise UserError(f"better is {better!r}, but must be 'lower', 'higher' or None.")
