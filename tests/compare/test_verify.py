@@ -16,8 +16,11 @@ import jax
 import pytest
 from harness import COMPARED, assert_refused, call, copy_of_compared, edit_json, experiment_file
 
-from gvlab import data
-from gvlab.compare import identity, units, verify
+from gvlab import compare, data
+from gvlab.compare import identity, report, tables, units, verify
+from gvlab.compare.proof import differences
+from gvlab.compare.proof.files import derived
+from gvlab.compare.proof.outcome import TOLERANCE, Verified
 from gvlab.files import read_json
 from gvlab.runs import directory as rundir
 from gvlab.train import loop
@@ -51,16 +54,16 @@ def trainings(monkeypatch) -> list[int]:
     return made
 
 
-def found(root: Path, unit: str | None = "vae/seed-0", fraction: float | None = None) -> list[verify.Verified]:
+def found(root: Path, unit: str | None = "vae/seed-0", fraction: float | None = None) -> list[Verified]:
     """What is found of the unit, or of all of them; not of the tables, which follow from them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verify, "_derived", lambda plan, root: [])
+        patch.setattr(verify, "derived", lambda plan, root: [])
         return verify.verify(root, None if unit is None else [unit], fraction, lambda title: None)
 
 
-def files(root: Path) -> list[verify.Verified]:
+def files(root: Path) -> list[Verified]:
     """What is found of the tables."""
-    return verify._derived(verify.compare.read_plan(root), root)
+    return derived(compare.read_plan(root), root)
 
 
 def code(*args: object) -> int | str | None:
@@ -304,15 +307,15 @@ def test_the_last_digits_of_statistics_and_the_version_do_not_count(root):
     made = read_json(root / "comparison.json")
     made["gvlab"] = "0.0.1"
     made["summaries"][0]["mean"] *= 1 + 1e-13
-    verify.tables.write(made, root)
-    verify.report.write(root, made)
+    tables.write(made, root)
+    report.write(root, made)
     assert files(root) == []
 
 
 def test_files_of_another_gvlab_cannot_be_verified_but_are_not_called_false(root, capsys):
     made = read_json(root / "comparison.json")
     made |= {"gvlab": "0.0.1", "verdict": "In those days it was said otherwise."}
-    verify.tables.write(made, root)
+    tables.write(made, root)
     (root / "table.tex").unlink()
     said = {one.unit: (one.outcome, one.sentence) for one in files(root)}
     assert list(said) == ["comparison.json", "table.md", "table.tex", "report.html"]
@@ -322,7 +325,7 @@ def test_files_of_another_gvlab_cannot_be_verified_but_are_not_called_false(root
     )
     assert said["comparison.json"][0] == "unverified"
     assert "comparison.json is of gvlab 0.0.1, and gvlab " in said["comparison.json"][1]
-    verify.tables.write(made, root)
+    tables.write(made, root)
     assert call("verify", root, "--unit", "vae/seed-0", "--fraction", "0.1") == 0
     assert (
         capsys.readouterr().out.count("so it cannot be verified") == 3
@@ -381,15 +384,15 @@ FORGED = {  # and whether it is noticed where a tolerance is allowed, too
 @pytest.mark.parametrize(("measure", "forged", "words", "always"), FORGED.values(), ids=FORGED)
 def test_what_of_the_measures_must_be_the_same(measure, forged, words, always):
     old = MEASURED | {measure: MEASURED[measure] | forged}
-    assert words in verify._of_measures(old, MEASURED, 0.0)
-    found = verify._of_measures(old, MEASURED, verify.TOLERANCE)
+    assert words in differences.of_measures(old, MEASURED, 0.0)
+    found = differences.of_measures(old, MEASURED, TOLERANCE)
     assert words in found if always else found is None
 
 
 def test_the_wall_clock_and_the_version_of_a_measure_may_be_others():
     old = MEASURED | {"elbo_nats": MEASURED["elbo_nats"] | {"points_per_second": 1.0}}
     old |= {"kernel": MEASURED["kernel"] | {"stamp": MEASURED["kernel"]["stamp"] | {"gvlab": "0.0.1"}}}
-    assert verify._of_measures(old, MEASURED, 0.0) is None
+    assert differences.of_measures(old, MEASURED, 0.0) is None
 
 
 def test_forged_curves_are_different_from_that_step_on(root, capsys):

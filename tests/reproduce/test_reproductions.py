@@ -11,7 +11,8 @@ import pytest
 
 from gvlab import build, compare, data
 from gvlab import config as c
-from gvlab.compare import directions, units, verify
+from gvlab.compare import directions, units
+from gvlab.compare.proof.files import derived
 from gvlab.config import experiment_file
 from gvlab.data.dataset import Split
 from gvlab.types import Batch
@@ -92,7 +93,7 @@ def test_the_example_is_what_its_units_give():
     root = FOLDER / "vae_against_iwae"
     plan = compare.read_plan(root)
     assert [units.read(root, experiment).failure for experiment in plan.units()] == [None] * 16
-    assert verify._derived(plan, root) == []
+    assert derived(plan, root) == []
     assert (root / "report.html").stat().st_size < 5_000_000
     assert not [*root.rglob("checkpoints"), *root.rglob("*lock")]
 

@@ -1,0 +1,1 @@
+"""How units are held against what trains and measures them again; `compare.verify` puts it together."""

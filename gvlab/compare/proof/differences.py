@@ -1,0 +1,77 @@
+"""Where what was recorded and what came out are apart by more than a tolerance."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+from typing import Any
+
+from gvlab import evaluate
+from gvlab.compare import identity, units
+from gvlab.runs import directory as rundir
+
+ERRORS = 50
+"""A standard error or a spread, which is no more than an estimate, may be off by so many tolerances."""
+_MAKERS = ("gvlab", "backend", "matmul_precision")
+"""In a stamp: what made the numbers, which may be others if the numbers are the same."""
+
+
+def difference(
+    unit: units.Unit, again: Path, steps: int, measures: evaluate.Measures | None, tolerance: float
+) -> str | None:
+    """In what a unit that was trained again is off by more than the tolerance, and from which step on; None if in
+    nothing. The states count where nothing is tolerated."""
+    old = [line for line in identity.curves(unit.run) if line["step"] <= steps]
+    found = list(filter(None, [of_curves(old, identity.curves(again), tolerance)]))
+    if not tolerance:
+        recorded, made = rundir.read_states(unit.run), rundir.read_states(again)
+        others = [step for step in recorded.keys() & made.keys() if recorded[step] != made[step]]
+        found += [(step, "the state has other bits") for step in others]
+    if found:
+        step, what = min(found, key=lambda one: one[0])
+        return f"different from step {step} on, where {what}"
+    off = None if measures is None else of_measures(unit.measures or {}, measures, tolerance)
+    return off and f"trained alike, but {off}"
+
+
+def of_curves(old: list[dict[str, Any]], new: list[dict[str, Any]], tolerance: float) -> tuple[int, str] | None:
+    """(the first logged step that is off by more than the tolerance, in what); None if there is none."""
+    size: dict[str, float] = {}
+    for line in new:
+        size |= {term: max(size.get(term, 0.0), abs(value)) for term, value in line.items()}
+    none: dict[str, Any] = {}
+    for before, after in itertools.zip_longest(old, new, fillvalue=none):
+        if before.keys() != after.keys() or before["step"] != after["step"]:
+            return min(line["step"] for line in (before, after) if line), "other terms were logged"
+        gaps = {term: _gap(before[term], after[term]) / (size[term] or 1.0) for term in after}
+        term = max(gaps, key=lambda name: gaps[name])
+        if gaps[term] > tolerance:
+            return after["step"], f"{term} is off by {gaps[term]:.2g} of its size in the run"
+    return None
+
+
+def of_measures(old: evaluate.Measures, new: evaluate.Measures, tolerance: float) -> str | None:
+    """The measure that is off by more than the tolerance of its value, or of another protocol, in words."""
+    if new.keys() != old.keys():
+        return f"{min(new.keys() ^ old.keys())} is a measure of only one of the two"
+    for name, now in new.items():
+        was = old[name]
+        for kind in sorted((now.keys() | was.keys()) - {"stamp", "points_per_second"}):
+            made, recorded = now.get(kind), was.get(kind)
+            # The last term is for what is almost 0.
+            slack = tolerance * max((1 if kind == "value" else ERRORS) * abs(made or 0.0), 1e-3)
+            if _gap(made, recorded) > slack:
+                return f"the {kind.replace('_', ' ')} of {name} is {made} and was recorded as {recorded}"
+        ignored = evaluate.PER_RUN if tolerance else _MAKERS
+        for field in was["stamp"] | now["stamp"]:
+            stamps = was["stamp"].get(field), now["stamp"].get(field)
+            if field not in ignored and stamps[0] != stamps[1]:
+                return f"{name} was recorded with {field} = {stamps[0]}, not {stamps[1]}"
+    return None
+
+
+def _gap(first: Any, second: Any) -> float:
+    """Between two numbers; infinite if one of them is none."""
+    gap = abs(first - second) if type(first) in (int, float) and type(second) in (int, float) else math.nan
+    return math.inf if math.isnan(gap) else float(gap)
