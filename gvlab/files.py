@@ -16,7 +16,7 @@ from gvlab.types import UserError
 def write_atomically(target: Path, text: str) -> None:
     """The whole text or nothing, also when the process or the machine dies meanwhile."""
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    with part.open("w") as file:
+    with part.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -35,7 +35,7 @@ def owned(directory: Path, lock_file: str = "lock") -> Iterator[None]:
         UserError: another process holds it.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / lock_file).open("a+") as lock:
+    with (directory / lock_file).open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -59,7 +59,7 @@ def read_json(file: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     try:
-        made = json.loads(file.read_text())
+        made = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(made, dict):
             raise ValueError("not an object")
     except ValueError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
+import contextlib
 import signal
 import sys
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from gvlab import __version__
-from gvlab.cli import compare, data, draw, evaluate, reproduce, train
+from gvlab.cli import compare, data, draw, evaluate, last_resort, reproduce, streams, train
 from gvlab.types import Diverged, UserError
 
 
@@ -38,11 +38,26 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> None:
     """The entry point; ends the process with its exit code."""
-    sys.exit(_main(sys.argv[1:] if argv is None else argv))
+    streams.prepare()
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        code = _main(argv)
+    except SystemExit as stop:  # of --help, a signal, what could not be verified
+        code = int(stop.code or 0)
+    except streams.Unwritable:
+        code = 0  # until the streams have been asked
+    except Exception as error:
+        code = _fail(last_resort.unforeseen(error, argv), 70)
+    try:
+        streams.finish()
+    except streams.Unwritable as refused:
+        code = _refused(refused.__cause__)
+    sys.exit(code)
 
 
 def _main(argv: list[str]) -> int:
     try:
+        _check_letters(argv)
         if argv[:1] == ["train"] and len(argv) > 2 and {"-h", "--help"} & set(argv):
             train.help_of(parser(), argv)
             return 0
@@ -52,20 +67,42 @@ def _main(argv: list[str]) -> int:
         if rest and args.command not in ("train", "compare"):
             raise UserError(f"Unknown argument {rest[0]} (see gvlab {args.command} --help).")
         args.run(args, rest)
-    except BrokenPipeError:  # whoever reads the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
     except (UserError, OSError) as error:
         return _fail(_sentence(error), 2)
     except Diverged as diverged:
         return _fail(f"Training diverged: {diverged}", 1)
     except KeyboardInterrupt:
         return _fail("Interrupted.", 128 + signal.SIGINT)
+    except (MemoryError, RuntimeError) as error:
+        if sentence := last_resort.out_of_memory(error):
+            return _fail(sentence, 2)
+        raise
     return 0
 
 
+def _check_letters(argv: list[str]) -> None:
+    """Refuses what the file system's encoding cannot decode: neither JSON nor orbax could keep such a path."""
+    for arg in argv:
+        try:
+            arg.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(
+                f"The argument {arg!a} has bytes that are no letters in {sys.getfilesystemencoding()}: rename "
+                "what it names, or set LC_ALL=C.UTF-8."
+            ) from error
+
+
+def _refused(error: BaseException | None) -> int:
+    """The exit code where the standard output takes nothing more."""
+    if isinstance(error, BrokenPipeError):  # whoever reads it has seen enough
+        return 128 + signal.SIGPIPE
+    why = error.strerror if isinstance(error, OSError) else error
+    return _fail(f"The standard output takes nothing ({why}): send it where there is room, and repeat the command.", 2)
+
+
 def _fail(sentence: str, code: int) -> int:
-    print(f"gvlab: {sentence}", file=sys.stderr)
+    with contextlib.suppress(streams.Unwritable):  # nobody hears of it
+        print(f"gvlab: {' '.join(sentence.splitlines())}", file=sys.stderr)
     return code
 
 
@@ -74,3 +111,7 @@ def _sentence(error: UserError | OSError) -> str:
         return str(error)
     where = f" ({error.filename})" if error.filename else ""
     return f"The file system refuses: {error.strerror or error}{where}; make room or choose another path, then repeat."
+
+
+if __name__ == "__main__":
+    main()

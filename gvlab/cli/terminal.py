@@ -18,13 +18,14 @@ def print_table(head: list[str], rows: list[list[str]], left: int) -> None:
     """A table on the terminal, its first `left` columns aligned left, the others right."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text  # what is in brackets would be a style otherwise
 
     console = Console() if sys.stdout.isatty() else Console(width=160)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for i, name in enumerate(head):
-        table.add_column(name, justify="left" if i < left else "right", overflow="fold")
+        table.add_column(Text(name), justify="left" if i < left else "right", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     console.print(table)
 
 
@@ -39,11 +40,11 @@ def progress(title: str) -> Iterator[Listener]:
     from rich.progress import Progress as Bar
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[speed]}"),
-        TextColumn("{task.fields[values]}"),
+        TextColumn("{task.fields[values]}", markup=False),
         TimeRemainingColumn(),
     )
     with Bar(*columns, console=Console(stderr=True)) as bar:
@@ -82,7 +83,9 @@ def _values(now: Progress) -> str:
 
 def stopped(reason: Exception, signum: int) -> NoReturn:
     """Ends the process after a signal, saying how to continue."""
-    again = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0])
+    as_module = [Path(sys.executable).name, "-m", "gvlab"]
+    again = shlex.join([*(as_module if program.stem == "__main__" else [program.name]), *sys.argv[1:]])
     print(f"gvlab: {reason} To continue: {again}", file=sys.stderr)
     raise SystemExit(128 + signum) from reason
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 
 from gvlab.types import UserError
 
@@ -25,3 +27,16 @@ def check_layers(owner: str, **layers: tuple[int, ...]) -> None:
             raise UserError(f"{owner}.{name} is empty, but needs at least one layer.")
         for units in widths:
             check_positive(owner, **{name: units})
+
+
+def check_directory_name(owner: str, name: str) -> None:
+    if not name or "/" in name or "\0" in name or name.startswith("."):
+        raise UserError(f"{owner}.name is {name!r}, but must be a plain directory name.")
+    try:
+        name.encode()
+        os.fsencode(name)
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{owner}.name is {name!a}, but no directory can be called so in {sys.getfilesystemencoding()}, the file "
+            "system's encoding here: choose another name, or set LC_ALL=C.UTF-8."
+        ) from error

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from gvlab.config.checks import check_positive
+from gvlab.config.checks import check_directory_name, check_positive
 from gvlab.config.fields import decode, to_dict
 from gvlab.config.gan import GAN
 from gvlab.config.likelihoods import Categorical, DiscretizedLogistic
@@ -79,8 +79,7 @@ class Experiment:
     evaluation: Evaluation = field(default_factory=Evaluation)
 
     def __post_init__(self) -> None:
-        if not self.name or "/" in self.name or self.name.startswith("."):
-            raise UserError(f"Experiment.name is {self.name!r}, but must be a plain directory name.")
+        check_directory_name("Experiment", self.name)
         for name in ("steps", "batch_size", "log_every", "sample_every", "checkpoint_every"):
             check_positive("Experiment", **{name: getattr(self, name)})
         if not 0 <= self.seed < 2**31:

@@ -97,7 +97,7 @@ def read(directory: Path) -> Dataset:
 def lock(directory: Path) -> Iterator[None]:
     """Waits until no other process prepares `directory`; the kernel gives the lock back when its owner dies."""
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with (directory.parent / f".{directory.name}.lock").open("w") as file:
+    with (directory.parent / f".{directory.name}.lock").open("w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -157,7 +157,8 @@ def prepare(name: str, data_dir: str | None = None) -> Path | None:
         env={**os.environ, "PYTHONPATH": module_path, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
     if child.returncode == 2:

@@ -21,7 +21,7 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     if not file.exists():
         return []
     try:
-        lines = file.read_text().split("\n")[:-1]  # what follows the last newline is empty, or cut off
+        lines = file.read_text(encoding="utf-8").split("\n")[:-1]  # what follows the last newline is empty, or cut off
         made = [json.loads(line) for line in lines if line]
         if not all(isinstance(line, dict) and "step" in line for line in made):
             raise ValueError("a line is not an object with a step")
@@ -38,7 +38,7 @@ class MetricsLog:
         kept = [line for line in read_metrics(run) if line["step"] <= step]
         write_atomically(run / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
         self.seconds = kept[-1]["seconds"] if kept else 0.0
-        self._file = (run / "metrics.jsonl").open("a")
+        self._file = (run / "metrics.jsonl").open("a", encoding="utf-8")
         self._events = _Events(run / "tensorboard")
         for line in kept:  # a kill loses events that were not written yet, so the curves are drawn again
             self._events.add(line)

@@ -26,7 +26,7 @@ def read_config(run: Path) -> c.Experiment:
     if not file.is_file():
         raise UserError(f"{run} is not a run directory: it has no config.json.")
     try:
-        return c.from_json(file.read_text())
+        return c.from_json(file.read_text(encoding="utf-8"))
     except (UserError, UnicodeDecodeError) as error:
         raise UserError(
             f"{file} is damaged ({str(error).rstrip('.')}): restore it from a copy, or delete the run directory."
@@ -86,7 +86,7 @@ def _read_by_step(file: Path, key: str) -> dict[int, Any]:
     if not file.exists():
         return {}
     try:
-        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         return {line["step"]: line[key] for line in lines}
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file} is damaged ({error}): restore it, or delete the run directory.") from error

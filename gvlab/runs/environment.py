@@ -66,7 +66,7 @@ def environment() -> dict[str, Any]:
 def _processor() -> str:
     """The processor's name and a digest of what it can do, by which XLA chooses instructions, where Linux tells."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
     known = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}

@@ -26,7 +26,7 @@ from PIL import Image
 from gvlab import build, data, evaluate, rng
 from gvlab import config as c
 from gvlab.cli import evaluate as evaluate_command
-from gvlab.cli import overrides, terminal
+from gvlab.cli import main, overrides, terminal
 from gvlab.evaluate import annealing, distances
 from gvlab.extractors import catalogue
 from gvlab.extractors import extractor as features
@@ -76,7 +76,7 @@ def test_help_answers_at_once():
 def test_help_imports_nothing_slow(args):
     program = f"""
 import sys
-from gvlab.cli import main
+from gvlab.cli.main import main
 try:
     main({args})
 except SystemExit:

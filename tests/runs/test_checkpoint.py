@@ -243,7 +243,7 @@ def test_a_run_without_a_checkpoint_cannot_be_looked_at(tmp_path):
 
 NO_ROOM = """
 import resource, signal
-from gvlab.cli import main
+from gvlab.cli.main import main
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (16_000, 16_000))
 main()
