@@ -4,11 +4,16 @@ import atexit
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 # Compiling is most of what the tests do: all processes of a session share what they compiled, and nothing outlives it.
 if "GVLAB_TESTS_CACHE" not in os.environ:
     os.environ["GVLAB_TESTS_CACHE"] = tempfile.mkdtemp(prefix="gvlab-tests-cache-")
     atexit.register(shutil.rmtree, os.environ["GVLAB_TESTS_CACHE"], ignore_errors=True)
+# Where runs and comparisons lie that one process trains and all look at; of one session, since they are of its code.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["GVLAB_TESTS_SHARED"] = tempfile.mkdtemp(prefix="gvlab-tests-shared-")
+    atexit.register(shutil.rmtree, os.environ["GVLAB_TESTS_SHARED"], ignore_errors=True)
 
 # Before JAX starts its back-end.
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -20,6 +25,7 @@ from jaxtyping import install_import_hook
 install_import_hook("gvlab", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 import jax  # noqa: E402, because the hook must be there before anything imports gvlab
+import pytest  # noqa: E402
 
 from gvlab import backend  # noqa: E402
 
@@ -29,3 +35,22 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_compilation_cache_dir", os.path.join(os.environ["GVLAB_TESTS_CACHE"], "gvlab", "jax"))
 jax.config.update("jax_disable_most_optimizations", True)  # the models are too small to gain from LLVM's passes
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+TESTS = Path(__file__).parent
+FAST = {"losses", "metrics", "statistics", "config", "data", "test_floors.py", "test_rng.py", "test_tree.py"}
+"""The folders and files of the fast tier: what compiles nothing to speak of."""
+
+
+def pytest_collection_modifyitems(items):
+    """Marks the fast tier, and gives each test its group: the tests of one group share a process and what it compiled.
+
+    That is the file, unless a test says otherwise by `xdist_group`: the parts of a long file may run side by side.
+    """
+    for item in items:
+        place = item.path.relative_to(TESTS).parts[0]
+        if place in FAST:
+            item.add_marker(pytest.mark.fast)
+        if not any(item.iter_markers("xdist_group")):
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(TESTS).as_posix()))
+    # The groups that take longest go first, so that no process is left with a long one at the end.
+    items.sort(key=lambda item: not any(item.iter_markers("long")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import functools
 import io
 import json
@@ -61,6 +62,23 @@ def laboratory() -> Path:
     """A directory of this session, removed at its end."""
     directory = Path(tempfile.mkdtemp(prefix="gvlab-tests-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
+
+
+def shared(name: str, make: Callable[[Path], None]) -> Path:
+    """A directory of the whole session: the first process that asks makes it, the others wait for it.
+
+    Copy what is in it before changing anything.
+    """
+    directory = Path(os.environ["GVLAB_TESTS_SHARED"]) / name
+    finished = directory.with_name(f"{name}.finished")
+    with directory.with_name(f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not finished.exists():
+            shutil.rmtree(directory, ignore_errors=True)  # of a process that failed to make it
+            directory.mkdir()
+            make(directory)
+            finished.touch()
     return directory
 
 
@@ -191,13 +209,18 @@ def compiled_once() -> Iterator[None]:
 
 @functools.cache
 def reference(name: str) -> Path:
-    """A run of 100 steps by the command line, undisturbed; the first of its process, so it compiles everything."""
-    directory = laboratory() / "reference"
-    directory.mkdir(exist_ok=True)
-    cold = environment(XDG_CACHE_HOME=str(laboratory() / "cache"))
-    done = run("train", experiment_file(directory, EXPERIMENTS[name]), "--out", directory, env=cold)
-    assert done.returncode == 0, done.stderr
-    return directory / name / "seed-0"
+    """A run of 100 steps by the command line, undisturbed, with a cold cache: `COLD` beside it."""
+
+    def make(directory: Path) -> None:
+        cold = environment(XDG_CACHE_HOME=str(directory / COLD))
+        done = run("train", experiment_file(directory, EXPERIMENTS[name]), "--out", directory, env=cold)
+        assert done.returncode == 0, done.stderr
+
+    return shared(f"reference-{name}", make) / name / "seed-0"
+
+
+COLD = "cache"
+"""The cache directory of the processes that trained a reference: it was empty before."""
 
 
 @functools.cache
@@ -213,22 +236,23 @@ def program(name: str) -> build.Program:
 
 @functools.cache
 def trained(name: str) -> Path:
-    """A run of 100 steps by `loop.train` in this process; copy it before changing it."""
-    return loop.train(engine(name), laboratory() / "trained", seed=0)
+    """A run of 100 steps by `loop.train`; copy it before changing it."""
+    return shared(f"trained-{name}", lambda root: loop.train(engine(name), root, seed=0) and None) / name / "seed-0"
 
 
 @functools.cache
 def compared() -> Path:
-    """A comparison of `COMPARED` with two seeds each, by the command line in this process; copy it before changing it.
+    """A comparison of `COMPARED` with two seeds each, by the command line in one process; copy it before changing it.
 
     The experiment files lie beside it.
     """
-    directory = laboratory() / "compared"
-    directory.mkdir()
-    files = [experiment_file(directory, experiment) for experiment in COMPARED.values()]
-    with compiled_once(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        assert call("compare", *files, "--seeds", 2, "--out", directory / "comparison") == 0
-    return directory / "comparison"
+
+    def make(directory: Path) -> None:
+        files = [experiment_file(directory, experiment) for experiment in COMPARED.values()]
+        with compiled_once(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            assert call("compare", *files, "--seeds", 2, "--out", directory / "comparison") == 0
+
+    return shared("compared", make) / "comparison"
 
 
 def copy_of_compared(directory: Path) -> tuple[Path, list[Path]]:

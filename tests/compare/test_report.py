@@ -25,6 +25,7 @@ from PIL import Image
 from gvlab.compare import report
 from gvlab.compare.report import forest, numbers
 from gvlab.compare.report import sheets as shrinking
+from gvlab.compare.report.curves import CURVE_POINTS
 from gvlab.compare.report.page import _pairing
 from gvlab.pictures.sheets import enlarge, grid, save_png, scatter
 from gvlab.types import UserError
@@ -324,7 +325,7 @@ def test_few_seeds_have_a_mean_and_a_reason_but_no_interval(page):
 
 def test_another_protocol_is_a_dash_with_its_reason(page):
     words = Reader(page).words
-    assert f"vae {report.DASH} k is 5 here and 3 in the first." in words
+    assert f"vae {numbers.DASH} k is 5 here and 3 in the first." in words
     assert "0.20 [0.10, 0.30]" not in words
 
 
@@ -362,7 +363,7 @@ def test_cost_protocol_environment_and_commands_are_given(page):
 def test_an_experiment_of_which_every_seed_diverged_stands_in_the_table(comparison):
     directory, made = comparison
     row = f"diverged no direction {RUDE} - - - - 0 of 3 3 of 3 [44 %, 100 %] min - max -"
-    row = row.replace(" -", f" {report.DASH}")
+    row = row.replace(" -", f" {numbers.DASH}")
     assert row not in Reader(report.html(directory, made)).words
     for unit in made["units"][:3]:
         unit |= {"status": "diverged", "failure": "It broke.", "measures": None}
@@ -399,7 +400,7 @@ def test_long_curves_are_thinned_and_keep_their_ends(comparison):
     long = "".join(json.dumps({"step": step, "d_loss": 1 / 3}) + "\n" for step in range(1, 5001))
     (directory / "units/a/seed-0/metrics.jsonl").write_text(long)
     gan = data_of(report.html(directory, content))["curves"]["experiments"][0]
-    assert len(gan["steps"]) <= report.CURVE_POINTS
+    assert len(gan["steps"]) <= CURVE_POINTS
     assert (gan["steps"][0], gan["steps"][-1]) == (1, 5000)
     assert LAST_OF_DIVERGED in gan["steps"]
     assert gan["terms"]["d_loss"]["seeds"][0][0] == 0.33333
@@ -537,7 +538,7 @@ def test_mnist_like_pictures_stay_within_the_budget(tmp_path):
         for step in range(1, 21):
             shutil.copy(tmp_path / "noise.png", tmp_path / unit["directory"] / "samples" / f"step-{step:08d}.png")
     page = report.html(tmp_path, content)
-    assert len(page) < report.SAMPLE_BYTES + 3 * report.PICTURE_BYTES < 5_000_000
+    assert len(page) < shrinking.SAMPLE_BYTES + 3 * shrinking.PICTURE_BYTES < 5_000_000
     (slider,) = [attributes for attributes in Reader(page).all("input") if attributes["id"] == "sample-step"]
     positions = (slider["data-steps"] or "").split()
     assert len(positions) == 12
@@ -550,7 +551,7 @@ def test_mnist_like_pictures_stay_within_the_budget(tmp_path):
 @pytest.mark.parametrize(
     ("value", "spread", "text"),
     [
-        (None, None, report.DASH),
+        (None, None, numbers.DASH),
         (0.0, None, "0"),
         (12.3456, 0.21, "12.35"),
         (12.3456, 21.0, "12"),
@@ -583,7 +584,7 @@ def test_ticks_are_few_and_round(low, high, texts):
         ((0.5, 0.25, 0.75), "0.5 [0.25, 0.75] s"),
         ((60.0, 30.0, 90.0), "1 [0.5, 1.5] min"),
         ((9000.0, 3600.0, 10800.0), "2.5 [1, 3] h"),
-        ((None, None, None), report.DASH),
+        ((None, None, None), numbers.DASH),
     ],
 )
 def test_times_share_the_unit_of_their_mean(times, text):
