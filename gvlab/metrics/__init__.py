@@ -17,18 +17,13 @@ from gvlab.metrics.ais import (
     sigmoid_schedule,
     tune_step_sizes,
 )
+from gvlab.metrics.correlation import gaussian_total_correlation, gaussian_wasserstein_correlation
 from gvlab.metrics.disentanglement import (
     DCI,
     dci,
     dci_from_importance,
     explicitness,
-    factor_entropy,
-    gaussian_total_correlation,
-    gaussian_wasserstein_correlation,
     interventional_robustness,
-    modularity,
-    mutual_information,
-    mutual_information_gap,
     sap_continuous,
     sap_discrete,
 )
@@ -47,6 +42,7 @@ from gvlab.metrics.frechet import (
 )
 from gvlab.metrics.image_quality import ms_ssim, psnr, ssim
 from gvlab.metrics.inception import inception_score, inception_score_shuffled
+from gvlab.metrics.information import factor_entropy, modularity, mutual_information, mutual_information_gap
 from gvlab.metrics.interventions import Accuracy, beta_vae_metric, factor_vae_metric
 from gvlab.metrics.kernel import gaussian_mmd2, polynomial_mmd2, polynomial_mmd2_blocks, polynomial_mmd2_subsets
 from gvlab.metrics.latent import ElboSurgery, active_units, collapsed_units, elbo_surgery, unit_activity

@@ -1,4 +1,4 @@
-"""How well the codes of a representation match known factors of variation, from arrays of both.
+"""Disentanglement by prediction: how well each factor of variation can be read off latents, and off which.
 
 `codes` [n, codes] are what the encoder gives (for a VAE: the posterior mean), `factors` [n, factors] the integers that
 the examples were made from. The definitions are those of Locatello et al., "Challenging Common Assumptions in the
@@ -9,103 +9,18 @@ the number of examples and of bins, so state both. Metrics that choose the facto
 NumPy in float64 on the host: the result must not depend on JAX's default precision or on the back-end.
 """
 
+from __future__ import annotations
+
 import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Float64, Int, Integer, Real
+from jaxtyping import Array, Float64, Integer, Real
 
-from gvlab.metrics._factors import as_factors, pair, require_same_length, require_variation, split
+from gvlab.metrics._factors import pair, require_same_length, require_variation, split
 from gvlab.metrics._features import as_features
+from gvlab.metrics.information import histogram_bins, gap_of_top_two
 from gvlab.types import UserError
-
-
-def mutual_information(
-    codes: Real[np.ndarray | Array, "n codes"], factors: Integer[np.ndarray | Array, "n factors"], bins: int = 20
-) -> Float64[np.ndarray, "codes factors"]:
-    """The mutual information of each code, cut into bins of equal width over its range, with each factor.
-
-    Args:
-        codes: shape [n, codes], n >= 2.
-        factors: shape [n, factors], each with at least 2 values.
-        bins: of each code, at least 2.
-
-    Returns:
-        Nats, of the empirical joint distribution, shape [codes, factors]. It is biased upwards by about
-        (bins - 1)(values - 1) / 2n.
-
-    Raises:
-        UserError: for arrays that don't fit, values that are not finite or not integers, or a constant factor.
-
-    Reference: Locatello et al. 2019, whose bins are 20.
-    """
-    x, y = pair(codes, factors, "factors")
-    cut = _histogram_bins(x, bins)
-    levels = [np.unique(column, return_inverse=True)[1] for column in y.T]
-    return np.array([[_information(code, level) for level in levels] for code in cut.T])
-
-
-def factor_entropy(factors: Integer[np.ndarray | Array, "n factors"]) -> Float64[np.ndarray, " factors"]:
-    """The entropy of each factor's empirical distribution, in nats, shape [factors].
-
-    Args:
-        factors: shape [n, factors], n >= 2, each with at least 2 values.
-
-    Raises:
-        UserError: for an array of another shape, values that are not integers, or a constant factor.
-    """
-    return np.array([_entropy(np.unique(column, return_counts=True)[1]) for column in as_factors(factors, "factors").T])
-
-
-def mutual_information_gap(
-    codes: Real[np.ndarray | Array, "n codes"], factors: Integer[np.ndarray | Array, "n factors"], bins: int = 20
-) -> float:
-    """MIG: between the two codes that know most of a factor, in units of its entropy, averaged over the factors.
-
-    Args:
-        codes: shape [n, codes], codes >= 2.
-        factors: shape [n, factors].
-        bins: of each code.
-
-    Returns:
-        From 0 to 1; 1 if each factor is known entirely by one code and not at all by any other.
-
-    Raises:
-        UserError: as `mutual_information`, and for a single code.
-
-    Reference: Chen et al., "Isolating Sources of Disentanglement in VAEs", 2018, eq. 6.
-    """
-    information = mutual_information(codes, factors, bins)
-    return float(np.mean(_gap_of_top_two(information) / factor_entropy(factors)))
-
-
-def modularity(
-    codes: Real[np.ndarray | Array, "n codes"], factors: Integer[np.ndarray | Array, "n factors"], bins: int = 20
-) -> float:
-    """How little each code knows of factors other than its own, averaged over the codes.
-
-    A code's score is 1 - sum over other factors of I^2 / (I_max^2 (factors - 1)); a code that knows nothing scores 0.
-
-    Args:
-        codes: shape [n, codes].
-        factors: shape [n, factors], factors >= 2.
-        bins: of each code.
-
-    Returns:
-        From 0 to 1. A code that copies another costs nothing: modularity doesn't ask for compactness.
-
-    Raises:
-        UserError: as `mutual_information`, and for a single factor.
-
-    Reference: Ridgeway & Mozer, "Learning Deep Disentangled Embeddings with the F-Statistic Loss", 2018, section 3.
-    """
-    squares = mutual_information(codes, factors, bins) ** 2
-    if squares.shape[1] < 2:
-        raise UserError("There is 1 factor, but modularity compares at least 2: give more factors.")
-    own = squares.max(axis=1)
-    informed = own > 0.0
-    others = (squares.sum(axis=1) - own)[informed] / (own[informed] * (squares.shape[1] - 1))
-    return float((1.0 - others).sum() / len(own))
 
 
 def explicitness(
@@ -188,7 +103,7 @@ def sap_discrete(
             model = LinearSVC(C=0.01, class_weight="balanced", dual=False)
             model.fit(train_x[:, code, None], train_y[:, factor])
             accuracy[code, factor] = np.mean(model.predict(x[:, code, None]) == y[:, factor])
-    return float(np.mean(_gap_of_top_two(accuracy)))
+    return float(np.mean(gap_of_top_two(accuracy)))
 
 
 def sap_continuous(codes: Real[np.ndarray | Array, "n codes"], factors: Real[np.ndarray | Array, "n factors"]) -> float:
@@ -213,7 +128,7 @@ def sap_continuous(codes: Real[np.ndarray | Array, "n codes"], factors: Real[np.
     variances = (x**2).mean(axis=0)
     products = (x.T @ y / len(x)) ** 2 / (y**2).mean(axis=0)[None]
     scores = np.where(variances[:, None] > 1e-12, products / np.maximum(variances, 1e-12)[:, None], 0.0)
-    return float(np.mean(_gap_of_top_two(scores)))
+    return float(np.mean(gap_of_top_two(scores)))
 
 
 class DCI(NamedTuple):
@@ -318,7 +233,7 @@ def interventional_robustness(
     if not 0.0 < quantile <= 1.0:
         raise UserError(f"quantile is {quantile}, but must be above 0 and at most 1.")
     x, y = pair(codes, factors, "factors")
-    x, groups = x[:, x.var(axis=0) > 0.0], _histogram_bins(y.astype(np.float64), bins)
+    x, groups = x[:, x.var(axis=0) > 0.0], histogram_bins(y.astype(np.float64), bins)
     if x.shape[1] == 0:
         return 0.0
     largest = np.abs(x - x.mean(axis=0)).max(axis=0)
@@ -328,75 +243,6 @@ def interventional_robustness(
         deviations = [np.quantile(np.abs(rows - rows.mean(axis=0)), quantile, axis=0) for rows in members]
         scores.append(1.0 - np.mean(deviations, axis=0) / largest)
     return float(np.average(np.max(scores, axis=0), weights=largest))
-
-
-def gaussian_total_correlation(codes: Real[np.ndarray | Array, "n codes"]) -> float:
-    """KL of the normal distribution fitted to the codes from the product of its marginals, in nats.
-
-    Args:
-        codes: shape [n, codes], n >= 2.
-
-    Returns:
-        0 if the codes are uncorrelated. Infinity if one is a linear function of others.
-
-    Raises:
-        UserError: for another shape, values that are not finite, or a constant code.
-
-    Reference: Locatello et al. 2019.
-    """
-    x = as_features(codes, "codes")
-    require_variation(x, "codes")
-    correlation = np.atleast_2d(np.corrcoef(x, rowvar=False))
-    # log |diag| - log |covariance| = -log |correlation|, which is free of the codes' scales.
-    return float(-0.5 * np.linalg.slogdet(correlation)[1]) + 0.0
-
-
-def gaussian_wasserstein_correlation(codes: Real[np.ndarray | Array, "n codes"]) -> float:
-    """Squared 2-Wasserstein distance of the fitted normal distribution from the product of its marginals.
-
-    Args:
-        codes: shape [n, codes], n >= 2.
-
-    Returns:
-        In squared units of the codes; 0 if they are uncorrelated. Divided by the sum of their variances it has no unit.
-
-    Raises:
-        UserError: for another shape, or values that are not finite.
-
-    Reference: Locatello et al. 2019.
-    """
-    covariance = np.atleast_2d(np.cov(as_features(codes, "codes"), rowvar=False))
-    root = np.sqrt(np.diag(covariance))
-    # tr (C D)^(1/2) = tr (D^(1/2) C D^(1/2))^(1/2): of a symmetric matrix, so its eigenvalues are real.
-    values = np.linalg.eigvalsh(root[:, None] * covariance * root[None])
-    return float(2.0 * np.trace(covariance) - 2.0 * np.sqrt(np.maximum(values, 0.0)).sum())
-
-
-def _histogram_bins(x: Float64[np.ndarray, "n d"], bins: int) -> Int[np.ndarray, "n d"]:
-    """The number of the bin of each value, among bins of equal width from a column's smallest value to its largest."""
-    if bins < 2:
-        raise UserError(f"bins is {bins}, but at least 2 are needed.")
-    columns = [np.digitize(column, np.histogram_bin_edges(column, bins)[:-1]) for column in x.T]
-    return np.stack(columns, axis=1)
-
-
-def _information(a: Int[np.ndarray, " n"], b: Int[np.ndarray, " n"]) -> float:
-    """H(a) + H(b) - H(a, b) of the empirical distribution, in nats."""
-    table = np.zeros((int(a.max()) + 1, int(b.max()) + 1), np.int64)
-    np.add.at(table, (a, b), 1)
-    return max(_entropy(table.sum(axis=1)) + _entropy(table.sum(axis=0)) - _entropy(table.ravel()), 0.0)
-
-
-def _entropy(counts: Int[np.ndarray, " values"]) -> float:
-    probability = counts[counts > 0] / counts.sum()
-    return float(-np.sum(probability * np.log(probability)))
-
-
-def _gap_of_top_two(scores: Float64[np.ndarray, "codes factors"]) -> Float64[np.ndarray, " factors"]:
-    if len(scores) < 2:
-        raise UserError("There is 1 code, but a gap lies between two: give at least 2 codes.")
-    ordered = np.sort(scores, axis=0)
-    return ordered[-1] - ordered[-2]
 
 
 def _specialisation(importance: Float64[np.ndarray, "rows columns"]) -> float:

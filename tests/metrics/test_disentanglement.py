@@ -9,20 +9,16 @@ import pytest
 import scipy.linalg
 from sklearn.metrics import mutual_info_score
 
+from gvlab.metrics.correlation import gaussian_total_correlation, gaussian_wasserstein_correlation
 from gvlab.metrics.disentanglement import (
     dci,
     dci_from_importance,
     explicitness,
-    factor_entropy,
-    gaussian_total_correlation,
-    gaussian_wasserstein_correlation,
     interventional_robustness,
-    modularity,
-    mutual_information,
-    mutual_information_gap,
     sap_continuous,
     sap_discrete,
 )
+from gvlab.metrics.information import factor_entropy, modularity, mutual_information, mutual_information_gap
 from gvlab.metrics.interventions import beta_vae_metric, factor_vae_metric
 from gvlab.types import UserError
 
