@@ -27,6 +27,14 @@ def stream(key: PRNGKey, name: str, step: int | Int[Array, ""] = 0) -> PRNGKey:
     """The key number `step` of the stream `name`.
 
     The name enters by its CRC-32, which is the same in every process and every version of Python (`hash` is not).
+
+    Examples:
+        >>> import jax
+        >>> from gvlab import rng
+        >>> key = rng.root(0)
+        >>> noise = [jax.random.normal(rng.stream(key, rng.TRAIN, step)).item() for step in (0, 1, 0)]
+        >>> noise[0] == noise[2], noise[0] == noise[1]
+        (True, False)
     """
     return jax.random.fold_in(jax.random.fold_in(key, zlib.crc32(name.encode())), step)
 

@@ -4,6 +4,7 @@ import argparse
 import ast
 import importlib
 import importlib.util
+import inspect
 import os
 import re
 import shlex
@@ -17,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gvlab import cli, experiment_files
+from gvlab.cli import main, overrides
+from gvlab.config import experiment_file
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(f for d in ("docs", "experiments", "gvlab") for f in (ROOT / d).rglob("*.md"))])
@@ -90,7 +92,7 @@ def commands(text: str) -> list[str]:
 
 @cache
 def subparsers() -> dict[str, argparse.ArgumentParser]:
-    (action,) = [a for a in cli.parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    (action,) = [a for a in main.parser()._actions if isinstance(a, argparse._SubParsersAction)]
     return dict(action.choices)
 
 
@@ -103,11 +105,11 @@ def test_commands_parse(page):
             assert argv[0] in subparsers(), line
         if len(argv) == 1 or "--help" in argv or argv == ["data", "list"]:
             continue
-        args, rest = cli.parser().parse_known_args(argv)
+        args, rest = main.parser().parse_known_args(argv)
         if args.command == "train":
             named = ROOT / args.experiment
             file = named if named.is_file() else ROOT / "experiments" / "digits_vae.py"
-            experiment_files.override(experiment_files.load(file), rest, line)
+            overrides.override(experiment_file.load(file), rest, line)
         else:
             assert not [word for word in rest if word.startswith("-") or args.command != "compare"], line
         if args.command in ("train", "compare"):
@@ -129,6 +131,15 @@ def test_extras_exist(page):
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for found in re.findall(r"(?:gvlab|\.)\[([\w,]+)\]", page.read_text()):
         assert set(found.split(",")) <= extras.keys(), found
+
+
+def test_docstrings_have_one_indent():
+    """What stands under Args, Returns and Raises is four spaces further in."""
+    for file in (ROOT / "gvlab").rglob("*.py"):
+        for indent, heading, below in re.findall(
+            r"^( *)(Args|Returns|Raises):\n( *)\S", file.read_text(), re.MULTILINE
+        ):
+            assert len(below) - len(indent) == 4, f"{file}: {heading}"
 
 
 # --- examples --------------------------------------------------------------------------------------------------------
@@ -199,5 +210,6 @@ def test_the_site_builds_without_a_warning_and_fetches_nothing(tmp_path):
     inventory = zlib.decompress((tmp_path / "objects.inv").read_bytes().split(b"\n", 4)[4]).decode()
     documented = {line.split()[0] for line in inventory.splitlines()}
     for package in ("losses", "metrics", "statistics", "data", "config", "networks", "models", "train", "evaluate"):
-        public = getattr(importlib.import_module(f"gvlab.{package}"), "__all__", ())
+        module = importlib.import_module(f"gvlab.{package}")
+        public = {name for name in module.__all__ if not inspect.ismodule(getattr(module, name))}
         assert {f"gvlab.{package}.{name}" for name in public} <= documented

@@ -7,6 +7,7 @@ import numpy as np
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+TABLE = (ROOT / "docs" / "experiments.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
@@ -32,14 +33,9 @@ def test_ci_runs_exactly_the_test_command():
         assert (ROOT / file).is_file()
 
 
-def test_every_relative_link_leads_somewhere():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
-
-
 def test_every_experiment_is_in_the_table_and_says_what_it_costs():
     for file in sorted((ROOT / "experiments").glob("*.py")):
-        assert f"experiments/{file.name}" in README, file
+        assert f"experiments/{file.name}" in TABLE, file
         docstring = file.read_text().split('"""')[1]
         assert f"gvlab train experiments/{file.name}" in docstring, file
         assert re.search(r"Cost", docstring), file

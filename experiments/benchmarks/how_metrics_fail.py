@@ -3,7 +3,7 @@
     python experiments/benchmarks/how_metrics_fail.py        (2 minutes on 2 CPU cores; needs MNIST)
 
 Each "model" is a recipe that makes 5,000 images from MNIST itself, so that what is wrong with it is known. All are
-compared with the same 5,000 test images. `gvlab/metrics/README.md` has the table that this printed.
+compared with the same 5,000 test images. `docs/metrics.md` has the table that this printed.
 """
 
 import numpy as np

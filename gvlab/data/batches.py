@@ -33,6 +33,15 @@ def batch(examples: Batch, key: PRNGKey, step: int | Int[Array, ""], size: int) 
 
     Raises:
         UserError: if `size` is not between 1 and N.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from gvlab import Batch, data, rng
+        >>> examples = Batch(jnp.arange(10.0)[:, None])
+        >>> key = rng.root(0)
+        >>> epoch = [data.batch(examples, key, step, 5).x for step in (0, 1)]  # every example once
+        >>> sorted(jnp.concatenate(epoch)[:, 0].tolist())
+        [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
     """
     count = examples.x.shape[0]
     if not 1 <= size <= count:

@@ -65,6 +65,13 @@ def from_arrays(
     Raises:
         UserError: for another rank or type, NaN, infinity, an empty split, splits that don't match each other, and
             labels that are missing, negative, not integers or not as many as the examples.
+
+    Examples:
+        >>> import numpy as np
+        >>> from gvlab import data
+        >>> images = np.zeros((20, 8, 8, 1), np.uint8)
+        >>> data.from_arrays("mine", images[:15], images[15:]).shape
+        (8, 8, 1)
     """
     arrays = {"train_x": np.asarray(train_x), "test_x": np.asarray(test_x)}
     for label, x in arrays.items():

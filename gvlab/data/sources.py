@@ -99,6 +99,7 @@ CATALOGUE: dict[str, Card] = {
         (2,), 100_000, 10_000, 25, "none needed", "25 Gaussians on a grid (Srivastava et al. 2017)", "synthetic"
     ),
 }
+"""The data sets that `load` knows, by name."""
 
 MADE_FROM = {"stacked_mnist": "mnist"}
 """Data sets that are made at every load from the arrays of another one."""
@@ -116,6 +117,12 @@ def load(name: str, data_dir: str | None = None) -> Dataset:
 
     Raises:
         UserError: for an unknown name, or if the data set is not here and cannot be brought.
+
+    Examples:
+        >>> from gvlab import data
+        >>> digits = data.load("digits")
+        >>> digits.train.x.shape, digits.test.x.shape, digits.num_classes
+        ((1497, 16, 16, 1), (300, 16, 16, 1), 10)
     """
     card = _card(name)
     if name == "digits":

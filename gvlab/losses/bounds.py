@@ -25,6 +25,12 @@ def gaussian_kl(mean: Float[Array, "*batch latent"], logvar: Float[Array, "*batc
         UserError: if the shapes differ.
 
     Reference: Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, appendix B.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from gvlab import losses
+        >>> print(losses.gaussian_kl(jnp.array([[0.0, 0.0], [1.0, 1.0]]), jnp.zeros((2, 2))))
+        [0. 1.]
     """
     require_equal(mean=mean, logvar=logvar)
     # expm1: near the prior exp(logvar) - 1 - logvar would lose all its digits.
@@ -106,6 +112,13 @@ def importance_weighted_bound(log_weights: Float[Array, "k *batch"]) -> Float[Ar
         bound.
 
     Reference: Burda et al., "Importance Weighted Autoencoders", 2016, eq. 8.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from gvlab import losses
+        >>> weights = jnp.array([[1.0], [3.0]])  # k = 2 of one example
+        >>> print(jnp.exp(losses.importance_weighted_bound(jnp.log(weights))))
+        [2.]
     """
     return jax.nn.logsumexp(log_weights, axis=0) - math.log(log_weights.shape[0])
 

@@ -38,6 +38,13 @@ def bernoulli_log_prob(
         UserError: if the last axes of `logits` are not those of `x`.
 
     Reference: Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, eq. 11.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from gvlab import losses
+        >>> fair = losses.bernoulli_log_prob(jnp.zeros((1, 4)), jnp.array([[1.0, 0.0, 1.0, 0.0]]))
+        >>> print(fair / jnp.log(2))  # four fair coins: -4 bits
+        [-4.]
     """
     target = lift(x, logits.shape, "x")
     # = x l - softplus(l). For x = 0 and x = 1 the linear terms cancel exactly, so both tails keep all their digits.

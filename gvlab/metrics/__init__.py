@@ -1,7 +1,7 @@
 """Measures of generative models: functions of arrays, with answers in float64 whatever JAX's default is.
 
 A measure is named after its features. On features that aren't Inception's, the Fréchet distance and the kernel distance
-are never called FID or KID. `gvlab/metrics/README.md` says which measure answers which question, and how each fails.
+are never called FID or KID. `docs/metrics.md` says which measure answers which question, and how each fails.
 """
 
 from gvlab.metrics.ais import (

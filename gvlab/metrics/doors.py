@@ -35,7 +35,7 @@ def image_features(
     Raises:
         UserError: there is no such extractor, it does not take these images, or its weights cannot be had.
 
-    Example:
+    Examples:
         >>> from gvlab import data, metrics
         >>> digits = data.load("digits")
         >>> real = metrics.image_features(digits.train.x, "digits")

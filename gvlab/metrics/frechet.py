@@ -145,6 +145,13 @@ def frechet_distance(
 
     References: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", 2017, eq. 6; Dowson & Landau, "The
     Fréchet Distance between Multivariate Normal Distributions", 1982, eq. 4.
+
+    Examples:
+        >>> import numpy as np
+        >>> from gvlab import metrics
+        >>> a = np.random.default_rng(0).normal(size=(1000, 8))
+        >>> round(metrics.frechet_distance(a, a + 1), 6)  # the means' squared distance; equal covariances
+        8.0
     """
     a, b = as_moments(a), as_moments(b)
     require_same_width(a.mean.shape[0], b.mean.shape[0])

@@ -46,6 +46,21 @@ def variational_autoencoder(
         A `Model` with states of type `VAEState` and the terms `loss`, `elbo_nats`, `kl_nats`, `reconstruction_nats`
         (the expected log-likelihood) and `grad_norm`. `decode` and `sample` give the mean of p(x|z), clipped to
         `data_range`.
+
+    Examples:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from gvlab import Batch, models, networks, rng
+        >>> pixels = models.observation.bernoulli()
+        >>> encoder = networks.MLPEncoder(latent_dim=2, hidden=(8,))
+        >>> decoder = networks.MLPDecoder(shape=(4, 4, 1), hidden=(8,), parameters=pixels.parameters)
+        >>> vae = models.variational_autoencoder(encoder, decoder, pixels, optax.adam(1e-3), latent_dim=2)
+        >>> key, batch = rng.root(0), Batch(jnp.ones((5, 4, 4, 1)))
+        >>> state = jax.jit(vae.init)(rng.stream(key, rng.INIT), batch)
+        >>> state, info = jax.jit(vae.train_step)(state, batch, rng.stream(key, rng.TRAIN, 0))
+        >>> int(state.step), sorted(info)
+        (1, ['elbo_nats', 'grad_norm', 'kl_nats', 'loss', 'reconstruction_nats'])
     """
     return autoencoder(
         _one_layer(encoder, decoder, latent_dim),

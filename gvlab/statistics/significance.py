@@ -82,6 +82,11 @@ def sign_flip_test(differences: Sequence[float]) -> float:
 
     References: Fisher, "The Design of Experiments", 1935, section 21; Phipson & Smyth, "Permutation P-values Should
     Never Be Zero", 2010 (the Monte-Carlo form).
+
+    Examples:
+        >>> from gvlab import statistics
+        >>> statistics.sign_flip_test([1.2, 0.8, 2.0, 0.3, 1.1, 0.9])  # the smallest p that six pairs can give
+        0.03125
     """
     d = finite(differences, "differences")
     # Patterns that tie with the observed one but for rounding count.

@@ -95,6 +95,14 @@ def summarise(values: Sequence[float | None], *, confidence: float = 0.95, resam
 
     Raises:
         UserError: without values, or for a value that is not finite, and as `mean_interval` and `wilson`.
+
+    Examples:
+        >>> from gvlab import statistics
+        >>> summary = statistics.summarise([50.1, 52.4, 49.2, None])  # the fourth seed diverged
+        >>> summary.n, summary.failures, round(summary.mean, 2)
+        (3, 1, 50.57)
+        >>> print(f"{summary.low:.1f} to {summary.high:.1f}")
+        46.5 to 54.7
     """
     x = np.array([v for v in checked(values, "values") if v is not None], dtype=np.float64)
     n, failures = len(x), len(values) - len(x)
