@@ -24,6 +24,11 @@ from gvlab.config import experiment_file
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(f for d in ("docs", "experiments", "gvlab") for f in (ROOT / d).rglob("*.md"))])
 MANUAL = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PACKAGES = (
+    *("losses", "metrics", "statistics", "data", "config", "networks", "models", "train", "evaluate", "compare"),
+    "reproduce",
+)
+"""Those whose names users import."""
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 VALUES = {"N": "3", "K": "3"}
 """What stands for a number in a usage."""
@@ -135,10 +140,9 @@ def test_extras_exist(page):
 
 def test_docstrings_have_one_indent():
     """What stands under Args, Returns and Raises is four spaces further in."""
+    section = re.compile(r"^( *)(Args|Returns|Raises):\n( *)\S", re.MULTILINE)
     for file in (ROOT / "gvlab").rglob("*.py"):
-        for indent, heading, below in re.findall(
-            r"^( *)(Args|Returns|Raises):\n( *)\S", file.read_text(), re.MULTILINE
-        ):
+        for indent, heading, below in section.findall(file.read_text()):
             assert len(below) - len(indent) == 4, f"{file}: {heading}"
 
 
@@ -209,7 +213,7 @@ def test_the_site_builds_without_a_warning_and_fetches_nothing(tmp_path):
     # The inventory: four lines about it, then compressed "name domain:role priority uri title".
     inventory = zlib.decompress((tmp_path / "objects.inv").read_bytes().split(b"\n", 4)[4]).decode()
     documented = {line.split()[0] for line in inventory.splitlines()}
-    for package in ("losses", "metrics", "statistics", "data", "config", "networks", "models", "train", "evaluate"):
+    for package in PACKAGES:
         module = importlib.import_module(f"gvlab.{package}")
         public = {name for name in module.__all__ if not inspect.ismodule(getattr(module, name))}
         assert {f"gvlab.{package}.{name}" for name in public} <= documented

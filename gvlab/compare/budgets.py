@@ -14,6 +14,7 @@ from gvlab.train import engines
 from gvlab.types import UserError
 
 MATCHES = ("steps", "images", "seconds", "flops")
+"""What budgets can be equal in."""
 
 
 def matched(programs: Sequence[Program], match: str) -> list[tuple[c.Experiment, float]]:

@@ -15,6 +15,7 @@ from gvlab.files import read_json, write_atomically
 from gvlab.types import UserError
 
 SCHEMA = 1
+"""Of plan.json."""
 
 
 LONGEST_NAME = 200
@@ -22,6 +23,7 @@ LONGEST_NAME = 200
 
 
 MOST_SEEDS = 10_000
+"""Of a comparison."""
 
 
 @dataclass(frozen=True)

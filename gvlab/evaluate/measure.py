@@ -29,6 +29,7 @@ OF_LIKELIHOODS = {"ais": annealing.annealed, "ais_gap": annealing.annealing_gap}
 
 
 BOUND = "iw_bound_nats"
+"""The measure that `known` keeps from being made again."""
 
 
 def evaluate(

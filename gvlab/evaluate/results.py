@@ -16,6 +16,7 @@ from gvlab.files import read_json, write_atomically
 from gvlab.types import PyTree
 
 Measures = dict[str, dict[str, Any]]
+"""By name: {"value", "stamp"} and, where there is one, "standard_error" or "spread"."""
 
 
 def write(run: Path, program: Program, state: PyTree, measures: Measures, kept: Measures | None = None) -> Path:

@@ -18,6 +18,7 @@ HEADER = (
     *("name", "published", "runs", "measure", "ours [95 % interval]", "seeds", "expected of as many runs", "verdict"),
     *("steps", "cost", "device", "date"),
 )
+"""Of the ledger's table."""
 
 
 def is_current(record: dict[str, Any], experiment: c.Experiment) -> bool:

@@ -28,6 +28,7 @@ def load_published(file: Path) -> Published:
 
 
 Judgement = Literal["reproduced", "undecided", "better", "not reached", "not judged", "other protocol", "outdated"]
+"""What is said of a published number that was run again; README.md of the ledger says what each means."""
 
 
 WIDEST = 0.1

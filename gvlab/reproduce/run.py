@@ -18,6 +18,7 @@ from gvlab.reproduce.published import load_published
 from gvlab.types import UserError
 
 SCHEMA = 2
+"""Of a record, results/NAME.json."""
 
 
 def reproduce(file: Path, steps: int | None, seeds: int, out: Path | None, listen: compare.Listen) -> dict[str, Any]:

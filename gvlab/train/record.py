@@ -34,6 +34,7 @@ class Progress:
 
 
 Listener = Callable[[Progress], None]
+"""What is called at every logged step."""
 
 
 class Record:
