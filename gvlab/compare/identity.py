@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gvlab import __version__, evaluate
-from gvlab import config as c
 from gvlab.build import Program
+from gvlab.files import read_json
 from gvlab.runs.curves import WALL_CLOCK, read_metrics
 
 _DECIDE_NOTHING = (
@@ -37,12 +37,16 @@ def json_sha256(value: Any) -> str:
 
 
 def identity(program: Program) -> dict[str, Any]:
-    """What a unit's numbers depend on besides the device; `program` has the unit's seed."""
+    """What a unit's numbers depend on besides its configuration and the device."""
     return {
-        "config_sha256": json_sha256(c.to_dict(program.experiment)),
         "dataset": {"name": program.dataset.name, "sha256": program.dataset.checksum},
         "code": {"gvlab": __version__, "sha256": code_sha256()},
     }
+
+
+def config_sha256(run: Path) -> str:
+    """Of config.json as it lies on the disk: decoded, it would gain the fields that came after it was written."""
+    return json_sha256(read_json(run / "config.json"))
 
 
 def curves(run: Path) -> list[dict[str, Any]]:

@@ -209,7 +209,7 @@ def _remarks(units: Sequence[Unit], summaries: Sequence[Json]) -> list[str]:
     remarks += [f"{', '.join(of)}: {text}." for text, of in warned.items()]
     environments = [read_json(unit.run / "environment.json") or {} for unit in units]
     for field in DECISIVE:
-        found = list(dict.fromkeys(str(environment.get(field)) for environment in environments))
+        found = list(dict.fromkeys(str(environment[field]) for environment in environments if field in environment))
         if len(found) > 1:
             remarks.append(f"The units were made in different environments: {field} was {' or '.join(found)}.")
     return remarks

@@ -18,7 +18,7 @@ from typing import Any
 from gvlab import config as c
 from gvlab import evaluate, tree
 from gvlab.build import Program
-from gvlab.compare.identity import contents, identity, json_sha256
+from gvlab.compare.identity import config_sha256, contents, identity
 from gvlab.extractors import catalogue
 from gvlab.files import owned, read_json, write_atomically
 from gvlab.pictures import draw
@@ -84,7 +84,7 @@ def read(root: Path, experiment: c.Experiment) -> Unit | None:
         raise UserError(
             f"{run / 'unit.json'} is no record of schema {SCHEMA}: restore it, or delete it and repeat the comparison."
         )
-    if record["config_sha256"] != json_sha256(c.to_dict(rundir.read_config(run))):
+    if record["config_sha256"] != config_sha256(run):
         raise UserError(
             f"{run / 'config.json'} is not what was trained: restore it, or delete {run} and repeat the comparison."
         )
@@ -147,7 +147,7 @@ def is_complete(root: Path, program: Program) -> bool:
                 f"{run} was made with {what} ({_short(unit.record[field])}, not {_short(now[field])}): delete it to "
                 "make it anew, use another --out, or let gvlab verify confirm it."
             )
-    return unit.record["config_sha256"] == now["config_sha256"]
+    return rundir.read_config(run) == experiment
 
 
 def _short(value: Any) -> str:
@@ -183,12 +183,14 @@ def finish(program: Program, root: Path, failure: Diverged | None, cost: engines
     # As training wrote them: who finishes a unit after a kill need not have trained it.
     lines, groups = read_metrics(run), rundir.read_groups(run)
     group = groups[max(groups)]
+    write_atomically(run / "config.json", c.to_json(experiment))  # training leaves it if only the protocol changed
     record = {
         "schema": SCHEMA,
         "experiment": experiment.name,
         "seed": experiment.seed,
         "status": "diverged" if failure else "complete",
         "failure": failure and rundir.status(run).get("reason", str(failure)),
+        "config_sha256": config_sha256(run),
         **identity(program),
         "state_sha256": digest,
         **contents(run, measures),
@@ -201,7 +203,6 @@ def finish(program: Program, root: Path, failure: Diverged | None, cost: engines
         },
         "timing": _timing(lines, experiment.examples_per_step, len(group)),
     }
-    write_atomically(run / "config.json", c.to_json(experiment))  # training leaves it if only the protocol changed
     write_atomically(run / "unit.json", json.dumps(record, indent=2) + "\n")
     return Unit(experiment.name, experiment.seed, run, record, measures)
 

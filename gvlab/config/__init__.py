@@ -5,7 +5,7 @@ whatever `steps` is, and a finished run can be continued by asking for more.
 """
 
 from gvlab.config.experiment import WITHOUT_INFLUENCE, Data, Evaluation, Experiment, from_json, to_json, with_value
-from gvlab.config.fields import difference, leaves, member_to_dict, nearest, to_dict, value, with_traced
+from gvlab.config.fields import completed, difference, leaves, member_to_dict, nearest, to_dict, value, with_traced
 from gvlab.config.gan import GAN
 from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
 from gvlab.config.networks import DCGAN, MLP, Article, MaxoutMLP, ReluMLP, TwoLayerMLP, TwoMLPs
@@ -32,6 +32,7 @@ __all__ = [
     "ReluMLP",
     "TwoLayerMLP",
     "TwoMLPs",
+    "completed",
     "difference",
     "from_json",
     "leaves",

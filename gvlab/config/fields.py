@@ -35,6 +35,20 @@ def member_to_dict(member: Any) -> Json:
     return {"type": type(member).__name__} | to_dict(member)
 
 
+def completed(hint: Any, value: Any) -> Json:
+    """JSON of a configuration with the fields that came after it was written, at their defaults.
+
+    Args:
+        hint: the class, or the union of classes whose JSON carries a `type`.
+        value: as read from a file.
+
+    Raises:
+        UserError: a field is unknown, missing or of the wrong type.
+    """
+    config = decode(hint, value, "")
+    return member_to_dict(config) if is_union(hint) else to_dict(config)
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """' (did you mean ...?)' for the name most like `name`, or nothing."""
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)

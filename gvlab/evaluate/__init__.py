@@ -2,7 +2,7 @@
 
 from gvlab.evaluate.measure import BOUND, OF_LIKELIHOODS, check, check_ahead, evaluate, extractors_of, of_images
 from gvlab.evaluate.results import Measures, earlier, read, write, write_file
-from gvlab.evaluate.stamps import CLIPPED, PER_RUN, Difference, described, difference
+from gvlab.evaluate.stamps import CLIPPED, PER_RUN, Difference, described, difference, stated
 
 __all__ = [
     "BOUND",
@@ -20,6 +20,7 @@ __all__ = [
     "extractors_of",
     "of_images",
     "read",
+    "stated",
     "write",
     "write_file",
 ]

@@ -13,7 +13,7 @@ from gvlab.evaluate import usual
 from gvlab.evaluate.stamps import stamp
 from gvlab.extractors import catalogue
 from gvlab.files import read_json, write_atomically
-from gvlab.types import PyTree
+from gvlab.types import PyTree, UserError
 
 Measures = dict[str, dict[str, Any]]
 """By name: {"value", "stamp"} and, where there is one, "standard_error" or "spread"."""
@@ -41,9 +41,17 @@ def read(run: Path, program: Program, state: PyTree) -> Measures | None:
     So it must where gvlab, its `features.PROTOCOL` or the weights of an extractor are others than they were.
     """
     made = read_json(run / "evaluation.json")
-    if not made or made.get("protocol") != _as_json(protocol(program, state)):
+    if not made or _asked(made.get("protocol")) != _asked(_as_json(protocol(program, state))):
         return None
     return {name: made["measures"][name] for name in made["made"]}
+
+
+def _asked(protocol: Any) -> Any:
+    """A protocol whose evaluation has the fields that came after it was written; None if it is none of this gvlab's."""
+    try:
+        return protocol | {"evaluation": c.completed(c.Evaluation, protocol["evaluation"])}
+    except (TypeError, KeyError, UserError):
+        return None
 
 
 def earlier(run: Path, program: Program, state: PyTree) -> Measures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ PER_RUN = (
 """What two stamps may differ in and still be of one protocol."""
 
 
+_LIKELIHOODS = typing.get_type_hints(c.VAE)["likelihood"]
 CLIPPED = 1e-3
 """The share of generated values outside the range of the data, and so clipped, above which a stamp warns."""
 
@@ -84,6 +86,13 @@ class Difference:
 def difference(first: dict[str, Any], second: dict[str, Any], ignore: Sequence[str] = ()) -> Difference | None:
     """The first field in which two stamps are of different protocols; None if their numbers may be compared."""
     for name in first | second:
-        if name not in PER_RUN and name not in ignore and first.get(name) != second.get(name):
-            return Difference(name, first.get(name), second.get(name))
+        values = stated(first, name), stated(second, name)
+        if name not in PER_RUN and name not in ignore and values[0] != values[1]:
+            return Difference(name, *values)
     return None
+
+
+def stated(stamp: dict[str, Any], name: str) -> Any:
+    """What a stamp says under a name, or None; a likelihood with the fields that came after the stamp was written."""
+    value = stamp.get(name)
+    return c.completed(_LIKELIHOODS, value) if name == "likelihood" and value is not None else value

@@ -32,13 +32,13 @@ def write_environment(run: Path) -> list[str]:
     """
     before, now = read_json(run / "environment.json") or {}, environment()
     earlier = before.pop("earlier", [])
-    changed = [name for name in DECISIVE if before and before.get(name) != now[name]]
+    changed = _changed(before, now)
     earlier += [before] if changed else []
     text = json.dumps(now | ({"earlier": earlier} if earlier else {}), indent=2)
     write_atomically(run / "environment.json", text + "\n")
     if not changed:
         return []
-    what = ", ".join(f"{name} was {before.get(name)} and is {now[name]}" for name in changed)
+    what = ", ".join(f"{name} was {before[name]} and is {now[name]}" for name in changed)
     return [f"{run} goes on in another environment ({what}), so its bits may differ from an undisturbed run's."]
 
 
@@ -92,7 +92,9 @@ def _git_revision() -> str | None:
 def difference_of_environments(before: Json) -> str | None:
     """Where an environment.json differs from this process's in what bits depend on, in words; None if nowhere."""
     now = environment()
-    changed = [
-        f"{name} was {before.get(name)} and is {now[name]}" for name in DECISIVE if before.get(name) != now[name]
-    ]
-    return ", ".join(changed) or None
+    return ", ".join(f"{name} was {before[name]} and is {now[name]}" for name in _changed(before, now)) or None
+
+
+def _changed(before: Json, now: Json) -> list[str]:
+    """The decisive names under which two environments differ; of one that was not recorded yet nothing is known."""
+    return [name for name in DECISIVE if name in before and before[name] != now[name]]

@@ -65,7 +65,7 @@ def of_measures(old: evaluate.Measures, new: evaluate.Measures, tolerance: float
                 return f"the {kind.replace('_', ' ')} of {name} is {made} and was recorded as {recorded}"
         ignored = evaluate.PER_RUN if tolerance else _MAKERS
         for field in was["stamp"] | now["stamp"]:
-            stamps = was["stamp"].get(field), now["stamp"].get(field)
+            stamps = evaluate.stated(was["stamp"], field), evaluate.stated(now["stamp"], field)
             if field not in ignored and stamps[0] != stamps[1]:
                 return f"{name} was recorded with {field} = {stamps[0]}, not {stamps[1]}"
     return None

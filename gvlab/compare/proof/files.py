@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from gvlab import __version__, compare
+from gvlab import config as c
 from gvlab.compare import report, results, tables, units
 from gvlab.compare.proof.outcome import Verified
 from gvlab.files import read_json
-from gvlab.types import UserError
+from gvlab.types import Json, UserError
 
 DIGITS = 1e-9
 """Relative: by so much statistics of the same numbers differ from machine to machine."""
@@ -20,8 +21,8 @@ DIGITS = 1e-9
 def derived(plan: compare.Plan, root: Path) -> list[Verified]:
     """Those of comparison.json, the tables and the report that are not what the units give.
 
-    comparison.json is compared by value, but for the version of gvlab, and the commands, which hold the name that the
-    directory had; the tables and the report are made anew from it.
+    comparison.json is compared by value, but for the version of gvlab, the fields that configurations gained since, and
+    the commands, which hold the name that the directory had; the tables and the report are made anew from it.
     """
     try:
         made = [unit for experiment in plan.units() if (unit := units.read(root, experiment))]
@@ -39,6 +40,10 @@ def derived(plan: compare.Plan, root: Path) -> list[Verified]:
         fresh["gvlab"] = version
     if isinstance(commands, dict) and commands.keys() == fresh["commands"].keys():
         fresh["commands"] = commands
+    experiments = stored.get("experiments")
+    for old, new in zip(experiments if isinstance(experiments, list) else (), fresh["experiments"], strict=False):
+        if isinstance(old, dict) and _is_written_as(new["config"], old.get("config")):
+            new["config"] = old["config"]
     same = _equal(stored, fresh)
     source = stored if same else fresh
     texts = tables.texts(source) | {"report.html": report.html(root, source)}
@@ -56,6 +61,14 @@ def _not_derived(root: Path, file: str, version: str) -> Verified:
         f"{file} is of gvlab {version}, and gvlab {__version__} makes another one of the same units, so it cannot"
     )
     return Verified(file, "unverified", f"{sentence} be verified: {anew}.")
+
+
+def _is_written_as(config: Json, written: Any) -> bool:
+    """Whether a configuration is what was written, fields that came after that at their defaults."""
+    try:
+        return c.completed(c.Experiment, written) == c.completed(c.Experiment, config)
+    except UserError:
+        return False
 
 
 def _reads(file: Path, text: str) -> bool:
