@@ -19,7 +19,7 @@ from jaxtyping import Array, Float64, Integer, Real
 
 from gvlab.metrics._factors import pair, require_same_length, require_variation, split
 from gvlab.metrics._features import as_features
-from gvlab.metrics.information import histogram_bins, gap_of_top_two
+from gvlab.metrics.information import gap_of_top_two, histogram_bins
 from gvlab.types import UserError
 
 
