@@ -173,68 +173,86 @@ def restore(program: Program, run: Path) -> PyTree:
 def _advance(engine: Engine, records: list[Record], listen: Listener, caught: list[int]) -> None:
     """Trains runs that are at one step until the last step, or until a signal has been caught."""
     experiment, step = records[0].experiment, records[0].step
-    steps = experiment.steps
     with jax.transfer_guard("allow"):
         inputs = engine.inputs([record.experiment for record in records])
         state = engine.join([record.take() for record in records]) if step else engine.init(inputs)
     for record in records:
         record.begin(_names(records))
-    clock = _Clock(records[0].metrics.seconds, step, experiment.examples_per_step)
-    pending: deque[tuple[int, jax.Array]] = deque()
+    terms = _Terms(engine, records, listen)
+    with jax.transfer_guard("disallow"):
+        while step < experiment.steps and _going(records) and not caught:
+            # 1. One dispatch: many steps where they fit before whatever comes next, else one.
+            many = engine.many and step % engine.chunk == 0 and step + engine.chunk <= experiment.steps
+            state, rows = (engine.many if many else engine.single)(state, engine.data, inputs)  # type: ignore[misc]
+            step += len(rows)
+            terms.add(step, rows)
+            # 2. What was logged, one window late: the device works on the next while this one is read.
+            if step % experiment.log_every == 0:
+                terms.write(until=step - experiment.log_every, now=step)
+            # 3. Pictures and checkpoints, of runs whose terms are finite so far.
+            pictures, checkpoints = (
+                step % every == 0 or step == experiment.steps
+                for every in (experiment.sample_every, experiment.checkpoint_every)
+            )
+            if pictures or checkpoints:
+                terms.write(until=step, now=step)
+            with jax.transfer_guard("allow"):
+                if pictures:
+                    _draw(engine, records, state, step)
+                if checkpoints:
+                    _save(engine, records, state, step)
+    if caught:
+        terms.write(until=step, now=step)
+        _save(engine, records, state, step)
+    for record in _going(records):  # of all before one is called complete: who is killed here finds them at one step
+        record.wait()
+    for record in _going(records):
+        record.end(step)
 
-    def going() -> list[Record]:
-        return [record for record in records if not record.failure]
 
-    def write_down(until: int) -> None:
+def _going(records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if not record.failure]
+
+
+def _draw(engine: Engine, records: Sequence[Record], state: PyTree, step: int) -> None:
+    for i, finite in enumerate(np.asarray(engine.is_finite(state))):
+        if finite and not records[i].failure:  # there is no picture of what has diverged
+            records[i].draw(engine, engine.member(state, i), step)
+
+
+def _save(engine: Engine, records: Sequence[Record], state: PyTree, step: int) -> None:
+    for i, finite in enumerate(np.asarray(engine.is_finite(state)).tolist()):
+        if not records[i].failure:
+            records[i].save(engine.member(state, i), step, finite)
+
+
+class _Terms:
+    """The terms of a group's steps, from when they are dispatched until they are written down."""
+
+    def __init__(self, engine: Engine, records: Sequence[Record], listen: Listener) -> None:
+        self._engine, self._records, self._listen = engine, records, listen
+        self._clock = _Clock(records[0].metrics.seconds, records[0].step, records[0].experiment.examples_per_step)
+        self._pending: deque[tuple[int, jax.Array]] = deque()
+
+    def add(self, last: int, rows: jax.Array) -> None:
+        """Takes the rows [steps, runs, terms] of the steps up to `last`, which the device may still be making."""
+        self._pending.append((last, rows))
+
+    def write(self, until: int, now: int) -> None:
         """Fetches the terms of the steps up to `until`, gives up runs where they are not finite, logs the others."""
         ready = []
-        while pending and pending[0][0] <= until:
-            ready.append(pending.popleft())
-        if ready:
-            fetched = jax.device_get([rows for _, rows in ready])
-            seconds, speed = clock.read(ready[-1][0])
-            for (last, _), rows in zip(ready, fetched, strict=True):
-                first = next(iter(going()), None)
-                for i, record in enumerate(records):
-                    for progress in record.write(engine.names, rows[:, i], last, step, seconds, speed):
-                        if record is first:
-                            listen(progress)
-
-    def save() -> None:
-        write_down(step)
-        for i, finite in enumerate(np.asarray(engine.is_finite(state)).tolist()):
-            if not records[i].failure:
-                records[i].save(engine.member(state, i), step, finite)
-
-    def draw() -> None:
-        write_down(step)
-        for i, finite in enumerate(np.asarray(engine.is_finite(state))):
-            record = records[i]
-            if finite and not record.failure:  # there is no picture of what has diverged
-                record.draw(engine, engine.member(state, i), step)
-
-    with jax.transfer_guard("disallow"):
-        arrays = engine.data
-        while step < steps and going() and not caught:
-            many = engine.many and step % engine.chunk == 0 and step + engine.chunk <= steps
-            state, rows = (engine.many if many else engine.single)(state, arrays, inputs)  # type: ignore[misc]
-            step += len(rows)
-            pending.append((step, rows))
-            if step % experiment.log_every == 0:
-                # One window late: the device works on the next while this one is read.
-                write_down(step - experiment.log_every)
-            with jax.transfer_guard("allow"):
-                if step % experiment.sample_every == 0 or step == steps:
-                    draw()
-                if step % experiment.checkpoint_every == 0 or step == steps:
-                    save()
-        if caught:
-            with jax.transfer_guard("allow"):
-                save()
-    for record in going():  # of all before one is called complete: who is killed here finds them at one step
-        record.wait()
-    for record in going():
-        record.end(step)
+        while self._pending and self._pending[0][0] <= until:
+            ready.append(self._pending.popleft())
+        if not ready:
+            return
+        fetched = jax.device_get([rows for _, rows in ready])
+        seconds, speed = self._clock.read(ready[-1][0])
+        for (last, _), rows in zip(ready, fetched, strict=True):
+            first = next(iter(_going(self._records)), None)
+            for i, record in enumerate(self._records):
+                for progress in record.write(self._engine.names, rows[:, i], last, now, seconds, speed):
+                    if record is first:
+                        self._listen(progress)
 
 
 class _Clock:
