@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gvlab.types import UserError
+from gvlab.errors import UserError
 
 
 def write_atomically(target: Path, text: str) -> None:

@@ -19,8 +19,8 @@ EVALUATE = "evaluate"  # everything that a measurement draws
 
 
 def root(seed: int) -> PRNGKey:
-    """The one key of a run; every other key is a stream of it."""
-    return jax.random.key(seed)
+    """The one key of a run; every other key is a stream of it. JAX's default generator is the user's to change."""
+    return jax.random.key(seed, impl="threefry2x32")
 
 
 def stream(key: PRNGKey, name: str, step: int | Int[Array, ""] = 0) -> PRNGKey:

@@ -1,4 +1,4 @@
-"""The types that every floor shares: batches, the `Model` contract, and the error a user can cause."""
+"""The types that every floor shares: batches, the `Model` contract, and the errors that are said to the user."""
 
 from __future__ import annotations
 
@@ -8,23 +8,15 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 from jaxtyping import Array, Float, Int, Key, Shaped
 
+from gvlab.errors import Diverged as Diverged
+from gvlab.errors import UserError as UserError
+
 PRNGKey: TypeAlias = Key[Array, ""]
 PyTree: TypeAlias = Any
 Json: TypeAlias = dict[str, Any]
 """An object as JSON has it."""
 Info: TypeAlias = dict[str, jax.Array]
 """A flat dict of arrays with units in the names: `elbo_nats`, `grad_norm/generator`."""
-
-
-class UserError(Exception):
-    """A mistake that the user can mend: one sentence that names the offending value and what to do.
-
-    The command line prints the sentence and exits with code 2; from Python it is raised before anything is written.
-    """
-
-
-class Diverged(Exception):
-    """Training met a value that is not finite; the sentence names the step and the metric."""
 
 
 class Batch(NamedTuple):

@@ -23,7 +23,7 @@ from typing import Any
 import jax
 import pytest
 
-from gvlab import build, data, tree
+from gvlab import backend, build, data, tree
 from gvlab import config as c
 from gvlab.cli import main
 from gvlab.runs import directory as rundir
@@ -144,8 +144,8 @@ def assert_refused(code: int, out: str, err: str, *words: str) -> None:
 
 
 def call(*args: object) -> int:
-    """The exit code of `gvlab ARGS`, without a process; JAX's compilation cache is as it was afterwards."""
-    options = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    """The exit code of `gvlab ARGS`, without a process; JAX's settings are as they were afterwards."""
+    options = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs", *backend.PINNED)
     before = {name: getattr(jax.config, name) for name in options}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", os.environ["GVLAB_TESTS_CACHE"])

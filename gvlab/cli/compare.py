@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gvlab import backend
 from gvlab.cli import terminal
 from gvlab.cli.plan import directory_of, planned
-from gvlab.types import Diverged, UserError
+from gvlab.errors import Diverged, UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     from gvlab.compare import Plan

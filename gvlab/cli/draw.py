@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gvlab.cli.runs import trained
-from gvlab.types import UserError
+from gvlab.errors import UserError
 
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:

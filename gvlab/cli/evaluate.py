@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gvlab import backend
 from gvlab.cli import terminal
 from gvlab.cli.runs import trained
-from gvlab.types import UserError
+from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     from gvlab.config import Evaluation

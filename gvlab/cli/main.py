@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from gvlab import __version__
+from gvlab import __version__, backend
 from gvlab.cli import compare, data, draw, evaluate, last_resort, reproduce, streams, train
-from gvlab.types import Diverged, UserError
+from gvlab.errors import Diverged, UserError
 
 
 class _Parser(argparse.ArgumentParser):
@@ -59,6 +59,7 @@ def _main(argv: list[str]) -> int:
     try:
         _check_letters(argv)
         if argv[:1] == ["train"] and len(argv) > 2 and {"-h", "--help"} & set(argv):
+            backend.check_variables()
             train.help_of(parser(), argv)
             return 0
         args, rest = parser().parse_known_args(argv)
@@ -66,6 +67,7 @@ def _main(argv: list[str]) -> int:
             raise UserError(f"The experiment file comes first, but the first argument of train is {argv[1]}.")
         if rest and args.command not in ("train", "compare"):
             raise UserError(f"Unknown argument {rest[0]} (see gvlab {args.command} --help).")
+        backend.check_variables()
         args.run(args, rest)
     except (UserError, OSError) as error:
         return _fail(_sentence(error), 2)

@@ -7,7 +7,7 @@ import dataclasses
 import io
 from typing import TYPE_CHECKING, Any
 
-from gvlab.types import UserError
+from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     from gvlab.config import Experiment

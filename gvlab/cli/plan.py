@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gvlab.cli import overrides
 from gvlab.config import experiment_file
-from gvlab.types import UserError
+from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     from gvlab.compare import Plan

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gvlab import backend
 from gvlab.cli import terminal
-from gvlab.types import UserError
+from gvlab.errors import UserError
 
 REPRODUCTIONS = Path("experiments") / "reproductions"
 

@@ -12,7 +12,7 @@ from gvlab import backend
 from gvlab.cli import overrides, terminal
 from gvlab.cli.runs import program_of
 from gvlab.config import experiment_file
-from gvlab.types import UserError
+from gvlab.errors import UserError
 
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:

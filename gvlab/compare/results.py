@@ -41,7 +41,7 @@ from gvlab.compare.directions import PREFERRED, better
 from gvlab.compare.sentences import verdict
 from gvlab.compare.units import Unit
 from gvlab.files import read_json
-from gvlab.runs.environment import DECISIVE
+from gvlab.runs.environment import DECISIVE, decisive
 from gvlab.types import Json
 
 SCHEMA = 1
@@ -207,7 +207,7 @@ def _remarks(units: Sequence[Unit], summaries: Sequence[Json]) -> list[str]:
         for text in row["warnings"]:
             warned.setdefault(text, []).append(f"{row['measure']} of {row['experiment']}")
     remarks += [f"{', '.join(of)}: {text}." for text, of in warned.items()]
-    environments = [read_json(unit.run / "environment.json") or {} for unit in units]
+    environments = [decisive(read_json(unit.run / "environment.json") or {}) for unit in units]
     for field in DECISIVE:
         found = list(dict.fromkeys(str(environment[field]) for environment in environments if field in environment))
         if len(found) > 1:

@@ -6,7 +6,7 @@ import math
 import os
 import sys
 
-from gvlab.types import UserError
+from gvlab.errors import UserError
 
 
 def check_positive(owner: str, **values: float) -> None:

@@ -11,7 +11,7 @@ from gvlab.config.fields import decode, to_dict
 from gvlab.config.gan import GAN
 from gvlab.config.likelihoods import Categorical, DiscretizedLogistic
 from gvlab.config.vae import VAE
-from gvlab.types import UserError
+from gvlab.errors import UserError
 
 
 @dataclass(frozen=True)

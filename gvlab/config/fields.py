@@ -10,7 +10,7 @@ import typing
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from gvlab.types import Json, UserError
+from gvlab.errors import UserError
 
 
 def is_union(hint: Any) -> bool:
@@ -18,10 +18,10 @@ def is_union(hint: Any) -> bool:
     return isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
 
 
-def to_dict(config: Any) -> Json:
+def to_dict(config: Any) -> dict[str, Any]:
     """The dataclass as a dict of plain values; what a union annotates carries its class under `type`."""
     hints = typing.get_type_hints(type(config))
-    out: Json = {}
+    out: dict[str, Any] = {}
     for f in dataclasses.fields(config):
         value = getattr(config, f.name)
         if dataclasses.is_dataclass(value):
@@ -30,12 +30,12 @@ def to_dict(config: Any) -> Json:
     return out
 
 
-def member_to_dict(member: Any) -> Json:
+def member_to_dict(member: Any) -> dict[str, Any]:
     """As `to_dict`, of a member of a union that stands alone: with its class under `type`."""
     return {"type": type(member).__name__} | to_dict(member)
 
 
-def completed(hint: Any, value: Any) -> Json:
+def completed(hint: Any, value: Any) -> dict[str, Any]:
     """JSON of a configuration with the fields that came after it was written, at their defaults.
 
     Args:

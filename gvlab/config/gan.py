@@ -8,7 +8,7 @@ from typing import Literal
 from gvlab.config.checks import check_fraction, check_positive
 from gvlab.config.networks import DCGAN, MLP, Article, MaxoutMLP, TwoMLPs
 from gvlab.config.optimizers import Adam
-from gvlab.types import UserError
+from gvlab.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gvlab.config.checks import check_positive
-from gvlab.types import UserError
+from gvlab.errors import UserError
 
 
 @dataclass(frozen=True)

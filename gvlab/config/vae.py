@@ -10,7 +10,7 @@ from gvlab.config.checks import check_positive
 from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
 from gvlab.config.networks import MLP, Article, ReluMLP, TwoLayerMLP
 from gvlab.config.optimizers import Adam
-from gvlab.types import UserError
+from gvlab.errors import UserError
 
 
 @dataclass(frozen=True)

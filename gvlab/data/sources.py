@@ -198,7 +198,10 @@ def _card(name: str) -> Card:
 def _data_dir(data_dir: str | None) -> Path:
     """TFDS's own choice, made without importing it."""
     chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or os.path.join("~", "tensorflow_datasets")
-    return Path(chosen).expanduser().absolute()
+    try:
+        return Path(chosen).expanduser().absolute()
+    except RuntimeError as error:  # a user without a home
+        raise UserError(f"{chosen} leads nowhere, since there is no home directory: set TFDS_DATA_DIR.") from error
 
 
 def _directory(name: str, root: Path) -> Path:

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gvlab import data
+from gvlab import backend, data
 from gvlab.extractors import weights
 from gvlab.extractors.extractor import Extractor
 from gvlab.extractors.sets import Features, extract, pieces
@@ -38,7 +38,10 @@ def of_split(extractor: Extractor, dataset: data.Dataset, split: str) -> Feature
         "preprocessing": extractor.preprocessing,
     }
     name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    file = weights.weights_dir().parent / "references" / f"{name}.safetensors"
+    cache = backend.user_cache()
+    if cache is None:
+        return extract(extractor, pieces(x))
+    file = cache / "references" / f"{name}.safetensors"
     kept = _kept(file, identity)
     if kept is None:
         kept = extract(extractor, pieces(x))

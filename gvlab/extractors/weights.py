@@ -16,14 +16,24 @@ import safetensors
 import safetensors.numpy
 from jaxtyping import Float
 
+from gvlab import backend
 from gvlab.types import UserError
 
 Params = Mapping[str, Any]
 
 
 def weights_dir() -> Path:
-    """Where downloaded and converted weights are kept: `gvlab/weights` in the user's cache directory."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gvlab" / "weights"
+    """Where downloaded and converted weights are kept: `gvlab/weights` in the user's cache directory.
+
+    Raises:
+      UserError: the user has none.
+    """
+    cache = backend.user_cache()
+    if cache is None:
+        raise UserError(
+            "Weights are kept in the user's cache, but you have no home directory here: set XDG_CACHE_HOME."
+        )
+    return cache / "weights"
 
 
 def sha256(path: Path) -> str:

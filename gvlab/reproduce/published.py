@@ -10,7 +10,7 @@ from typing import Literal
 from gvlab import statistics
 from gvlab.compare import directions
 from gvlab.config.experiment_file import call
-from gvlab.types import UserError
+from gvlab.errors import UserError
 
 
 def load_published(file: Path) -> Published:

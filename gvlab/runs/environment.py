@@ -13,16 +13,28 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from threadpoolctl import threadpool_info
 
-from gvlab import __version__
+from gvlab import __version__, backend
 from gvlab.files import read_json, write_atomically
 from gvlab.types import Json
 
 _NUMERICS = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "scikit-learn")
 
 
-DECISIVE = (*_NUMERICS, "backend", "device", "devices", "processes", "cpu", "cpu_threads", "xla_flags")
+_MACHINE = ("backend", "device", "devices", "processes", "cpu", "cpu_threads", "blas", "xla_flags")
+DECISIVE = (*_NUMERICS, *_MACHINE, *backend.DEFAULTS)
 """Of the environment: what bits depend on."""
+
+
+def decisive(environment: Json) -> Json:
+    """What bits depend on, as far as an environment.json tells.
+
+    Of a name that was not recorded yet nothing is known, but for JAX's settings: before they were recorded, who set
+    them was told nothing, so they count as untouched.
+    """
+    known = backend.DEFAULTS | environment if environment else {}
+    return {name: known[name] for name in DECISIVE if name in known}
 
 
 def write_environment(run: Path) -> list[str]:
@@ -32,14 +44,19 @@ def write_environment(run: Path) -> list[str]:
     """
     before, now = read_json(run / "environment.json") or {}, environment()
     earlier = before.pop("earlier", [])
-    changed = _changed(before, now)
+    changed = _changes(before, now)
     earlier += [before] if changed else []
     text = json.dumps(now | ({"earlier": earlier} if earlier else {}), indent=2)
     write_atomically(run / "environment.json", text + "\n")
     if not changed:
         return []
-    what = ", ".join(f"{name} was {before[name]} and is {now[name]}" for name in changed)
+    what = ", ".join(changed)
     return [f"{run} goes on in another environment ({what}), so its bits may differ from an undisturbed run's."]
+
+
+def _changes(before: Json, now: Json) -> list[str]:
+    then, here = decisive(before), decisive(now)
+    return [f"{name} was {value} and is {here[name]}" for name, value in then.items() if value != here[name]]
 
 
 def environment() -> dict[str, Any]:
@@ -56,11 +73,30 @@ def environment() -> dict[str, Any]:
         "devices": jax.device_count(),
         "processes": jax.process_count(),
         "cpu": _processor(),
-        # Training on CPU is repeatable bit for bit only for the same number of threads.
-        "cpu_threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpu_threads": _threads(),
+        "blas": _blas(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        **backend.decisive_settings(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
+
+
+def _threads() -> int | None:
+    """How many threads XLA:CPU works with, by its own rule; for another number bits differ."""
+    for name in ("PJRT_NPROC", "NPROC"):
+        if os.environ.get(name, "").strip().isdecimal():
+            return int(os.environ[name])
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _blas() -> str:
+    """What NumPy and SciPy multiply with, and on how many threads: distances between features depend on both."""
+    libraries = {
+        f"{library['internal_api']} {library.get('architecture', '')}, {library['num_threads']} threads"
+        for library in threadpool_info()
+        if library["user_api"] == "blas"
+    }
+    return "; ".join(sorted(libraries))
 
 
 def _processor() -> str:
@@ -91,10 +127,4 @@ def _git_revision() -> str | None:
 
 def difference_of_environments(before: Json) -> str | None:
     """Where an environment.json differs from this process's in what bits depend on, in words; None if nowhere."""
-    now = environment()
-    return ", ".join(f"{name} was {before[name]} and is {now[name]}" for name in _changed(before, now)) or None
-
-
-def _changed(before: Json, now: Json) -> list[str]:
-    """The decisive names under which two environments differ; of one that was not recorded yet nothing is known."""
-    return [name for name in DECISIVE if name in before and before[name] != now[name]]
+    return ", ".join(_changes(before, environment())) or None

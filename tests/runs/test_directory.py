@@ -10,14 +10,15 @@ from dataclasses import replace
 
 import jax
 import pytest
+import threadpoolctl
 from harness import EXPERIMENTS
 
-from gvlab import __version__
+from gvlab import __version__, backend
 from gvlab import config as c
 from gvlab.files import owned, write_atomically
 from gvlab.runs import directory as rundir
 from gvlab.runs.curves import read_metrics
-from gvlab.runs.environment import DECISIVE, _git_revision, environment, write_environment
+from gvlab.runs.environment import DECISIVE, _git_revision, decisive, environment, write_environment
 from gvlab.types import UserError
 
 
@@ -53,8 +54,8 @@ def test_one_process_owns_a_directory_and_its_end_frees_it(tmp_path):
     # The kernel frees the lock of a process that dies without a word.
     dying = f"""
 import os, pathlib
-from gvlab import rundir
-with rundir.owned(pathlib.Path({str(run)!r})):
+from gvlab.files import owned
+with owned(pathlib.Path({str(run)!r})):
     os._exit(9)
 """
     assert subprocess.run([sys.executable, "-c", dying]).returncode == 9
@@ -130,6 +131,30 @@ def test_a_run_that_goes_on_elsewhere_keeps_where_it_was(tmp_path):
         assert f"cpu was {place} and is {now['cpu']}" in said
         now = json.loads((tmp_path / "environment.json").read_text())
     assert [one["cpu"] for one in now["earlier"]] == ["here", "there"]
+
+
+def test_an_environment_of_before_a_name_was_recorded(tmp_path):
+    """JAX's settings count as untouched then; of the others nothing is known."""
+    old = {name: value for name, value in environment().items() if name not in (*backend.DEFAULTS, "blas")}
+    assert set(old) & set(DECISIVE)
+    assert decisive(old) == {name: old[name] for name in old if name in DECISIVE} | backend.DEFAULTS
+    (tmp_path / "environment.json").write_text(json.dumps(old))
+    (said,) = write_environment(tmp_path)
+    assert "(jax_disable_most_optimizations was False and is True)" in said  # as conftest.py has it
+
+
+@pytest.mark.parametrize("variable", ["NPROC", "PJRT_NPROC"])
+def test_the_threads_are_those_that_xla_takes(variable, monkeypatch):
+    monkeypatch.setenv(variable, "7")
+    assert environment()["cpu_threads"] == 7
+    monkeypatch.setenv(variable, "many")
+    assert environment()["cpu_threads"] == len(os.sched_getaffinity(0))
+
+
+def test_the_threads_of_products_are_recorded():
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+        alone = environment()["blas"]
+    assert alone.endswith(", 1 threads")
 
 
 def test_the_revision_of_the_code_outside_of_git(monkeypatch, tmp_path):
