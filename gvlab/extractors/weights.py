@@ -26,7 +26,7 @@ def weights_dir() -> Path:
     """Where downloaded and converted weights are kept: `gvlab/weights` in the user's cache directory.
 
     Raises:
-      UserError: the user has none.
+        UserError: the user has none.
     """
     cache = backend.user_cache()
     if cache is None:
