@@ -7,20 +7,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Float32, Int32, Integer, UInt8
 
 from gvlab.types import UserError
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Split:
     """The examples of one split, and their labels where there are any."""
 
     x: UInt8[np.ndarray, "n height width channel"] | Float32[np.ndarray, "n d"]
     y: Int32[np.ndarray, " n"] | None = None
 
+    def __repr__(self) -> str:
+        return f"<{self.x.dtype}{list(self.x.shape)}, {'no labels' if self.y is None else 'with labels'}>"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """A data set in memory (or mapped into it); `checksum` is `fingerprint(train, test)`."""
 
@@ -34,6 +37,11 @@ class Dataset:
     def shape(self) -> tuple[int, ...]:
         """The shape of one example: (height, width, channel) or (d,)."""
         return self.train.x.shape[1:]
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.train.x)} + {len(self.test.x)} examples"
+        kind = f"{self.train.x.dtype}{list(self.shape)}, {self.num_classes} classes"
+        return f"<{self.name}: {counts} of {kind}, sha256 {self.checksum[:8]}>"
 
 
 def fingerprint(train: Split, test: Split) -> str:
@@ -63,8 +71,9 @@ def from_arrays(
         train_y, test_y: labels 0, 1, ... [n] of any integer type; both or neither.
 
     Raises:
-        UserError: for another rank or type, NaN, infinity, an empty split, splits that don't match each other, and
-            labels that are missing, negative, not integers or not as many as the examples.
+        UserError: for another rank or type, more than 4 channels, NaN, infinity, an empty split, splits that don't
+            match each other, labels that are missing, negative, not integers or not as many as the examples, and a
+            class between 0 and the largest label that has no training example.
 
     Examples:
         >>> import numpy as np
@@ -73,7 +82,7 @@ def from_arrays(
         >>> data.from_arrays("mine", images[:15], images[15:]).shape
         (8, 8, 1)
     """
-    arrays = {"train_x": np.asarray(train_x), "test_x": np.asarray(test_x)}
+    arrays = {"train_x": _array(f"{name}: train_x", train_x), "test_x": _array(f"{name}: test_x", test_x)}
     for label, x in arrays.items():
         _check_examples(f"{name}: {label}", x)
     shapes = [x.shape[1:] for x in arrays.values()]
@@ -87,18 +96,37 @@ def from_arrays(
     if train_y is None or test_y is None:
         train, test, num_classes = Split(arrays["train_x"]), Split(arrays["test_x"]), 0
     else:
-        train = Split(arrays["train_x"], _checked_labels(f"{name}: train_y", train_y, len(arrays["train_x"])))
-        test = Split(arrays["test_x"], _checked_labels(f"{name}: test_y", test_y, len(arrays["test_x"])))
-        num_classes = 1 + max(int(split.y.max()) for split in (train, test) if split.y is not None)
+        of_train = _checked_labels(f"{name}: train_y", train_y, len(arrays["train_x"]))
+        of_test = _checked_labels(f"{name}: test_y", test_y, len(arrays["test_x"]))
+        num_classes = _checked_classes(name, of_train, of_test)
+        train = Split(arrays["train_x"], of_train.astype(np.int32))
+        test = Split(arrays["test_x"], of_test.astype(np.int32))
     return Dataset(name, train, test, num_classes, fingerprint(train, test))
+
+
+def _array(label: str, x: npt.ArrayLike) -> np.ndarray:
+    """Anything like an array as one, or `UserError`."""
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise UserError(f"{label} has masked values, which would come back; fill them or drop these examples.")
+    try:
+        return np.asarray(x)
+    except (ValueError, OverflowError) as error:  # rows of unequal length
+        raise UserError(f"{label} cannot be made an array ({error}); give examples of one shape.") from error
 
 
 def _check_examples(label: str, x: np.ndarray) -> None:
     """Raises `UserError` unless `x` is a batch of images or of vectors that can be trained on."""
     wanted = {4: "uint8", 2: "float32"}
     if x.ndim not in wanted:
+        advice = ": grey images have one channel, x[..., None]" if x.ndim == 3 else ""
         raise UserError(
-            f"{label} has shape {x.shape}; give images uint8 [n, height, width, channel] or vectors float32 [n, d]."
+            f"{label} has shape {x.shape}; give images uint8 [n, height, width, channel] or vectors float32 "
+            f"[n, d]{advice}."
+        )
+    if x.ndim == 4 and x.shape[-1] > 4:
+        raise UserError(
+            f"{label} has shape {x.shape}, so {x.shape[-1]} channels, but images [n, height, width, channel] have at "
+            "most 4; is this channels first? Then give x.transpose(0, 2, 3, 1)."
         )
     if x.dtype != wanted[x.ndim]:
         kind = "images" if x.ndim == 4 else "vectors"
@@ -110,13 +138,34 @@ def _check_examples(label: str, x: np.ndarray) -> None:
         raise UserError(f"{label} contains a value that is not finite in example {row}; remove such examples.")
 
 
-def _checked_labels(label: str, labels: npt.ArrayLike, examples: int) -> Int32[np.ndarray, " n"]:
-    """The labels as int32, or `UserError`."""
-    y = np.asarray(labels)
+def _checked_labels(label: str, labels: npt.ArrayLike, examples: int) -> Integer[np.ndarray, " n"]:
+    """The labels, which fit into int32 but are of their own type still, or `UserError`."""
+    y = _array(label, labels)
     if y.shape != (examples,):
         raise UserError(f"{label} has shape {y.shape} for {examples} examples; give one label each: ({examples},).")
     if not np.issubdtype(y.dtype, np.integer):
         raise UserError(f"{label} has type {y.dtype}; labels are integers 0, 1, ...")
     if y.min() < 0:
         raise UserError(f"{label} contains {y.min()}; labels are 0, 1, ...: drop unlabelled examples or all labels.")
-    return y.astype(np.int32)
+    if y.max() > np.iinfo(np.int32).max:
+        raise UserError(f"{label} contains {y.max()}; labels are 0, 1, ... and fit 32 bits: number the classes from 0.")
+    return y
+
+
+def _checked_classes(name: str, train: Integer[np.ndarray, " n"], test: Integer[np.ndarray, " m"]) -> int:
+    """The number of classes, or `UserError`: a class that nothing was learned of would be drawn all the same."""
+    known = np.unique(train).astype(np.int64)
+    gaps = np.flatnonzero(known != np.arange(len(known)))
+    if len(gaps):
+        begin = f"the labels begin at {known[0]}, and " if known[0] else ""
+        raise UserError(
+            f"{name}: {begin}class {gaps[0]} of 0 to {known[-1]} has no examples in train_y; number the classes from 0 "
+            "without gaps, in both splits alike: np.searchsorted(np.unique(train_y), y)."
+        )
+    unknown = np.setdiff1d(test, known)
+    if len(unknown):
+        raise UserError(
+            f"{name}: class {unknown[0]} is in test_y, but has no examples in train_y; give it some, or leave its test "
+            "examples out."
+        )
+    return len(known)

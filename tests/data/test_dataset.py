@@ -9,10 +9,11 @@ VECTORS = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 
 def test_own_images_with_labels():
-    dataset = from_arrays("mine", IMAGES, IMAGES[:1], [0, 4], np.array([2], np.uint8))
-    assert (dataset.name, dataset.shape, dataset.num_classes) == ("mine", (3, 3, 1), 5)
-    assert dataset.train.y.dtype == np.int32
-    assert dataset.test.y.tolist() == [2]
+    dataset = from_arrays("mine", IMAGES, IMAGES[:1], [1, 0], np.array([1], np.uint8))
+    assert (dataset.name, dataset.shape, dataset.num_classes) == ("mine", (3, 3, 1), 2)
+    assert dataset.train.y.dtype == dataset.test.y.dtype == np.int32
+    assert dataset.train.y.tolist() == [1, 0]
+    assert dataset.test.y.tolist() == [1]
     np.testing.assert_array_equal(dataset.train.x, IMAGES)
 
 
@@ -38,10 +39,81 @@ def test_the_checksum_sees_every_change_and_nothing_else():
     assert len({same, *others}) == 6
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64, np.uint64])
+def test_labels_of_any_integer_type(dtype):
+    y = np.array([2, 0, 1], dtype)
+    dataset = from_arrays("mine", np.zeros((3, 2, 2, 3), np.uint8), np.zeros((1, 2, 2, 3), np.uint8), y, y[:1])
+    assert (dataset.num_classes, dataset.train.y.tolist(), dataset.test.y.tolist()) == (3, [2, 0, 1], [2])
+
+
+def test_a_data_set_prints_in_a_line():
+    x = np.zeros((500, 28, 28, 1), np.uint8)
+    dataset = from_arrays("mine", x, x[:100], np.arange(500) % 7, np.arange(100) % 7)
+    assert repr(dataset) == f"<mine: 500 + 100 examples of uint8[28, 28, 1], 7 classes, sha256 {dataset.checksum[:8]}>"
+    assert repr(dataset.train) == "<uint8[500, 28, 28, 1], with labels>"
+    assert repr(from_arrays("mine", VECTORS, VECTORS).test) == "<float32[2, 3], no labels>"
+
+
+SIX = np.arange(60) % 6
+LABELS = {
+    "from 1": (SIX + 1, SIX + 1, "the labels begin at 1, and class 0 of 0 to 6 has no examples in train_y"),
+    "a gap": (np.where(SIX == 3, 7, SIX), SIX, "class 3 of 0 to 7 has no examples"),
+    "a million": (np.where(SIX == 3, 10**6, SIX), SIX, "class 3 of 0 to 1000000 has no examples"),
+    "more classes than examples": (np.arange(60) * 2, SIX, "class 1 of 0 to 118 has no examples"),
+    "in the test split alone": (SIX, SIX + 1, "class 6 is in test_y, but has no examples in train_y"),
+    "2^31": (SIX + 2**31, SIX, "train_y contains 2147483653; .* fit 32 bits"),
+    "2^32": (SIX, SIX + 2**32, "test_y contains 4294967301; .* fit 32 bits"),
+    "largest int32": (np.where(SIX == 3, 2**31 - 1, SIX), SIX, "class 3 of 0 to 2147483647 has no examples"),
+    "largest uint64": (np.full(60, 2**64 - 1, np.uint64), SIX, "train_y contains 18446744073709551615"),
+    "smallest int64": (SIX, np.full(60, -(2**63)), "test_y contains -9223372036854775808"),
+    "beyond 64 bits": ([2**70] * 60, SIX, "train_y has type object; labels are integers"),
+    "truth values": (SIX > 2, SIX, "train_y has type bool"),
+    "one-hot": (np.eye(6, dtype=int)[SIX], SIX, r"train_y has shape \(60, 6\) for 60 examples"),
+    "a column": (SIX[:, None], SIX, r"train_y has shape \(60, 1\) for 60 examples"),
+    "words": (["a"] * 60, SIX, "train_y has type <U1"),
+    "missing ones": (np.ma.masked_equal(SIX, 3), SIX, "train_y has masked values"),
+    "ragged": ([[0], [1, 2]], SIX, "train_y cannot be made an array"),
+}
+
+
+@pytest.mark.parametrize(("train", "test", "words"), LABELS.values(), ids=LABELS)
+def test_labels_are_kept_or_refused(train, test, words):
+    x = np.zeros((60, 4, 4, 1), np.uint8)
+    with pytest.raises(UserError, match="^mine: .*" + words):
+        from_arrays("mine", x, x, train, test)
+
+
+def test_the_advice_for_labels_with_gaps_is_sound():
+    x, labels = np.zeros((4, 2), np.float32), np.array([3, 7, 26, 7])
+    with pytest.raises(UserError, match=r"np\.searchsorted\(np\.unique\(train_y\), y\)"):
+        from_arrays("mine", x, x[:2], labels, labels[:2])
+    train, test = (np.searchsorted(np.unique(labels), y) for y in (labels, labels[:2]))
+    dataset = from_arrays("mine", x, x[:2], train, test)
+    assert (dataset.num_classes, dataset.train.y.tolist()) == (3, [0, 1, 2, 1])
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_images_have_up_to_four_channels(channels):
+    x = np.zeros((2, 5, 6, channels), np.uint8)
+    assert from_arrays("mine", x, x).shape == (5, 6, channels)
+
+
+@pytest.mark.parametrize("shape", [(40, 3, 16, 16), (40, 1, 28, 28), (40, 4, 8, 5)])
+def test_channels_first_are_refused(shape):
+    x = np.zeros(shape, np.uint8)
+    words = rf"^mine: train_x has shape .*, so {shape[-1]} channels, .* is this channels first\? .*transpose"
+    with pytest.raises(UserError, match=words):
+        from_arrays("mine", x, x)
+    assert from_arrays("mine", x.transpose(0, 2, 3, 1), x.transpose(0, 2, 3, 1)).shape == (*shape[2:], shape[1])
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ((IMAGES[0], IMAGES), r"train_x has shape \(3, 3, 1\)"),
+        ((IMAGES, IMAGES[..., 0]), r"test_x has shape \(2, 3, 3\).*x\[\.\.\., None\]"),
+        (([[1.0], [1.0, 2.0]], VECTORS), "train_x cannot be made an array"),
+        ((np.ma.masked_equal(VECTORS, 1), VECTORS), "train_x has masked values"),
         ((IMAGES, IMAGES / 255), "test_x has type float64; images are uint8"),
         ((VECTORS.astype(np.float64), VECTORS), "train_x has type float64; vectors are float32"),
         ((VECTORS, np.array([[0, 1, np.nan]], np.float32)), "test_x contains a value that is not finite in example 0"),
