@@ -6,11 +6,38 @@ import contextlib
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from gvlab.errors import UserError
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def require_regular(file: Path) -> None:
+    """Refuses, before it is opened, what would not be read to an end: opening a pipe waits, some devices never end.
+
+    Symbolic links are followed.
+
+    Raises:
+        UserError: there is no such file, or something else of that name.
+    """
+    try:
+        mode = file.stat().st_mode
+    except (OSError, ValueError) as error:  # the latter for a name with a NUL
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UserError(f"{file} cannot be read ({reason}): name a file that is there.") from error
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+        raise UserError(f"{file} is {kind}, but a file is wanted: copy what it gives to one, and name that.")
 
 
 def write_atomically(target: Path, text: str) -> None:

@@ -36,7 +36,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     evaluate = command("evaluate", "Measure a trained model, or any images, against a data set.", _evaluate)
     evaluate.add_argument("run_directory", type=Path, metavar="RUN", nargs="?")
     evaluate.add_argument(
-        "--images", type=Path, metavar="FOLDER", help="PNG or JPEG files, or an .npz, instead of a run"
+        "--images", type=Path, metavar="FOLDER", help="PNG, JPEG, WebP or BMP files, or an .npz, instead of a run"
     )
     evaluate.add_argument("--against", metavar="DATASET", help="what --images are compared with")
     evaluate.add_argument(
@@ -140,4 +140,7 @@ def _evaluate_images(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[P
     extractors = evaluate.extractors_of(evaluation, dataset, args.weights)
     measures = evaluate.of_images(images, dataset, evaluation, extractors)
     protocol = {"images_sha256": images.sha256, "against": dataset.name, "evaluation": config.to_dict(evaluation)}
+    if images.left_out:
+        protocol["left_out"] = images.left_out
+        print(f"{images.path}: beside the images lie {images.left_out}, which nobody measures.")
     return evaluate.write_file(out, protocol, measures), measures

@@ -122,8 +122,9 @@ def of_images(
     """Another system's images, measured as ours would be.
 
     Args:
-        images: `image_sets.read` of a folder or an .npz file. All are used or, where fewer samples are asked for, as
-            many, drawn at random. Three equal channels are taken for one where the data set's images are grey.
+        images: `image_sets.read` of a folder or an array. All are used or, where fewer samples are asked for, as many,
+            drawn at random. Three equal channels are taken for one where the data set's images are grey, and the other
+            way round.
         dataset: what they are compared with.
         asked: the measures.
         extractors: what they are measured on.
@@ -137,13 +138,16 @@ def of_images(
             f"The measure {of_models[0]} needs a model, and images are none: leave it out, or measure a run."
         )
     stamp: dict[str, Any] = {"images": str(images.path)}
-    if images.shape != dataset.shape and images.grey is not None and images.grey.shape == dataset.shape:
-        images = images.grey
-        stamp["channels"] = "three equal ones, taken for one"
+    if images.shape != dataset.shape and images.twin is not None and images.twin.shape == dataset.shape:
+        grey = dataset.shape[-1] == 1
+        stamp["channels"] = "three equal ones, taken for one" if grey else "one, taken for three equal ones"
+        images = images.twin
     if images.shape != dataset.shape:
+        colour = images.shape[:2] == dataset.shape[:2]
+        advice = "turn them grey" if colour else "compare images of one size, so that no resize enters the number"
         raise UserError(
             f"The images in {images.path} have the shape {images.shape}, but those of {dataset.name} {dataset.shape}: "
-            "compare images of one size, so that no resize enters the number."
+            f"{advice}."
         )
     count = min(asked.samples or images.count, images.count)
     names = _distance_names(asked, dataset)

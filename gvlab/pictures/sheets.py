@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from gvlab.data import picture_file
 from gvlab.types import UserError
 
 
@@ -50,15 +51,8 @@ def read_png(file: Path) -> np.ndarray:
     Raises:
         UserError: there is no such file, or it is damaged.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(file) as picture:
-            pixels = np.array(picture if picture.mode == "L" else picture.convert("RGB"))
-    except FileNotFoundError as error:
-        raise UserError(f"{file} is missing: make the picture again.") from error
-    except (OSError, SyntaxError) as error:  # what Pillow raises for a damaged file
-        raise UserError(f"{file} cannot be read as a picture ({error}): make it again.") from error
+    with picture_file.opened(file, ("PNG",)) as picture:
+        pixels = np.array(picture if picture.mode == "L" else picture.convert("RGB"))
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 

@@ -72,7 +72,6 @@ def archive(tmp_path_factory):
 
 
 def test_a_folder_and_an_archive_hold_the_same_images(folder, archive):
-    (folder / "readme.txt").write_text("no image")
     sets = [image_sets.read(folder), image_sets.read(archive)]
     for images in sets:
         assert (images.count, images.shape) == (SAMPLES, (16, 16, 1))
@@ -245,13 +244,146 @@ def test_grey_images_of_three_channels_are_grey(mode, folder, tmp_path):
         assert one["stamp"] == plain[name]["stamp"] | {"images": str(tripled)}
     odd = generated().repeat(3, axis=-1)
     odd[7, 3, 4, 1] ^= 1
-    assert archived(tmp_path, odd).grey is None
+    assert archived(tmp_path, odd).twin is None
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P", "LA", "RGBA", "1"])
+def test_grey_among_others_is_grey(mode, tmp_path):
+    """Each image saved in one of two modes, as by programs that choose the smallest: no number changes."""
+    x = np.where(generated() > 99, 255, 0).astype(np.uint8) if mode == "1" else generated()
+    mixed = save(tmp_path / "mixed", x[::2])
+    for number, image in enumerate(x[1::2]):
+        Image.fromarray(image[..., 0]).convert(mode).save(mixed / f"other-{number}.png")
+    digits, asked = data.load("digits"), c.Evaluation(measures=("frechet",))
+    (found,), (plain,) = (
+        evaluate.of_images(images, digits, asked, [catalogue.extractor("pixels")]).values()
+        for images in (image_sets.read(mixed), archived(tmp_path, x))
+    )
+    assert found["value"] == plain["value"]
+    assert found["stamp"]["images_sha256"] == plain["stamp"]["images_sha256"]
+
+
+def test_grey_among_colour_gets_three_equal_channels(tmp_path):
+    x = np.random.RandomState(0).randint(0, 256, (6, 8, 8, 3)).astype(np.uint8)
+    x[::2] = x[::2, :, :, :1]
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    for number, image in enumerate(x):
+        Image.fromarray(image if number % 2 else image[..., 0]).save(mixed / f"{number}.png")
+    images = image_sets.read(mixed)
+    assert (images.shape, images.sha256, images.twin) == ((8, 8, 3), archived(tmp_path, x).sha256, None)
+    (batch,) = images.batches(6, 6)
+    assert contents(batch) == contents(x)
+
+
+def test_grey_images_against_colour_have_three_equal_channels(tmp_path):
+    x = generated()[:20]
+    colour = data.from_arrays("mine", x.repeat(3, axis=-1), x.repeat(3, axis=-1))
+    asked = c.Evaluation(measures=("frechet",))
+    grey, same = (
+        evaluate.of_images(archived(tmp_path, images), colour, asked, [catalogue.extractor("pixels")])["frechet_pixels"]
+        for images in (x, x.repeat(3, axis=-1))
+    )
+    assert grey["value"] == same["value"]
+    assert grey["stamp"].pop("channels") == "one, taken for three equal ones"
+    assert grey["stamp"] == same["stamp"]
 
 
 def test_labels_beside_the_images_are_left_alone(archive, tmp_path):
     """As guided-diffusion writes them: arr_0 of images and arr_1 of classes."""
     np.savez(tmp_path / "samples.npz", generated(), np.arange(SAMPLES))
-    assert image_sets.read(tmp_path / "samples.npz").sha256 == image_sets.read(archive).sha256
+    images = image_sets.read(tmp_path / "samples.npz")
+    assert (images.sha256, images.left_out) == (image_sets.read(archive).sha256, "a vector of labels")
+    assert image_sets.read(archive).left_out == ""
+
+
+def test_an_array_is_read_as_an_archive_of_it(archive, tmp_path):
+    np.save(tmp_path / "samples.npy", generated())
+    images = image_sets.read(tmp_path / "samples.npy")
+    assert images.sha256 == image_sets.read(archive).sha256
+    assert repr(images) == f"<64 images (16, 16, 1) of {tmp_path / 'samples.npy'}, sha256 {images.sha256[:8]}>"
+
+
+# --- what lies beside the images --------------------------------------------------------------------------------------
+
+
+def test_hidden_files_and_texts_may_lie_beside_the_images(tmp_path, capsys):
+    whole = save(tmp_path / "set", generated()[:8])
+    sha256 = image_sets.read(whole).sha256
+    (whole / "._00001.png").write_bytes(b"\x00\x05\x16\x07Mac OS X")
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "labels.csv", "dataset.json"):
+        (whole / name).touch()
+    (whole / ".cache").mkdir()
+    save(whole / ".cache" / "", generated()[:3])
+    (whole / "__MACOSX").mkdir()
+    (whole / "empty").mkdir()
+    (whole / "empty" / ".DS_Store").touch()
+    images = image_sets.read(whole)
+    assert (images.sha256, images.count) == (sha256, 8)
+    assert images.left_out == "6 files that are hidden or the system's and 2 files of text"
+    out = tmp_path / "numbers.json"
+    args = ("--against", "digits", "--metrics", "kernel", "--features", "pixels", "--out", out)
+    assert call("evaluate", "--images", whole, *args) == 0
+    assert f"{whole}: beside the images lie {images.left_out}" in capsys.readouterr().out
+    assert json.loads(out.read_text())["protocol"]["left_out"] == images.left_out
+
+
+def beside(*names):
+    """Ten images, and fifty of another kind."""
+
+    def make(directory):
+        save(directory, generated()[:10])
+        for number in range(50):
+            file = directory / names[number % len(names)].format(number)
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(b"x")
+        return directory
+
+    return make
+
+
+LEFT_OUT = {
+    "TIFF": (beside("{}.tif"), ["10 pictures", "50 files of .tif"]),
+    "GIF, TIFF": (beside("{}.gif", "{}.TIFF"), ["25 files of .gif and 25 files of .tiff"]),
+    "no suffix": (beside("{}"), ["50 files without a suffix"]),
+    "an archive": (beside("more.npz"), ["1 file of .npz"]),
+    "a sub-folder": (beside("more/{}.png"), ["a sub-folder (more, 50 entries)"]),
+    "sub-folders": (beside(*(f"{n}/{{}}.png" for n in range(10))), ["(0, 5 entries)", "(3, 5 entries) and 6 more"]),
+    "a folder named as a picture": (beside("more.png/{}.png"), ["a sub-folder (more.png, 50 entries)"]),
+}
+
+
+@pytest.mark.parametrize(("make", "words"), LEFT_OUT.values(), ids=LEFT_OUT)
+def test_what_would_be_left_out_is_counted_and_refused(make, words, tmp_path):
+    with pytest.raises(UserError) as refused:
+        image_sets.read(make(tmp_path / "set"))
+    for word in ["would be left out", *words]:
+        assert word in str(refused.value)
+
+
+def test_links_are_followed(folder, tmp_path):
+    (tmp_path / "set").symlink_to(folder)
+    assert image_sets.read(tmp_path / "set").sha256 == image_sets.read(folder).sha256
+    (tmp_path / "links").mkdir()
+    for file in folder.glob("*.png"):
+        (tmp_path / "links" / file.name).symlink_to(file)
+    assert image_sets.read(tmp_path / "links").sha256 == image_sets.read(folder).sha256
+    (tmp_path / "links" / "more").symlink_to(folder)
+    with pytest.raises(UserError, match=r"a sub-folder \(more, 64 entries\)"):
+        image_sets.read(tmp_path / "links")
+
+
+def test_names_that_are_no_text_are_read(tmp_path):
+    for number, image in enumerate(generated()[:4]):
+        Image.fromarray(image[..., 0]).save(os.fsencode(tmp_path) + b"/\xff%d.png" % number)
+    assert image_sets.read(tmp_path).count == 4
+
+
+def test_images_that_change_meanwhile_are_refused(tmp_path):
+    images = image_sets.read(save(tmp_path / "set", generated()[:4]))
+    Image.fromarray(255 - generated()[2, ..., 0]).save(tmp_path / "set" / "00002.png")
+    with pytest.raises(UserError, match=r"00002\.png has changed since"):
+        list(images.batches(4, 4))
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------------------
@@ -288,6 +420,30 @@ def npz(*arrays, **named):
     return make
 
 
+def npy(array):
+    def make(directory):
+        np.save(directory / "set.npy", array)
+        return directory / "set.npy"
+
+    return make
+
+
+def special(name, make_it):
+    def make(directory):
+        make_it(directory / name)
+        return directory / name
+
+    return make
+
+
+def with_special(name, make_it):
+    return lambda directory: special(name, make_it)(good(directory)).parent
+
+
+def with_only(name, content):
+    return lambda directory: raw(content, name)(directory).parent
+
+
 def raw(content, name="set.npz"):
     def make(directory):
         (directory / name).write_bytes(content(directory) if callable(content) else content)
@@ -322,6 +478,21 @@ def cut_archive(directory):
     content = (directory / "whole.npz").read_bytes()
     (directory / "whole.npz").unlink()
     return content[: len(content) // 2]
+
+
+def cut_array(directory):
+    return bare_array(directory)[:-1]
+
+
+def archive_bomb(directory):
+    """Whose headers alone say 2 GiB; they are not made."""
+    with zipfile.ZipFile(directory / "set.npz", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a.npy", claimed((2**31 // 3072, 32, 32, 3)))
+    content = bytearray((directory / "set.npz").read_bytes())
+    at = content.index(b"PK\x01\x02") + 24
+    content[at : at + 4] = struct.pack("<I", 2**31)
+    (directory / "set.npz").write_bytes(content)
+    return directory / "set.npz"
 
 
 def damaged_archive(directory):
@@ -377,17 +548,25 @@ MISTAKES = {
     "nothing there": (lambda directory: directory / "nowhere", ["nowhere", "neither a directory"]),
     "no archive there": (lambda directory: directory / "no.npz", ["no.npz", "No such file"]),
     "another kind of file": (raw(b"x", "set.tar"), ["set.tar", "neither a directory"]),
-    "empty folder": (lambda directory: directory, ["no PNG or JPEG files"]),
-    "folder of folders": (lambda directory: good_below(directory), ["no PNG or JPEG files"]),
+    "empty folder": (lambda directory: directory, ["no PNG, JPEG, WebP or BMP files:"]),
+    "folder of folders": (
+        lambda directory: good_below(directory),
+        ["no PNG, JPEG, WebP or BMP files, but a sub-folder (class-0, 1 entries)"],
+    ),
+    "files of another kind": (with_only("a.tif", b""), ["no PNG, JPEG, WebP or BMP files, but 1 file of .tif"]),
     "mixed sizes": (with_picture("b.png", size=(16, 8)), ["b.png", "16x8 pixels", "16x16 pixels"]),
-    "grey and colour": (with_picture("b.png", mode="RGB"), ["b.png", "3 channel(s)", "1 channel(s)"]),
     "corrupt picture": (with_file("b.png", flipped), ["b.png", "cannot be read as a picture"]),
     "truncated picture": (with_file("b.png", truncated), ["b.png", "cannot be read as a picture"]),
     "empty picture": (with_file("b.jpg", b""), ["b.jpg", "cannot be read as a picture"]),
     "no picture": (with_file("b.png", b"text, in truth"), ["b.png", "cannot be read as a picture"]),
-    "16 bits": (with_picture("0.png", mode="I;16"), ["0.png", "I;16", "8-bit"]),
+    "16 bits": (with_picture("0.png", mode="I;16"), ["0.png", "16 bits per channel", "round it to 8 bits"]),
     "CMYK": (with_picture("b.jpg", mode="CMYK"), ["b.jpg", "CMYK", "8-bit"]),
-    "grey with alpha": (with_picture("b.png", mode="LA"), ["b.png", "LA", "8-bit"]),
+    "a pipe": (with_special("b.png", os.mkfifo), ["b.png is a pipe"]),
+    "a device": (with_special("b.png", lambda file: file.symlink_to("/dev/zero")), ["b.png is a device"]),
+    "a link to nothing": (with_special("b.png", lambda file: file.symlink_to("nothing")), ["b.png", "No such file"]),
+    "a link to itself": (with_special("b.png", lambda file: file.symlink_to("b.png")), ["b.png", "symbolic links"]),
+    "a pipe for an archive": (special("set.npz", os.mkfifo), ["set.npz is a pipe"]),
+    "a device for an array": (special("set.npy", lambda file: file.symlink_to("/dev/zero")), ["set.npy is a device"]),
     "transparent": (with_file("b.png", lambda directory: png(Image.new("RGBA", (16, 16)))), ["transparent pixels"]),
     "a palette with holes": (
         with_file("b.png", lambda directory: png(Image.new("P", (16, 16)), transparency=0)),
@@ -406,10 +585,35 @@ MISTAKES = {
         npz(IMAGES / 255 + 0.5),
         ["float64[4, 16, 16, 1]", "from 0.5 to 0.5", "scale them to 0..255 and round"],
     ),
+    "truth values": (npz(IMAGES > 0), ["bool[4, 16, 16, 1]", "multiply by 255 and cast to uint8"]),
+    "negative numbers": (npz(IMAGES.astype(np.int16) - 1), ["int16", "from -1 to -1", "scale them to 0..255"]),
+    "numbers beyond": (npz(IMAGES.astype(np.float32) + 256), ["float32", "from 256 to 256", "scale them to 0..255"]),
     "not a number": (npz(np.full((4, 16, 16, 1), np.nan, np.float32)), ["float32", "nan"]),
-    "wide integers": (npz(IMAGES.astype(np.int64)), ["int64[4, 16, 16, 1]", "uint8"]),
-    "three axes": (npz(IMAGES[..., 0]), ["uint8[4, 16, 16]"]),
-    "channels first": (npz(IMAGES.reshape(4, 1, 16, 16)), ["uint8[4, 1, 16, 16]", "[n, height, width, 1 or 3]"]),
+    "wide integers": (npz(IMAGES.astype(np.int64)), ["int64[4, 16, 16, 1]", "wanted: cast them to uint8."]),
+    "three axes": (npz(IMAGES[..., 0]), ["uint8[4, 16, 16]", "wanted: give each image an axis of one channel (x[...,"]),
+    "channels first": (
+        npz(IMAGES.reshape(4, 1, 16, 16)),
+        ["uint8[4, 1, 16, 16]", "wanted: this is channels first, so move them last (x.transpose(0, 2, 3, 1))."],
+    ),
+    "floats with channels first": (
+        npz(np.zeros((4, 3, 16, 16), np.float32)),
+        ["this is channels first", "; scale them to 0..255 and round, and cast"],
+    ),
+    "an alpha channel": (npz(IMAGES.repeat(4, -1)), ["wanted: keep one channel, or red, green and blue."]),
+    "a matrix": (npz(IMAGES[..., 0, 0]), ["uint8[4, 16]", "wanted: give images four axes."]),
+    "an array of 8-bit integers with channels first": (
+        npy(IMAGES.reshape(4, 1, 16, 16)),
+        ["set.npy", "this is channels first"],
+    ),
+    "objects": (npy(np.array([{"a": 1}], object)), ["set.npy cannot be read as an .npy file"]),
+    "an array cut off": (raw(cut_array, "set.npy"), ["set.npy cannot be read as an .npy file"]),
+    "an array that claims terabytes": (
+        raw(lambda directory: claimed((10**9, 32, 32, 3)), "set.npy"),
+        ["set.npy cannot"],
+    ),
+    "a bomb in an archive": (archive_bomb, ["set.npz claims 2147483648 bytes", "which no images are"]),
+    "many arrays": (npz(*[IMAGES] * 9), ["9 arrays (arr_0.npy, arr_1.npy, arr_2.npy, ...)", "alone"]),
+    "images without an extent": (npz(IMAGES[:, :0]), ["no images, but [4, 0, 16, 1]"]),
     "two arrays": (npz(images=IMAGES, others=IMAGES), ["2 arrays (images, others)", "alone"]),
     "labels of others": (npz(images=IMAGES, labels=np.arange(5)), ["2 arrays (images, labels)", "alone"]),
     "a claim of terabytes": (archive_of(**{"a.npy": lambda: claimed((10**9, 32, 32, 3))}), ["cannot be read"]),
