@@ -37,7 +37,7 @@ def require_regular(file: Path) -> None:
         raise UserError(f"{file} cannot be read ({reason}): name a file that is there.") from error
     if not stat.S_ISREG(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "something else")
-        raise UserError(f"{file} is {kind}, but a file is wanted: copy what it gives to one, and name that.")
+        raise UserError(f"{file} is {kind}, but a file is wanted: name one.")
 
 
 def write_atomically(target: Path, text: str) -> None:

@@ -38,7 +38,7 @@ HOMES = {
     "ray": {"compare.launch"},
     "safetensors": {"extractors.weights"},
     "rich": {"cli.terminal"},
-    "PIL": {"pictures.sheets", "data.image_sets"},
+    "PIL": {"pictures.sheets", "data.picture_file"},
     "tensorboardX": {"runs.curves"},
     "jinja2": {"compare.report.page"},
 }

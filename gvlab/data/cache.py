@@ -23,6 +23,7 @@ from gvlab.data.dataset import Dataset, Split, fingerprint
 from gvlab.types import UserError
 
 CARD = "card.json"
+_NAMES = ("train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy")
 
 
 def write(directory: Path, dataset: Dataset, origin: dict[str, str]) -> None:
@@ -32,7 +33,7 @@ def write(directory: Path, dataset: Dataset, origin: dict[str, str]) -> None:
         origin: what else the card shall say, such as versions.
     """
     for leftover in directory.parent.glob(f".{directory.name}.*.part"):  # of killed writers: we hold the lock
-        shutil.rmtree(leftover)
+        _remove(leftover)
     part = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", suffix=".part", dir=directory.parent))
     part.chmod(0o755)  # mkdtemp's 0700 would lock out the others who share the data directory
     files = {}
@@ -57,11 +58,11 @@ def write(directory: Path, dataset: Dataset, origin: dict[str, str]) -> None:
         json.dump(card, file, indent=2)
         _flush(file)
     _flush_directory(part)
-    if directory.exists():  # damaged; moved aside in one step, so whoever has it mapped keeps it
+    if os.path.lexists(directory):  # damaged; moved aside in one step, so whoever has it mapped keeps it
         damaged = part.with_suffix(".damaged.part")
         directory.rename(damaged)
         part.rename(directory)
-        shutil.rmtree(damaged)
+        _remove(damaged)
     else:
         part.rename(directory)
     _flush_directory(directory.parent)
@@ -69,12 +70,11 @@ def write(directory: Path, dataset: Dataset, origin: dict[str, str]) -> None:
 
 def is_whole(directory: Path) -> bool:
     """Whether `directory` holds a card and every file that it names, at the length that it records."""
-    try:
-        return all(
-            (directory / name).stat().st_size == file["bytes"] for name, file in _card(directory)["files"].items()
-        )
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, KeyError, UnicodeDecodeError):
-        return False
+    card = _card(directory)
+    return card is not None and all(
+        (directory / name).is_file() and (directory / name).stat().st_size == file["bytes"]
+        for name, file in card["files"].items()
+    )
 
 
 def read(directory: Path) -> Dataset:
@@ -84,10 +84,17 @@ def read(directory: Path) -> Dataset:
         UserError: a file is not the one that was written.
     """
     card = _card(directory)
+    anew = f"remove {directory}, and it is prepared anew"
+    if card is None:
+        raise UserError(f"{directory / CARD} is missing or damaged: {anew}.")
+    arrays = {}
     for name, file in card["files"].items():
-        if _sha256(directory / name) != file["sha256"]:
-            raise UserError(f"{directory / name} is damaged: remove {directory}, and it is prepared anew.")
-    arrays = {name: np.load(directory / name, mmap_mode="r") for name in card["files"]}
+        try:
+            if _sha256(directory / name) != file["sha256"]:
+                raise ValueError("other bytes than were written")
+            arrays[name] = np.load(directory / name, mmap_mode="r")
+        except ValueError as error:  # also of an array of objects, or cut off
+            raise UserError(f"{directory / name} is damaged: {anew}.") from error
     train, test = (Split(arrays[f"{split}_x.npy"], arrays.get(f"{split}_y.npy")) for split in ("train", "test"))
     # Of the arrays, not of the card: who changes both has another data set.
     return Dataset(card["name"], train, test, card["num_classes"], fingerprint(train, test))
@@ -103,17 +110,32 @@ def lock(directory: Path) -> Iterator[None]:
 
 
 def _arrays(dataset: Dataset) -> dict[str, np.ndarray]:
-    named = {
-        "train_x.npy": dataset.train.x,
-        "train_y.npy": dataset.train.y,
-        "test_x.npy": dataset.test.x,
-        "test_y.npy": dataset.test.y,
-    }
-    return {name: array for name, array in named.items() if array is not None}
+    arrays = (dataset.train.x, dataset.train.y, dataset.test.x, dataset.test.y)
+    return {name: array for name, array in zip(_NAMES, arrays, strict=True) if array is not None}
 
 
-def _card(directory: Path) -> dict[str, Any]:
-    return json.loads((directory / CARD).read_text(encoding="utf-8"))
+def _card(directory: Path) -> dict[str, Any] | None:
+    """What `write` says of the files; None if there is no card, or another one."""
+    if not (directory / CARD).is_file():
+        return None
+    try:
+        card = json.loads((directory / CARD).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    whole = isinstance(card, dict) and isinstance(card.get("name"), str) and type(card.get("num_classes")) is int
+    files = card.get("files") if whole else None
+    if not isinstance(files, dict) or not {"train_x.npy", "test_x.npy"} <= files.keys() <= set(_NAMES):
+        return None
+    described = all(isinstance(file, dict) and {"bytes", "sha256"} <= file.keys() for file in files.values())
+    return card if described else None
+
+
+def _remove(path: Path) -> None:
+    """Whatever it is; what a link leads to is left alone."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _sha256(path: Path) -> str:

@@ -15,6 +15,7 @@ import importlib
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,15 +160,23 @@ def prepare(name: str, data_dir: str | None = None) -> Path | None:
     if cache.is_whole(directory):
         return directory
     module_path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
-    child = subprocess.run(
-        [sys.executable, "-P", "-c", f"from {__name__} import _child; _child()", name, str(root)],
-        env={**os.environ, "PYTHONPATH": module_path, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
+    environment = {"PYTHONPATH": module_path, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    # Names of directories need not be text.
+    environment |= {"PYTHONIOENCODING": "utf-8:surrogateescape"}
+    lifeline, ours = os.pipe()  # which closes however this process ends, and then the child ends, too
+    try:
+        child = subprocess.run(
+            [sys.executable, "-P", "-c", f"from {__name__} import _child; _child()", name, str(root)],
+            env={**os.environ, **environment},
+            stdin=lifeline,
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            check=False,
+        )
+    finally:
+        os.close(lifeline)
+        os.close(ours)
     if child.returncode == 2:
         raise UserError(child.stdout.strip())
     if child.returncode < 0:
@@ -269,6 +278,7 @@ def _stacked(card: Card, digits: Dataset) -> Dataset:
 
 def _child() -> NoReturn:
     """Prepares argv[1] under argv[2]; a sentence for the user goes to standard output, with exit code 2."""
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     name, root = sys.argv[1], Path(sys.argv[2])
     try:
         with contextlib.redirect_stdout(sys.stderr):  # TFDS prints
@@ -277,6 +287,12 @@ def _child() -> NoReturn:
         print(error)
         sys.exit(2)
     sys.exit(0)
+
+
+def _end_with_the_parent() -> None:
+    """Ends this process when standard input does: nobody waits for it any more."""
+    os.read(sys.stdin.fileno(), 1)
+    os._exit(1)
 
 
 def _make_cache(name: str, root: Path) -> None:
@@ -297,11 +313,12 @@ def _make_cache(name: str, root: Path) -> None:
                 directory, dataset, {"builder": builder.info.full_name, "tensorflow_datasets": tfds.__version__}
             )
     except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR):
+        if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):  # of the network, say
             raise
+        where = f": {error.filename}" if error.filename else ""
         raise UserError(
-            f"{name} cannot be written to {root} ({error.strerror}): make room there, or name another directory in "
-            "TFDS_DATA_DIR."
+            f"{name} cannot be written to {root} ({error.strerror}{where}): make room there, or name another directory "
+            "in TFDS_DATA_DIR."
         ) from error
 
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gvlab.files import require_regular
 from gvlab.types import UserError
 
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -69,6 +70,7 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
         UserError: if the file cannot be read, is cut short, or holds anything but dictionaries of tensors and plain
             values.
     """
+    require_regular(path)
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -17,6 +17,7 @@ import safetensors.numpy
 from jaxtyping import Float
 
 from gvlab import backend
+from gvlab.files import require_regular
 from gvlab.types import UserError
 
 Params = Mapping[str, Any]
@@ -42,6 +43,7 @@ def sha256(path: Path) -> str:
     Raises:
         UserError: if the file cannot be read.
     """
+    require_regular(path)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -102,8 +104,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     Raises:
         UserError: if the file cannot be read, or is damaged.
     """
-    if not path.is_file():
-        raise UserError(f"{path} cannot be read: there is no such file.")
+    require_regular(path)
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary

@@ -46,7 +46,7 @@ cache.write(pathlib.Path(sys.argv[1]), from_arrays("tiny", x, x, [0, 1, 2], [2, 
 @pytest.fixture
 def dataset():
     x = np.arange(5 * 4 * 4, dtype=np.uint8).reshape(5, 4, 4, 1)
-    return from_arrays("tiny", x, x[:2], np.arange(5), np.array([7, 0]))
+    return from_arrays("tiny", x, x[:2], np.arange(5), np.array([4, 0]))
 
 
 def same(one, other):
@@ -62,7 +62,7 @@ def test_what_is_written_is_read_as_a_map(tmp_path, dataset):
     assert cache.is_whole(tmp_path / "tiny")
     read = cache.read(tmp_path / "tiny")
     assert same(read, dataset)
-    assert (read.name, read.num_classes) == ("tiny", 8)
+    assert (read.name, read.num_classes) == ("tiny", 5)
     assert isinstance(read.train.x, np.memmap)
     assert not read.train.x.flags.writeable
     card = json.loads((tmp_path / "tiny" / "card.json").read_text())
@@ -102,13 +102,46 @@ def test_a_writer_killed_while_it_replaces_a_damaged_cache(tmp_path, dataset):
     assert os.listdir(tmp_path) == ["tiny"]
 
 
+FILES = {f"{split}_x.npy": {"bytes": 208, "sha256": ""} for split in ("train", "test")}
+OTHER_CARDS = [
+    *("{}", "[]", "7", "null", "[" * 100_000, '{"files": {}}', '{"name": "tiny", "num_classes": 0, "files": []}'),
+    json.dumps({"name": "tiny", "num_classes": 0, "files": {"../x.npy": FILES["test_x.npy"]} | FILES}),
+    json.dumps({"name": "tiny", "num_classes": None, "files": FILES}),
+    json.dumps({"name": "tiny", "num_classes": 0, "files": {name: {} for name in FILES}}),
+]
+
+
+def replace_by_a_pipe(file):
+    file.unlink()
+    os.mkfifo(file)
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "link to nothing"])
+def test_what_is_no_directory_is_replaced(kind, tmp_path, dataset):
+    directory, elsewhere = tmp_path / "tiny", tmp_path / "elsewhere"
+    if kind == "file":
+        directory.write_text("")
+    else:
+        directory.symlink_to(elsewhere)
+    if kind == "link":
+        elsewhere.mkdir()
+        (elsewhere / "mine").write_text("")
+    assert not cache.is_whole(directory)
+    cache.write(directory, dataset, {})
+    assert same(cache.read(directory), dataset)
+    assert sorted(os.listdir(tmp_path)) == (["elsewhere", "tiny"] if kind == "link" else ["tiny"])
+    assert kind != "link" or (elsewhere / "mine").exists()
+
+
 def test_damage_is_seen_and_mended(tmp_path, dataset):
     directory = tmp_path / "tiny"
     damages = [
         lambda: os.truncate(directory / "train_x.npy", 130),
         lambda: (directory / "test_y.npy").unlink(),
         lambda: (directory / "card.json").write_text('{"files": '),
-        lambda: (directory / "card.json").write_text("{}"),
+        *(lambda text=text: (directory / "card.json").write_text(text) for text in OTHER_CARDS),
+        lambda: replace_by_a_pipe(directory / "card.json"),
+        lambda: replace_by_a_pipe(directory / "train_x.npy"),
     ]
     for damage in damages:
         cache.write(directory, dataset, {})
@@ -130,6 +163,9 @@ def test_a_changed_byte_is_seen(tmp_path, dataset):
     file.write_bytes(bytes(content))
     assert cache.is_whole(tmp_path / "made")  # which looks at lengths only
     with pytest.raises(UserError, match=r"made/train_x.npy is damaged: remove .*made, and it is prepared anew\.$"):
+        cache.read(tmp_path / "made")
+    (tmp_path / "made" / "card.json").write_text("[]")
+    with pytest.raises(UserError, match=r"made/card.json is missing or damaged: remove .*made, and it is"):
         cache.read(tmp_path / "made")
 
 

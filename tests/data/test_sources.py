@@ -310,10 +310,41 @@ def test_half_a_tfds_directory_is_not_believed(tmp_path, no_network):
         load("kmnist", str(tmp_path))
 
 
+def in_the_way(kind, place):
+    place.parent.mkdir(parents=True, exist_ok=True)
+    {
+        "file": lambda: place.write_text(""),
+        "loop": lambda: place.symlink_to(place.name),
+        "link": lambda: place.symlink_to("nothing"),
+        "directory": lambda: place.mkdir(),
+    }[kind]()
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "words"),
+    [
+        ("file", "data", "Not a directory: .*data/gvlab"),
+        ("file", "data/gvlab", "File exists: .*data/gvlab"),
+        ("loop", "data/gvlab", "File exists: .*data/gvlab"),
+        ("link", "data/gvlab", "File exists: .*data/gvlab"),
+        ("loop", "data", "Too many levels of symbolic links: .*data/gvlab"),
+        ("directory", "data/gvlab/.mnist-3.0.1.lock", "Is a directory: .*lock"),
+    ],
+)
+def test_a_data_directory_with_something_in_the_way(kind, place, words, tmp_path):
+    in_the_way(kind, tmp_path / place)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match=rf"mnist cannot be written to .*data \({words}\): make room there"):
+        sources._make_cache("mnist", tmp_path / "data")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_an_unwritable_data_directory(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"mnist cannot be written to .*file \(Not a directory\)"):
-        load("mnist", str(tmp_path / "file"))
+    """Through the child process, and with a name that is no text."""
+    file = tmp_path / os.fsdecode(b"f\xff")
+    file.write_text("")
+    with pytest.raises(UserError, match=r"mnist cannot be written to .*f\udcff \(Not a directory"):
+        load("mnist", str(file))
 
 
 def test_what_nobody_foresaw_is_shown_whole(tmp_path, monkeypatch):
@@ -328,6 +359,42 @@ def test_a_preparation_that_was_killed_says_so(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(UserError, match=r"preparing mnist was ended by signal 9, .* try again\.$"):
         load("mnist", str(tmp_path / "data"))
+
+
+def test_whoever_prepares_takes_the_child_along(tmp_path):
+    """However it ends: TensorFlow's process would go on for minutes, and hold the lock."""
+    (tmp_path / "tensorflow_datasets.py").write_text(
+        "import os, pathlib, sys, time\n"
+        "pathlib.Path(sys.argv[2] + '.new').write_text(str(os.getpid()))\n"
+        "os.rename(sys.argv[2] + '.new', sys.argv[2] + '.pid')\n"
+        "time.sleep(600)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    code = "import sys; from gvlab.data import prepare; prepare('mnist', sys.argv[1])"
+    parents = {
+        number: subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path / number.name)], env=environment, stderr=subprocess.DEVNULL
+        )
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    for number, parent in parents.items():
+        wait_for(f"{number.name}.pid", tmp_path)
+        parent.send_signal(number)
+        parent.wait(60)
+        child = int((tmp_path / f"{number.name}.pid").read_text())
+        deadline = time.monotonic() + 60
+        while is_alive(child):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        with cache.lock(tmp_path / number.name / "gvlab" / "mnist-3.0.1"):  # which the dead let go
+            pass
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 # --- the real thing -----------------------------------------------------------------------------------------------

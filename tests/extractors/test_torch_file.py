@@ -1,6 +1,7 @@
 """Both formats as PyTorch 2.13 wrote them (`tests/golden/torch_*.pth`, recipe below), and files that lie."""
 
 import io
+import os
 import pickle
 import resource
 import struct
@@ -12,6 +13,7 @@ import pytest
 import torch_bytes
 from torch_bytes import Raw, frame, legacy, name, value
 
+from gvlab.extractors import weights
 from gvlab.extractors.torch_file import read_torch
 from gvlab.types import UserError
 
@@ -222,7 +224,14 @@ def test_other_files_are_refused(read, content, sentence):
     refused(read, content, sentence)
 
 
-def test_a_missing_file_and_a_folder_are_refused(tmp_path):
-    for path in (tmp_path / "absent.pth", tmp_path):
-        with pytest.raises(UserError, match="cannot be read"):
-            read_torch(path)
+def test_what_is_no_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path, words in (
+        (tmp_path / "absent.pth", r"cannot be read \(No such file"),
+        (tmp_path, "is a directory, but a file is wanted"),
+        (tmp_path / "pipe", "is a pipe, but a file is wanted"),
+        (Path("/dev/zero"), "is a device, but a file is wanted"),
+    ):
+        for read in (read_torch, weights.sha256, weights.read_safetensors):
+            with pytest.raises(UserError, match=words):
+                read(path)

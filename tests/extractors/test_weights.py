@@ -37,7 +37,7 @@ def test_a_file_is_replaced_at_once(tmp_path):
 
 def test_damaged_and_missing_files_are_refused(tmp_path):
     path = tmp_path / "a.safetensors"
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="No such file"):
         weights.read_safetensors(path)
     weights.write_safetensors(path, PARAMS, ABOUT)
     path.write_bytes(path.read_bytes()[:-1])
