@@ -31,6 +31,7 @@ from gvlab.metrics.doors import fid, image_features, image_logits, kid
 from gvlab.metrics.frechet import (
     Moments,
     RunningMoments,
+    frechet_bias,
     frechet_distance,
     frechet_distance_ddof0,
     frechet_distance_infinity,
@@ -82,6 +83,7 @@ __all__ = [
     "factor_vae_metric",
     "fid",
     "forward_chains",
+    "frechet_bias",
     "frechet_distance",
     "frechet_distance_ddof0",
     "frechet_distance_infinity",

@@ -174,6 +174,34 @@ def frechet_distance_ddof0(
     return frechet_distance(*biased)
 
 
+def frechet_bias(reference: Moments, n: int, m: int) -> float:
+    """The Fréchet distance of n and m rows of one and the same Gaussian, on average: what small sets add to it.
+
+    Both means vary by tr(C) / n, and sample covariances by C_ij^2 + C_ii C_jj over n (Wishart). To second order the
+    distance of two covariances near C, in the basis where C is diagonal with l_1, ..., l_d, is half the sum of the
+    squares of their differences over l_i + l_j. Together, exact up to terms in 1 / n^2:
+
+        (1 / n + 1 / m) (sum_i l_i + 1/2 sum_ij (1 + [i = j]) l_i l_j / (l_i + l_j))
+
+    Args:
+        reference: moments of the real set, whose covariance C stands for that of both.
+        n: rows of the one set.
+        m: rows of the other.
+
+    Returns:
+        The expected distance, in squared units of the features. Features that are not Gaussian have another one: by a
+        fifth more or less, on the digits of MNIST.
+
+    Reference: of the bias in 1 / N, Chong & Forsyth, "Effectively Unbiased FID and Inception Score and Where to Find
+    Them", 2020, section 3.
+    """
+    spectrum = np.clip(np.linalg.eigvalsh(reference.covariance), 0.0, None)
+    sums = np.add.outer(spectrum, spectrum)
+    sums[sums == 0] = 1.0  # where both are 0, so is their product
+    pairs = np.outer(spectrum, spectrum) / sums
+    return float((1 / n + 1 / m) * (spectrum.sum() + 0.5 * (pairs.sum() + np.trace(pairs))))
+
+
 def frechet_distance_infinity(
     features: Real[np.ndarray | Array, "n d"],
     reference: Moments | Real[np.ndarray | Array, "m d2"],

@@ -226,11 +226,25 @@ def test_small_sets_are_warned_of(monkeypatch):
     assert "6 examples a split" in few[digits_sets().extractor.measure("class_score")]["stamp"]["warning"]
     small = ["improved_precision_recall", "prd", "vendi", "sliced_wasserstein", "authenticity", "memorisation"]
     monkeypatch.setattr(metrics, "prd_curve_from_features", functools.partial(metrics.prd_curve_from_features, runs=1))
-    enough = distances.measure(ring_sets(1000), ["frechet", "prdc", *small])
+    small.append("kernel")
+    enough = distances.measure(ring_sets(1000), ["prdc", *small])
     assert not any("warning" in one["stamp"] for one in enough.values())
-    fewer = distances.measure(ring_sets(), ["frechet", "frechet_infinity"])
+    fewer = distances.measure(ring_sets(), ["frechet_infinity"])
     assert not any("warning" in one["stamp"] for one in fewer.values())
     assert all("only 64 ex" in one["stamp"]["warning"] for one in distances.measure(ring_sets(), small).values())
+
+
+def test_a_frechet_distance_that_is_mostly_of_small_sets_is_warned_of():
+    """A tenth of it is enough, whatever the counts: what matters is what it says of the model."""
+    points = np.random.RandomState(0).standard_normal((1400, 3)).astype(np.float32)
+    sets_of = ring_sets()._replace(extractor=features.coordinates())
+    for shift, count, warns in ((0.0, 300, True), (2.0, 300, False), (0.0, 1000, True), (0.2, 20, True)):
+        generated, real = Features(points[:count] + np.float32(shift), None), Features(points[1000:], None)
+        (one,) = distances.measure(sets_of._replace(generated=generated, real=real), ["frechet"]).values()
+        bias = metrics.frechet_bias(metrics.moments(points[1000:]), count, 400)
+        assert (bias > 0.1 * one["value"]) == warns
+        text = f"{count} and 400 real examples would be about {bias:.2g} apart by chance alone"
+        assert one["stamp"].get("warning", "").startswith(text) == warns
 
 
 def test_a_regression_that_begins_too_early_is_warned_of():
@@ -238,7 +252,7 @@ def test_a_regression_that_begins_too_early_is_warned_of():
     more = Features(np.concatenate([digits_sets().generated.features, digits_sets().real.features])[:100], None)
     of = digits_sets()._replace(generated=more, real=more)
     plain, infinite = distances.measure(of, ["frechet", "frechet_infinity"]).values()
-    assert "warning" not in plain["stamp"]
+    assert "singular" not in plain["stamp"]["warning"]
     assert "begins at 50 examples for 84 features" in infinite["stamp"]["warning"]
 
 

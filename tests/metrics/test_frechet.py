@@ -10,6 +10,7 @@ import scipy.linalg
 
 from gvlab.metrics.frechet import (
     Moments,
+    frechet_bias,
     frechet_distance,
     frechet_distance_ddof0,
     frechet_distance_infinity,
@@ -252,3 +253,24 @@ def test_infinity_refuses_too_few_rows():
         frechet_distance_infinity(F1, moments(F1), smallest=1, seed=0)
     with pytest.raises(UserError, match="12 and 64 features"):
         frechet_distance_infinity(F1, moments(H1), smallest=10, seed=0)
+
+
+@pytest.mark.parametrize(("n", "m"), [(200, 300), (100, 2000)])
+def test_the_bias_is_the_mean_distance_of_samples_of_one_gaussian(n, m):
+    random = np.random.RandomState(0)
+    mixing = random.standard_normal((6, 6)) * np.array([3.0, 1.0, 1.0, 0.3, 0.1, 0.0])
+    drawn = [
+        distance(random.standard_normal((n, 6)) @ mixing.T, random.standard_normal((m, 6)) @ mixing.T)
+        for _ in range(400)
+    ]
+    expected = frechet_bias(Moments(1000, np.zeros(6), mixing @ mixing.T), n, m)
+    error = np.std(drawn) / 20
+    assert abs(np.mean(drawn) - expected) < 3 * error + 2 * expected / n  # the rest is of the order 1 / n^2
+    assert error < 0.05 * expected
+
+
+def test_the_bias_has_a_closed_form_where_all_features_vary_alike():
+    d = 5
+    of_identity = frechet_bias(Moments(2, np.zeros(d), np.eye(d)), 100, 400)
+    np.testing.assert_allclose(of_identity, (1 / 100 + 1 / 400) * d * (d + 5) / 4, rtol=1e-12)
+    assert frechet_bias(Moments(2, np.zeros(d), np.zeros((d, d))), 100, 400) == 0.0
