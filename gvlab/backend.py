@@ -22,9 +22,10 @@ _PINNED_BITS: dict[str, Any] = {
     "jax_enable_x64": False,
     "jax_default_matmul_precision": None,
 }
-PINNED = _PINNED_BITS | {"jax_numpy_dtype_promotion": "standard", "jax_numpy_rank_promotion": "allow"}
+PINNED = _PINNED_BITS | {"jax_numpy_dtype_promotion": "standard"}
 """JAX's settings that decide bits, or whether a program runs at all, and what `start` gives them: the values that JAX
-comes with. A user's profile cannot change them on the command line; from Python whoever calls decides."""
+comes with. A user's profile cannot change them on the command line; from Python whoever calls decides. Forbidding the
+promotion of ranks decides nothing: gvlab obeys it."""
 
 _LEFT_ALONE: dict[str, Any] = {
     "jax_disable_jit": False,
