@@ -59,13 +59,13 @@ def _evaluate(args: argparse.Namespace, rest: list[str]) -> None:
     asked = {name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()}
     file, measures = _evaluate_images(args, asked) if args.images else _evaluate_run(args, asked)
     from gvlab import evaluate
-    from gvlab.compare import tables
+    from gvlab.compare.numbers import number
 
-    numbers = ("value", "standard_error", "spread")
-    rows = [
-        [name, *(tables.number(m.get(number)) for number in numbers), evaluate.described(m["stamp"])]
-        for name, m in measures.items()
-    ]
+    rows = []
+    for name, m in measures.items():
+        error, spread = m.get("standard_error"), m.get("spread")
+        cells = number(m["value"], error or spread), number(error, error), number(spread, spread)
+        rows.append([name, *cells, evaluate.described(m["stamp"])])
     terminal.print_table(["measure", "value", "standard error", "spread", "protocol"], rows, left=1)
     for text in dict.fromkeys(
         m["stamp"][kind] for m in measures.values() for kind in ("warning", "note") if kind in m["stamp"]

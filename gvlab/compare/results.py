@@ -37,11 +37,12 @@ from pathlib import Path
 
 from gvlab import __version__, evaluate, statistics
 from gvlab import config as c
-from gvlab.compare.directions import PREFERRED, better
+from gvlab.compare.headlines import primary
+from gvlab.compare.remarks import folded, remarks
 from gvlab.compare.sentences import verdict
 from gvlab.compare.units import Unit
+from gvlab.evaluate import Measure
 from gvlab.files import read_json
-from gvlab.runs.environment import DECISIVE, decisive
 from gvlab.types import Json
 
 SCHEMA = 1
@@ -52,8 +53,8 @@ def collect(
 ) -> Json:
     """Everything that is known of a comparison, from its units alone."""
     summaries = _summaries([e.name for e in experiments], units)
-    primary = _primary(summaries)
-    pairs = _pairs(primary, summaries, units)
+    main = primary(summaries)
+    pairs = _pairs(main, summaries, units)
     return {
         "schema": SCHEMA,
         "gvlab": __version__,
@@ -63,9 +64,9 @@ def collect(
         "units": [_unit(unit, root) for unit in units],
         "summaries": summaries,
         "pairs": pairs,
-        "primary": primary,
-        "verdict": verdict(primary, [e.name for e in experiments], summaries, pairs),
-        "remarks": _remarks(units, summaries),
+        "primary": main,
+        "verdict": folded(verdict(main, [e.name for e in experiments], summaries, pairs)),
+        "remarks": remarks(units, summaries),
         "commands": _commands(root, units),
     }
 
@@ -110,16 +111,19 @@ def _summaries(names: Sequence[str], units: Sequence[Unit]) -> list[Json]:
     protocols: dict[str, tuple[str, Json]] = {}
     for name in names:
         mine = [unit for unit in units if unit.experiment == name]
-        for measure in dict.fromkeys(measure for unit in mine for measure in unit.measures or {}):
-            stamps = [unit.measures[measure]["stamp"] for unit in mine if unit.measures and measure in unit.measures]
+        measured: dict[str, list[Measure]] = {}
+        for one in (Measure.of(*item) for unit in mine for item in (unit.measures or {}).items()):
+            measured.setdefault(one.name, []).append(one)
+        for measure, seeds in measured.items():
+            stamps = [one.stamp for one in seeds]
             first, protocol = protocols.setdefault(measure, (name, stamps[0]))
             others = (_other_protocol(measure, first, protocol, name, stamp) for stamp in stamps)
-            warnings = dict.fromkeys(stamp[k] for stamp in stamps for k in ("warning", "note") if k in stamp)
+            warnings = dict.fromkeys(warning for one in seeds for warning in one.warnings)
             rows.append(
                 {
                     "experiment": name,
                     "measure": measure,
-                    "better": better(measure),
+                    "better": seeds[0].better,
                     "stamp": {key: value for key, value in stamps[0].items() if key not in ("seed", "step")},
                     "protocol": evaluate.described(stamps[0]),
                     "warnings": list(warnings),
@@ -165,7 +169,7 @@ def _pairs(primary: str | None, summaries: Sequence[Json], units: Sequence[Unit]
         adjusted = statistics.holm([pair.p for pair in pairs])
         for (measure, first, second), two, pair, p in zip(compared, both, pairs, adjusted, strict=True):
             failures = [each.count(None) for each in two]
-            decided = _decided(statistics.verdict(pair, p, better(measure)), failures)
+            decided = _decided(statistics.verdict(pair, p, _row(summaries, measure, first)["better"]), failures)
             names = {"measure": measure, "first": first, "second": second}
             found = {"failures": failures, "p_holm": p, "verdict": decided}
             rows.append({**names, **dataclasses.asdict(pair), **found})
@@ -181,35 +185,3 @@ def _decided(verdict: str, failures: list[int]) -> str:
     """The verdict, unless its winner lost more seeds than the other."""
     lost = {"first": failures[0] - failures[1], "second": failures[1] - failures[0]}
     return "undecided" if lost.get(verdict, 0) > 0 else verdict
-
-
-def _primary(summaries: Sequence[Json]) -> str | None:
-    """The measure that the verdict is about: the first in the order of preference that all experiments share of which
-    a seed came to its end."""
-    finished = {row["experiment"] for row in summaries}
-    shown = [row for row in summaries if row["better"] and not row["other_protocol"]]
-    shared = [
-        measure
-        for measure in dict.fromkeys(row["measure"] for row in shown)
-        if {row["experiment"] for row in shown if row["measure"] == measure} == finished
-    ]
-    # By name within a rank: the order of the experiments decides nothing.
-    preferred = [measure for prefix in PREFERRED for measure in sorted(shared) if measure.startswith(prefix)]
-    return next(iter([*preferred, *sorted(shared)]), None)
-
-
-def _remarks(units: Sequence[Unit], summaries: Sequence[Json]) -> list[str]:
-    """What the tables don't show, and why."""
-    remarks = [f"{u.experiment}, seed {u.seed}, diverged: {u.failure}" for u in units if u.failure]
-    remarks += [row["other_protocol"] for row in summaries if row["other_protocol"]]
-    warned: dict[str, list[str]] = {}
-    for row in summaries:
-        for text in row["warnings"]:
-            warned.setdefault(text, []).append(f"{row['measure']} of {row['experiment']}")
-    remarks += [f"{', '.join(of)}: {text}." for text, of in warned.items()]
-    environments = [decisive(read_json(unit.run / "environment.json") or {}) for unit in units]
-    for field in DECISIVE:
-        found = list(dict.fromkeys(str(environment[field]) for environment in environments if field in environment))
-        if len(found) > 1:
-            remarks.append(f"The units were made in different environments: {field} was {' or '.join(found)}.")
-    return remarks

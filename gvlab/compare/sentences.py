@@ -5,37 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gvlab import statistics
-from gvlab.compare.directions import better
-from gvlab.compare.tables import interval, number
+from gvlab.compare.numbers import interval, number
+from gvlab.compare.remarks import listed
 from gvlab.types import Json
 
 
 def verdict(primary: str | None, names: Sequence[str], summaries: Sequence[Json], pairs: Sequence[Json]) -> str:
     """One sentence on the primary measure. Nothing is called better unless its interval and its test say so."""
     if not summaries:
-        return f"No run of {_listed(names)} came to its end."
+        return f"No run of {listed(names)} came to its end."
     finished = [name for name in names if any(row["experiment"] == name for row in summaries)]
     lost = [name for name in names if name not in finished]
-    rest = f"; {_listed(lost)} diverged in every seed" if lost else ""
+    rest = f"; {listed(lost)} diverged in every seed" if lost else ""
     if primary is None:
         none = "share no measure that judges, under one protocol: none can be called better"
-        return f"{_listed(finished)} {none if len(finished) > 1 else 'has no measure that judges'}{rest}."
+        return f"{listed(finished)} {none if len(finished) > 1 else 'has no measure that judges'}{rest}."
     rows = {row["experiment"]: row for row in summaries if row["measure"] == primary}
-    about = f"On {primary} ({better(primary)} is better)"
+    better = next(iter(rows.values()))["better"]
+    about = f"On {primary} ({better} is better)"
     if len(finished) == 1:
         row = rows[finished[0]]
         return f"{about}, {finished[0]} reaches {interval(row)} over {row['n']} of {row['total']} seeds{rest}."
     seeds = next(iter(rows.values()))["total"]
     if seeds < statistics.FEWEST:
         few = f"{seeds} seed{'s give' if seeds > 1 else ' gives'} no interval, {statistics.FEWEST} would"
-        return f"{about}, nothing can be said of {_listed(finished)}: {few}{rest}."
+        return f"{about}, nothing can be said of {listed(finished)}: {few}{rest}."
     mine = [pair for pair in pairs if pair["measure"] == primary]
-    said = _judged(mine[0]) if len(mine) == 1 else _ranked(finished, rows, mine, better(primary) == "higher")
+    said = _judged(mine[0]) if len(mine) == 1 else _ranked(finished, rows, mine, better == "higher")
     return f"{about}, {said}{rest}."
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _ranked(names: Sequence[str], rows: dict[str, Json], pairs: Sequence[Json], highest: bool) -> str:
@@ -50,19 +47,19 @@ def _ranked(names: Sequence[str], rows: dict[str, Json], pairs: Sequence[Json], 
             winner = pair.get(pair["verdict"])
             (beaten if winner == best else better_ones if winner else undecided).append((other, pair))
     tied = [name for name in names if rows[name]["mean"] == rows[best]["mean"] and name != best]
-    has = f"and {_listed(tied)} share" if tied else "has"
+    has = f"and {listed(tied)} share" if tied else "has"
     said = [f"{best} {has} the best mean of {len(names)}, {interval(rows[best])}"]
     if beaten:
         largest = max(pair["p_holm"] for _, pair in beaten)
-        said.append(f"and is better than {_listed([name for name, _ in beaten])} (adjusted p <= {number(largest)})")
+        said.append(f"and is better than {listed([name for name, _ in beaten])} (adjusted p <= {number(largest)})")
     if better_ones:  # where seeds were lost, the pairs' means are not these
-        are = f"{_listed([name for name, _ in better_ones])} {'is' if len(better_ones) == 1 else 'are'}"
+        are = f"{listed([name for name, _ in better_ones])} {'is' if len(better_ones) == 1 else 'are'}"
         said.append(f"but {are} better on the seeds that both finished")
     if undecided:
         needed = [_needed(pair) for _, pair in undecided]
         more = f", which would take about {max(n for n in needed if n)} pairs" if all(needed) else ""
         few = f" ({few})" if (few := _too_few(undecided[0][1])) else ""
-        said.append(f"but not told apart from {_listed([name for name, _ in undecided])}{few}{more}")
+        said.append(f"but not told apart from {listed([name for name, _ in undecided])}{few}{more}")
     lost = "".join(
         f"; {name} diverged in {row['failures']} of {row['total']} seeds"
         for name, row in rows.items()

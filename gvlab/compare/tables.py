@@ -10,23 +10,10 @@ import re
 from pathlib import Path
 
 from gvlab import statistics
+from gvlab.compare.numbers import DASH, interval, number, spread_of
+from gvlab.compare.remarks import folded
 from gvlab.files import write_atomically
 from gvlab.types import Json
-
-
-def number(value: float | None) -> str:
-    """Four significant digits, or whole numbers up to seven digits; a dash where there is no value."""
-    if value is None:
-        return "-"
-    return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
-
-
-def interval(row: Json, name: str = "mean") -> str:
-    """mean [low, high]; a dash where there is no value, the mean alone where there is no interval."""
-    if row[name] is None or row["low"] is None:
-        return number(row[name])
-    return f"{number(row[name])} [{number(row['low'])}, {number(row['high'])}]"
-
 
 HEADER = (
     *("experiment", "measure", "better", "mean [95 % interval]", "sd", "median", "iqm", "best", "worst", "failed"),
@@ -59,32 +46,39 @@ def _failed(row: Json) -> str:
 
 def cells(row: Json) -> list[str]:
     """A summary as text, under `HEADER`."""
-    named = [row["experiment"], row["measure"], row["better"] or ""]
+    named = [folded(row["experiment"]), row["measure"], row["better"] or ""]
     ending = [_failed(row), row["protocol"]]
     if row["other_protocol"]:
-        return [*named, *["-"] * 6, *ending]
-    ends = [number(row["minimum"]), number(row["maximum"])]
-    best, worst = {"lower": ends, "higher": ends[::-1], None: ["-", "-"]}[row["better"]]
-    middle = [number(row[name]) for name in ("sd", "median", "iqm")]
+        return [*named, *[DASH] * 6, *ending]
+    spread = spread_of(row)
+    ends = [number(row["minimum"], spread), number(row["maximum"], spread)]
+    best, worst = {"lower": ends, "higher": ends[::-1], None: [DASH, DASH]}[row["better"]]
+    middle = [number(row[name], spread) for name in ("sd", "median", "iqm")]
     return [*named, interval(row), *middle, best, worst, *ending]
 
 
 def markdown(found: Json) -> str:
     """The verdict, the table and the remarks in Markdown."""
-    rows = [[cell.replace("|", r"\|") for cell in row] for row in table(found)]
+    rows = [[_plain(cell) for cell in row] for row in table(found)]
     lines = [HEADER, ["---"] * 3 + ["---:"] * (len(HEADER) - 3), *rows]
     text = "".join("| " + " | ".join(line) + " |\n" for line in lines)
-    return f"{found['verdict']}\n\n{text}" + "".join(f"\n{remark}\n" for remark in found["remarks"])
+    return f"{_plain(found['verdict'])}\n\n{text}" + "".join(f"\n{_plain(remark)}\n" for remark in found["remarks"])
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is, in one line."""
+    return re.sub(r"[\\`*|]|<(?=[A-Za-z/!?])", lambda found: "\\" + found[0], folded(text))
 
 
 def latex(found: Json) -> str:
     """A booktabs table: measures in rows, experiments in columns, each mean with its 95 % interval."""
     names = [experiment["name"] for experiment in found["experiments"]]
     by = {(row["measure"], row["experiment"]): row for row in found["summaries"]}
+    seeds = f"{len(found['seeds'])} seed{'s'[: len(found['seeds']) > 1]}"
     lines = [
-        f"% gvlab {found['gvlab']}: means over {len(found['seeds'])} seeds with 95% intervals",
+        f"% gvlab {found['gvlab']}: mean over {seeds} with 95% intervals",
         "% (BCa bootstrap, widened to at least Student's); no intervals below 3 seeds",
-        *(f"% {remark}" for remark in found["remarks"]),
+        *(f"% {folded(remark)}" for remark in found["remarks"]),
         rf"\begin{{tabular}}{{l{'r' * len(names)}}}",
         r"\toprule",
         " & ".join(["measure", *map(_escaped, names)]) + r" \\",
@@ -110,7 +104,7 @@ def _typeset(row: Json) -> str:
 
 def _escaped(text: str) -> str:
     named = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return re.sub(r"[_%&#${}\\~^]", lambda found: named.get(found[0], rf"\{found[0]}"), text)
+    return re.sub(r"[_%&#${}\\~^]", lambda found: named.get(found[0], rf"\{found[0]}"), folded(text))
 
 
 def tidy(found: Json) -> list[Json]:

@@ -1,5 +1,6 @@
 """Measuring a trained model, or a set of images: numbers that carry their protocol."""
 
+from gvlab.evaluate.kinds import GROUPS, Measure, kind_of, rank
 from gvlab.evaluate.measure import BOUND, OF_LIKELIHOODS, check, check_ahead, evaluate, extractors_of, of_images
 from gvlab.evaluate.results import Measures, earlier, read, write, write_file
 from gvlab.evaluate.stamps import CLIPPED, PER_RUN, Difference, described, difference, stated
@@ -7,9 +8,11 @@ from gvlab.evaluate.stamps import CLIPPED, PER_RUN, Difference, described, diffe
 __all__ = [
     "BOUND",
     "CLIPPED",
+    "GROUPS",
     "OF_LIKELIHOODS",
     "PER_RUN",
     "Difference",
+    "Measure",
     "Measures",
     "check",
     "check_ahead",
@@ -18,7 +21,9 @@ __all__ = [
     "earlier",
     "evaluate",
     "extractors_of",
+    "kind_of",
     "of_images",
+    "rank",
     "read",
     "stated",
     "write",

@@ -9,7 +9,7 @@ from typing import Any
 
 from gvlab import config as c
 from gvlab import statistics
-from gvlab.compare import tables
+from gvlab.compare import numbers
 from gvlab.config import experiment_file
 from gvlab.files import read_json, write_atomically
 from gvlab.reproduce.published import expected, judge, load_published
@@ -39,7 +39,7 @@ def row(record: dict[str, Any], file: Path) -> list[str]:
         published.text,
         str(published.runs),
         published.measure,
-        tables.interval({"mean": summary.mean, "low": summary.low, "high": summary.high}),
+        numbers.interval({"mean": summary.mean, "low": summary.low, "high": summary.high}),
         f"{summary.n} of {summary.total}",
         "-" if range_ is None else f"{range_[0]:.4g} to {range_[1]:.4g}",
         judge(summary, published) if current else "outdated",

@@ -7,8 +7,7 @@ from math import isfinite, sqrt
 from pathlib import Path
 from typing import Literal
 
-from gvlab import statistics
-from gvlab.compare import directions
+from gvlab import evaluate, statistics
 from gvlab.config.experiment_file import call
 from gvlab.errors import UserError
 
@@ -107,4 +106,4 @@ def judge(summary: statistics.Summary, published: Published) -> Judgement:
         narrow = (high - low) / 2 <= max(WIDEST * abs(published.value), published.margin)
         return "reproduced" if narrow else "undecided"
     above = low > published.value
-    return "better" if above == (directions.better(published.measure) == "higher") else "not reached"
+    return "better" if above == (evaluate.kind_of(published.measure).better == "higher") else "not reached"

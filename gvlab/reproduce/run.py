@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gvlab import compare
+from gvlab import compare, evaluate
 from gvlab import config as c
-from gvlab.compare import directions
 from gvlab.config import experiment_file
 from gvlab.files import read_json, write_atomically
 from gvlab.reproduce.ledger import is_current, write_ledger
@@ -46,7 +45,7 @@ def reproduce(file: Path, steps: int | None, seeds: int, out: Path | None, liste
             f"The ledger has {file.stem} with {len(kept['values'])} seeds of {kept['steps']} steps, more than {seeds} "
             f"of {steps}: ask for at least as much, or use gvlab compare {file}."
         )
-    if directions.better(published.measure) is None:
+    if evaluate.kind_of(published.measure).better is None:
         raise UserError(
             f"{file.stem} is about {published.measure}, which has no good direction: choose another measure."
         )

@@ -7,48 +7,15 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import harness
 import numpy as np
 import pytest
 import scipy.stats
+from handmade import ROOT, SHARED, collected, experiment, unit
 
-from gvlab import config as c
-from gvlab import statistics
-from gvlab.compare import directions, results, tables, units
+from gvlab import evaluate, statistics
+from gvlab.compare import numbers, results, tables
 from gvlab.compare.frame import ComparisonFrame
-
-ROOT = Path("comparison")
-SHARED = {"dataset": "digits", "backend": "cpu", "seed": 0, "step": 20}
-
-
-def unit(name: str, seed: int, values: dict[str, float] | None, failure: str | None = None, **stamp: Any) -> units.Unit:
-    """One (experiment, seed) with these measures, all of one stamp."""
-    record = {
-        "status": "diverged" if failure else "complete",
-        "failure": failure,
-        "dataset": {"name": "digits", "sha256": "a" * 64},
-        "state_sha256": "b" * 64,
-        "group": [f"{name}/seed-{seed}"],
-        "regrouped": [],
-        "cost": {"parameters": 1, "flops_per_step": None, "memory_bytes": None},
-        "timing": {"seconds": 1.0, "images_per_second": 320.0},
-    }
-    measures = values and {
-        measure: {"value": value, "stamp": SHARED | {"seed": seed} | stamp} for measure, value in values.items()
-    }
-    return units.Unit(name, seed, ROOT / "units" / name / f"seed-{seed}", record, measures)
-
-
-def experiment(name: str) -> c.Experiment:
-    return replace(harness.COMPARED["vae"], name=name)
-
-
-def collected(*made: units.Unit) -> tables.Json:
-    names = list(dict.fromkeys(one.experiment for one in made))
-    seeds = 1 + max(one.seed for one in made)
-    return results.collect([experiment(name) for name in names], seeds, None, made, ROOT)
 
 
 def table_of(text: str) -> dict[tuple[str, str], list[str]]:
@@ -76,7 +43,7 @@ CLEAR = [
     ],
 )
 def test_the_good_direction_of_a_measure(measure, direction):
-    assert directions.better(measure) == direction
+    assert evaluate.kind_of(measure).better == direction
 
 
 def test_a_clear_difference_has_a_winner():
@@ -87,13 +54,13 @@ def test_a_clear_difference_has_a_winner():
     assert pair["low"] < pair["difference"] < pair["high"] < 0
     assert pair["p"] == pair["p_holm"] == pytest.approx(2 / 2**8)
     assert found["primary"] == "frechet_x"
-    ends = f"{pair['low']:.4g}, {pair['high']:.4g}"
+    ends = f"{pair['low']:.2f}, {pair['high']:.2f}"
     assert found["verdict"] == (
-        f"On frechet_x (lower is better), a is better than b (a minus b: -9.3 [{ends}], adjusted p = 0.007812)."
+        f"On frechet_x (lower is better), a is better than b (a minus b: -9.30 [{ends}], adjusted p = 0.007812)."
     )
     turned = collected(*CLEAR[8:], *CLEAR[:8])
     assert turned["pairs"][0]["verdict"] == "second"
-    assert "a is better than b (b minus a: 9.3 [" in turned["verdict"]
+    assert "a is better than b (b minus a: 9.30 [" in turned["verdict"]
 
 
 def test_the_p_values_of_a_measure_are_adjusted_for_its_pairs():
@@ -103,7 +70,7 @@ def test_the_p_values_of_a_measure_are_adjusted_for_its_pairs():
     assert [pair["p_holm"] for pair in found["pairs"]] == [pytest.approx(3 * 2 / 2**8)] * 3
     (row,) = [row for row in found["summaries"] if (row["experiment"], row["measure"]) == ("a", "frechet_x")]
     assert found["verdict"] == (
-        f"On frechet_x (lower is better), a has the best mean of 3, {tables.interval(row)}, and is better than b "
+        f"On frechet_x (lower is better), a has the best mean of 3, {numbers.interval(row)}, and is better than b "
         "and c (adjusted p <= 0.02344)."
     )
 
@@ -148,7 +115,7 @@ def test_one_experiment_alone():
     found = collected(*CLEAR[:8])
     assert found["pairs"] == []
     row = found["summaries"][0]
-    ends = f"{row['low']:.4g}, {row['high']:.4g}"
+    ends = f"{row['low']:.2f}, {row['high']:.2f}"
     assert found["verdict"] == f"On frechet_x (lower is better), a reaches 10.35 [{ends}] over 8 of 8 seeds."
 
 
@@ -186,7 +153,7 @@ def test_diverged_seeds_are_counted_and_left_out():
 def test_when_all_have_diverged():
     found = collected(*(unit(name, seed, None, "It broke.") for name in "ab" for seed in range(3)))
     assert found["verdict"] == "No run of a and b came to its end."
-    assert len(found["remarks"]) == 6
+    assert found["remarks"] == [f"{name}, seeds 0, 1 and 2, diverged: It broke." for name in "ab"]
     diverged = "3 of 3 [44 %, 100 %]"
     assert tables.table(found) == [[name, "diverged", "", *["-"] * 6, diverged, "-"] for name in "ab"]
     assert table_of(tables.markdown(found))["b", "diverged"] == ["", *["-"] * 6, diverged, "-"]
@@ -292,7 +259,7 @@ def test_seeds_of_different_protocols_have_no_average_and_warnings_are_passed_on
     (row,) = found["summaries"]
     assert "generated = 10000" in row["other_protocol"]
     assert row["warnings"] == ["few examples"]
-    assert "frechet_x of a: few examples." in found["remarks"]
+    assert "Few examples (frechet_x of a)." in found["remarks"]
     assert "generated 100" in row["protocol"]
     assert tables.cells(row)[3:9] == ["-"] * 6
 
@@ -319,14 +286,15 @@ def test_a_diverged_seed_of_another_protocol_is_still_one_that_diverged():
     [(None, "-"), (0.0, "0"), (-88.2651, "-88.27"), (0.00012345, "0.0001234"), (123456.7, "123457"), (9999.4, "9999")],
 )
 def test_numbers_have_four_digits(value, text):
-    assert tables.number(value) == text
+    assert numbers.number(value) == text
 
 
 def test_intervals_as_text():
-    assert tables.interval({"mean": 1.0, "low": 0.5, "high": 1.5}) == "1 [0.5, 1.5]"
-    assert tables.interval({"mean": 1.0, "low": None, "high": None}) == "1"
-    assert tables.interval({"mean": None, "low": None, "high": None}) == "-"
-    assert tables.interval({"difference": -2.0, "low": -3.0, "high": -1.0}, "difference") == "-2 [-3, -1]"
+    assert numbers.interval({"mean": 1.0, "low": 0.5, "high": 1.5}) == "1.00 [0.50, 1.50]"
+    assert numbers.interval({"mean": 1.0, "low": None, "high": None}) == "1"
+    assert numbers.interval({"mean": None, "low": None, "high": None}) == "-"
+    assert numbers.interval({"mean": 12.345, "sd": 0.21, "low": None, "high": None}) == "12.35"
+    assert numbers.interval({"difference": -2.0, "low": -3.0, "high": -1.0}, "difference") == "-2.0 [-3.0, -1.0]"
 
 
 def test_the_cells_of_a_row():
@@ -334,12 +302,12 @@ def test_the_cells_of_a_row():
     assert len(tables.cells(lower)) == len(tables.HEADER)
     named = dict(zip(tables.HEADER, tables.cells(lower), strict=True))
     assert (named["experiment"], named["measure"], named["better"]) == ("a", "frechet_x", "lower")
-    assert (named["median"], named["iqm"], named["best"], named["worst"]) == ("10.35", "10.35", "10", "10.7")
-    assert (named["sd"], named["failed"]) == ("0.2449", "0 of 8")
+    assert (named["median"], named["iqm"], named["best"], named["worst"]) == ("10.35", "10.35", "10.00", "10.70")
+    assert (named["sd"], named["failed"]) == ("0.24", "0 of 8")
     assert tables.cells(none)[2] == ""  # no direction, so no best and no worst
     assert tables.cells(none)[-4:-2] == ["-", "-"]
     higher = collected(*(unit("a", seed, {"recall_x": seed / 10}) for seed in range(3)))["summaries"][0]
-    assert tables.cells(higher)[-4:-2] == ["0.2", "0"]
+    assert tables.cells(higher)[-4:-2] == ["0.20", "0.00"]
 
 
 NAME = r"50% of_it & {more} $x$ #1 ^2 ~3 \end"
@@ -448,6 +416,6 @@ def test_equal_means_are_shared():
 
 def test_negative_numbers_are_typeset_with_a_minus_and_large_ones_with_an_exponent():
     made = [unit("a", seed, {"elbo_nats": -100.0 - seed}) for seed in range(3)]
-    assert "$-$101 [$-$" in tables.latex(collected(*made))
-    assert tables.number(1e54) == "1e+54"
-    assert tables.number(-123456.0) == "-123456"
+    assert "$-$101.0 [$-$" in tables.latex(collected(*made))
+    assert numbers.number(1e54) == "1e+54"
+    assert numbers.number(-123456.0) == "-123456"

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gvlab import build, compare, data
+from gvlab import build, compare, data, evaluate
 from gvlab import config as c
-from gvlab.compare import directions, units
+from gvlab.compare import units
 from gvlab.compare.proof.files import derived
 from gvlab.config import experiment_file
 from gvlab.data.dataset import Split
@@ -78,7 +78,7 @@ def test_every_published_number_has_the_sign_of_our_measure_and_stands_in_the_do
     printed = f"{unit * found.value:.2f}".rstrip("0").rstrip(".")
     assert printed in found.text
     assert printed in file.read_text().split('"""')[1].splitlines()[0]
-    assert directions.better(found.measure) == "higher"
+    assert evaluate.kind_of(found.measure).better == "higher"
 
 
 @pytest.mark.parametrize("stem", ["grid_veegan", "ring_veegan", "grid_pacgan"])

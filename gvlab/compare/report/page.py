@@ -7,9 +7,9 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from gvlab.compare.numbers import DASH, interval, number, percent, plain, scaled, size, spread_of, times
 from gvlab.compare.report.curves import CURVE_DIGITS, CURVE_POINTS, curves
 from gvlab.compare.report.forest import forest
-from gvlab.compare.report.numbers import DASH, interval, number, percent, plain, scaled, size, times
 from gvlab.compare.report.reading import load
 from gvlab.compare.report.sheets import pictures, samples
 from gvlab.compare.tables import lost
@@ -94,6 +94,7 @@ def _template() -> Any:
     environment.filters |= {
         "number": number,
         "interval": interval,
+        "spread": spread_of,
         "percent": percent,
         "scaled": scaled,
         "size": size,

@@ -1,4 +1,4 @@
-"""Numbers as the report shows them."""
+"""Numbers as text: the one place that rounds, for the terminal, the tables, the verdict and the report."""
 
 from __future__ import annotations
 
@@ -8,29 +8,34 @@ from typing import Any
 
 from gvlab.types import Json
 
-DASH = "\u2013"
+DASH = "-"
 """Stands where there is no number."""
 
 
 def number(value: float | None, spread: float | None = None) -> str:
-    """The value with two digits of its spread, or four of its own; a dash if there is none."""
+    """The value with two digits of its spread; without one, with four digits of its own; a dash if there is none."""
     if value is None:
         return DASH
-    scale = spread or abs(value)
-    digits = 1 if spread else 3
-    decimals = digits - math.floor(math.log10(scale)) if scale else 0
-    if (abs(value) >= 1e7 or decimals > 9) and value:
-        return f"{value:.3e}"
-    return f"{value:,.{max(0, decimals)}f}"
+    decimals = 1 - math.floor(math.log10(spread)) if spread else 0
+    if not spread or decimals > 9 or abs(value) >= 1e7:
+        return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
+    return f"{value:.{max(0, decimals)}f}"
 
 
-def interval(row: Json, name: str) -> str:
-    """`mean [low, high]` with two digits of half the interval's width."""
-    value, low, high = row[name], row["low"], row["high"]
-    if low is None or high is None:
-        return number(value, row.get("sd"))
-    width = (high - low) / 2
-    return f"{number(value, width)} [{number(low, width)}, {number(high, width)}]"
+def spread_of(row: Json) -> float | None:
+    """What decides the digits of all numbers of a summary or a pair: half its interval's width or, where there is no
+    interval, its standard deviation."""
+    if row["low"] is None or row["high"] is None:
+        return row.get("sd")
+    return (row["high"] - row["low"]) / 2
+
+
+def interval(row: Json, name: str = "mean") -> str:
+    """`mean [low, high]`; a dash where there is no value, the mean alone where there is no interval."""
+    spread = spread_of(row)
+    if row[name] is None or row["low"] is None or row["high"] is None:
+        return number(row[name], spread)
+    return f"{number(row[name], spread)} [{number(row['low'], spread)}, {number(row['high'], spread)}]"
 
 
 def percent(fraction: float | None) -> str:

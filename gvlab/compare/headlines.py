@@ -1,0 +1,96 @@
+"""Which few measures tell most of a comparison, and the table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gvlab import evaluate
+from gvlab.compare.numbers import DASH, interval, number
+from gvlab.types import Json
+
+MOST = 6
+"""Headline measures."""
+
+
+SHARED = 4
+"""So many of them are of what all experiments have, if they have so many."""
+
+
+COLUMNS = 4
+"""So many experiments stand side by side; more stand one below the other."""
+
+
+PREFERRED = ("iw_bound_nats", "fid", "fld_", "modes_covered", "frechet", "elbo_nats")
+"""What the verdict is about, in the order of preference."""
+
+
+def primary(summaries: Sequence[Json]) -> str | None:
+    """The measure that the verdict is about: the first in the order of preference that all experiments share of which
+    a seed came to its end."""
+    shared = _shared([row for row in summaries if row["better"]])
+    # By name within a rank: the order of the experiments decides nothing.
+    preferred = [measure for prefix in PREFERRED for measure in sorted(shared) if measure.startswith(prefix)]
+    return next(iter([*preferred, *sorted(shared)]), None)
+
+
+def headlines(summaries: Sequence[Json], first: str | None = None) -> list[str]:
+    """At most `MOST` measures: `first`, those that all experiments share, then those that some have.
+
+    Diagnostics and what measures pixels stay out where there is something better.
+    """
+    rows = [row for row in summaries if evaluate.kind_of(row["measure"]).group != "diagnostics"]
+    every = sorted(dict.fromkeys(row["measure"] for row in rows), key=_order)
+    judging = {row["measure"] for row in rows if row["better"]}
+    shared = [measure for measure in every if measure in set(_shared(rows)) & judging and measure != first]
+    telling = [measure for measure in shared if not measure.endswith("_pixels")]
+    begin = [*([first] if first else []), *telling][:SHARED]
+    some = [measure for measure in every if measure in judging and measure not in (*shared, first)]
+    chosen = [*begin, *some[: MOST - SHARED]]
+    return list(dict.fromkeys([*chosen, *telling, *shared, *some, *every]))[:MOST]
+
+
+def _shared(rows: Sequence[Json]) -> list[str]:
+    """The measures that all experiments of the rows have, under one protocol."""
+    finished = {row["experiment"] for row in rows}
+    having: dict[str, set[str]] = {}
+    for row in rows:
+        if not row["other_protocol"]:
+            having.setdefault(row["measure"], set()).add(row["experiment"])
+    return [measure for measure, names in having.items() if names == finished]
+
+
+def _order(measure: str) -> tuple[bool, int, str]:
+    return measure.endswith("_pixels"), evaluate.rank(measure), measure
+
+
+def table(found: Json) -> tuple[list[str], list[list[str]]]:
+    """The headline measures as text: (head, rows). Measures are rows where there are few experiments, else columns."""
+    names = [experiment["name"] for experiment in found["experiments"]]
+    measures = headlines(found["summaries"], found["primary"])
+    by = {(row["measure"], row["experiment"]): row for row in found["summaries"]}
+    cells = {(measure, name): _cell(by.get((measure, name))) for measure in measures for name in names}
+    if len(names) > COLUMNS:
+        head = ["experiment", *(f"{measure}{_better(measure, ', ')}" for measure in measures)]
+        return head, [[name, *(cells[measure, name] for measure in measures)] for name in names]
+    pairs = {pair["measure"]: pair for pair in found["pairs"]}
+    head = ["measure", "better", *names, *(["told apart"] if len(names) == 2 and pairs else [])]
+    rows = [[measure, _better(measure), *(cells[measure, name] for name in names)] for measure in measures]
+    if len(head) > 2 + len(names):
+        rows = [[*row, _told_apart(pairs.get(row[0]))] for row in rows]
+    return head, rows
+
+
+def _better(measure: str, before: str = "") -> str:
+    better = evaluate.kind_of(measure).better
+    return before + better if better else ""
+
+
+def _cell(row: Json | None) -> str:
+    return DASH if row is None or row["other_protocol"] else interval(row)
+
+
+def _told_apart(pair: Json | None) -> str:
+    """yes or no, with the adjusted p-value."""
+    if pair is None or pair["p_holm"] is None:
+        return DASH
+    return f"{'no' if pair['verdict'] == 'undecided' else 'yes'} (p = {number(pair['p_holm'])})"

@@ -1,0 +1,220 @@
+"""What is said first of a comparison: few measures, one line per reason, numbers rounded alike everywhere."""
+
+from __future__ import annotations
+
+import json
+import typing
+
+import numpy as np
+import pytest
+from handmade import collected, unit
+
+from gvlab import evaluate
+from gvlab.compare import headlines, numbers, remarks, tables
+from gvlab.evaluate import kinds
+
+SHARED_OF_IMAGES = {
+    f"{kind}_{features}": 0.5
+    for features in ("pixels", "digits-032b91b4")
+    for kind in ("precision", "recall", "density", "coverage")
+}
+SHARED_OF_IMAGES |= {
+    "frechet_pixels": 1.0,
+    "kernel_pixels": 1.0,
+    "fld_digits-032b91b4": 50.0,
+    "kld_digits-032b91b4": 1.0,
+}
+GAN = SHARED_OF_IMAGES | {"d_loss": 1.0, "g_loss": 1.0, "real_logit": 2.0, "fake_logit": -2.0}
+VAE = SHARED_OF_IMAGES | {"elbo_nats": -99.0, "iw_bound_nats": -98.0, "kl_nats": 20.0, "active_units": 12.0}
+
+
+def two(seeds: int = 6, **stamp: str) -> tables.Json:
+    made = []
+    for name, values, shift in (("gan", GAN, 0.0), ("vae", VAE, 2.0)):
+        for seed in range(seeds):
+            shifted = {measure: value + shift + seed / 50 for measure, value in values.items()}
+            made.append(unit(name, seed, shifted, **stamp))
+    return collected(*made)
+
+
+# --- a measure says everything of itself ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "better", "group"),
+    [
+        ("fld_digits-032b91b4", "lower", "quality"),
+        ("precision_pixels", "higher", "quality"),
+        ("improved_recall_pixels", "higher", "diversity"),
+        ("prd_f8_pixels", "higher", "diversity"),
+        ("prd_f1_8_pixels", "higher", "quality"),
+        ("reverse_kl_nats", "lower", "diversity"),
+        ("bits_per_dim", "lower", "likelihood"),
+        ("kl_nats", None, "likelihood"),
+        ("active_units", None, "latents"),
+        ("d_loss", None, "diagnostics"),
+        ("a_term_of_somebodys_model", None, "diagnostics"),
+    ],
+)
+def test_a_measure_has_its_direction_and_its_group(name, better, group):
+    one = evaluate.Measure.of(name, {"value": 1, "stamp": {"k": 5, "warning": "few", "note": "grey"}})
+    assert (one.name, one.value, one.better, one.group) == (name, 1.0, better, group)
+    assert one.warnings == ["few", "grey"]
+
+
+def test_every_group_has_a_heading_and_every_kind_a_group():
+    assert list(evaluate.GROUPS) == list(typing.get_args(kinds.Group))
+    assert {kind.group for kind in kinds.KINDS} == set(evaluate.GROUPS) - {"diagnostics"}
+    prefixes = [kind.prefix for kind in kinds.KINDS]
+    assert len(set(prefixes)) == len(prefixes)
+    for i, later in enumerate(prefixes):
+        assert not [earlier for earlier in prefixes[:i] if later.startswith(earlier)], later  # it would never be found
+
+
+# --- headlines --------------------------------------------------------------------------------------------------------
+
+
+def test_the_headlines_are_six_those_shared_first_and_no_diagnostics():
+    found = two()
+    assert headlines.headlines(found["summaries"], found["primary"]) == [
+        "fld_digits-032b91b4",
+        *(f"{kind}_digits-032b91b4" for kind in ("precision", "recall", "coverage")),
+        "iw_bound_nats",
+        "elbo_nats",
+    ]
+    head, rows = headlines.table(found)
+    assert head == ["measure", "better", "gan", "vae", "told apart"]
+    assert rows[0][:2] == ["fld_digits-032b91b4", "lower"]
+    assert rows[0][2:] == ["50.050 [50.011, 50.089]", "52.050 [52.011, 52.089]", "yes (p = 0.03125)"]
+    assert rows[4][:3] == ["iw_bound_nats", "higher", "-"]
+    assert rows[4][-1] == "-"
+
+
+def test_one_experiment_has_six_headlines_of_its_own():
+    found = collected(*(unit("gan", seed, GAN) for seed in range(3)))
+    head, rows = headlines.table(found)
+    assert head == ["measure", "better", "gan"]
+    assert len(rows) == headlines.MOST
+    assert not [row for row in rows if row[0] in ("d_loss", "g_loss", "real_logit", "fake_logit")]
+
+
+def test_many_experiments_stand_one_below_the_other():
+    found = collected(*(unit(f"e{i}", seed, {"frechet_x": float(i + seed)}) for i in range(6) for seed in range(3)))
+    head, rows = headlines.table(found)
+    assert head == ["experiment", "frechet_x, lower"]
+    assert [row[0] for row in rows] == [f"e{i}" for i in range(6)]
+
+
+def test_without_a_run_that_ended_there_are_no_headlines():
+    assert headlines.table(collected(unit("a", 0, None, "It broke.")))[1] == []
+
+
+# --- remarks ----------------------------------------------------------------------------------------------------------
+
+
+def test_one_reason_is_one_line():
+    assert two(warning="balls of nearest neighbours are large")["remarks"] == [
+        "Balls of nearest neighbours are large (20 measures of gan and vae)."
+    ]
+
+
+def test_reasons_that_differ_in_their_numbers_are_one():
+    found = collected(
+        unit("a", 0, {"x_a": 1.0}, warning="0.012 of the values were clipped"),
+        unit("a", 1, {"x_a": 1.0}, warning="0.0034 of the values were clipped"),
+        unit("b", 0, {"x_b": 1.0}, warning="0.5 of the values were clipped"),
+        unit("b", 1, {"x_b": 1.0}, warning="3 other values"),
+    )
+    assert found["remarks"] == [
+        "0.0034 to 0.5 of the values were clipped (x_a and x_b of a and b).",
+        "3 other values (x_b of b).",
+    ]
+
+
+def test_seeds_that_diverged_alike_are_one_line():
+    made = [unit("lr=1e30", seed, None, f"At step {seed + 2} the term loss is nan.") for seed in (0, 1, 4)]
+    assert collected(*made)["remarks"] == ["lr=1e30, seeds 0, 1 and 4, diverged: At step 2 to 6 the term loss is nan."]
+    made = [unit("a", seed, None, f"The term loss is {value}.") for seed, value in enumerate(("nan", "-inf", "nan"))]
+    assert collected(*made)["remarks"] == ["a, seeds 0, 1 and 2, diverged: The term loss is nan or -inf."]
+
+
+def test_measures_that_differ_in_one_field_are_one_line():
+    values = {"fld_x": 1.0, "kld_x": 1.0, "recall_x": 0.5}
+    made = [unit("a", 0, values, split="test"), unit("b", 0, values, split="train")]
+    assert collected(*made)["remarks"] == [
+        "fld_x of b has split = train, that of a split = test: they cannot be compared (3 measures)."
+    ]
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\r\n b", "a\u2028b", "a\x0bb\x85"])
+def test_no_newline_leaves_a_comment_or_a_row(text):
+    """A newline in a warning would end the comment of LaTeX that it stands in, and what follows would be typeset."""
+    hostile = f"{text}\n\\input{{/etc/passwd}}"
+    found = collected(
+        *(unit(f"n{text}", seed, {"frechet_x": 1.0 + seed}, warning=hostile) for seed in range(3)),
+        unit("b", 0, None, hostile),
+    )
+    assert all(remark == " ".join(remark.split()) for remark in [*found["remarks"], found["verdict"]])
+    found["remarks"].append(hostile)  # as a comparison.json that somebody wrote might have it
+    for line in tables.latex(found).splitlines():
+        assert line.startswith("%") or "input" not in line, line
+    table = [line for line in tables.markdown(found).split("\n") if line.startswith("|")]
+    assert len(table) == 4  # head, rule, and a row for each experiment
+    assert len({line.count(" | ") for line in table}) == 1
+
+
+def test_markdown_shows_names_and_remarks_as_they_are():
+    name = "a|b *c* `d` <b>"
+    found = collected(*(unit(name, seed, {"frechet_x": 0.5}, warning="<script>") for seed in range(3)))
+    text = tables.markdown(found)
+    assert r"a\|b \*c\* \`d\` \<b>" in text
+    assert r"\<script>" in text
+    assert "p <= 0.05" in tables._plain("p <= 0.05")
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "spread", "text"),
+    [
+        (None, None, "-"),
+        (0.0, None, "0"),
+        (0.0, 0.21, "0.00"),
+        (12.3456, 0.21, "12.35"),
+        (12.3456, 21.0, "12"),
+        (12345.6, 210.0, "12346"),
+        (12345.6, None, "12346"),
+        (-0.00123456, None, "-0.001235"),
+        (1.5e9, None, "1.5e+09"),
+        (1.5e9, 1e5, "1.5e+09"),
+        (1.5e-9, 1e-10, "1.5e-09"),
+        (3, 0.0, "3"),
+    ],
+)
+def test_a_number_has_two_digits_of_its_spread(value, spread, text):
+    assert numbers.number(value, spread) == text
+
+
+def test_one_number_is_rounded_alike_in_every_file():
+    """Terminal, Markdown, LaTeX, verdict and report say the same digits; comparison.csv has them all."""
+    from gvlab.compare import report
+
+    rng = np.random.default_rng(0)
+    found = collected(*(unit("a", seed, {"frechet_x": 12 + float(rng.normal())}) for seed in range(6)))
+    found["units"] = []
+    text = numbers.interval(found["summaries"][0])
+    page = report.html(tables.Path("nowhere"), json.loads(json.dumps(found)))
+    texts = tables.texts(found)
+    assert headlines.table(found)[1][0][2] == text
+    for said in (texts["table.md"], texts["table.tex"], found["verdict"], page):
+        assert text in said
+
+
+@pytest.mark.parametrize(("seeds", "words"), [(1, "mean over 1 seed with"), (2, "mean over 2 seeds with")])
+def test_latex_counts_its_seeds(seeds, words):
+    assert words in tables.latex(collected(*(unit("a", seed, {"x": 1.0}) for seed in range(seeds))))
+
+
+def test_ranges_keep_text_that_is_no_number():
+    assert remarks.merged(["k=5 in x2 at 1.5e-3", "k=7 in x2 at 2e-3"]) == "k=5 to 7 in x2 at 1.5e-3 to 2e-3"
