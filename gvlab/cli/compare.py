@@ -115,12 +115,15 @@ def _report(args: argparse.Namespace, rest: list[str]) -> None:
 
 def _verify(args: argparse.Namespace, rest: list[str]) -> None:
     backend.start()
+    from gvlab import compare
     from gvlab.compare import verify
 
     with terminal.listening() as listen:
         found = verify.verify(args.directory, args.unit, args.fraction, listen)
     for one in found:
         print(one.sentence)
+    unchecked = verify.unchecked(args.directory, compare.read_plan(args.directory), found)
+    print(f"Not checked: {'; '.join(unchecked)}.")
     unknown = [one.unit for one in found if one.outcome == "unverified"]
     if unknown:
         print(f"gvlab: {len(unknown)} of {len(found)} could not be verified: {', '.join(unknown)}.", file=sys.stderr)

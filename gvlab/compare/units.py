@@ -177,7 +177,7 @@ def finish(program: Program, root: Path, failure: Diverged | None, cost: engines
             # Always anew: a number without a record could be anybody's.
             measures = evaluate.evaluate(program, state)
             evaluate.write(run, program, state, measures)
-            _draw(program, run, state)
+            draw_pictures(program, run, state)
         except Diverged as diverged:
             measures, failure = None, diverged
     # As training wrote them: who finishes a unit after a kill need not have trained it.
@@ -201,13 +201,13 @@ def finish(program: Program, root: Path, failure: Diverged | None, cost: engines
             "flops_per_step": cost.flops_per_step,
             "memory_bytes": cost.memory_bytes,
         },
-        "timing": _timing(lines, experiment.examples_per_step, len(group)),
+        "timing": timing_of(lines, experiment.examples_per_step, len(group)),
     }
     write_atomically(run / "unit.json", json.dumps(record, indent=2) + "\n")
     return Unit(experiment.name, experiment.seed, run, record, measures)
 
 
-def _timing(lines: list[dict[str, Any]], images_per_step: int, together: int) -> dict[str, float | None]:
+def timing_of(lines: list[dict[str, Any]], images_per_step: int, together: int) -> dict[str, float | None]:
     """A unit's share of its group's seconds, and its speed once everything was compiled."""
     if len(lines) < 2:
         return {"seconds": None, "images_per_second": None}
@@ -217,7 +217,7 @@ def _timing(lines: list[dict[str, Any]], images_per_step: int, together: int) ->
     return {"seconds": round(last["seconds"] / together, 3), "images_per_second": round(speed, 1)}
 
 
-def _draw(program: Program, run: Path, state: PyTree) -> None:
+def draw_pictures(program: Program, run: Path, state: PyTree) -> None:
     """Reconstructions and traversals of a VAE, the nearest training images of a GAN's samples."""
     if len(program.dataset.shape) != 3:
         return

@@ -19,16 +19,25 @@ import jax
 from gvlab import build, compare, data, rng, tree
 from gvlab import config as c
 from gvlab.compare import identity, units
+from gvlab.compare.proof import records, retraining
 from gvlab.compare.proof.files import derived
+from gvlab.compare.proof.leftovers import unchecked
 from gvlab.compare.proof.outcome import Doubted, Verified
-from gvlab.compare.proof.retraining import retrained, rounded_up
 from gvlab.files import read_json
 from gvlab.runs import directory as rundir
 from gvlab.runs.environment import difference_of_environments
 from gvlab.types import UserError
 
+__all__ = ["unchecked", "verify"]
 
-def verify(root: Path, names: Sequence[str] | None, fraction: float | None, listen: compare.Listen) -> list[Verified]:
+
+def verify(
+    root: Path,
+    names: Sequence[str] | None,
+    fraction: float | None,
+    listen: compare.Listen,
+    redo: retraining.Redo = retraining.again,
+) -> list[Verified]:
     """Retrains units of a comparison and compares them with what was recorded.
 
     Units that were trained as one program are trained again as one program, once for all of them.
@@ -38,6 +47,7 @@ def verify(root: Path, names: Sequence[str] | None, fraction: float | None, list
         names: EXPERIMENT/seed-3, ...; all units if None.
         fraction: of each unit's steps, rounded up to a checkpoint; without one, everything, the measures included.
         listen: hears of the training.
+        redo: who trains a group again.
 
     Returns:
         One result per unit, and first of all one for each of the comparison's own files that does not follow from its
@@ -62,10 +72,10 @@ def verify(root: Path, names: Sequence[str] | None, fraction: float | None, list
         elif isinstance(doubted, Verified):
             found[name] = doubted
         else:
-            steps = experiment.steps if fraction is None else rounded_up(fraction, experiment)
+            steps = experiment.steps if fraction is None else retraining.rounded_up(fraction, experiment)
             groups.setdefault((tuple(doubted.unit.record["group"]), steps), []).append(doubted)
     for (group, steps), doubts in groups.items():
-        found |= {one.unit: one for one in retrained(plan, root, group, steps, doubts, listen)}
+        found |= {one.unit: one for one in retraining.retrained(plan, root, group, steps, doubts, listen, redo)}
     return [*files, *(found[units.name(experiment)] for experiment in chosen)]
 
 
@@ -90,7 +100,9 @@ def _doubted(root: Path, experiment: c.Experiment, dataset: data.Dataset) -> Dou
         return f"unit.json of {name} names the group {record['group']}, which are not different units with {name}."
     parameters = tree.count_named(jax.eval_shape(program.model.init, rng.root(0), program.first_batch()), "params")
     if parameters != record["cost"]["parameters"]:
-        return f"{name} has {parameters} parameters, but {record['cost']['parameters']} were recorded."
+        return f"{name} has {parameters} parameters, but {record['cost']['parameters']} were recorded in unit.json."
+    if contradiction := records.contradiction(unit, experiment):
+        return contradiction
     return Doubted(unit, program, _reasons(unit, record["code"] == now["code"]))
 
 

@@ -41,17 +41,17 @@ def read(run: Path, program: Program, state: PyTree) -> Measures | None:
     So it must where gvlab, its `features.PROTOCOL` or the weights of an extractor are others than they were.
     """
     made = read_json(run / "evaluation.json")
-    if not made or _asked(made.get("protocol")) != _asked(_as_json(protocol(program, state))):
+    if not made or completed(made.get("protocol")) != completed(_as_json(protocol(program, state))):
         return None
     return {name: made["measures"][name] for name in made["made"]}
 
 
-def _asked(protocol: Any) -> Any:
-    """A protocol whose evaluation has the fields that came after it was written; None if it is none of this gvlab's."""
+def completed(protocol: Any) -> dict[str, Any]:
+    """A protocol whose evaluation has the fields that came after it was written; empty if it is none."""
     try:
         return protocol | {"evaluation": c.completed(c.Evaluation, protocol["evaluation"])}
     except (TypeError, KeyError, UserError):
-        return None
+        return {}
 
 
 def earlier(run: Path, program: Program, state: PyTree) -> Measures:

@@ -209,8 +209,8 @@ def test_a_number_without_a_record_is_measured_anew(root):
 
 def test_a_unit_has_its_share_of_the_time_of_its_group():
     lines = [{"step": 1, "seconds": 9.0}, {"step": 101, "seconds": 29.0}]
-    assert units._timing(lines, 10, together=4) == {"seconds": 7.25, "images_per_second": 200.0}
-    assert units._timing(lines[:1], 10, together=1) == {"seconds": None, "images_per_second": None}
+    assert units.timing_of(lines, 10, together=4) == {"seconds": 7.25, "images_per_second": 200.0}
+    assert units.timing_of(lines[:1], 10, together=1) == {"seconds": None, "images_per_second": None}
 
 
 def test_points_get_no_pictures_of_images(tmp_path):

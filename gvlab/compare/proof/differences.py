@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from pathlib import Path
 from typing import Any
 
+from gvlab import config as c
 from gvlab import evaluate
 from gvlab.compare import identity, units
+from gvlab.compare.proof.outcome import Redone
+from gvlab.evaluate import results
+from gvlab.files import read_json
 from gvlab.runs import directory as rundir
 
 ERRORS = 50
@@ -17,22 +20,33 @@ _MAKERS = ("gvlab", "backend", "matmul_precision")
 """In a stamp: what made the numbers, which may be others if the numbers are the same."""
 
 
-def difference(
-    unit: units.Unit, again: Path, steps: int, measures: evaluate.Measures | None, tolerance: float
-) -> str | None:
+def difference(unit: units.Unit, redone: Redone, experiment: c.Experiment, tolerance: float) -> str | None:
     """In what a unit that was trained again is off by more than the tolerance, and from which step on; None if in
     nothing. The states count where nothing is tolerated."""
-    old = [line for line in identity.curves(unit.run) if line["step"] <= steps]
-    found = list(filter(None, [of_curves(old, identity.curves(again), tolerance)]))
+    recorded, made = identity.curves(unit.run), identity.curves(redone.run)
+    old = [line for line in recorded if redone.whole or line["step"] <= redone.steps]
+    found = list(filter(None, [of_curves(old, made, tolerance)]))
     if not tolerance:
-        recorded, made = rundir.read_states(unit.run), rundir.read_states(again)
-        others = [step for step in recorded.keys() & made.keys() if recorded[step] != made[step]]
-        found += [(step, "the state has other bits") for step in others]
+        found += of_states(unit, redone, experiment)
     if found:
         step, what = min(found, key=lambda one: one[0])
         return f"different from step {step} on, where {what}"
-    off = None if measures is None else of_measures(unit.measures or {}, measures, tolerance)
-    return off and f"trained alike, but {off}"
+    if redone.measures is None:
+        return None
+    off = of_measures(unit.measures or {}, redone.measures, tolerance) or of_protocol(unit, redone, tolerance)
+    return off and f"trained alike, but {off} (evaluation.json)"
+
+
+def of_states(unit: units.Unit, redone: Redone, experiment: c.Experiment) -> list[tuple[int, str]]:
+    """The steps at which the states that were saved have other bits, or are of only one of the two."""
+    recorded = {step: sha for step, sha in rundir.read_states(unit.run).items() if redone.whole or step <= redone.steps}
+    made = rundir.read_states(redone.run)
+    # Of the states that were saved again only those count that must have been saved: see `retraining.again`.
+    due = {step for step in made if step % experiment.checkpoint_every == 0 or step == experiment.steps}
+    found = [(step, "states.jsonl lacks the state") for step in due - recorded.keys()]
+    found += [(step, "states.jsonl has a state that none should have") for step in recorded.keys() - made.keys()]
+    both = recorded.keys() & made.keys()
+    return found + [(step, "the state has other bits (states.jsonl)") for step in both if recorded[step] != made[step]]
 
 
 def of_curves(old: list[dict[str, Any]], new: list[dict[str, Any]], tolerance: float) -> tuple[int, str] | None:
@@ -43,11 +57,11 @@ def of_curves(old: list[dict[str, Any]], new: list[dict[str, Any]], tolerance: f
     none: dict[str, Any] = {}
     for before, after in itertools.zip_longest(old, new, fillvalue=none):
         if before.keys() != after.keys() or before["step"] != after["step"]:
-            return min(line["step"] for line in (before, after) if line), "other terms were logged"
+            return min(line["step"] for line in (before, after) if line), "other terms were logged (metrics.jsonl)"
         gaps = {term: _gap(before[term], after[term]) / (size[term] or 1.0) for term in after}
         term = max(gaps, key=lambda name: gaps[name])
         if gaps[term] > tolerance:
-            return after["step"], f"{term} is off by {gaps[term]:.2g} of its size in the run"
+            return after["step"], f"{term} is off by {gaps[term]:.2g} of its size in the run (metrics.jsonl)"
     return None
 
 
@@ -68,6 +82,17 @@ def of_measures(old: evaluate.Measures, new: evaluate.Measures, tolerance: float
             stamps = evaluate.stated(was["stamp"], field), evaluate.stated(now["stamp"], field)
             if field not in ignored and stamps[0] != stamps[1]:
                 return f"{name} was recorded with {field} = {stamps[0]}, not {stamps[1]}"
+    return None
+
+
+def of_protocol(unit: units.Unit, redone: Redone, tolerance: float) -> str | None:
+    """The field of the measures' common protocol that is another one, in words."""
+    recorded = results.completed((read_json(unit.run / "evaluation.json") or {}).get("protocol"))
+    made = results.completed(redone.protocol)
+    ignored = {*_MAKERS, *(("state_sha256",) if tolerance else ())}
+    for field in sorted((recorded.keys() | made.keys()) - ignored):
+        if recorded.get(field) != made.get(field):
+            return f"the protocol was recorded with {field} = {recorded.get(field)}, not {made.get(field)}"
     return None
 
 

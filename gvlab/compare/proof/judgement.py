@@ -3,48 +3,98 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
-from gvlab import evaluate
 from gvlab.compare import identity, units
+from gvlab.compare.proof import pictures
 from gvlab.compare.proof.differences import difference
-from gvlab.compare.proof.outcome import TOLERANCE, Doubted, Verified
+from gvlab.compare.proof.outcome import TOLERANCE, Doubted, Redone, Verified
 from gvlab.files import write_atomically
 from gvlab.runs import directory as rundir
-from gvlab.train import loop
-from gvlab.types import Diverged
 
 
-def judged(doubted: Doubted, scratch: Path, steps: int, diverged: Diverged | None) -> Verified:
-    """Measures a unit that was trained again, and holds all of it against what was recorded."""
+def judged(doubted: Doubted, redone: Redone) -> Verified:
+    """Holds all of a unit against what came out when it was trained, measured and drawn again."""
     unit, program, reasons = doubted
-    name, whole = units.name(program.experiment), steps == program.experiment.steps
-    again = rundir.path(scratch, program.experiment)
-    measures, failure = None, diverged and str(diverged)
-    if whole and failure is None:
-        try:
-            measures = json.loads(json.dumps(evaluate.evaluate(program, loop.restore(program, again))))
-        except Diverged as error:
-            failure = str(error)
-    if whole and failure != unit.failure:
-        ends = f"recorded was {unit.failure or 'success'}, now {failure or 'success'}"
-        return Verified(name, "different", f"{name} ended otherwise: {ends}{_rule(reasons)}.")
+    experiment = program.experiment
+    name = units.name(experiment)
+    if redone.whole and redone.failure != unit.failure:
+        ends = f"recorded was {unit.failure or 'success'}, now {redone.failure or 'success'}"
+        return Verified(name, "different", f"{name} ended otherwise: {ends} (unit.json){_rule(reasons)}.")
 
-    wrong = difference(unit, again, steps, measures, 0.0)
-    if wrong is None:
-        if whole and unit.record["code"] != (
-            code := identity.identity(program)["code"]
-        ):  # proven to make the same bits
-            record = json.dumps(unit.record | {"code": code}, indent=2)
-            write_atomically(unit.run / "unit.json", record + "\n")
-        return Verified(name, "identical", f"{name}: {_proof(unit, again, steps, measures, whole)}.")
-    if reasons:
-        wrong = difference(unit, again, steps, measures, TOLERANCE)
+    wrong = exact = difference(unit, redone, experiment, 0.0)
+    if wrong and reasons:
+        wrong = difference(unit, redone, experiment, TOLERANCE)
     if wrong:
         return Verified(name, "different", f"{name}: {wrong}{_rule(reasons)}.")
-    within = f"equal up to step {steps} within {TOLERANCE:g} of each term's size, but not in every bit"
-    return Verified(name, "equal", f"{name}: {within}, which is allowed since {' and '.join(reasons)}.")
+    wrong, doubtful = _of_pictures(doubted, redone, states_differ=exact is not None)
+    if wrong is None and redone.whole and not reasons:
+        wrong = _of_cost(unit, redone)
+    if wrong:
+        return Verified(name, "different", f"{name}: trained alike, but {wrong}{_rule(reasons)}.")
+    unchecked = tuple(_unchecked(unit, redone, doubtful, bool(reasons)))
+    if exact is None:
+        _confirm(doubted, redone)
+        return Verified(name, "identical", f"{name}: {_proof(unit, redone)}.", unchecked)
+    within = f"equal up to step {redone.steps} within {TOLERANCE:g} of each term's size, but not in every bit"
+    allowed = f"which is allowed since {' and '.join(reasons)}"
+    return Verified(name, "equal", f"{name}: {within}, {allowed}.", unchecked)
+
+
+def _of_pictures(doubted: Doubted, redone: Redone, states_differ: bool) -> tuple[str | None, list[str]]:
+    """(what is wrong with the pictures, what nothing can be said of).
+
+    Where the states have other bits, by rounding that training magnifies, so have the pictures, by how much nobody
+    knows; where the states have the same, only drawing can have rounded otherwise, and only elsewhere.
+    """
+    unit, program, reasons = doubted
+    experiment = program.experiment
+    due = {step for step in range(1, redone.steps + 1) if step % experiment.sample_every == 0}
+    due |= {experiment.steps} if redone.whole else set()
+    if unit.failure:  # nothing is drawn of a run that has diverged
+        due &= set(pictures.steps_drawn(redone.run))
+    wrong = pictures.difference(unit.run, redone, due)
+    if wrong:
+        return wrong, []
+    unsaid = []
+    for file, levels, words in pictures.off(unit.run, redone):
+        if levels == 0:
+            if not reasons and pictures.share_an_encoder(unit.run, redone):
+                return f"{file} {words}", []
+            unsaid.append(f"the bytes of {file}, which {words}")
+        elif levels > (pictures.LEVELS if reasons else 0):
+            if not states_differ or levels == pictures.OTHERWISE:
+                return f"{file} {words}", []
+            unsaid.append(f"{file}, which {words}")
+    return None, unsaid
+
+
+def _of_cost(unit: units.Unit, redone: Redone) -> str | None:
+    recorded = unit.record["cost"]["flops_per_step"]
+    if recorded == redone.flops_per_step:
+        return None
+    return f"a step has {redone.flops_per_step} operations and was recorded with {recorded} (unit.json)"
+
+
+def _unchecked(unit: units.Unit, redone: Redone, doubtful: Iterable[str], elsewhere: bool) -> Iterable[str]:
+    """What of a unit that is true nothing was said about."""
+    if not redone.whole:
+        yield f"what comes after step {redone.steps}"
+        yield "the measures"
+    left = pictures.left(unit.run, redone)
+    if left:
+        yield f"{len(left)} picture{'s'[: len(left) > 1]} of what comes later"
+    if not redone.whole or elsewhere:
+        yield "the operations of a step"
+    yield from doubtful
+
+
+def _confirm(doubted: Doubted, redone: Redone) -> None:
+    """Writes down that this code makes the bits of a unit that other code made."""
+    unit, program, _ = doubted
+    code = identity.identity(program)["code"]
+    if redone.whole and unit.record["code"] != code:
+        write_atomically(unit.run / "unit.json", json.dumps(unit.record | {"code": code}, indent=2) + "\n")
 
 
 def _rule(reasons: Sequence[str]) -> str:
@@ -54,13 +104,16 @@ def _rule(reasons: Sequence[str]) -> str:
     return f"; {TOLERANCE:g} is allowed since {' and '.join(reasons)}, but training can magnify rounding beyond that"
 
 
-def _proof(unit: units.Unit, again: Path, steps: int, measures: evaluate.Measures | None, whole: bool) -> str:
+def _proof(unit: units.Unit, redone: Redone) -> str:
     """What is identical, in words."""
-    proof = f"{len(identity.curves(again))} logged steps"
-    if rundir.read_states(unit.run).keys() & rundir.read_states(again).keys():
+    proof = f"{len(identity.curves(redone.run))} logged steps"
+    if rundir.read_states(unit.run).keys() & rundir.read_states(redone.run).keys():
         proof += " and the states of the checkpoints"
-    if measures:
-        proof += f" and {len(measures)} measures"
-    if unit.failure and whole:
+    if redone.measures:
+        proof += f" and {len(redone.measures)} measures"
+    if drawn := len(set(identity.drawn(unit.run)) & set(identity.drawn(redone.run))):
+        proof += f" and {drawn} picture{'s'[: drawn > 1]}"
+    if unit.failure and redone.whole:
         return f"diverged again, with identical bits until then ({proof})"
-    return f"identical bits up to step {steps} ({proof}){'' if measures else '; its measures were not checked'}"
+    unmeasured = "" if redone.measures else "; its measures were not checked"
+    return f"identical bits up to step {redone.steps} ({proof}){unmeasured}"

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gvlab import build, compare
+from gvlab import build, compare, evaluate
 from gvlab import config as c
 from gvlab.compare import units
+from gvlab.compare.proof import pictures
 from gvlab.compare.proof.judgement import judged
-from gvlab.compare.proof.outcome import Doubted, Verified
+from gvlab.compare.proof.outcome import Doubted, Redone, Verified
+from gvlab.evaluate import results
 from gvlab.runs import directory as rundir
 from gvlab.train import engines, loop
-from gvlab.types import UserError
+from gvlab.train.record import Listener
+from gvlab.types import Diverged, UserError
+
+Redo = Callable[[engines.Engine, Sequence[c.Experiment], Sequence[Doubted], Path, Listener | None], list[Redone]]
+"""(engine, members with the steps to train, those in doubt, a scratch directory, who listens) -> what came out of those
+in doubt."""
 
 
 def retrained(
-    plan: compare.Plan, root: Path, group: Sequence[str], steps: int, doubts: Sequence[Doubted], listen: compare.Listen
+    plan: compare.Plan,
+    root: Path,
+    group: Sequence[str],
+    steps: int,
+    doubts: Sequence[Doubted],
+    listen: compare.Listen,
+    redo: Redo,
 ) -> list[Verified]:
     """What training a group again shows of those of its members that are in doubt."""
     names = [units.name(one.program.experiment) for one in doubts]
@@ -29,9 +43,62 @@ def retrained(
     except UserError as error:
         return [Verified(name, "unverified", f"{name} cannot be verified: {error}") for name in names]
     with tempfile.TemporaryDirectory(prefix="gvlab-verify-") as scratch:
-        failures = loop.train_together(engine, members, Path(scratch), listen(f"again: {compare.title(members)}"))
-        failed = {units.name(one): failure for one, failure in zip(members, failures, strict=True)}
-        return [judged(one, Path(scratch), steps, failed[name]) for name, one in zip(names, doubts, strict=True)]
+        made = redo(engine, members, doubts, Path(scratch), listen(f"again: {compare.title(members)}"))
+        return [judged(one, redone) for one, redone in zip(doubts, made, strict=True)]
+
+
+def again(
+    engine: engines.Engine,
+    members: Sequence[c.Experiment],
+    doubts: Sequence[Doubted],
+    scratch: Path,
+    listen: Listener | None,
+) -> list[Redone]:
+    """Trains the members, and measures and draws those in doubt if that was all of their steps.
+
+    Where one of them recorded states or pictures of steps at which nothing is due, because its training was interrupted
+    there or first asked to end there, this training stops there, too, and goes on.
+    """
+    steps = members[0].steps
+    stops = sorted({*(stop for one in doubts for stop in _stops(one, steps)), steps})
+    found: list[Diverged | None] = [None] * len(members)
+    for stop in stops:
+        going = [i for i, failure in enumerate(found) if failure is None]
+        stopping = [replace(members[i], steps=stop) for i in going]
+        for i, failure in zip(going, loop.train_together(engine, stopping, scratch, listen), strict=True):
+            found[i] = failure
+    failed = {units.name(one): failure for one, failure in zip(members, found, strict=True)}
+    flops = (
+        engines.cost(engine).flops_per_step if any(steps == one.program.experiment.steps for one in doubts) else None
+    )
+    return [_finished(one.program, scratch, steps, failed[units.name(one.program.experiment)], flops) for one in doubts]
+
+
+def _finished(
+    program: build.Program, scratch: Path, steps: int, diverged: Diverged | None, flops: float | None
+) -> Redone:
+    """As `units.finish` does it: measured and drawn, if all steps were trained."""
+    run = rundir.path(scratch, program.experiment)
+    whole = steps == program.experiment.steps
+    failure = None if diverged is None else str(diverged)
+    measures, protocol = None, None
+    if whole and failure is None:
+        try:
+            state = loop.restore(program, run)
+            measures = json.loads(json.dumps(evaluate.evaluate(program, state)))
+            protocol = json.loads(json.dumps(results.protocol(program, state)))
+            units.draw_pictures(program, run, state)
+        except Diverged as error:
+            failure, measures, protocol = str(error), None, None
+    return Redone(run, steps, whole, failure, measures, protocol, flops)
+
+
+def _stops(doubted: Doubted, steps: int) -> list[int]:
+    """The steps below `steps` of which the unit has a state or a picture although none is due."""
+    run, experiment = doubted.unit.run, doubted.program.experiment
+    states = [step for step in rundir.read_states(run) if step % experiment.checkpoint_every]
+    drawn = [step for step in pictures.steps_drawn(run) if step % experiment.sample_every]
+    return [step for step in (*states, *drawn) if 0 < step < steps]
 
 
 def _member(plan: compare.Plan, root: Path, name: str) -> c.Experiment:
