@@ -15,6 +15,17 @@ def check_positive(owner: str, **values: float) -> None:
             raise UserError(f"{owner}.{name} is {value}, but must be a positive number.")
 
 
+MOST_LAYERS = 1_000
+"""Of a network; XLA would compile more of them for hours."""
+
+
+def check_size(owner: str, **values: int) -> None:
+    """Of what is the side of an array, whose memory is estimated where its other sides are known."""
+    for name, value in values.items():
+        if not 0 < value < 2**31:
+            raise UserError(f"{owner}.{name} is {value}, but must be from 1 to {2**31 - 1}.")
+
+
 def check_fraction(owner: str, **values: float) -> None:
     for name, value in values.items():
         if not 0 <= value < 1:
@@ -25,13 +36,20 @@ def check_layers(owner: str, **layers: tuple[int, ...]) -> None:
     for name, widths in layers.items():
         if not widths:
             raise UserError(f"{owner}.{name} is empty, but needs at least one layer.")
+        if len(widths) > MOST_LAYERS:
+            raise UserError(f"{owner}.{name} has {len(widths)} layers, but at most {MOST_LAYERS} can be compiled.")
         for units in widths:
-            check_positive(owner, **{name: units})
+            check_size(owner, **{name: units})
 
 
 def check_directory_name(owner: str, name: str) -> None:
     if not name or "/" in name or "\0" in name or name.startswith("."):
         raise UserError(f"{owner}.name is {name!r}, but must be a plain directory name.")
+    if len(name.encode(errors="replace")) > 255:
+        raise UserError(
+            f"{owner}.name is {name[:40]!r}... of {len(name)} letters, but a directory's name has at most 255 bytes: "
+            "choose a shorter name."
+        )
     try:
         name.encode()
         os.fsencode(name)

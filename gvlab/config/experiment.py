@@ -6,10 +6,11 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from gvlab.config.checks import check_directory_name, check_positive
+from gvlab.config.checks import check_directory_name, check_positive, check_size
 from gvlab.config.fields import decode, to_dict
 from gvlab.config.gan import GAN
 from gvlab.config.likelihoods import Categorical, DiscretizedLogistic
+from gvlab.config.plain import settle
 from gvlab.config.vae import VAE
 from gvlab.errors import UserError
 
@@ -25,6 +26,9 @@ class Data:
     quantization: Literal["none", "binarize", "dequantize"] = "none"
     """binarize: each pixel is drawn from the Bernoulli of its intensity, anew at every step (Salakhutdinov & Murray
     2008). dequantize: (255 x + u) / 256 with u uniform in [0, 1), which makes a density of 8-bit images meaningful."""
+
+    def __post_init__(self) -> None:
+        settle(self)
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Evaluation:
     otherwise; in squared units of images in [0, 1], or of points as they are. A VAE has its own likelihood."""
 
     def __post_init__(self) -> None:
+        settle(self)
         check_positive("Evaluation", k=self.k, ais_variance=self.ais_variance)
         if self.samples < 0 or self.samples == 1:
             raise UserError(
@@ -79,8 +84,10 @@ class Experiment:
     evaluation: Evaluation = field(default_factory=Evaluation)
 
     def __post_init__(self) -> None:
+        settle(self)
         check_directory_name("Experiment", self.name)
-        for name in ("steps", "batch_size", "log_every", "sample_every", "checkpoint_every"):
+        check_size("Experiment", batch_size=self.batch_size)
+        for name in ("steps", "log_every", "sample_every", "checkpoint_every"):
             check_positive("Experiment", **{name: getattr(self, name)})
         if not 0 <= self.seed < 2**31:
             raise UserError(f"Experiment.seed is {self.seed}, but must be from 0 to 2147483647.")

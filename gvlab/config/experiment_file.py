@@ -1,9 +1,16 @@
-"""Experiments from files that the user wrote."""
+"""Experiments from files that the user wrote: what `python FILE.py` runs, runs here, too."""
 
 from __future__ import annotations
 
-import importlib.util
+import contextlib
+import hashlib
+import importlib
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from gvlab.errors import UserError
@@ -23,23 +30,121 @@ def load(file: Path) -> Experiment:
     experiment = call(file, "config")
     if not isinstance(experiment, Experiment):
         raise UserError(f"config() in {file} returns {type(experiment).__name__}, but must return an Experiment.")
-    return from_json(to_json(experiment))  # which checks every type; a dataclass by itself does not
+    try:
+        return from_json(to_json(experiment))  # of a class of the file's own, only what is the experiment's
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from error
 
 
 def call(file: Path, function: str) -> Any:
-    """What a function without arguments in the user's file returns; `UserError` for whatever goes wrong there."""
+    """What a function without arguments in the user's file returns; `UserError` for whatever goes wrong there.
+
+    The file is a module in `sys.modules` under a name of its own, and the modules beside it can be imported. It is read
+    anew every time, and so are they.
+    """
     if not file.is_file():
         raise UserError(f"There is no experiment file {file}.")
-    spec = importlib.util.spec_from_file_location("experiment", file)
-    if spec is None or spec.loader is None:
-        raise UserError(f"{file} is not a Python file.")
-    module = importlib.util.module_from_spec(spec)
+    if file.suffix != ".py":
+        raise UserError(f"{file} is not a Python file: its name does not end in .py.")
     try:
-        spec.loader.exec_module(module)
-        if not callable(getattr(module, function, None)):
-            raise UserError(f"It does not define a function {function}().")
-        return getattr(module, function)()
+        with _importable_beside(file.resolve().parent):
+            module = _module(file)
+            if not callable(getattr(module, function, None)):
+                raise UserError(f"It does not define a function {function}().")
+            return getattr(module, function)()
     except UserError as error:
         raise UserError(f"{file}: {error}") from error
     except (Exception, SystemExit) as error:  # whatever the user's own code raises
         raise UserError(f"{file} fails with {type(error).__name__}: {' '.join(str(error).split())}.") from error
+
+
+def _module(file: Path) -> ModuleType:
+    """The file as a module, which `sys.modules` has from its first line on: dataclasses and pickle look there."""
+    path = str(file.absolute())
+    name = f"experiment_{hashlib.sha256(path.encode(errors='surrogateescape')).hexdigest()[:16]}"
+    loader = SourceFileLoader(name, path)
+    spec = spec_from_file_location(name, path, loader=loader)
+    assert spec is not None  # which it only is without a loader
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        # Not by the loader, which would take what it compiled a moment ago for the file as it now is.
+        exec(loader.source_to_code(file.read_bytes(), path), module.__dict__)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+class _Siblings:
+    """Finds the modules in a directory, except under names that are Python's or gvlab's: theirs would be shadowed."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.found: set[str] = set()
+        """The names of those that were asked for."""
+        self.on_path = False
+        """Whether it was put on `sys.path` for this file."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
+        if path is not None or not self.may_be(name):
+            return None
+        spec = PathFinder.find_spec(name, [self.directory])
+        if spec is None or spec.loader is None:  # a directory without __init__.py, before which any module comes
+            return None
+        self.found.add(name)
+        return spec
+
+    def may_be(self, name: str) -> bool:
+        return name not in sys.stdlib_module_names and name != "gvlab"
+
+
+_before: _Siblings | None = None
+"""Of the file that was loaded last, whose directory is still on `sys.path`."""
+
+
+@contextlib.contextmanager
+def _importable_beside(directory: Path) -> Iterator[None]:
+    """The modules of the directory come first, as `python FILE.py` has them; afterwards last, so that none of them is
+    taken for one that gvlab needs. What another file imported from its own directory is forgotten."""
+    global _before
+    if _before is not None:
+        _forget(_before.found)
+        if _before.on_path:
+            with contextlib.suppress(ValueError):  # somebody else took it away
+                sys.path.remove(_before.directory)
+    siblings = _before = _Siblings(str(directory))
+    homonyms = {name for name in _tops() if siblings.may_be(name) and _is_module(directory, name)}
+    elsewhere = _forget(homonyms)
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # nobody asked for files there
+    importlib.invalidate_caches()
+    sys.meta_path.insert(0, siblings)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(siblings)
+        sys.dont_write_bytecode = writes
+        _forget({name for name in siblings.found if _is_elsewhere(name, directory)} | homonyms)
+        sys.modules.update(elsewhere)
+        siblings.on_path = siblings.directory not in sys.path
+        if siblings.on_path:
+            sys.path.append(siblings.directory)
+
+
+def _tops() -> set[str]:
+    return {name.partition(".")[0] for name in sys.modules}
+
+
+def _is_module(directory: Path, name: str) -> bool:
+    return (directory / f"{name}.py").is_file() or (directory / name / "__init__.py").is_file()
+
+
+def _is_elsewhere(name: str, directory: Path) -> bool:
+    """Whether there is a module of that name outside of the directory."""
+    spec = PathFinder.find_spec(name)
+    return spec is not None and spec.origin is not None and directory not in Path(spec.origin).parents
+
+
+def _forget(names: set[str]) -> dict[str, ModuleType]:
+    """Takes modules and what is in them out of `sys.modules`, and returns them."""
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in names}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Iterable
@@ -57,7 +58,9 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 def decode(hint: Any, value: Any, where: str) -> Any:
     """`value`, as read from JSON, as an instance of the type `hint`; `where` names the field in errors."""
-    wrong = UserError(f"The field {where or 'of the experiment'} is {value!r}, but must be of type {_name(hint)}.")
+    wrong = UserError(
+        f"The field {where or 'of the experiment'} is {described(value)}, but must be of type {type_name(hint)}."
+    )
     origin = typing.get_origin(hint)
     if origin is Literal:
         if value not in typing.get_args(hint):
@@ -76,7 +79,7 @@ def decode(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return _decode_fields(hint, value, where, wrong)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return to_float(value)
     if type(value) is not hint:
         raise wrong
     return value
@@ -98,13 +101,38 @@ def _decode_fields(cls: Any, value: Any, where: str, wrong: UserError) -> Any:
     return cls(**{name: decode(hints[name], item, prefix + name) for name, item in value.items()})
 
 
-def _name(hint: Any) -> str:
+def to_float(value: int) -> float:
+    """The number as a float, infinite where it is beyond the largest one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def type_name(hint: Any) -> str:
+    """A type in words: 'Adam', 'MLP or DCGAN', 'list of int'."""
     members = typing.get_args(hint)
     if typing.get_origin(hint) is Literal:
         return " or ".join(repr(m) for m in members)
     if typing.get_origin(hint) is tuple:
-        return f"list of {_name(members[0])}"
-    return " or ".join(_name(m) for m in members) if members else getattr(hint, "__name__", str(hint))
+        return f"list of {type_name(members[0])}"
+    return " or ".join(type_name(m) for m in members) if members else getattr(hint, "__name__", str(hint))
+
+
+def described(value: Any, most: int = 80) -> str:
+    """A value as a sentence can hold it: short, in one line, and not by the address of an object."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"the function {value.__qualname__}"
+    own = type(value).__module__ in ("builtins", "numpy") or dataclasses.is_dataclass(value)
+    if not own or isinstance(value, types.GeneratorType):
+        return f"an object of the class {type(value).__module__.partition('.')[0]}.{type(value).__name__}"
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # a whole number of more digits than Python prints
+        return f"a value of {type(value).__name__} with too many digits to print"
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def difference(a: Any, b: Any, ignore: tuple[str, ...] = (), where: str = "") -> tuple[str, Any, Any] | None:

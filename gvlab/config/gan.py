@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from gvlab.config.checks import check_fraction, check_positive
+from gvlab.config.checks import check_fraction, check_size
 from gvlab.config.networks import DCGAN, MLP, Article, MaxoutMLP, TwoMLPs
 from gvlab.config.optimizers import Adam
+from gvlab.config.plain import settle
 from gvlab.errors import UserError
 
 
@@ -30,7 +31,8 @@ class GAN:
     discriminator_optimizer: Adam = Adam(learning_rate=2e-4, b1=0.5)
 
     def __post_init__(self) -> None:
-        check_positive("GAN", latent_dim=self.latent_dim, discriminator_steps=self.discriminator_steps)
+        settle(self)
+        check_size("GAN", latent_dim=self.latent_dim, discriminator_steps=self.discriminator_steps)
         check_fraction("GAN", ema_decay=self.ema_decay)
         if self.update == "simultaneous" and self.discriminator_steps != 1:
             raise UserError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gvlab.config.checks import check_positive
+from gvlab.config.plain import settle
 from gvlab.errors import UserError
 
 
@@ -20,6 +21,7 @@ class Gaussian:
     variance: float = 0.01
 
     def __post_init__(self) -> None:
+        settle(self)
         check_positive("Gaussian", variance=self.variance)
 
 
@@ -40,5 +42,6 @@ class Categorical:
     levels: int = 256
 
     def __post_init__(self) -> None:
+        settle(self)
         if self.levels < 2:
             raise UserError(f"Categorical.levels is {self.levels}, but must be at least 2.")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gvlab.config.checks import check_layers, check_positive
+from gvlab.config.checks import check_layers, check_size
+from gvlab.config.plain import settle
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,8 @@ class DCGAN:
     """Channels of the layers nearest the image; they double with every resampling."""
 
     def __post_init__(self) -> None:
-        check_positive("DCGAN", width=self.width)
+        settle(self)
+        check_size("DCGAN", width=self.width)
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class MLP:
     """Units of the hidden layers, from the data to the latents."""
 
     def __post_init__(self) -> None:
+        settle(self)
         check_layers("MLP", hidden=self.hidden)
 
 
@@ -44,6 +47,7 @@ class TwoMLPs:
     """Units of the discriminator's, from the data on."""
 
     def __post_init__(self) -> None:
+        settle(self)
         check_layers("TwoMLPs", generator=self.generator, discriminator=self.discriminator)
 
 
@@ -59,8 +63,9 @@ class MaxoutMLP:
     """Linear units of which each of the discriminator's is the largest."""
 
     def __post_init__(self) -> None:
+        settle(self)
         check_layers("MaxoutMLP", generator=self.generator, discriminator=self.discriminator)
-        check_positive("MaxoutMLP", pieces=self.pieces)
+        check_size("MaxoutMLP", pieces=self.pieces)
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ class ReluMLP:
     """Units of the hidden layers, from the data to the latents."""
 
     def __post_init__(self) -> None:
+        settle(self)
         check_layers("ReluMLP", hidden=self.hidden)
 
 
@@ -89,5 +95,6 @@ class TwoLayerMLP:
     """Units of the hidden layers between the first latents and the top ones, and mirrored."""
 
     def __post_init__(self) -> None:
+        settle(self)
         check_layers("TwoLayerMLP", hidden=self.hidden, top_hidden=self.top_hidden)
-        check_positive("TwoLayerMLP", first=self.first)
+        check_size("TwoLayerMLP", first=self.first)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gvlab.config.checks import check_fraction, check_positive
+from gvlab.config.plain import settle
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Adam:
     drop_factor: float = 0.1
 
     def __post_init__(self) -> None:
+        settle(self)
         check_positive("Adam", learning_rate=self.learning_rate, eps=self.eps, drop_factor=self.drop_factor)
         check_fraction("Adam", b1=self.b1, b2=self.b2)
         for step in self.drop_steps:

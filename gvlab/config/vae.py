@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from gvlab.config.checks import check_positive
+from gvlab.config.checks import check_size
 from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
 from gvlab.config.networks import MLP, Article, ReluMLP, TwoLayerMLP
 from gvlab.config.optimizers import Adam
+from gvlab.config.plain import settle
 from gvlab.errors import UserError
 
 
@@ -37,7 +38,8 @@ class VAE:
     optimizer: Adam = Adam()
 
     def __post_init__(self) -> None:
-        check_positive("VAE", latent_dim=self.latent_dim, num_samples=self.num_samples)
+        settle(self)
+        check_size("VAE", latent_dim=self.latent_dim, num_samples=self.num_samples)
         if not (self.beta >= 0 and math.isfinite(self.beta)):
             raise UserError(f"VAE.beta is {self.beta}, but must be a finite number of at least 0.")
         if self.output_bias == "data_mean" and not (

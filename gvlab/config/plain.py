@@ -1,0 +1,105 @@
+"""Fields hold the plain Python values that they are annotated with, so that a configuration equals its JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import numbers
+import typing
+from typing import Any, Literal
+
+from gvlab.config.fields import described, is_union, to_float, type_name
+from gvlab.errors import UserError
+
+LARGEST = 2**63 - 1
+"""Of a whole number: what 64 bits hold."""
+
+
+def settle(config: Any) -> None:
+    """Makes plain what a frozen dataclass was given, in place: for `__post_init__`, before anything is compared.
+
+    A number or an array of NumPy's becomes the number or the tuple that it equals exactly, a list a tuple.
+
+    Raises:
+        UserError: a value is of another type than its field.
+    """
+    owner = type(config).__name__
+    for name, hint in _hints(type(config)).items():
+        object.__setattr__(config, name, plain(hint, getattr(config, name), f"{owner}.{name}"))
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    hints = typing.get_type_hints(cls)
+    return {f.name: hints[f.name] for f in dataclasses.fields(cls)}
+
+
+def plain(hint: Any, value: Any, where: str) -> Any:
+    """The value as an instance of the type `hint`; `where` names the field in errors."""
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        items = _items(value)
+        if items is None:
+            raise _wrong(hint, value, where)
+        return tuple(plain(typing.get_args(hint)[0], item, f"{where}[{i}]") for i, item in enumerate(items))
+    if is_union(hint) or dataclasses.is_dataclass(hint):
+        members = typing.get_args(hint) or (hint,)
+        if isinstance(value, type) and value in members:
+            raise UserError(
+                f"{where} is the class {value.__name__}, but must be an instance of it: {value.__name__}()."
+            )
+        if not isinstance(value, members):
+            raise _wrong(hint, value, where)
+        return value
+    value = _scalar(value)
+    if origin is Literal:
+        choices = [choice for choice in typing.get_args(hint) if type(value) is type(choice) and value == choice]
+        if not choices:
+            raise _wrong(hint, value, where)
+        return choices[0]
+    if hint is float and type(value) is int:
+        value = to_float(value)
+    if type(value) is not hint:
+        raise _wrong(hint, value, where)
+    _check_range(value, where)
+    return value
+
+
+def _check_range(value: Any, where: str) -> None:
+    """Raises `UserError` for a value of a right type that no JSON, or no computation, could hold."""
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise UserError(f"{where} is a number of {value.bit_length()} bits, but 64 must do: choose a smaller one.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{where} is {value}, but must be a finite number.")
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(f"{where} is {value!a}, but half of a letter is no text: leave it out.") from error
+
+
+def _scalar(value: Any) -> Any:
+    """A number, a truth value or a text of Python's own, if the value is one of another library's; else itself."""
+    if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):  # NumPy's and JAX's
+        value = value.item()
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, numbers.Integral):  # IntEnum, too
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    return str(value) if isinstance(value, str) and type(value) is not str else value
+
+
+def _items(value: Any) -> list[Any] | None:
+    """The items of a list, a tuple, a range or an array of one axis; None of anything else: a set has no order."""
+    if isinstance(value, list | tuple | range):
+        return list(value)
+    if len(getattr(value, "shape", ())) == 1 and callable(getattr(value, "tolist", None)):
+        return value.tolist()
+    return None
+
+
+def _wrong(hint: Any, value: Any, where: str) -> UserError:
+    return UserError(f"{where} is {described(value)}, but must be of type {type_name(hint)}.")
