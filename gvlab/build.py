@@ -14,7 +14,7 @@ import optax
 from jaxtyping import Array
 
 from gvlab import config as c
-from gvlab import data, losses, models, networks, rng
+from gvlab import data, losses, models, networks, rng, sizes
 from gvlab.models import observation
 from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
 from gvlab.types import Batch, Model, PRNGKey, UserError
@@ -232,6 +232,10 @@ QUANTIZATIONS: dict[str, Callable[[PRNGKey, Array], Array]] = {
 }
 
 
+_NORMALISED = (c.MaxoutMLP, c.Article)
+"""Networks of GANs with BatchNorm over vectors; over images it sees many pixels of one example."""
+
+
 def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
     """The experiment on its data, checked against them.
 
@@ -244,8 +248,15 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
             f"A step takes {experiment.examples_per_step} examples, but {dataset.name} has only "
             f"{len(dataset.train.x)}: use a smaller batch_size."
         )
+    network = experiment.model.network
+    if experiment.batch_size == 1 and isinstance(experiment.model, c.GAN) and isinstance(network, _NORMALISED):
+        raise UserError(
+            f"Experiment.batch_size is 1, but {type(network).__name__} normalises its units over the batch, which "
+            "makes 0 of one example whatever it is: use at least 2."
+        )
     if len(dataset.shape) != 3 and (experiment.data.flip or experiment.data.quantization != "none"):
         raise UserError(f"Data.flip and Data.quantization are for images, but {dataset.name} has vectors.")
+    sizes.check_training(experiment, built.model, built.first_batch())
     return built
 
 

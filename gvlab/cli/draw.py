@@ -20,7 +20,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
 
     reconstruct = command("reconstruct", "Test images above their reconstructions, by a VAE.", _reconstruct)
     reconstruct.add_argument("run_directory", type=Path, metavar="RUN")
-    reconstruct.add_argument("--n", type=int, default=16, help="how many (default: 16)")
+    reconstruct.add_argument("--n", type=int, help="how many (default: 16, or all where there are fewer)")
 
     interpolate = command("interpolate", "Walk between latents on the sphere, one walk per row.", _interpolate)
     interpolate.add_argument("run_directory", type=Path, metavar="RUN")
@@ -54,11 +54,15 @@ def _sample(args: argparse.Namespace, rest: list[str]) -> None:
 
 
 def _reconstruct(args: argparse.Namespace, rest: list[str]) -> None:
-    _at_least("--n", args.n, 1)
+    n = 16 if args.n is None else args.n
+    _at_least("--n", n, 1)
     program, state = trained(args.run_directory)
+    there = len(program.dataset.test.x)
+    if args.n is not None and n > there:
+        raise UserError(f"--n is {n}, but {program.dataset.name} has only {there} test examples: ask for fewer.")
     from gvlab.pictures import draw
 
-    _save(draw.reconstructions(program, state, args.n), args.out)
+    _save(draw.reconstructions(program, state, n), args.out)
 
 
 def _interpolate(args: argparse.Namespace, rest: list[str]) -> None:
@@ -83,6 +87,13 @@ def _neighbours(args: argparse.Namespace, rest: list[str]) -> None:
     _at_least("--n", args.n, 1)
     _at_least("--k", args.k, 1)
     _check_key(args.key)
+    from gvlab.extractors.extractor import INCEPTION
+
+    if args.weights and args.features not in INCEPTION:
+        raise UserError(
+            f"--weights {args.weights} are Inception's, but --features is {args.features}: name one of "
+            f"{', '.join(INCEPTION)}, or leave them out."
+        )
     program, state = trained(args.run_directory)
     from gvlab.extractors import catalogue
     from gvlab.pictures import draw
@@ -94,6 +105,8 @@ def _neighbours(args: argparse.Namespace, rest: list[str]) -> None:
 def _at_least(option: str, value: int, least: int) -> None:
     if value < least:
         raise UserError(f"{option} is {value}, but must be at least {least}.")
+    if value >= 2**31:
+        raise UserError(f"{option} is {value}, but must be at most {2**31 - 1}.")
 
 
 def _check_key(key: int) -> None:

@@ -16,7 +16,7 @@ from gvlab.cli.runs import trained
 from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
-    from gvlab.config import Evaluation
+    from gvlab.config import Evaluation, Experiment
 
 _MEASURES_HELP = (
     "frechet, frechet_infinity, kernel, inception_score, prdc, improved_precision_recall, prd, vendi, "
@@ -79,7 +79,6 @@ def _evaluate(args: argparse.Namespace, rest: list[str]) -> None:
 
 
 def _evaluate_run(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path, Any]:
-    from gvlab.config import GAN
     from gvlab.runs import directory as rundir
 
     if args.against or args.out:
@@ -90,8 +89,7 @@ def _evaluate_run(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path
             "unit.json, and evaluate the copy."
         )
     experiment = rundir.read_config(args.run_directory)
-    if args.ais_variance is not None and not isinstance(experiment.model, GAN):
-        raise UserError(f"--ais-variance is for a GAN, but {experiment.name} is a VAE with a likelihood of its own.")
+    _check_effects(args, experiment)
     evaluation = replace(experiment.evaluation, **asked)  # refuse a bad value before anything is computed
     from gvlab import evaluate
 
@@ -107,6 +105,31 @@ def _evaluate_run(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path
     extractors = evaluate.extractors_of(evaluation, program.dataset, args.weights)
     measures = evaluate.evaluate(program, state, extractors, _say_batch, earlier if args.k is None else None)
     return evaluate.write(args.run_directory, program, state, measures, earlier), earlier | measures
+
+
+def _check_effects(args: argparse.Namespace, experiment: Experiment) -> None:
+    """Raises UserError for an option that would change nothing that this command measures."""
+    from gvlab.config import GAN
+    from gvlab.evaluate import OF_LIKELIHOODS
+
+    of_gan, name = isinstance(experiment.model, GAN), experiment.name
+    if args.ais_variance is not None and not of_gan:
+        raise UserError(f"--ais-variance is for a GAN, but {name} is a VAE with a likelihood of its own.")
+    if args.k is not None and of_gan:
+        raise UserError(
+            f"--k is of the bound on a VAE's likelihood, but {name} is a GAN, which has none: leave it out."
+        )
+    measures = set(args.measures or experiment.evaluation.measures)
+    if args.ais_variance is not None and not measures & set(OF_LIKELIHOODS):
+        raise UserError(
+            f"--ais-variance is {args.ais_variance}, but only ais and ais_gap add such noise: ask for them."
+        )
+    for option, given in (("--samples", args.samples), ("--split", args.split), ("--features", args.features)):
+        if given is not None and measures and measures <= set(OF_LIKELIHOODS):
+            raise UserError(
+                f"{option} would have no effect, since {' and '.join(sorted(measures))} compares no distributions: "
+                "leave it out."
+            )
 
 
 def _check_weights(args: argparse.Namespace, evaluation: Evaluation) -> None:

@@ -24,9 +24,9 @@ def settle(config: Any) -> None:
     Raises:
         UserError: a value is of another type than its field.
     """
-    owner = type(config).__name__
-    for name, hint in _hints(type(config)).items():
-        object.__setattr__(config, name, plain(hint, getattr(config, name), f"{owner}.{name}"))
+    cls: Any = type(config)
+    for name, hint in _hints(cls).items():
+        object.__setattr__(config, name, plain(hint, getattr(config, name), f"{cls.__name__}.{name}"))
 
 
 @functools.cache

@@ -254,7 +254,8 @@ def check_measures(names: Iterable[str]) -> None:
     """Raises UserError for a measure that does not exist."""
     for name in names:
         if name not in MEASURES:
-            known = f"ask for {PAPER_NAMES[name]}" if name in PAPER_NAMES else f"choose from {', '.join(MEASURES)}"
+            paper = PAPER_NAMES.get(name.lower().replace("-", "_"))
+            known = f"ask for {paper}" if paper else f"choose from {', '.join(MEASURES)}"
             raise UserError(f"There is no measure {name!r}: {known}.")
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, UInt8
 
-from gvlab import metrics, rng
+from gvlab import metrics, rng, sizes
 from gvlab.build import Program
 from gvlab.evaluate.features import extract, of_split
 from gvlab.extractors.extractor import Extractor
@@ -21,8 +21,18 @@ SPAN = 3.0
 """A traversal goes from -SPAN to SPAN, in standard deviations of the prior."""
 
 
+MOST_PIXELS = 89_478_485
+"""Of a picture: beyond it Pillow takes a picture for an attack, and few programs open it."""
+
+
 def samples(program: Program, state: PyTree, key: int, n: int) -> Sheet:
-    """n samples, eight in a row; points as a scatter over the data."""
+    """n samples, eight in a row; points as a scatter over the data.
+
+    Raises:
+        UserError: so many make a picture that is too large, or do not fit into the memory.
+    """
+    _check_pixels(program, -(-n // 8), 8, f"--n is {n}, which")
+    sizes.check_sampling(program.experiment, program.model, state, n, program.dataset.shape, f"--n {n}")
     return _sheet(program, program.model.sample(state, rng.stream(rng.root(key), rng.PICTURE), n), 8)
 
 
@@ -30,8 +40,9 @@ def reconstructions(program: Program, state: PyTree, n: int) -> Sheet:
     """The first n test images, each row of them above its reconstructions from the posterior's mean.
 
     Raises:
-        UserError: the model has no encoder.
+        UserError: the model has no encoder, or the picture is too large.
     """
+    _check_pixels(program, -(-min(n, len(program.dataset.test.x)) // 4), 8, f"--n is {n}, which")
     batch = _test_batch(program, min(n, len(program.dataset.test.x)))
     mean, _ = _encoder(program)(state, batch)
     reconstructed = program.model.decode(state, mean, batch.y)
@@ -43,7 +54,14 @@ def reconstructions(program: Program, state: PyTree, n: int) -> Sheet:
 
 
 def interpolations(program: Program, state: PyTree, key: int, rows: int, columns: int) -> Sheet:
-    """Walks between two latents on the sphere, one in each row."""
+    """Walks between two latents on the sphere, one in each row.
+
+    Raises:
+        UserError: the picture is too large.
+    """
+    n, option = rows * columns, f"--rows {rows} with --columns {columns}"
+    _check_pixels(program, rows, columns, option)
+    sizes.check_sampling(program.experiment, program.model, state, n, program.dataset.shape, option)
     ends = program.model.prior(rng.stream(rng.root(key), rng.PICTURE), 2 * rows).reshape(2, rows, -1)
     walk = paths.spherical(ends[0], ends[1], columns)  # [rows, columns, latent]
     labels = jnp.repeat(jnp.arange(rows) % max(program.dataset.num_classes, 1), columns)
@@ -63,6 +81,7 @@ def traversals(program: Program, state: PyTree, example: int, columns: int, rows
         raise UserError(f"{program.experiment.name} makes points, but a traversal is shown in images.")
     if not 0 <= example < len(test.x):
         raise UserError(f"--example is {example}, but the test images are numbered from 0 to {len(test.x) - 1}.")
+    _check_pixels(program, rows or program.experiment.model.latent_dim, columns, f"--columns is {columns}, which")
     batch = _test_batch(program, min(len(test.x), max(example + 1, 500)))
     means, _ = _encoder(program)(state, batch)
     order = np.argsort(-np.asarray(means).var(axis=0), kind="stable")[:rows]
@@ -81,6 +100,8 @@ def neighbours(program: Program, state: PyTree, extractor: Extractor, key: int, 
     """
     if len(program.dataset.shape) != 3:
         raise UserError(f"{program.experiment.name} makes points, but neighbours are shown as images.")
+    _check_pixels(program, n, k + 1, f"--n {n} with --k {k}")
+    sizes.check_sampling(program.experiment, program.model, state, n, program.dataset.shape, f"--n {n}")
     made = program.to_unit(program.model.sample(state, rng.stream(rng.root(key), rng.PICTURE), n))
     stored = jnp.round(jnp.clip(made, 0, 1) * 255).astype(jnp.uint8)
     training = program.dataset.train.x
@@ -88,6 +109,18 @@ def neighbours(program: Program, state: PyTree, extractor: Extractor, key: int, 
     near = metrics.nearest_neighbours(extract(extractor, [stored]).features, features, k).indices
     rows = np.concatenate([np.asarray(stored)[:, None], np.asarray(training)[near]], axis=1)
     return sheets.enlarge(sheets.grid(rows.reshape(-1, *program.dataset.shape) / np.float32(255), k + 1))
+
+
+def _check_pixels(program: Program, rows: int, columns: int, asked: str) -> None:
+    """Raises `UserError` if a grid of images would be a picture that few programs open; points always fit."""
+    if len(program.dataset.shape) != 3:
+        return
+    height, width = (side * (of + 1) + 1 for side, of in zip((rows, columns), program.dataset.shape, strict=False))
+    if height * width > MOST_PIXELS:
+        raise UserError(
+            f"{asked} makes a picture of {height}x{width} pixels, but few programs open more than "
+            f"{MOST_PIXELS}: ask for fewer."
+        )
 
 
 def _test_batch(program: Program, n: int) -> Batch:
