@@ -26,7 +26,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         metavar="EXPERIMENT.py",
         help="files that define config(), or the plan.json of another comparison; NAME.FIELD=VALUE sets a field of one",
     )
-    compare.add_argument("--seeds", type=int, help="how many: 0, 1, ..., N-1 (default: as before, or 3)")
+    compare.add_argument("--seeds", type=int, help="how many: 0, 1, ..., N-1 (default: as before, or 6)")
     compare.add_argument("--steps", type=int, help="of every run; with --match, of the first experiment's")
     compare.add_argument(
         "--match", metavar="WHAT", help="give the others as many steps, images, seconds or flops as the first has"
@@ -54,6 +54,8 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
 
     report = command("report", "Make the tables and the report of a comparison anew, without training.", _report)
     report.add_argument("directory", type=Path, metavar="DIR")
+    for each in (compare, report):
+        each.add_argument("--full", action="store_true", help="print every measure, not only the six that tell most")
 
     verify = command("verify", "Train units of a comparison again and say whether the numbers are true.", _verify)
     verify.add_argument("directory", type=Path, metavar="DIR")
@@ -90,7 +92,7 @@ def _compare(args: argparse.Namespace, rest: list[str]) -> None:
             found = compare.run(plan, root, listen, args.together)
         except loop.Interrupted as stop:
             terminal.stopped(stop, stop.signum)
-    _show(plan, found, root)
+    _show(plan, found, root, args.full)
 
 
 def _unit(args: argparse.Namespace, rest: list[str]) -> None:
@@ -110,7 +112,7 @@ def _report(args: argparse.Namespace, rest: list[str]) -> None:
     from gvlab import compare
 
     plan = compare.read_plan(args.directory)
-    _show(plan, compare.write(plan, args.directory), args.directory)
+    _show(plan, compare.write(plan, args.directory), args.directory, args.full)
 
 
 def _verify(args: argparse.Namespace, rest: list[str]) -> None:
@@ -133,16 +135,25 @@ def _verify(args: argparse.Namespace, rest: list[str]) -> None:
         raise SystemExit(1)
 
 
-def _show(plan: Plan, found: dict[str, Any], root: Path) -> None:
+def _show(plan: Plan, found: dict[str, Any], root: Path, full: bool) -> None:
+    """The verdict, what tells most, one line for each reason to be careful, and where the rest is."""
     from gvlab import compare
-    from gvlab.compare import tables
+    from gvlab.compare import headlines, tables
 
-    # Without the protocols, which would fill the screen; the files have them.
-    rows = [row[:-1] for row in tables.table(found)]
-    terminal.print_table(list(tables.HEADER[:-1]), rows, left=3)
+    print(found["verdict"])
+    print()
+    if full or not found["summaries"]:
+        # Without the protocols, which would fill the screen; the files have them.
+        terminal.print_table(list(tables.HEADER[:-1]), [row[:-1] for row in tables.table(found)], left=3)
+    else:
+        head, rows = headlines.table(found)
+        terminal.print_table(head, rows, left=2 if head[0] == "measure" else 1)
+        every = len({row["measure"] for row in found["summaries"]})
+        if every > headlines.MOST:
+            print(f"All {every} measures: --full, or table.md")
+    print()
     for remark in found["remarks"]:
         print(remark)
-    print(found["verdict"])
     print(f"Report: {root / 'report.html'}")
     print(f"Tables: {root / 'table.md'}, table.tex, comparison.csv, comparison.json")
     for note in compare.notes(plan, root):

@@ -29,7 +29,7 @@ def planned(args: argparse.Namespace) -> Plan:
         other = compare.read_plan(Path(files[0]).parent)
         experiments, seeds = list(other.experiments), other.seeds
     elif files:
-        experiments, seeds = [experiment_file.load(Path(file)) for file in files], 3
+        experiments, seeds = [experiment_file.load(Path(file)) for file in files], compare.SEEDS
     else:
         raise UserError(f"{settings[0]} sets a field, but no experiment file is named.")
     twice = [text for text in settings if [one.split("=")[0] for one in settings].count(text.split("=")[0]) > 1]

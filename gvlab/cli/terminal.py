@@ -33,7 +33,7 @@ def print_table(head: list[str], rows: list[list[str]], left: int) -> None:
 def progress(title: str) -> Iterator[Listener]:
     """A progress bar on a terminal; elsewhere a plain line at most every five seconds."""
     if not sys.stderr.isatty():
-        yield _plain_lines(title)
+        yield _plain_lines(title, 5)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -62,12 +62,12 @@ def progress(title: str) -> Iterator[Listener]:
         yield listen
 
 
-def _plain_lines(title: str) -> Listener:
-    last = 0.0
+def _plain_lines(title: str, every: float, last: float = 0.0) -> Listener:
+    """A line at most every so many seconds; the first so many after `last`."""
 
     def listen(now: Progress) -> None:
         nonlocal last
-        if time.monotonic() - last > 5:
+        if time.monotonic() - last > every:
             last = time.monotonic()
             left = ""
             if now.images_per_second and now.step > 1:
@@ -92,11 +92,15 @@ def stopped(reason: Exception, signum: int) -> NoReturn:
 
 @contextlib.contextmanager
 def listening() -> Iterator[Callable[[str], Listener]]:
-    """A function from titles to what hears of a training: one progress bar after another."""
+    """A function from titles to what hears of a training: one progress bar after another; without a terminal a line
+    for each, and for one that takes long some more."""
     with contextlib.ExitStack() as stack:
 
         def listen(title: str) -> Listener:
             stack.close()
-            return stack.enter_context(progress(title))
+            if sys.stderr.isatty():
+                return stack.enter_context(progress(title))
+            print(title, file=sys.stderr, flush=True)
+            return _plain_lines(title, 30, time.monotonic())
 
         yield listen

@@ -4,13 +4,14 @@ from gvlab.compare.budgets import MATCHES, matched, seconds_per_step
 from gvlab.compare.frame import load
 from gvlab.compare.groups import differing, title
 from gvlab.compare.loop import UNEQUAL, Listen, notes, pending, programs_of, run, run_unit, write
-from gvlab.compare.plan import LONGEST_NAME, MOST_SEEDS, SCHEMA, Plan, read_plan, swept, unit_named, write_plan
+from gvlab.compare.plan import LONGEST_NAME, MOST_SEEDS, SCHEMA, SEEDS, Plan, read_plan, swept, unit_named, write_plan
 
 __all__ = [
     "LONGEST_NAME",
     "MATCHES",
     "MOST_SEEDS",
     "SCHEMA",
+    "SEEDS",
     "UNEQUAL",
     "Listen",
     "Plan",

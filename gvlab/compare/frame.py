@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from gvlab import evaluate
 from gvlab.compare import results, tables
 from gvlab.files import read_json
 from gvlab.types import Json, UserError
@@ -17,7 +19,8 @@ from gvlab.types import Json, UserError
 def load(root: str | Path) -> Any:
     """The values of a comparison as a pandas DataFrame, which shows the table and samples in a notebook.
 
-    Columns: experiment, seed, measure, value, stamp; a diverged unit has one row without a measure.
+    Columns: experiment, seed, measure, value, protocol, of which the last is short; comparison.csv has the whole stamp
+    of every number. A diverged unit has one row without a measure.
 
     Raises:
         UserError: there is no comparison in the directory.
@@ -31,8 +34,6 @@ def load(root: str | Path) -> Any:
         iwae_mnist_1layer_iwae_k5 -99.51
         iwae_mnist_1layer_vae_k5 -98.74
     """
-    pass
-
     found = read_json(Path(root) / "comparison.json")
     if found is None:
         raise UserError(f"{root} has no comparison.json: run gvlab compare or gvlab report first.")
@@ -52,7 +53,11 @@ class ComparisonFrame(pd.DataFrame):
     @classmethod
     def of(cls, found: Json, root: Path) -> ComparisonFrame:
         """Of comparison.json's object and its directory."""
-        frame = cls(tables.tidy(found), columns=["experiment", "seed", "measure", "value", "stamp"])
+        rows = [
+            row | {"protocol": row["stamp"] and evaluate.described(json.loads(row["stamp"]))}
+            for row in tables.tidy(found)
+        ]
+        frame = cls(rows, columns=["experiment", "seed", "measure", "value", "protocol"])
         frame.found, frame.root = found, root
         return frame
 

@@ -39,7 +39,7 @@ def headlines(summaries: Sequence[Json], first: str | None = None) -> list[str]:
     Diagnostics and what measures pixels stay out where there is something better.
     """
     rows = [row for row in summaries if evaluate.kind_of(row["measure"]).group != "diagnostics"]
-    every = sorted(dict.fromkeys(row["measure"] for row in rows), key=_order)
+    every = sorted(dict.fromkeys(row["measure"] for row in rows), key=order)
     judging = {row["measure"] for row in rows if row["better"]}
     shared = [measure for measure in every if measure in set(_shared(rows)) & judging and measure != first]
     telling = [measure for measure in shared if not measure.endswith("_pixels")]
@@ -59,7 +59,8 @@ def _shared(rows: Sequence[Json]) -> list[str]:
     return [measure for measure, names in having.items() if names == finished]
 
 
-def _order(measure: str) -> tuple[bool, int, str]:
+def order(measure: str) -> tuple[bool, int, str]:
+    """To sort measures by: those that tell most first, those of pixels last."""
     return measure.endswith("_pixels"), evaluate.rank(measure), measure
 
 

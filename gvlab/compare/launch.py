@@ -6,12 +6,15 @@ import contextlib
 import logging
 import os
 import shlex
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from gvlab import compare
 from gvlab import config as c
 from gvlab.compare import units
+from gvlab.compare.schedule import too_few
 from gvlab.files import owned
 from gvlab.types import UserError
 
@@ -70,7 +73,9 @@ def _planned(plan: compare.Plan, root: Path) -> Iterator[list[c.Experiment]]:
     programs = compare.programs_of(plan)
     with owned(root):
         missing = compare.pending(plan, root, programs)
-        compare.write_plan(root, plan)
+        compare.write_plan(root, replace(plan, directory=str(root)))
+        if missing and (sentence := too_few(plan)):
+            print(sentence, file=sys.stderr, flush=True)
         yield missing
 
 

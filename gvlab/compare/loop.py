@@ -8,6 +8,7 @@ size; differences between experiments are paired by seed.
 from __future__ import annotations
 
 import collections
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from gvlab.build import Program
 from gvlab.compare import report, results, tables, units
 from gvlab.compare.groups import groups_of, title
 from gvlab.compare.plan import Plan, read_plan, unit_named, write_plan
+from gvlab.compare.schedule import Schedule, too_few
 from gvlab.files import owned
 from gvlab.runs import directory as rundir
 from gvlab.train import engines
@@ -68,10 +70,15 @@ def run(plan: Plan, root: Path, listen: Listen, together: int | None = None) -> 
     programs = programs_of(plan)
     with owned(root):
         missing = pending(plan, root, programs)
+        plan = replace(plan, directory=str(root))
         write_plan(root, plan)
+        if missing and (sentence := too_few(plan)):
+            print(sentence, file=sys.stderr, flush=True)
+        schedule = Schedule(len(plan.experiments) * plan.seeds, missing)
         for engine, group in groups_of(missing, programs, root, together):
             members = [replace(programs[experiment.name], experiment=experiment) for experiment in group]
-            units.make(engine, members, root, listen(title(group)))
+            units.make(engine, members, root, listen(schedule.title(group)))
+            schedule.made(group)
         return write(plan, root)
 
 
@@ -109,7 +116,7 @@ def write(plan: Plan, root: Path) -> Json:
                 "evaluation are others): repeat gvlab compare, or restore the plan."
             )
         made.append(unit)
-    found = results.collect(plan.experiments, plan.seeds, plan.match, made, root)
+    found = results.collect(plan.experiments, plan.seeds, plan.match, made, root, plan.directory)
     tables.write(found, root)
     report.write(root, found)
     return found

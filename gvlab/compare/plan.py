@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,10 @@ SCHEMA = 1
 
 LONGEST_NAME = 200
 """Bytes of an experiment's name, which is a directory's; a file system takes 255."""
+
+
+SEEDS = 6
+"""Of a comparison for which nobody says how many: the fewest with which two experiments can be told apart."""
 
 
 MOST_SEEDS = 10_000
@@ -38,6 +42,8 @@ class Plan:
     """What the experiments' numbers of steps were made equal in, if anything."""
     spent: tuple[float, ...] = ()
     """If matched: each experiment's budget over the first one's, which is not exactly 1, since steps are whole."""
+    directory: str | None = field(default=None, compare=False)
+    """The comparison's, as it was called where it was made: the commands of its report name it so."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.seeds <= MOST_SEEDS:
@@ -71,7 +77,8 @@ def write_plan(root: Path, plan: Plan) -> None:
     experiments = [c.to_dict(replace(experiment, seed=0)) for experiment in plan.experiments]
     root.mkdir(parents=True, exist_ok=True)
     matching = {"match": plan.match, "spent": plan.spent}
-    text = {"schema": SCHEMA, "seeds": plan.seeds, **matching, "experiments": experiments}
+    named = {} if plan.directory is None else {"directory": plan.directory}
+    text = {"schema": SCHEMA, "seeds": plan.seeds, **matching, **named, "experiments": experiments}
     write_atomically(root / "plan.json", json.dumps(text, indent=2) + "\n")
 
 
@@ -91,7 +98,10 @@ def read_plan(root: Path) -> Plan:
         spent = tuple(map(float, made.get("spent", ())))  # plans of earlier versions lack it
         if len(spent) not in (0, len(experiments)):
             raise ValueError("spent is not one number per experiment")
-        return Plan(experiments, made["seeds"], made["match"], spent)
+        directory = made.get("directory")
+        if directory is not None and type(directory) is not str:
+            raise ValueError("directory is no text")
+        return Plan(experiments, made["seeds"], made["match"], spent, directory)
     except (KeyError, TypeError, ValueError, UserError) as error:
         raise UserError(
             f"{root / 'plan.json'} is damaged ({str(error).rstrip('.')}): delete it and repeat gvlab compare with "

@@ -55,17 +55,23 @@ def _protocols(summaries: Sequence[Json]) -> list[str]:
 
 
 def _warnings(summaries: Sequence[Json]) -> list[str]:
-    warned: dict[str, list[tuple[str, Json]]] = {}
+    every = {row["experiment"] for row in summaries}
+    said: dict[tuple[str, str], list[tuple[str, Json]]] = {}
     for row in summaries:
         for text in row["warnings"]:
-            warned.setdefault(_shape(text), []).append((text, row))
+            said.setdefault((_shape(text), row["measure"]), []).append((text, row))
+    # Measures of one scale are warned of in the same words; numbers of two scales make no range.
+    warned: dict[tuple[str, frozenset[str]], list[tuple[str, Json]]] = {}
+    for (shape, _), found in said.items():
+        warned.setdefault((shape, frozenset(text for text, _ in found)), []).extend(found)
     sentences = []
     for found in warned.values():
         measures = list(dict.fromkeys(row["measure"] for _, row in found))
         names = list(dict.fromkeys(row["experiment"] for _, row in found))
         which = listed(measures) if len(measures) <= NAMED else f"{len(measures)} measures"
         sentence = merged([text for text, _ in found])
-        sentences.append(f"{sentence[:1].upper()}{sentence[1:].rstrip('.')} ({which} of {listed(names)}).")
+        whose = "" if set(names) == every else f" of {listed(names)}"
+        sentences.append(f"{sentence[:1].upper()}{sentence[1:].rstrip('.')} ({which}{whose}).")
     return sentences
 
 

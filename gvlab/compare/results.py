@@ -49,9 +49,23 @@ SCHEMA = 1
 
 
 def collect(
-    experiments: Sequence[c.Experiment], seeds: int, match: str | None, units: Sequence[Unit], root: Path
+    experiments: Sequence[c.Experiment],
+    seeds: int,
+    match: str | None,
+    units: Sequence[Unit],
+    root: Path,
+    directory: str | None = None,
 ) -> Json:
-    """Everything that is known of a comparison, from its units alone."""
+    """Everything that is known of a comparison, from its units alone.
+
+    Args:
+        experiments: all of them.
+        seeds: how many each has.
+        match: what their budgets were made equal in, if anything.
+        units: every experiment with every seed.
+        root: where they lie.
+        directory: what the comparison was called where it was made; by default the name that it has.
+    """
     summaries = _summaries([e.name for e in experiments], units)
     main = primary(summaries)
     pairs = _pairs(main, summaries, units)
@@ -67,7 +81,7 @@ def collect(
         "primary": main,
         "verdict": folded(verdict(main, [e.name for e in experiments], summaries, pairs)),
         "remarks": remarks(units, summaries),
-        "commands": _commands(root, units),
+        "commands": _commands(root.resolve().name if directory is None else directory, units),
     }
 
 
@@ -95,11 +109,13 @@ def _unit(unit: Unit, root: Path) -> Json:
     }
 
 
-def _commands(root: Path, units: Sequence[Unit]) -> dict[str, str]:
-    where = shlex.quote(root.resolve().name)
+def _commands(directory: str, units: Sequence[Unit]) -> dict[str, str]:
+    """They run as they stand, from where the comparison was made."""
+    named = directory if not directory.startswith("-") else f"./{directory}"
+    where, plan = shlex.quote(named), shlex.quote(f"{named}/plan.json")
     together = max(len(unit.record["group"]) for unit in units)
     return {
-        "rerun": f"gvlab compare {where}/plan.json --out NEW --together {together}",
+        "rerun": f"gvlab compare {plan} --out NEW --together {together}",
         "report": f"gvlab report {where}",
         "verify": f"gvlab verify {where}",
     }

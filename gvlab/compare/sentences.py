@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from gvlab import statistics
 from gvlab.compare.numbers import interval, number
@@ -33,6 +34,36 @@ def verdict(primary: str | None, names: Sequence[str], summaries: Sequence[Json]
     mine = [pair for pair in pairs if pair["measure"] == primary]
     said = _judged(mine[0]) if len(mine) == 1 else _ranked(finished, rows, mine, better == "higher")
     return f"{about}, {said}{rest}."
+
+
+Outcome = Literal["better", "undecided", "failed", "measured"]
+
+
+def outcome(found: Json) -> tuple[Outcome, str]:
+    """How a comparison ended, and that in a few words, which `verdict` says whole.
+
+    Args:
+        found: comparison.json's object.
+
+    Returns:
+        "failed" where an experiment has no run that came to its end, "measured" where there is nothing to compare.
+    """
+    primary, names = found["primary"], [experiment["name"] for experiment in found["experiments"]]
+    lost = [name for name in names if not any(row["experiment"] == name for row in found["summaries"])]
+    if lost:
+        return "failed", f"{listed(lost)} diverged in every seed"
+    if primary is None:
+        return "measured", f"{listed(names)}: no measure judges"
+    if len(names) == 1:
+        (row,) = (row for row in found["summaries"] if row["measure"] == primary)
+        return "measured", f"{names[0]} reaches {interval(row)} on {primary}"
+    pairs = [pair for pair in found["pairs"] if pair["measure"] == primary]
+    for name in names:
+        own = [pair for pair in pairs if name in (pair["first"], pair["second"])]
+        if own and all(pair.get(pair["verdict"]) == name for pair in own):
+            than = f" than {names[1 - names.index(name)]}" if len(names) == 2 else ""
+            return "better", f"{name} is better{than} on {primary}"
+    return "undecided", f"{listed(names) if len(names) < 4 else f'{len(names)} experiments'} on {primary}"
 
 
 def _ranked(names: Sequence[str], rows: dict[str, Json], pairs: Sequence[Json], highest: bool) -> str:

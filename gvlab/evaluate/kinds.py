@@ -31,7 +31,7 @@ class Kind(NamedTuple):
 
 KINDS = (
     *(Kind(name, "higher", "likelihood") for name in ("iw_bound_nats", "ais_bound_nats")),
-    *(Kind(name, "lower", "quality") for name in ("fid", "fld_")),
+    *(Kind(name, "lower", "quality") for name in ("fid", "fld")),
     *(Kind(name, "higher", "diversity") for name in ("modes_covered",)),
     *(Kind(name, "lower", "quality") for name in ("frechet",)),
     *(Kind(name, "higher", "likelihood") for name in ("elbo_nats",)),
@@ -39,7 +39,7 @@ KINDS = (
     *(Kind(name, "higher", "diversity") for name in ("recall", "improved_recall", "prd_f8", "coverage")),
     *(Kind(name, "higher", "quality") for name in ("density", "class_score", "inception_score", "isc")),
     *(Kind(name, "higher", "quality") for name in ("high_quality",)),
-    *(Kind(name, "lower", "quality") for name in ("kid", "kld_", "kernel_", "sliced_wasserstein")),
+    *(Kind(name, "lower", "quality") for name in ("kid", "kld", "kernel_", "sliced_wasserstein")),
     *(Kind(name, "lower", "diversity") for name in ("reverse_kl", "kl_to")),
     *(Kind(name, None, "diversity") for name in ("vendi", "memorisation")),
     *(Kind(name, "higher", "diversity") for name in ("authenticity",)),

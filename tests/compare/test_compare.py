@@ -65,6 +65,7 @@ def found_in(root: Path) -> dict[str, Any]:
 def timeless(root: Path) -> dict[str, Any]:
     """comparison.json without what two equal comparisons do not share: the wall clock, and how they were called."""
     found = found_in(root)
+    del found["commands"]
     for unit in found["units"]:
         del unit["timing"], unit["environment"]["command"]
         for one in (unit["measures"] or {}).values():
@@ -114,9 +115,9 @@ def test_comparison_json_follows_its_schema():
     assert (found["schema"], found["gvlab"], found["match"]) == (1, gvlab.__version__, None)
     assert found["seeds"] == [0, 1]
     assert found["commands"] == {
-        "rerun": "gvlab compare comparison/plan.json --out NEW --together 1",
-        "report": "gvlab report comparison",
-        "verify": "gvlab verify comparison",
+        "rerun": f"gvlab compare {root}/plan.json --out NEW --together 1",
+        "report": f"gvlab report {root}",
+        "verify": f"gvlab verify {root}",
     }
 
     first, second = found["experiments"]
@@ -180,7 +181,9 @@ def test_the_csv_is_tidy():
 def test_load_gives_a_frame_that_shows_itself():
     frame = gvlab.compare.load(harness.compared())
     assert isinstance(frame, pd.DataFrame)
-    assert list(frame.columns) == ["experiment", "seed", "measure", "value", "stamp"]
+    assert list(frame.columns) == ["experiment", "seed", "measure", "value", "protocol"]
+    assert max(map(len, frame.protocol)) < 120
+    assert "split test, examples 300, quantization binarize, k 7" in set(frame.protocol)
     plain = pd.read_csv(harness.compared() / "comparison.csv")
     assert frame.value.tolist() == plain.value.tolist()
     means = frame.groupby(["experiment", "measure"]).value.mean()
@@ -211,14 +214,18 @@ def test_load_wants_a_comparison(tmp_path):
 
 def test_a_second_call_writes_the_same_tables_and_nothing_else(made, capsys):
     root, files = made
+    assert call("compare", *files, "--seeds", 2, "--out", root) == 0  # for the commands: this is a copy
+    capsys.readouterr()
     before = harness.contents(root)
     texts = {name: (root / name).read_bytes() for name in TABLES}
-    assert call("compare", *files, "--seeds", 2, "--out", root) == 0
+    assert call("compare", *files, "--seeds", 2, "--out", root, "--full") == 0
     assert changed(root, before) == TABLES | {"plan.json"}
     assert {name: (root / name).read_bytes() for name in TABLES} == texts
 
-    out = capsys.readouterr().out
-    assert out.splitlines()[0].split()[:3] == ["experiment", "measure", "better"]
+    out, err = capsys.readouterr()
+    assert err == ""  # nothing is trained: nothing is said of seeds or units
+    assert out.splitlines()[0] == found_in(root)["verdict"]
+    assert out.splitlines()[2].split()[:3] == ["experiment", "measure", "better"]
     for row in found_in(root)["summaries"]:
         cells = " ".join(tables.cells(row)[:-1]).split()  # the protocol may take several lines
         assert any(line.split()[: len(cells)] == cells for line in out.splitlines()), row
@@ -338,6 +345,7 @@ def test_while_a_comparison_runs_another_leaves_its_plan_alone(made, monkeypatch
     make, codes = units.make, []
 
     def making(*args):
+        capsys.readouterr()
         before = harness.contents(root)
         for more in ((), ("--launcher", "commands")):
             if len(codes) < 2:
@@ -526,7 +534,7 @@ def test_a_change_of_groups_is_recorded(tmp_path):
 def test_diverged_seeds_are_shown_and_the_others_stand(tmp_path, capsys):
     """A sweep whose second value is absurd, with all four units in one program."""
     file, root = experiment_file(tmp_path, COMPARED["vae"]), tmp_path / "sweep"
-    args = ("compare", file, "--seeds", 2, "--out", root, "--together", 4)
+    args = ("compare", file, "--seeds", 2, "--out", root, "--together", 4, "--full")
     assert call(*args, "--sweep", "optimizer.learning-rate=0.001,1e30") == 0
     out = capsys.readouterr().out
     assert len(re.findall(r"^vae,\S+ +diverged +-", out, re.MULTILINE)) == 1
@@ -551,7 +559,7 @@ def test_diverged_seeds_are_shown_and_the_others_stand(tmp_path, capsys):
     dashes = " | ".join("-" * 6)
     assert f"| {bad} | diverged |  | {dashes} | 2 of 2 [34 %, 100 %] | - |\n" in (root / "table.md").read_text()
     assert r"diverged & -- & 2 of 2 [34 \%, 100 \%] \\" in (root / "table.tex").read_text()
-    assert "2 of 2 [34 %, 100 %]" in (root / "report.html").read_text()
+    assert "2 of 2 seeds [34 %, 100 %]" in (root / "report.html").read_text()
     frame = gvlab.compare.load(root)
     assert frame[frame.experiment == bad].measure.isna().all()
 
@@ -661,7 +669,8 @@ def test_a_plan_can_be_run_again_elsewhere(made):
     edit_json(root / "plan.json", lambda plan: plan.update(match="images", spent=[1.0, 0.98]))
     elsewhere = root.parent / "a=b" / "comparison"  # a directory that a setting could be mistaken for
     assert call("compare", root / "plan.json", "--out", elsewhere) == 0
-    assert (elsewhere / "plan.json").read_text() == (root / "plan.json").read_text()
+    plans = [json.loads((directory / "plan.json").read_text()) for directory in (root, elsewhere)]
+    assert plans[1] == plans[0] | {"directory": str(elsewhere)}
     assert timeless(elsewhere) == timeless(root) | {"match": "images"}
     before = harness.contents(elsewhere)
     assert call("compare", elsewhere / "plan.json", "--out", elsewhere) == 0
@@ -699,7 +708,7 @@ def files(tmp_path, monkeypatch):
 
 def test_the_defaults(planned, files):
     plan = planned(*files)
-    assert plan == compare.Plan(tuple(COMPARED.values()), 3)
+    assert plan == compare.Plan(tuple(COMPARED.values()), 6)
     assert planned.plans[-1][1] == Path("comparisons/vae-vs-gan")
 
 

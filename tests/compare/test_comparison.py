@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -259,7 +258,7 @@ def test_seeds_of_different_protocols_have_no_average_and_warnings_are_passed_on
     (row,) = found["summaries"]
     assert "generated = 10000" in row["other_protocol"]
     assert row["warnings"] == ["few examples"]
-    assert "Few examples (frechet_x of a)." in found["remarks"]
+    assert "Few examples (frechet_x)." in found["remarks"]
     assert "generated 100" in row["protocol"]
     assert tables.cells(row)[3:9] == ["-"] * 6
 
@@ -378,9 +377,11 @@ def test_the_commands_can_be_pasted():
     found = results.collect([experiment("a")], 1, None, [unit("a", 0, {"x": 1.0})], ROOT)
     assert found["commands"]["report"] == "gvlab report comparison"
     made = [unit("a", 0, {"x": 1.0})]
-    spaced = results._commands(Path("some where"), made)
-    assert spaced["rerun"] == "gvlab compare 'some where'/plan.json --out NEW --together 1"
-    assert results._commands(Path("."), made)["verify"] == f"gvlab verify {Path.cwd().name}"
+    spaced = results._commands("some where/a&b", made)
+    assert spaced["rerun"] == ("gvlab compare 'some where/a&b/plan.json' --out NEW --together 1")
+    assert results._commands("-x", made)["verify"] == "gvlab verify ./-x"
+    named = results.collect([experiment("a")], 1, None, made, ROOT, "comparisons/it")
+    assert named["commands"]["report"] == "gvlab report comparisons/it"
 
 
 def test_the_frame_escapes_names():

@@ -152,6 +152,7 @@ def make_comparison(directory: Path) -> dict[str, Any]:
             summary(RUDE, "recall", "higher", [0.4, 0.5, 0.6]),
             summary("vae", "recall", "higher", [0.1, 0.2, 0.3], other_protocol="k is 5 here and 3 in the first."),
             summary("vae", "kl_nats", None, [3.0, 4.0, 5.0], stamp={"split": "test", "likelihood": "Bernoulli"}),
+            summary(RUDE, "d_loss", None, [1.0, 1.5, 2.0]),
         ],
         "pairs": [
             {
@@ -171,6 +172,7 @@ def make_comparison(directory: Path) -> dict[str, Any]:
                 "note": "One pair is missing.",
             }
         ],
+        "primary": "fld",
         "verdict": f"{RUDE} is better than vae in fld.",
         "remarks": ["A remark of the comparison."],
         "commands": {
@@ -267,13 +269,19 @@ def test_the_page_is_well_formed_and_its_labels_lead_somewhere(page):
 def test_everything_is_in_the_page_in_the_order_of_reading(page):
     read = Reader(page)
     order = [
+        f"\u2713 better {RUDE} is better than vae on fld",
         f"{RUDE} is better than vae in fld.",
         "A remark of the comparison.",
-        "Measures Mean over seeds",
-        "Pairs Difference of the first",
+        "Samples Seed",
+        "The same latents",
         "Intervals Bar",
+        "Measures Over the seeds",
+        "Quality: how near",
+        "Diversity: how much",
+        "Likelihood: what",
+        "Diagnostics: terms of training, which judge nothing (1)",
+        "Pairs A seed gives",
         "Training curves",
-        "Samples The same latents",
         "Reconstructions Each row",
         "Traversals One latent",
         "Nearest training neighbours Each row",
@@ -313,14 +321,17 @@ def test_a_mean_stands_with_its_interval_and_both_directions_in_words(page):
     assert "fld ↓ lower is better" in words
     assert "recall ↑ higher is better" in words
     assert "kl_nats no direction" in words
-    assert "vae 21.0 [20.0, 22.0] 1.0 21.0 21.0 3 of 3 0 of 3 [2 %, 56 %] 20.0 22.0" in words  # the best is the lowest
-    assert "0.50 [0.40, 0.60] 0.10 0.50 0.50 3 of 3 0 of 3 [2 %, 56 %] 0.60 0.40" in words  # the best is the highest
-    assert "4.0 [3.0, 5.0] 1.0 4.0 4.0 3 of 3 0 of 3 [2 %, 56 %] min 3.0 max 5.0" in words
+    assert "vae 21.0 [20.0, 22.0] 1.0 21.0 21.0 20.0 22.0 3 of 3" in words  # the best is the lowest
+    assert "0.50 [0.40, 0.60] 0.10 0.50 0.50 0.60 0.40 3 of 3" in words  # the best is the highest
+    assert "4.0 [3.0, 5.0] 1.0 4.0 4.0 min 3.0 max 5.0 3 of 3" in words
 
 
 def test_few_seeds_have_a_mean_and_a_reason_but_no_interval(page):
     words = Reader(page).words
-    assert f"{RUDE} 11.0 1.4 11.0 11.0 2 of 3 1 of 3 [2 %, 56 %] 10.0 12.0 {RUDE}: An interval needs 3 seeds." in words
+    assert f"{RUDE} 11.0 1.4 11.0 11.0 10.0 12.0 2 of 3" in words
+    assert words.count("An interval needs 3 seeds.") == 1
+    assert f"An interval needs 3 seeds. (fld of {RUDE})" in words
+    assert f"{RUDE}: 1 of 3 seeds [2 %, 56 %]" in words
 
 
 def test_another_protocol_is_a_dash_with_its_reason(page):
@@ -332,7 +343,8 @@ def test_another_protocol_is_a_dash_with_its_reason(page):
 def test_a_pair_has_everything_that_decides_it(page):
     words = Reader(page).words
     numbers_of_it = "-10.0 [-11.5, -8.5] 0.01562 0.007812 2 17 1.5 25 %"
-    assert f"{RUDE}, vae first is better {numbers_of_it} One pair is missing." in words
+    assert f"Differences are {RUDE} minus vae." in words
+    assert f"fld ↓ {RUDE} {numbers_of_it} One pair is missing. (fld)" in words
 
 
 def test_what_pairs_share_is_said_as_it_is(comparison):
@@ -361,16 +373,36 @@ def test_cost_protocol_environment_and_commands_are_given(page):
     assert "gvlab compare a.py b.py --seeds 3" in words
 
 
-def test_an_experiment_of_which_every_seed_diverged_stands_in_the_table(comparison):
+def test_an_experiment_of_which_every_seed_diverged_has_failed(comparison):
     directory, made = comparison
-    row = f"diverged no direction {RUDE} - - - - 0 of 3 3 of 3 [44 %, 100 %] min - max -"
-    row = row.replace(" -", f" {numbers.DASH}")
-    assert row not in Reader(report.html(directory, made)).words
     for unit in made["units"][:3]:
         unit |= {"status": "diverged", "failure": "It broke.", "measures": None}
     made["summaries"] = [row for row in made["summaries"] if row["experiment"] == "vae"]
     words = Reader(report.html(directory, made)).words
-    assert f"{row} {RUDE}: No interval: 0 of 3 seed(s) finished" in words
+    assert f"\u2715 failed {RUDE} diverged in every seed" in words
+    assert f"{RUDE}: 3 of 3 seeds [44 %, 100 %]" in words
+
+
+OUTCOMES = {
+    "better": ({"verdict": "second"}, f"\u2713 better vae is better than {RUDE} on fld"),
+    "not told apart": ({"verdict": "undecided"}, f"\u2248 not told apart {RUDE} and vae on fld"),
+}
+
+
+@pytest.mark.parametrize(("pair", "line"), OUTCOMES.values(), ids=OUTCOMES)
+def test_the_verdict_is_one_line_with_a_mark(comparison, pair, line):
+    directory, made = comparison
+    made["pairs"][0] |= pair
+    assert line in Reader(report.html(directory, made)).words
+
+
+def test_nothing_is_repeated_under_every_row(comparison):
+    directory, made = comparison
+    for row in made["summaries"]:
+        row["note"] = "No interval: 1 of 1 seed(s) finished, but at least 3 are needed."
+    words = Reader(report.html(directory, made)).words
+    assert words.count("No interval") == 1
+    assert "at least 3 are needed. (6 rows)" in words
 
 
 def test_a_diverged_run_is_shown_with_its_sentence(page):
@@ -486,10 +518,10 @@ def test_a_comparison_without_units_files_or_numbers_is_still_a_page(tmp_path):
     for unit in content["units"]:
         unit |= {"measures": None, "timing": None, "cost": dict.fromkeys(unit["cost"])}
     read = Reader(report.html(tmp_path / "elsewhere", content))
-    assert "(0, 1, 2); 5 of 6 units" in read.words
+    assert "3 seeds; 5 of 6 units" in read.words
     content["experiments"][0]["steps"] += 1
     uneven = Reader(report.html(tmp_path / "elsewhere", content)).words
-    assert "(0, 1, 2), each experiment with its own number of steps; 5 of 6 units" in uneven
+    assert "3 seeds, each experiment with its own number of steps; 5 of 6 units" in uneven
     assert "No unit has curves." in read.words
     assert "No unit has sample pictures." in read.words
     assert "No seed of vae has this picture." in read.words
@@ -524,7 +556,7 @@ def test_sheets_shrink_until_the_page_can_afford_them(comparison, monkeypatch):
     sheets = [image for image in read.all("img") if "data-step" in image]
     assert sum(len(image["src"] or "") for image in sheets) <= 20_000
     assert pixels(sheets[0]).shape[0] == SIDE + 2
-    assert "first 1 row of images, and 2 of the saved steps are left out" in read.words
+    assert "the first 1 row of each grid, and 2 of the saved steps are left out" in read.words
     (slider,) = [attributes for attributes in read.all("input") if attributes["id"] == "sample-step"]
     assert slider["data-steps"] == "20 60 100"
     assert (slider["max"], slider["value"]) == ("2", "2")
@@ -771,6 +803,38 @@ def test_the_page_never_scrolls_sideways(browser, file, width, scheme):
     browser.run("for (const details of document.querySelectorAll('details')) details.open = true")
     assert browser.run("document.documentElement.scrollWidth") <= width
     assert browser.run(ALL_LOADED)
+
+
+def test_the_page_of_a_quickstart_is_no_longer_than_seven_screens(browser, comparison):
+    """Two experiments, six seeds and twenty measures each, on a screen of 1280 pixels."""
+    directory, made = comparison
+    kinds = [
+        f"{kind}_{x}" for x in ("pixels", "digits") for kind in ("precision", "recall", "density", "coverage", "kld")
+    ]
+    many = [*kinds, "frechet_pixels", "elbo_nats", "iw_bound_nats", "active_units", "g_loss", "real_logit"]
+    for name in (RUDE, "vae"):
+        made["summaries"] += [summary(name, measure, "lower", [1.0, 2.0, 3.0]) for measure in many]
+    made["pairs"] += [made["pairs"][0] | {"measure": measure} for measure in kinds]
+    for unit in list(made["units"]):
+        made["units"].append(unit | {"seed": unit["seed"] + 3, "directory": unit["directory"][:-1] + "0"})
+    made["seeds"] = list(range(6))
+    browser.show(report.write(directory, made), 1280)
+    assert browser.run("document.documentElement.scrollHeight") <= 7000
+    heads = "document.querySelectorAll('#intervals ~ .forests > .forest').length"
+    assert browser.run(heads) == 6
+
+
+def test_a_seed_is_chosen_for_all_pictures(browser, file):
+    browser.show(file)
+    visible = "[...document.querySelectorAll('[data-seed]')].filter((f) => f.offsetParent).map((f) => f.dataset.seed)"
+    assert set(browser.run(visible)) == {"0"}
+    choose = "(() => {{ const s = document.getElementById('seed'); s.value = '{}'; {} }})()"
+    change = "s.dispatchEvent(new Event('change'));"
+    browser.run(choose.format(2, change))
+    assert set(browser.run(visible)) == {"2"}
+    browser.run(choose.format("all", change))
+    assert set(browser.run(visible)) == {"0", "1", "2"}
+    assert browser.run("document.documentElement.scrollWidth") <= 1200
 
 
 CONTRASTS = """(() => {

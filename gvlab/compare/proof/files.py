@@ -35,7 +35,9 @@ def derived(plan: compare.Plan, root: Path) -> list[Verified]:
         written = [file for file in WRITTEN if (root / file).is_file()]
         why = f"cannot be verified: not all units of {root} are complete and as they were recorded."
         return [Verified(written[0], "unverified", f"{', '.join(written)} {why}")] if written else []
-    fresh = json.loads(json.dumps(results.collect(plan.experiments, plan.seeds, plan.match, made, root)))
+    fresh = json.loads(
+        json.dumps(results.collect(plan.experiments, plan.seeds, plan.match, made, root, plan.directory))
+    )
     try:
         stored = read_json(root / "comparison.json") or {}
     except UserError:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from gvlab import evaluate
+from gvlab.compare.headlines import headlines, order
 from gvlab.compare.numbers import DASH, interval, number, percent, plain, scaled, size, spread_of, times
+from gvlab.compare.remarks import NAMED, listed
 from gvlab.compare.report.curves import CURVE_DIGITS, CURVE_POINTS, curves
 from gvlab.compare.report.forest import forest
 from gvlab.compare.report.reading import load
 from gvlab.compare.report.sheets import pictures, samples
+from gvlab.compare.sentences import outcome
 from gvlab.compare.tables import lost
 from gvlab.files import write_atomically
 from gvlab.types import Json, UserError
@@ -46,16 +51,26 @@ def html(directory: Path, comparison: Json) -> str:
     remarks = list(comparison["remarks"])
     units = [load(directory, unit, remarks) for unit in comparison["units"]]
     names = [experiment["name"] for experiment in comparison["experiments"]]
+    measures = _by_measure(comparison["summaries"])
+    forests = {name: forest(name, rows, comparison["units"]) for name, rows in measures}
+    first = headlines(comparison["summaries"], comparison["primary"])
     page = {
         "c": comparison,
         "title": " against ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}",
         "looks": {name: {"colour": i % LOOKS, "mark": (i + i // LOOKS) % LOOKS} for i, name in enumerate(names)},
         "differences": _differences(comparison["experiments"]),
         "pairing": _pairing(comparison["experiments"]),
-        "summaries": _by_measure([*comparison["summaries"], *lost(comparison)]),
+        "outcome": outcome(comparison),
+        "groups": _groups(measures),
+        "notes": _notes((row, f"{row['measure']} of {row['experiment']}") for row in comparison["summaries"]),
+        "lost_some": any(row["failures"] for row in comparison["summaries"]),
         "pairs": _by_measure(comparison["pairs"]),
+        "one_pair": len({(pair["first"], pair["second"]) for pair in comparison["pairs"]}) == 1,
+        "pair_notes": _notes((pair, pair["measure"]) for pair in comparison["pairs"]),
         "better": {row["measure"]: row["better"] for row in comparison["summaries"]},
-        "forests": [forest(name, rows, comparison["units"]) for name, rows in _by_measure(comparison["summaries"])],
+        "forests": [forests[name] for name in first],
+        "more_forests": [plot for name, plot in forests.items() if name not in first],
+        "rates": _rates(comparison),
         "curves": curves(names, units),
         "samples": samples(directory, names, units, remarks),
         "pictures": pictures(directory, comparison["experiments"], units, remarks),
@@ -109,6 +124,30 @@ def _by_measure(rows: list[Json]) -> list[tuple[str, list[Json]]]:
     """Rows of one measure together, measures in the order of their first row."""
     measures = dict.fromkeys(row["measure"] for row in rows)
     return [(measure, [row for row in rows if row["measure"] == measure]) for measure in measures]
+
+
+def _groups(measures: list[tuple[str, list[Json]]]) -> list[tuple[str, str, list[tuple[str, list[Json]]]]]:
+    """(group, its heading, its measures) for every group that has some, what tells most first."""
+    of: dict[str, list[tuple[str, list[Json]]]] = {}
+    for name, rows in sorted(measures, key=lambda one: order(one[0])):
+        of.setdefault(evaluate.kind_of(name).group, []).append((name, rows))
+    return [(group, heading, of[group]) for group, heading in evaluate.GROUPS.items() if group in of]
+
+
+def _notes(rows: Iterable[tuple[Json, str]]) -> list[str]:
+    """Each note once, with what it is about: one sentence stood under every row otherwise."""
+    about: dict[str, list[str]] = {}
+    for row, what in rows:
+        if row["note"]:
+            about.setdefault(row["note"], []).append(what)
+    return [f"{note} ({listed(of) if len(of) <= NAMED else f'{len(of)} rows'})" for note, of in about.items()]
+
+
+def _rates(comparison: Json) -> list[tuple[str, int, int, float, float]]:
+    """(experiment, seeds that diverged, all, the interval of their rate) where there are any."""
+    names = ("experiment", "failures", "total", "failure_low", "failure_high")
+    rows = {row["experiment"]: row for row in [*comparison["summaries"], *lost(comparison)] if row["failures"]}
+    return [tuple(row[name] for name in names) for row in rows.values()]
 
 
 def _differences(experiments: list[Json]) -> list[tuple[str, list[str]]]:

@@ -3,7 +3,7 @@
   const { curves, looks } = JSON.parse(document.getElementById("data").textContent);
   const thousands = (n) => n.toLocaleString("en-US");
   const text = (value) => {
-    if (value === null) return "–";
+    if (value === null) return "-";
     const size = Math.abs(value);
     return size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(3) : String(Number(value.toPrecision(5)));
   };
@@ -19,6 +19,18 @@
     if (scope) made.scope = scope;
     return made;
   };
+
+  // --- pictures: of one seed, or of all ---
+  const seed = document.getElementById("seed");
+  if (seed) {
+    seed.addEventListener("change", () => {
+      const all = seed.value === "all";
+      document.querySelector("main").classList.toggle("all-seeds", all);
+      for (const figure of document.querySelectorAll("[data-seed]")) {
+        figure.hidden = !all && figure.dataset.seed !== seed.value;
+      }
+    });
+  }
 
   // --- samples: one slider for all seeds ---
   const slider = document.getElementById("sample-step");
@@ -199,7 +211,7 @@
         for (const seed of numbers) {
           const k = e.seeds.findIndex((s) => s.seed === seed);
           const over = k >= 0 && e.seeds[k].diverged && i > lastIndex(seeds[k]);
-          cell(row, "td", k < 0 ? "–" : over ? "× diverged" : text(seeds[k][i]));
+          cell(row, "td", k < 0 ? "-" : over ? "× diverged" : text(seeds[k][i]));
         }
         cell(row, "td", text(median[i]));
       }
