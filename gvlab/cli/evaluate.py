@@ -89,8 +89,8 @@ def _evaluate_run(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path
             "unit.json, and evaluate the copy."
         )
     experiment = rundir.read_config(args.run_directory)
-    _check_effects(args, experiment)
     evaluation = replace(experiment.evaluation, **asked)  # refuse a bad value before anything is computed
+    _check_effects(args, experiment)
     from gvlab import evaluate
 
     evaluate.check(evaluation)

@@ -83,8 +83,15 @@ def _main(argv: list[str]) -> int:
 
 
 def _check_letters(argv: list[str]) -> None:
-    """Refuses what the file system's encoding cannot decode: neither JSON nor orbax could keep such a path."""
-    for arg in argv:
+    """Refuses an empty argument, as a rule of a variable that is not set, one with NUL, and what the file system's
+    encoding cannot decode: neither JSON nor orbax could keep such a path."""
+    for before, arg in zip(["gvlab", *argv], argv, strict=False):
+        if not arg:
+            raise UserError(f"The argument after {before} is empty: give it a value, or leave it out.")
+        if "\0" in arg:
+            raise UserError(
+                f"The argument {arg!r} has the character NUL, which nothing can be called by: leave it out."
+            )
         try:
             arg.encode()
         except UnicodeEncodeError as error:
