@@ -104,6 +104,8 @@ def _evaluate_run(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path
     program = replace(program, experiment=replace(experiment, evaluation=evaluation))
     extractors = evaluate.extractors_of(evaluation, program.dataset, args.weights)
     measures = evaluate.evaluate(program, state, extractors, _say_batch, earlier if args.k is None else None)
+    if kept := [name for name in earlier if name not in measures]:
+        print(f"Kept as measured earlier of this state: {', '.join(kept)}.")
     return evaluate.write(args.run_directory, program, state, measures, earlier), earlier | measures
 
 

@@ -26,6 +26,7 @@ from gvlab.compare.proof.outcome import Doubted, Verified
 from gvlab.files import read_json
 from gvlab.runs import directory as rundir
 from gvlab.runs.environment import difference_of_environments
+from gvlab.train import loop
 from gvlab.types import UserError
 
 __all__ = ["unchecked", "verify"]
@@ -95,15 +96,29 @@ def _doubted(root: Path, experiment: c.Experiment, dataset: data.Dataset) -> Dou
     if record["dataset"] != now["dataset"]:
         return f"The data set {dataset.name} is not the one that {name} was trained on."
     if rundir.read_config(unit.run) != experiment:
-        return f"The configuration of {name} is not the one that was recorded."
+        return f"The configuration in {unit.run / 'config.json'} is not the one that was recorded."
     if not _is_group(record["group"], name):
         return f"unit.json of {name} names the group {record['group']}, which are not different units with {name}."
     parameters = tree.count_named(jax.eval_shape(program.model.init, rng.root(0), program.first_batch()), "params")
     if parameters != record["cost"]["parameters"]:
         return f"{name} has {parameters} parameters, but {record['cost']['parameters']} were recorded in unit.json."
-    if contradiction := records.contradiction(unit, experiment):
+    if contradiction := records.contradiction(unit, experiment) or _of_checkpoint(unit.run, program):
         return contradiction
     return Doubted(unit, program, _reasons(unit, record["code"] == now["code"]))
+
+
+def _of_checkpoint(run: Path, program: build.Program) -> str | None:
+    """What is wrong with the newest checkpoint, if there is any: it is not the state that states.jsonl ends with."""
+    if not any(file.name.isdecimal() for file in (run / "checkpoints").glob("*")):
+        return None
+    states = rundir.read_states(run)
+    try:
+        state = loop.restore(program, run)
+    except UserError as error:
+        return str(error)
+    if (int(state.step), tree.digest(state)) in list(states.items())[-1:]:
+        return None
+    return f"{run / 'checkpoints'} ends with another state, of step {int(state.step)}, than states.jsonl."
 
 
 def _is_group(group: Any, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,14 @@ def write(run: Path, program: Program, state: PyTree, measures: Measures, kept: 
 
 
 def write_file(file: Path, protocol: dict[str, Any], measures: Measures, kept: Measures | None = None) -> Path:
-    """Writes measures and the protocol they share as JSON; `made` names those that are not `kept`."""
-    content = {"protocol": protocol, "made": list(measures), "measures": (kept or {}) | measures}
+    """Writes measures, their digest and the protocol they share as JSON; `made` names those that are not `kept`."""
+    everything = (kept or {}) | measures
+    content = {
+        "protocol": protocol,
+        "made": list(measures),
+        "measures_sha256": _sha256(everything),
+        "measures": everything,
+    }
     text = json.dumps(content, indent=2, allow_nan=False)
     write_atomically(file, text + "\n")
     return file
@@ -55,11 +62,37 @@ def completed(protocol: Any) -> dict[str, Any]:
 
 
 def earlier(run: Path, program: Program, state: PyTree) -> Measures:
-    """All that evaluation.json has of this state on these data by this gvlab, whatever was asked for, on any device."""
-    made = read_json(run / "evaluation.json") or {}
+    """All that evaluation.json has of this state on these data by this gvlab, whatever was asked for, on any device.
+
+    That is nothing where there is no digest of the measures, since they could be anybody's.
+
+    Raises:
+        UserError: a measure was changed after it was written, or its stamp is of something else than the protocol.
+    """
+    file = run / "evaluation.json"
+    made = read_json(file) or {}
     identity = {k: v for k, v in _identity(program, state).items() if k not in ("backend", "matmul_precision")}
-    same = identity.items() <= made.get("protocol", {}).items()
-    return made["measures"] if same else {}
+    if "measures_sha256" not in made or not identity.items() <= made.get("protocol", {}).items():
+        return {}
+    measures = made["measures"]
+    stamps = {name: measure.get("stamp", {}) for name, measure in measures.items()}
+    foreign = [name for name, stamp in stamps.items() if any(stamp.get(k, v) != v for k, v in _bound(identity).items())]
+    if foreign or made["measures_sha256"] != _sha256(measures):
+        which = f"{foreign[0]} is of another state or other data" if foreign else "its digest is another one"
+        raise UserError(
+            f"The measures in {file} are not those that gvlab wrote there ({which}): restore the file, or move it away "
+            "to measure anew."
+        )
+    return measures
+
+
+def _bound(identity: dict[str, Any]) -> dict[str, Any]:
+    """What every stamp shares with the protocol."""
+    return {name: identity[name] for name in ("step", "seed", "dataset_sha256", "protocol")}
+
+
+def _sha256(measures: Measures) -> str:
+    return hashlib.sha256(json.dumps(measures, sort_keys=True).encode()).hexdigest()
 
 
 def _as_json(value: Any) -> Any:

@@ -22,6 +22,7 @@ from gvlab import __version__, build, data, evaluate, losses, metrics, parallel,
 from gvlab import config as c
 from gvlab.build import Program
 from gvlab.cli import evaluate as cli
+from gvlab.compare import numbers
 from gvlab.evaluate import annealing, held_out, sampling, stamps, usual
 from gvlab.evaluate import bounds as held_out_bounds
 from gvlab.evaluate import features as feature_sets
@@ -724,6 +725,31 @@ def test_what_was_measured_of_the_same_state_can_be_kept(tmp_path):
     assert json.loads((tmp_path / "evaluation.json").read_text())["measures"] == new
 
 
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda made: made["measures"]["kl_nats"].update(value=0.0), "its digest is another one"),
+        (lambda made: made["measures"].update(fid={"value": 1.0, "stamp": {}}), "its digest is another one"),
+        (lambda made: made["measures"]["kl_nats"]["stamp"].update(step=1), "kl_nats is of another state or other data"),
+        (lambda made: made.update(measures_sha256="a" * 64), "its digest is another one"),
+    ],
+    ids=["a value", "a measure", "a stamp", "the digest"],
+)
+def test_a_forged_measure_is_not_kept(edit, said, tmp_path):
+    program, trained = harness.program("vae"), state("vae")
+    file = evaluate.write(tmp_path, program, trained, measures("vae"))
+    harness.edit_json(file, edit)
+    with pytest.raises(UserError, match=said):
+        evaluate.earlier(tmp_path, program, trained)
+
+
+def test_measures_without_a_digest_are_not_kept(tmp_path):
+    program, trained = harness.program("vae"), state("vae")
+    file = evaluate.write(tmp_path, program, trained, measures("vae"))
+    harness.edit_json(file, lambda made: made.pop("measures_sha256"))
+    assert evaluate.earlier(tmp_path, program, trained) == {}
+
+
 def test_the_command_measures_writes_and_prints(tmp_path, capsys):
     made = tmp_path / "vae" / "seed-0"
     shutil.copytree(harness.trained("vae"), made)
@@ -740,13 +766,17 @@ def test_the_command_measures_writes_and_prints(tmp_path, capsys):
     assert out.strip().endswith(str(made / "evaluation.json"))
     for name, measure in measures("vae").items():
         row = next(line for line in out.splitlines() if line.startswith(name + " "))
-        assert f"{measure['value']:.4g}" in row
+        assert numbers.number(measure["value"], measure.get("standard_error") or measure.get("spread")) in row
         assert f"split test, examples {measure['stamp']['examples']}" in row
 
     args = ("--k", 2, "--samples", 50, "--features", "pixels", "--metrics", "frechet", "vendi")
     assert harness.call("evaluate", made, *args) == 0
     fewer = measures("vae")["kernel_pixels"]
-    assert "frechet_pixels: 50 examples for 256 features" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "frechet_pixels: 50 examples for 256 features" in out
+    (kept,) = (line for line in out.splitlines() if line.startswith("Kept as measured earlier of this state: "))
+    assert "kernel_pixels" in kept
+    assert "frechet_pixels" not in kept
     written = json.loads((made / "evaluation.json").read_text())
     assert written["protocol"]["evaluation"] == {
         "samples": 50,

@@ -24,7 +24,11 @@ _OF_UNITS = (
     r"(config|environment|status|evaluation|unit)\.json|(metrics|states|groups)\.jsonl|(samples|pictures)/[^/]+\.png"
     r"|lock|unit\.lock"
 )
-_NAMED_AS_ONE = ("tensorboard/", "checkpoints/", "unreadable-checkpoints/")
+_NAMED_AS_ONE = {
+    "tensorboard/": "tensorboard/",
+    "checkpoints/": "checkpoints/ but for the newest",
+    "unreadable-checkpoints/": "unreadable-checkpoints/",
+}
 
 
 def unchecked(root: Path, plan: compare.Plan, verified: Sequence[Verified]) -> list[str]:
@@ -63,7 +67,7 @@ def _files(root: Path, planned: Iterable[str]) -> tuple[dict[str, int], list[str
         inside = f"{directory}/"[len(home) :] if home else ""
         whole = next((one for one in _NAMED_AS_ONE if inside.startswith(one)), None)
         if whole:
-            counts[whole] += inside == whole
+            counts[_NAMED_AS_ONE[whole]] += inside == whole
             continue
         for name in names:
             path = f"{directory}/{name}" if directory else name
@@ -74,10 +78,11 @@ def _files(root: Path, planned: Iterable[str]) -> tuple[dict[str, int], list[str
 
 
 def _walk(root: Path) -> Iterator[tuple[str, list[str]]]:
-    """Every directory by its path within the root, "" first, and what lies in it besides directories."""
-    for directory, _, names in os.walk(root):
+    """Every directory by its path within the root, "" first, and what lies in it besides directories; a link to another
+    directory is not one."""
+    for directory, below, names in os.walk(root):
         path = Path(directory).relative_to(root).as_posix()
-        yield "" if path == "." else path, names
+        yield "" if path == "." else path, [*names, *(name for name in below if Path(directory, name).is_symlink())]
 
 
 def _shortened(names: Sequence[str]) -> list[str]:
