@@ -78,7 +78,8 @@ class ComparisonFrame(pd.DataFrame):
                 shown.setdefault(unit["experiment"], unit)
         pictures = "".join(_picture(self.root, unit) for unit in shown.values())
         verdict = html.escape(self.found["verdict"])
-        return f"<p>{verdict}</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{pictures}"
+        remarks = "".join(f"<p>{html.escape(remark)}</p>" for remark in self.found["remarks"])
+        return f"<p>{verdict}</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{remarks}{pictures}"
 
 
 def _picture(root: Path, unit: Json) -> str:

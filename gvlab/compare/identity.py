@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-from gvlab import __version__, evaluate
+from gvlab import evaluate
 from gvlab.build import Program
+from gvlab.compare import measuring, programs
 from gvlab.files import read_json
 from gvlab.runs.curves import WALL_CLOCK, read_metrics
-
-_DECIDE_NOTHING = (
-    *("rundir", "log", "checkpoint", "image_sets", "terminal", "pictures", "units", "statistics", "comparison"),
-    *("tables", "frame", "report", "compare", "verify", "launch", "reproduce", "comparing", "experiment_files", "cli"),
-)
-"""Modules on which no number of a unit depends."""
-
-
-@functools.cache
-def code_sha256() -> str:
-    """Of the modules that decide what a unit's numbers are."""
-    package = Path(__file__).parents[1]
-    hasher = hashlib.sha256()
-    for file in sorted(package.rglob("*.py")):
-        path = file.relative_to(package)
-        if path.parts[0].removesuffix(".py") not in _DECIDE_NOTHING:
-            hasher.update(f"{path.as_posix()}\0".encode() + file.read_bytes() + b"\0")
-    return hasher.hexdigest()
+from gvlab.types import Json
 
 
 def json_sha256(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def identity(program: Program) -> dict[str, Any]:
-    """What a unit's numbers depend on besides its configuration and the device."""
+def identity(program: Program, record: Json | None = None) -> Json:
+    """What a unit's numbers depend on besides its configuration and the device: `dataset`, what `programs.identity`
+    tells of the training, and `measuring`.
+
+    Args:
+        program: the experiment on its data.
+        record: of the unit that it will be held against: it is lowered for the platforms that this was.
+    """
+    trained, measured = ((record or {}).get(field) or {} for field in ("program", "measuring"))
     return {
-        "dataset": {"name": program.dataset.name, "sha256": program.dataset.checksum},
-        "code": {"gvlab": __version__, "sha256": code_sha256()},
+        "experiment": program.experiment.name,
+        "dataset": dataset(program),
+        **programs.identity(program, trained.get("platform")),
+        "measuring": measuring.identity(program, next(iter(measured.get("lowered", ())), None)),
     }
+
+
+def dataset(program: Program) -> Json:
+    return {"name": program.dataset.name, "sha256": program.dataset.checksum}
 
 
 def config_sha256(run: Path) -> str:

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import collections
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from gvlab import build, data, evaluate
 from gvlab import config as c
 from gvlab.build import Program
-from gvlab.compare import report, results, tables, units
+from gvlab.compare import identity, marks, report, results, tables, units
 from gvlab.compare.groups import groups_of, title
 from gvlab.compare.plan import Plan, read_plan, unit_named, write_plan
 from gvlab.compare.schedule import Schedule, too_few
-from gvlab.files import owned
+from gvlab.files import owned, read_json
 from gvlab.runs import directory as rundir
 from gvlab.train import engines
 from gvlab.train.record import Listener
@@ -74,12 +74,21 @@ def run(plan: Plan, root: Path, listen: Listen, together: int | None = None) -> 
         write_plan(root, plan)
         if missing and (sentence := too_few(plan)):
             print(sentence, file=sys.stderr, flush=True)
+        for sentence in of_other_code(plan, root, programs, missing):
+            print(sentence, file=sys.stderr)
         schedule = Schedule(len(plan.experiments) * plan.seeds, missing)
         for engine, group in groups_of(missing, programs, root, together):
             members = [replace(programs[experiment.name], experiment=experiment) for experiment in group]
             units.make(engine, members, root, listen(schedule.title(group)))
             schedule.made(group)
         return write(plan, root)
+
+
+def of_other_code(plan: Plan, root: Path, programs: dict[str, Program], missing: Sequence[c.Experiment]) -> list[str]:
+    """By what the complete units differ from what this gvlab would make, as sentences."""
+    complete = [experiment for experiment in plan.units() if experiment not in missing]
+    records = [read_json(rundir.path(units.directory(root), one) / "unit.json") or {} for one in complete]
+    return marks.against((record, identity.identity(programs[record["experiment"]], record)) for record in records)
 
 
 def run_unit(root: Path, name: str, listen: Listen) -> None:

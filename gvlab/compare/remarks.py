@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
+from gvlab.compare import marks
 from gvlab.compare.units import Unit
 from gvlab.files import read_json
 from gvlab.runs.environment import DECISIVE, decisive
@@ -20,7 +21,8 @@ _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?!\w|\.\d)|(?<
 
 def remarks(units: Sequence[Unit], summaries: Sequence[Json]) -> list[str]:
     """The sentences that stand below the tables, each of one line."""
-    found = [*_diverged(units), *_protocols(summaries), *_warnings(summaries), *_environments(units)]
+    found = [*_diverged(units), *_protocols(summaries), *_warnings(summaries), *marks.remarks(units)]
+    found += _environments(units)
     return [folded(sentence) for sentence in found]
 
 

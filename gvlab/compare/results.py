@@ -8,13 +8,14 @@ comparison.json, schema 1:
       config                the experiment's fields, as in a run's config.json
       dataset               {name, sha256}
     units                   [{experiment, seed, directory, status, failure, state_sha256, group, regrouped, cost,
-                            timing, measures, environment}]
+                            timing, marks, measures, environment}]
       status, failure       "complete" or "diverged", and why, or null
       state_sha256          of the last state, or null
       group, regrouped      the units EXPERIMENT/seed-k trained in one program with this one, itself included; the steps
                             from which it was trained in another group than before, mostly []
       cost                  {parameters, flops_per_step, memory_bytes}: of one step of one unit on one device
       timing                {seconds, images_per_second}: its share of its group's
+      marks                 [words]: by what the code that made it differs from that of the first unit
       measures              null, or {measure: {value, stamp, and sometimes standard_error, spread, points_per_second}}
       environment           a run's environment.json
     summaries               [{experiment, measure, better, stamp, protocol, warnings, other_protocol, and
@@ -37,6 +38,7 @@ from pathlib import Path
 
 from gvlab import __version__, evaluate, statistics
 from gvlab import config as c
+from gvlab.compare import marks
 from gvlab.compare.headlines import primary
 from gvlab.compare.remarks import folded, remarks
 from gvlab.compare.sentences import verdict
@@ -75,7 +77,7 @@ def collect(
         "match": match,
         "seeds": list(range(seeds)),
         "experiments": [_experiment(experiment, units) for experiment in experiments],
-        "units": [_unit(unit, root) for unit in units],
+        "units": [_unit(unit, marked, root) for unit, marked in zip(units, marks.among(units), strict=True)],
         "summaries": summaries,
         "pairs": pairs,
         "primary": main,
@@ -97,13 +99,14 @@ def _experiment(experiment: c.Experiment, units: Sequence[Unit]) -> Json:
     }
 
 
-def _unit(unit: Unit, root: Path) -> Json:
+def _unit(unit: Unit, marked: list[str], root: Path) -> Json:
     copied = ("status", "failure", "state_sha256", "group", "regrouped", "cost", "timing")
     return {
         "experiment": unit.experiment,
         "seed": unit.seed,
         "directory": unit.run.relative_to(root).as_posix(),
         **{name: unit.record[name] for name in copied},
+        "marks": marked,
         "measures": unit.measures,
         "environment": read_json(unit.run / "environment.json"),
     }

@@ -1,8 +1,10 @@
 """The units of a comparison: one (experiment, seed) each, trained, measured and drawn, with a record that proves it.
 
 A unit is a run directory with a `unit.json`, which is written last: where there is one, the unit is complete. It holds
-digests of all that decides the numbers (configuration, data, gvlab's code) and of the numbers themselves, so that no
-unit stands for another, and a number that was changed afterwards is noticed.
+digests of all that decides the numbers (configuration, data, program and measuring code) and of the numbers themselves,
+so that no unit stands for another, and a number that was changed afterwards is noticed.
+
+unit.json of schema 1 has the digest of nearly all of gvlab's source, `code`, in place of program and measuring.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from typing import Any
 from gvlab import config as c
 from gvlab import evaluate, tree
 from gvlab.build import Program
-from gvlab.compare.identity import config_sha256, contents, identity
+from gvlab.compare import identity, marks, measuring, programs
+from gvlab.compare.identity import config_sha256, contents
 from gvlab.extractors import catalogue
 from gvlab.files import owned, read_json, write_atomically
 from gvlab.pictures import draw
@@ -28,15 +31,22 @@ from gvlab.runs.curves import read_metrics
 from gvlab.runs.environment import write_environment
 from gvlab.train import engines, loop
 from gvlab.train.record import Listener
-from gvlab.types import Diverged, PyTree, UserError
+from gvlab.types import Diverged, Json, PyTree, UserError
 
-SCHEMA = 1
+SCHEMA = 2
 
 
-_FIELDS = {
-    *("experiment", "seed", "status", "failure", "config_sha256", "dataset", "code", "state_sha256"),
+_COMMON = {
+    *("experiment", "seed", "status", "failure", "config_sha256", "dataset", "state_sha256"),
     *("curves_sha256", "measures_sha256", "pictures_sha256", "group", "regrouped", "cost", "timing"),
 }
+_FIELDS = {
+    1: _COMMON | {"code"},
+    SCHEMA: _COMMON | {"program", "reprogrammed", "versions", "settings", "measuring"},
+}
+"""Of unit.json, by its schema."""
+TRAINING = ("program", "versions", "settings")
+"""Those that tell what trained a unit, as `programs.identity` does."""
 
 
 TRAVERSALS = 10
@@ -80,7 +90,8 @@ def read(root: Path, experiment: c.Experiment) -> Unit | None:
     record = read_json(run / "unit.json")
     if record is None:
         return None
-    if record.get("schema") != SCHEMA or not record.keys() >= _FIELDS:
+    schema = record.get("schema")
+    if schema not in _FIELDS or not record.keys() >= _FIELDS[schema]:
         raise UserError(
             f"{run / 'unit.json'} is no record of schema {SCHEMA}: restore it, or delete it and repeat the comparison."
         )
@@ -125,8 +136,8 @@ def is_complete(root: Path, program: Program) -> bool:
         program: its experiment has the unit's seed and steps.
 
     Raises:
-        UserError: the unit was made of another configuration, of other data or by other code, or was tampered with, or
-            it has been trained for more steps already.
+        UserError: the unit was made of another configuration or of other data, or was tampered with, or it has been
+            trained for more steps already, or by another program for fewer.
     """
     experiment = program.experiment
     run = rundir.path(directory(root), experiment)
@@ -140,20 +151,27 @@ def is_complete(root: Path, program: Program) -> bool:
     unit = read(root, experiment)
     if unit is None:
         return False
-    now = identity(program)
-    for field, what in (("dataset", "other data"), ("code", "another gvlab")):
-        if unit.record[field] != now[field]:
-            raise UserError(
-                f"{run} was made with {what} ({_short(unit.record[field])}, not {_short(now[field])}): delete it to "
-                "make it anew, use another --out, or let gvlab verify confirm it."
-            )
-    return rundir.read_config(run) == experiment
+    if unit.record["dataset"] != (now := identity.dataset(program)):
+        was = unit.record["dataset"]
+        raise UserError(
+            f"{run} was made with other data ({was['name']} {was['sha256'][:12]}, not {now['name']} "
+            f"{now['sha256'][:12]}): delete it to make it anew, or use another --out."
+        )
+    if rundir.read_config(run) == experiment:
+        return True
+    if step < experiment.steps and not unit.failure:
+        _require_same_program(unit, program)
+    return False
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, dict):
-        return " ".join(_short(item) for item in value.values())
-    return value[:12] if len(value) == 64 else value
+def _require_same_program(unit: Unit, program: Program) -> None:
+    """Refuses to train a complete unit further by what is known to be another program."""
+    now = identity.identity(program, unit.record)
+    if marks.is_another_program(unit.record, now):
+        raise UserError(
+            f"{unit.run} was {marks.of_training(unit.record, now)} than this gvlab's, so more steps would make it "
+            "neither's: keep its number of steps, delete it to make it anew, or use another --out."
+        )
 
 
 def finish(program: Program, root: Path, failure: Diverged | None, cost: engines.Cost) -> Unit:
@@ -191,7 +209,9 @@ def finish(program: Program, root: Path, failure: Diverged | None, cost: engines
         "status": "diverged" if failure else "complete",
         "failure": failure and rundir.status(run).get("reason", str(failure)),
         "config_sha256": config_sha256(run),
-        **identity(program),
+        "dataset": identity.dataset(program),
+        **trained(run),
+        "measuring": measuring.identity(program),
         "state_sha256": digest,
         **contents(run, measures),
         "group": group,
@@ -205,6 +225,41 @@ def finish(program: Program, root: Path, failure: Diverged | None, cost: engines
     }
     write_atomically(run / "unit.json", json.dumps(record, indent=2) + "\n")
     return Unit(experiment.name, experiment.seed, run, record, measures)
+
+
+def trained(run: Path) -> Json:
+    """By programs.jsonl: by what program a run was trained last, and the steps from which another one went on."""
+    known = rundir.read_programs(run)
+    unknown: Json = {"program": None, "versions": {}, "settings": {}}  # before it was recorded
+    last = known[max(known)] if known else None
+    return {**(last or unknown), "reprogrammed": sorted(known)[1:]}
+
+
+def _note_program(run: Path, program: Program) -> None:
+    """Writes down by what program a run will be trained from here on; it says so if that is another one than before."""
+    step, known = max(rundir.read_states(run), default=0), rundir.read_programs(run)
+    record = read_json(run / "unit.json") or {}
+    if not known and record.get("program"):  # confirmed since
+        known = {0: {field: record[field] for field in TRAINING}}
+    known = {at: one for at, one in known.items() if at < step}
+    if step and not known:
+        known = {0: None}  # it began before programs were recorded
+    before = known[max(known)] if known else None
+    now = programs.identity(program) if step < program.experiment.steps else before
+    if before != now:
+        known[step] = now
+    rundir.write_programs(run, known)
+    if before and now and (mark := marks.of_training(before, now)):
+        print(f"{run} goes on by this gvlab's program from step {step} on; until there it was {mark}.", file=sys.stderr)
+
+
+def confirm(unit: Unit, program: Program) -> None:
+    """Gives a unit the identity of the code at hand, which was proven to make the same bits."""
+    record = {name: value for name, value in unit.record.items() if name != "code"}
+    record |= {"schema": SCHEMA, "reprogrammed": [], **identity.identity(program)}
+    if record != unit.record:
+        (unit.run / "programs.jsonl").unlink(missing_ok=True)  # which tells of another
+        write_atomically(unit.run / "unit.json", json.dumps(record, indent=2) + "\n")
 
 
 def timing_of(lines: list[dict[str, Any]], images_per_step: int, together: int) -> dict[str, float | None]:
@@ -254,8 +309,10 @@ def make(engine: engines.Engine, programs: list[Program], root: Path, listen: Li
         if not missing:
             return
         experiments = [program.experiment for program in missing]
-        for experiment in experiments:  # an earlier record is of fewer steps, or of another evaluation
-            (rundir.path(where, experiment) / "unit.json").unlink(missing_ok=True)
+        for program in missing:
+            run = rundir.path(where, program.experiment)
+            _note_program(run, program)
+            (run / "unit.json").unlink(missing_ok=True)  # of fewer steps, or of another evaluation
         failures = loop.train_together(engine, experiments, where, listen)
         cost = engines.cost(engine)
         for program, failure in zip(missing, failures, strict=True):

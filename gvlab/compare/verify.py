@@ -1,9 +1,10 @@
 """The proof of units: they are trained again in a scratch place, and what comes out is held against what was recorded.
 
-Where a unit was made on CPU, in the same environment and by the same code, training and measuring repeat bit for bit,
+Where a unit was made on CPU, in the same environment, by the same program and measuring code, both repeat bit for bit,
 so every bit must be the same: within a tolerance a number could be forged. Elsewhere `TOLERANCE` is allowed, and the
 sentence says why: in another environment bits differ by rounding, and that they repeat on GPU and TPU has not been
-measured.
+measured. What is known to be of another program, or measured by other code, is unverified if it differs: that says
+nothing against it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import jax
 
 from gvlab import build, compare, data, rng, tree
 from gvlab import config as c
-from gvlab.compare import identity, units
+from gvlab.compare import identity, marks, units
 from gvlab.compare.proof import records, retraining
 from gvlab.compare.proof.files import derived
 from gvlab.compare.proof.leftovers import unchecked
@@ -92,8 +93,8 @@ def _doubted(root: Path, experiment: c.Experiment, dataset: data.Dataset) -> Dou
     if unit is None:
         return Verified(name, "unverified", f"{name} is not complete: there is nothing to verify.")
     program = build.program(experiment, dataset)
-    record, now = unit.record, identity.identity(program)
-    if record["dataset"] != now["dataset"]:
+    record = unit.record
+    if record["dataset"] != identity.dataset(program):
         return f"The data set {dataset.name} is not the one that {name} was trained on."
     if rundir.read_config(unit.run) != experiment:
         return f"The configuration in {unit.run / 'config.json'} is not the one that was recorded."
@@ -104,7 +105,11 @@ def _doubted(root: Path, experiment: c.Experiment, dataset: data.Dataset) -> Dou
         return f"{name} has {parameters} parameters, but {record['cost']['parameters']} were recorded in unit.json."
     if contradiction := records.contradiction(unit, experiment) or _of_checkpoint(unit.run, program):
         return contradiction
-    return Doubted(unit, program, _reasons(unit, record["code"] == now["code"]))
+    now = identity.identity(program, record)
+    trained, measured = marks.of_training(record, now), marks.of_measuring(record, now)
+    reasons = _reasons(unit, [mark for mark in (trained, marks.of_unit(record), measured) if mark])
+    other_program = trained if marks.is_another_program(record, now) else marks.of_unit(record)
+    return Doubted(unit, program, reasons, other_program, measured)
 
 
 def _of_checkpoint(run: Path, program: build.Program) -> str | None:
@@ -126,7 +131,7 @@ def _is_group(group: Any, name: str) -> bool:
     return name in named and len(set(named)) == len(group)
 
 
-def _reasons(unit: units.Unit, same_code: bool) -> list[str]:
+def _reasons(unit: units.Unit, code_marks: Sequence[str]) -> list[str]:
     """Why the bits may be others when a unit is trained again; none if they must be the same."""
     environment = read_json(unit.run / "environment.json") or {}
     elsewhere = difference_of_environments(environment)
@@ -134,7 +139,7 @@ def _reasons(unit: units.Unit, same_code: bool) -> list[str]:
     reasons = {
         f"it was made in another environment ({elsewhere})": elsewhere,
         "it went on in another environment than it began in": "earlier" in environment,
-        "it was made by other code of gvlab": not same_code,
+        **{f"it was {mark}": True for mark in code_marks},
         f"the bits of a training are not known to repeat on {backend}": backend != "cpu",
         "it was trained in several groups, one after another": unit.record["regrouped"],
     }

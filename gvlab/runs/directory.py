@@ -78,6 +78,16 @@ def read_groups(run: Path) -> dict[int, list[str]]:
     return _read_by_step(run / "groups.jsonl", "group")
 
 
+def write_programs(run: Path, programs: dict[int, Any]) -> None:
+    """Writes programs.jsonl: by what program the run was trained from each step on; null where that is not known."""
+    _write_by_step(run / "programs.jsonl", "program", programs)
+
+
+def read_programs(run: Path) -> dict[int, Any]:
+    """What `write_programs` wrote; nothing if there is no file (`UserError` if it is damaged)."""
+    return _read_by_step(run / "programs.jsonl", "program")
+
+
 def _write_by_step(file: Path, key: str, values: dict[int, Any]) -> None:
     write_atomically(file, "".join(json.dumps({"step": step, key: values[step]}) + "\n" for step in sorted(values)))
 

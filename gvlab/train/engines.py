@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,30 @@ MEMORY_SHARE = 0.8
 """Of a device's memory, for what is trained together; the rest is for pictures, evaluation and fragmentation."""
 
 Step = Callable[[PyTree, Batch, PyTree], tuple[PyTree, jax.Array]]
+
+
+class Parts(NamedTuple):
+    """What is computed of one run, as pure functions: an engine puts them together, and by them a unit is known."""
+
+    init: Callable[[jax.Array], PyTree]
+    """key -> state."""
+    batch: Callable[[Batch, jax.Array, jax.Array], Batch]
+    """(data, key, step) -> the batch of that step."""
+    step: Callable[[PyTree, Batch, jax.Array], tuple[PyTree, dict[str, jax.Array]]]
+    """(state, batch, key) -> (next state, terms)."""
+    sample: Callable[[PyTree], jax.Array]
+    """state -> samples, images in [0, 1], of latents that are the same in every run."""
+
+
+def parts(program: Program) -> Parts:
+    """The functions of a program."""
+    model = program.model
+    return Parts(
+        init=lambda key: model.init(rng.stream(key, rng.INIT), program.first_batch()),
+        batch=program.draw,
+        step=lambda state, batch, key: model.train_step(state, batch, rng.stream(key, rng.TRAIN, state.step)),
+        sample=lambda state: program.to_unit(model.sample(state, rng.stream(rng.root(0), rng.PICTURE), PICTURES)),
+    )
 
 
 @dataclass(frozen=True)
@@ -100,7 +124,7 @@ def alone(program: Program, devices: Sequence[jax.Device] | None = None) -> Engi
         is_finite=jax.jit(lambda state: tree.all_finite(state)[None], out_shardings=whole),
         member=lambda state, i: state,
         join=lambda states: states[0],
-        sample=_sample(program, whole),
+        sample=jax.jit(parts(program).sample, out_shardings=whole),
         data=arrays,
         where=whole,
     )
@@ -168,7 +192,7 @@ def together(
         is_finite=jax.jit(jax.vmap(tree.all_finite)),
         member=lambda state, i: jax.device_put(jax.tree.map(lambda leaf: leaf[i], state), first),
         join=lambda states: jax.device_put(tree.stack(jax.device_get(states)), share(len(states))),
-        sample=_sample(program, first),
+        sample=jax.jit(parts(program).sample, out_shardings=first),
         data=arrays,
         where=first,
     )
@@ -183,31 +207,25 @@ def _chunk(experiment: c.Experiment) -> int:
     return math.gcd(experiment.log_every, experiment.sample_every, experiment.checkpoint_every)
 
 
-def _sample(program: Program, where: parallel.Sharding) -> Callable[[PyTree], jax.Array]:
-    def sample(state: PyTree) -> jax.Array:
-        return program.to_unit(program.model.sample(state, rng.stream(rng.root(0), rng.PICTURE), PICTURES))
-
-    return jax.jit(sample, out_shardings=where)
-
-
 def _functions(
     program: Program, arrays: Batch, share: parallel.Sharding | None, batched: Sequence[str] = ()
 ) -> tuple[Callable[..., PyTree], Callable[..., tuple[PyTree, jax.Array]], tuple[str, ...]]:
     """(key, values) -> state; (state, arrays, key, values) -> (state, terms); and the terms' names."""
 
-    def of(values: dict[str, Any]) -> Program:
-        return build.with_values(program, values) if values else program
+    def of(values: dict[str, Any]) -> Parts:
+        return parts(build.with_values(program, values) if values else program)
 
     def init(key: jax.Array, values: dict[str, jax.Array]) -> PyTree:
-        return of(values).model.init(rng.stream(key, rng.INIT), program.first_batch())
+        return of(values).init(key)
 
     def named(
         state: PyTree, arrays: Batch, key: jax.Array, values: dict[str, jax.Array]
     ) -> tuple[PyTree, dict[str, jax.Array]]:
-        batch = program.draw(arrays, key, state.step)
+        run = of(values)
+        batch = run.batch(arrays, key, state.step)
         if share is not None:
             batch = jax.lax.with_sharding_constraint(batch, share)
-        return of(values).model.train_step(state, batch, rng.stream(key, rng.TRAIN, state.step))
+        return run.step(state, batch, key)
 
     def step(state: PyTree, arrays: Batch, key: jax.Array, values: dict[str, jax.Array]) -> tuple[PyTree, jax.Array]:
         state, info = named(state, arrays, key, values)

@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 
 from gvlab.compare import identity, units
 from gvlab.compare.proof import pictures
 from gvlab.compare.proof.differences import difference
 from gvlab.compare.proof.outcome import TOLERANCE, Doubted, Redone, Verified
-from gvlab.files import write_atomically
+from gvlab.files import read_json
 from gvlab.runs import directory as rundir
 
 
 def judged(doubted: Doubted, redone: Redone) -> Verified:
     """Holds all of a unit against what came out when it was trained, measured and drawn again."""
-    unit, program, reasons = doubted
-    experiment = program.experiment
+    unit, experiment, reasons = doubted.unit, doubted.program.experiment, doubted.reasons
     name = units.name(experiment)
     if redone.whole and redone.failure != unit.failure:
         ends = f"recorded was {unit.failure or 'success'}, now {redone.failure or 'success'}"
-        return Verified(name, "different", f"{name} ended otherwise: {ends} (unit.json){_rule(reasons)}.")
+        return _differs(doubted, name, f" ended otherwise: {ends} (unit.json)", doubted.other_program)
 
     wrong = exact = difference(unit, redone, experiment, 0.0)
     if wrong and reasons:
         wrong = difference(unit, redone, experiment, TOLERANCE)
     if wrong:
-        return Verified(name, "different", f"{name}: {wrong}{_rule(reasons)}.")
+        alike = difference(unit, redone._replace(measures=None), experiment, TOLERANCE if reasons else 0.0) is None
+        other_measuring = doubted.other_measuring if alike else None
+        return _differs(doubted, name, f": {wrong}", doubted.other_program or other_measuring)
     wrong, doubtful = _of_pictures(doubted, redone, states_differ=exact is not None)
     if wrong is None and redone.whole and not reasons:
         wrong = _of_cost(unit, redone)
     if wrong:
-        return Verified(name, "different", f"{name}: trained alike, but {wrong}{_rule(reasons)}.")
+        return _differs(doubted, name, f": trained alike, but {wrong}", doubted.other_program)
     unchecked = tuple(_unchecked(unit, redone, doubtful, bool(reasons)))
     if exact is None:
-        _confirm(doubted, redone)
+        if redone.whole:  # proven: this code makes the same bits
+            units.confirm(unit, doubted.program)
         return Verified(name, "identical", f"{name}: {_proof(unit, redone)}.", unchecked)
     within = f"equal up to step {redone.steps} within {TOLERANCE:g} of each term's size, but not in every bit"
     allowed = f"which is allowed since {' and '.join(reasons)}"
@@ -47,8 +48,7 @@ def _of_pictures(doubted: Doubted, redone: Redone, states_differ: bool) -> tuple
     Where the states have other bits, by rounding that training magnifies, so have the pictures, by how much nobody
     knows; where the states have the same, only drawing can have rounded otherwise, and only elsewhere.
     """
-    unit, program, reasons = doubted
-    experiment = program.experiment
+    unit, experiment, reasons = doubted.unit, doubted.program.experiment, doubted.reasons
     due = {step for step in range(1, redone.steps + 1) if step % experiment.sample_every == 0}
     due |= {experiment.steps} if redone.whole else set()
     if unit.failure:  # nothing is drawn of a run that has diverged
@@ -89,12 +89,18 @@ def _unchecked(unit: units.Unit, redone: Redone, doubtful: Iterable[str], elsewh
     yield from doubtful
 
 
-def _confirm(doubted: Doubted, redone: Redone) -> None:
-    """Writes down that this code makes the bits of a unit that other code made."""
-    unit, program, _ = doubted
-    code = identity.identity(program)["code"]
-    if redone.whole and unit.record["code"] != code:
-        write_atomically(unit.run / "unit.json", json.dumps(unit.record | {"code": code}, indent=2) + "\n")
+def _differs(doubted: Doubted, name: str, what: str, other_code: str | None) -> Verified:
+    """Of a unit that is not what training again gives; by other code, that neither confirms nor refutes it."""
+    if other_code is None:
+        return Verified(name, "different", f"{name}{what}{_rule(doubted.reasons)}.")
+    revision = (read_json(doubted.unit.run / "environment.json") or {}).get("git_revision")
+    where = f" (revision {revision})" if revision else ""
+    return Verified(
+        name,
+        "unverified",
+        f"{name} was {other_code}, so this gvlab cannot prove its bits; its files are consistent. Made again here it "
+        f"is {what.lstrip(': ')}. That refutes nothing: verify it with the gvlab that made it{where}.",
+    )
 
 
 def _rule(reasons: Sequence[str]) -> str:

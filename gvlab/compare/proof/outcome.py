@@ -36,6 +36,10 @@ class Doubted(NamedTuple):
     """With the unit's own experiment."""
     reasons: list[str]
     """Why its bits may be others when it is trained again; none where they must be the same."""
+    other_program: str | None = None
+    """The words for it where it is known that another program trained it: then a difference refutes nothing."""
+    other_measuring: str | None = None
+    """The words for it where other code measured it: then a difference of the measures alone refutes nothing."""
 
 
 class Redone(NamedTuple):

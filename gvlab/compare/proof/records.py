@@ -19,7 +19,9 @@ def contradiction(unit: units.Unit, experiment: c.Experiment) -> str | None:
     """The first thing in which the files of a unit contradict each other, in a sentence that names the file; None if
     there is none."""
     try:
-        found = (check(unit, experiment) for check in (_curves, _states, _groups, _status, _record, _evaluation))
+        found = (
+            check(unit, experiment) for check in (_curves, _states, _groups, _programs, _status, _record, _evaluation)
+        )
         return next(filter(None, found), None)
     except UserError as error:
         return str(error)
@@ -84,6 +86,16 @@ def _groups(unit: units.Unit, experiment: c.Experiment) -> str | None:
     groups = rundir.read_groups(unit.run)
     if not groups or groups[max(groups)] != unit.record["group"] or sorted(groups)[1:] != unit.record["regrouped"]:
         return f"{file} has other groups than unit.json: the last was {list(groups.values())[-1:]}."
+    return None
+
+
+def _programs(unit: units.Unit, experiment: c.Experiment) -> str | None:
+    file = unit.run / "programs.jsonl"
+    if not file.exists():  # of an earlier gvlab, or confirmed since
+        return None
+    for field, value in units.trained(unit.run).items():
+        if unit.record.get(field) != value:
+            return f"{file} tells of another {field} than unit.json."
     return None
 
 

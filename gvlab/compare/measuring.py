@@ -1,0 +1,84 @@
+"""What measured a unit: the protocol, the extractors, the measuring code, and the model's functions that it calls."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+
+from jaxtyping import Array
+
+from gvlab.build import Program
+from gvlab.compare import programs, source
+from gvlab.evaluate import distances, usual
+from gvlab.evaluate.features import PROTOCOL
+from gvlab.evaluate.measure import OF_LIKELIHOODS
+from gvlab.extractors import catalogue, extractor
+from gvlab.types import Batch, Json, PyTree
+
+_ROOT = source.Definition("gvlab.evaluate.measure", "evaluate")
+_KNOWN_OTHERWISE = ("build", "config", "gvlab")
+"""What of gvlab is no part of the measuring code: configurations are recorded as such, and what is built of them is
+digested as it is lowered; the package itself holds the version."""
+
+
+def identity(program: Program, platform: str | None = None) -> Json:
+    """What the measuring of a unit is, as unit.json has it.
+
+    Args:
+        program: the experiment on its data.
+        platform: that the model's functions are lowered for; the one at hand by default.
+
+    Returns:
+        asked: the measures and the features.
+        protocol: of the evaluation, raised by hand.
+        extractors: the digest of the weights and the preprocessing of each, by name.
+        code: a digest of the source that `evaluate` leads to.
+        model: a digest of the functions of the model that it calls, as they are lowered.
+        lowered: for which platform, and a digest of the versions and settings of JAX: between others `model` differs
+            anyway.
+    """
+    platform = platform or programs.platform_here()
+    asked = program.experiment.evaluation
+    names = asked.features or usual.usual_features(program.dataset)
+    measures = asked.measures or usual.usual_measures(program.dataset)
+    return {
+        "asked": sorted((*names, *measures)),
+        "protocol": PROTOCOL,
+        "extractors": {name: catalogue.sha256(name) for name in names},
+        "code": code_sha256(frozenset((*names, *measures))),
+        "model": _model_sha256(program, platform),
+        "lowered": [platform, hashlib.sha256(json.dumps(programs.surroundings()).encode()).hexdigest()],
+    }
+
+
+@functools.cache
+def code_sha256(asked: frozenset[str]) -> str:
+    """Of the definitions of gvlab that making these measures on these features leads to."""
+    named = {*distances.MEASURES, *OF_LIKELIHOODS, *catalogue.RAW, *extractor.SMALL, *extractor.INCEPTION}
+    # One is a part of another's name where it is a part of it: "mnist" of "stacked_mnist".
+    unasked = frozenset(name for name in named if not any(name in one for one in asked))
+    return source.sha256(_ROOT, _KNOWN_OTHERWISE, unasked)
+
+
+def _model_sha256(program: Program, platform: str) -> str:
+    return programs.once("measuring", program, platform, lambda: {"model": _lowered(program, platform)})["model"]
+
+
+def _lowered(program: Program, platform: str) -> str:
+    """Of all that `evaluate` calls of a program, as one function."""
+    model, shapes = program.model, programs.shapes_of(program)
+
+    def functions(state: PyTree, stored: Array, batch: Batch, key: Array) -> list[PyTree]:
+        z = model.prior(key, len(batch.x))
+        y = batch.y if program.experiment.model.conditional else None
+        found = [program.preprocess(stored, key), z, model.decode(state, z, y), model.evaluate(state, batch, key)]
+        if model.encode is not None:
+            found.append(model.encode(state, batch))
+        if model.log_likelihood is not None:
+            found.append(model.log_likelihood(state, batch, z[None]))
+        if model.log_weights is not None:
+            found.append(model.log_weights(state, batch, key, 2))
+        return found
+
+    return programs.sha256(functions, platform, shapes.state, shapes.data.x, shapes.batch, shapes.key)

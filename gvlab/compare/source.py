@@ -1,0 +1,215 @@
+"""The source that a function's result depends on: all definitions of gvlab that it leads to, wherever they stand.
+
+Definitions are found by reading, not by running: from a function over the names in it to the functions, classes and
+constants that these names are bound to at the top of a module, and on from there. Imports are followed, also through
+the packages that gather public names. Where a definition stands, how definitions are called, docstrings, comments,
+and what is raised (an error is no number) don't count.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import functools
+import hashlib
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gvlab
+
+_ROUNDS = 8
+"""Definitions are told apart by what they lead to in so many calls; their own text counts in any case."""
+
+_NAME = "_"
+"""In place of a name that doesn't count."""
+
+
+class Definition(NamedTuple):
+    """A name at the top of a module of gvlab."""
+
+    module: str
+    name: str
+
+    @property
+    def room(self) -> str:
+        """The top-level module or package of gvlab that it is in."""
+        return self.module.split(".")[1] if "." in self.module else self.module
+
+
+def sha256(root: Definition, without: Collection[str] = (), unasked: frozenset[str] = frozenset()) -> str:
+    """Of a definition and of all that it leads to, as `closure` has it."""
+    read = {one: _read(one, unasked) for one in closure(root, without, unasked)}
+    digests = {one: _sha256(text) for one, (text, _) in read.items()}
+    for _ in range(_ROUNDS):
+        digests = {
+            one: _sha256(text, *(digests[there] for there in leads if there in read))
+            for one, (text, leads) in read.items()
+        }
+    return _sha256(digests[root], *sorted(digests.values()))
+
+
+def closure(root: Definition, without: Collection[str] = (), unasked: frozenset[str] = frozenset()) -> set[Definition]:
+    """All that a definition leads to, itself included.
+
+    Args:
+        root: where to begin.
+        without: modules and packages on the top level of gvlab that are not entered.
+        unasked: of dict literals, entries under these names are not there.
+    """
+    found: set[Definition] = set()
+    waiting = [root]
+    while waiting:
+        here = waiting.pop()
+        if here not in found:
+            found.add(here)
+            waiting += [there for there in _read(here, unasked)[1] if there.room not in without]
+    return found
+
+
+def _sha256(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+@functools.cache
+def _read(definition: Definition, unasked: frozenset[str]) -> tuple[str, list[Definition]]:
+    """The text of a definition, without names of others, and the others in the order in which it names them."""
+    module = _module(definition.module)
+    reader = _Reader(definition.module, module, unasked)
+    nodes = [reader.of_top(node) for node in module.definitions[definition.name]]
+    return _text(nodes), reader.found
+
+
+def _text(node: Any) -> str:
+    """A syntax tree as text, by a rule of our own, since that of `ast.dump` changes with Python."""
+    if isinstance(node, list):
+        return f"[{', '.join(map(_text, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = {name: value for name, value in ast.iter_fields(node) if value is not None and value != []}
+    fields = {name: value for name, value in fields.items() if not isinstance(value, ast.expr_context)}
+    return f"{type(node).__name__}({', '.join(f'{name}={_text(value)}' for name, value in fields.items())})"
+
+
+class _Module(NamedTuple):
+    definitions: dict[str, list[ast.stmt]]
+    """Name -> the statements at the top of the module that bind it."""
+    imports: dict[str, str]
+    """Name -> what it is in gvlab, dotted: a module, or a name in one."""
+
+
+@functools.cache
+def _file(module: str) -> Path | None:
+    place = Path(gvlab.__file__).parent.joinpath(*module.split(".")[1:])
+    return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()), None)
+
+
+@functools.cache
+def _module(name: str) -> _Module:
+    file = _file(name)
+    assert file is not None, name
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    definitions: dict[str, list[ast.stmt]] = {}
+    for node in _at_the_top(tree.body):
+        for bound in _bound(node):
+            definitions.setdefault(bound, []).append(node)
+    imports: dict[str, str] = {}
+    for found in ast.walk(tree):
+        if isinstance(found, ast.ImportFrom) and (found.module or "").split(".")[0] == "gvlab":
+            imports |= {alias.asname or alias.name: f"{found.module}.{alias.name}" for alias in found.names}
+    return _Module(definitions, imports)
+
+
+def _at_the_top(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for node in body:
+        if isinstance(node, ast.If | ast.Try | ast.With):
+            yield from _at_the_top([inner for inner in ast.iter_child_nodes(node) if isinstance(inner, ast.stmt)])
+        else:
+            yield node
+
+
+def _bound(node: ast.stmt) -> set[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return {
+        name.id for target in targets if target is not None for name in ast.walk(target) if isinstance(name, ast.Name)
+    }
+
+
+def _resolved(dotted: str) -> Definition | None:
+    """gvlab.losses.x -> where x is defined, through the packages that hand it on; None for a module, or no name."""
+    if _file(dotted):
+        return None
+    module, _, name = dotted.rpartition(".")
+    if not _file(module):
+        return None
+    within = _module(module)
+    if name in within.definitions:
+        return Definition(module, name)
+    return _resolved(within.imports[name]) if name in within.imports else None
+
+
+class _Reader(ast.NodeTransformer):
+    """Takes out of definitions what doesn't count, and notes what they lead to."""
+
+    def __init__(self, name: str, module: _Module, unasked: frozenset[str]) -> None:
+        self.name, self.module, self.unasked = name, module, unasked
+        self.found: list[Definition] = []
+
+    def of_top(self, node: ast.stmt) -> ast.AST:
+        """A definition without its own name."""
+        read = self.visit(copy.deepcopy(node))
+        if isinstance(read, ast.FunctionDef | ast.ClassDef):
+            read.name = _NAME
+        elif isinstance(read, ast.Assign):
+            read.targets = []
+        return read
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return self._named(node, node.id)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        return self._named(node, ast.unparse(node))
+
+    def _named(self, node: ast.Name | ast.Attribute, dotted: str) -> ast.AST:
+        first, dot, rest = dotted.partition(".")
+        if dotted in self.module.definitions:
+            definition: Definition | None = Definition(self.name, dotted)
+        else:
+            definition = _resolved(self.module.imports[first] + dot + rest) if first in self.module.imports else None
+        if definition is None or isinstance(node.ctx, ast.Store):
+            return self.generic_visit(node)
+        self.found.append(definition)
+        return ast.Name(_NAME, ast.Load())
+
+    def visit_Dict(self, node: ast.Dict) -> ast.AST:
+        kept = [
+            (key, value)
+            for key, value in zip(node.keys, node.values, strict=True)
+            if not (isinstance(key, ast.Constant) and key.value in self.unasked)
+        ]
+        return self.generic_visit(ast.Dict([key for key, _ in kept], [value for _, value in kept]))
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        node.annotation = ast.Name(_NAME, ast.Load())
+        return self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        return ast.Raise()
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            return None
+        return self.generic_visit(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
+        return None if (node.module or "").split(".")[0] == "gvlab" else node
