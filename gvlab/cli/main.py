@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -110,8 +111,9 @@ def _refused(error: BaseException | None) -> int:
 
 
 def _fail(sentence: str, code: int) -> int:
+    line = re.sub(r"\S{400,}", lambda word: f"{word[0][:100]}...", " ".join(sentence.splitlines()))
     with contextlib.suppress(streams.Unwritable):  # nobody hears of it
-        print(f"gvlab: {' '.join(sentence.splitlines())}", file=sys.stderr)
+        print(f"gvlab: {line}", file=sys.stderr)
     return code
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import itertools
+import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gvlab.errors import UserError
@@ -25,7 +28,7 @@ def override(experiment: Experiment, args: list[str], prog: str) -> Experiment:
 
     printed = io.StringIO()
     try:
-        with contextlib.redirect_stderr(printed):
+        with contextlib.redirect_stderr(printed), _unwrapped(args):
             made, unknown = tyro.cli(
                 Experiment,
                 default=experiment,
@@ -37,14 +40,36 @@ def override(experiment: Experiment, args: list[str], prog: str) -> Experiment:
     except SystemExit as stop:
         if stop.code == 0:
             raise
-        # The box that tyro prints: the lines before the first rule say what is wrong.
-        lines = [line.strip("│ ") for line in printed.getvalue().splitlines()[1:]]
-        wrong = " ".join(lines[: next((i for i, line in enumerate(lines) if set(line) <= set("─╰╯")), None)])
-        raise UserError(f"{wrong.rstrip('.')} (see {prog} --help).") from stop
+        raise UserError(f"{_first_block(printed.getvalue())} (see {prog} --help).") from stop
     if unknown:
         field = unknown[0].split("=")[0]
         raise UserError(f"Unknown field {field}{nearest(field, options(experiment))} (see {prog} --help).")
     return made
+
+
+@contextlib.contextmanager
+def _unwrapped(args: list[str]) -> Iterator[None]:
+    """Lets tyro print an error in unbroken lines; those of --help, for people, are as wide as the terminal."""
+    before = os.environ.get("COLUMNS")
+    if "--help" not in args:
+        os.environ["COLUMNS"] = "100000"
+    try:
+        yield
+    finally:
+        os.environ.pop("COLUMNS", None)
+        if before is not None:
+            os.environ["COLUMNS"] = before
+
+
+def _first_block(box: str) -> str:
+    """What a box of tyro's says before its first rule, without its title and a final stop; drawn in ASCII where the
+    terminal has no other letters."""
+    lines = [line.strip("│| ") for line in box.splitlines()[1:]]
+    rule = set("─╰╯-+")
+    block = itertools.takewhile(
+        lambda line: set(line) - rule, itertools.dropwhile(lambda line: set(line) <= rule, lines)
+    )
+    return " ".join(block).rstrip(".")
 
 
 def options(config: Any, prefix: str = "--") -> list[str]:

@@ -22,7 +22,7 @@ def planned(args: argparse.Namespace) -> Plan:
     """The comparison that the command line asks for."""
     from gvlab import compare
 
-    files = [text for text in args.experiments if "=" not in text or Path(text).is_file()]
+    files = [text for text in args.experiments if "=" not in text or os.path.isfile(text)]
     settings = [text for text in args.experiments if text not in files]
     other = None
     if [Path(file).name for file in files] == ["plan.json"]:

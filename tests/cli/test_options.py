@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
 import socket
+import sys
 from dataclasses import replace
 
 import harness
@@ -66,6 +68,10 @@ REFUSED = {
         ["sample", "VAE", "--n", "5", "--out", "samples_dir"],
         ["samples_dir does not end in .png"],
     ),
+    "steps of five thousand digits": (["train", "FILE", "--steps", "9" * 5000], ["--steps", "5000 digits"]),
+    "units of five thousand digits": (["train", "FILE", "--model.network.hidden", "9" * 5000], ["hidden", "999..."]),
+    "samples of five thousand digits": (["sample", "VAE", "--out", "a.png", "--n", "9" * 5000], ["--n", "999..."]),
+    "a setting of five thousand digits": (["compare", "FILE", f"vae.steps={'9' * 5000}"], ["steps", "5000 digits"]),
     # --- without effect ---
     "weights of pixels": (["neighbours", "VAE", "--weights", "w.npz", "--out", "a.png"], ["--weights w.npz", "pixels"]),
     "weights of digits": (
@@ -103,9 +109,23 @@ def test_one_sentence_and_nothing_made(args, words, tmp_path, monkeypatch, capsy
     monkeypatch.chdir(tmp_path)
     names = {"FILE": file, "VAE": harness.trained("vae"), "GAN": harness.trained("gan")}
     runs = [harness.contents(names["VAE"]), harness.contents(names["GAN"])]
-    assert_refused(call(*(names.get(arg, arg) for arg in args)), *capsys.readouterr(), *words)
+    code = call(*(names.get(arg, arg) for arg in args))
+    out, err = capsys.readouterr()
+    assert_refused(code, out, err, *words)
+    assert len(err) < 600
     assert [path for path in tmp_path.iterdir() if path.name != "__pycache__"] == [file]
     assert [harness.contents(names["VAE"]), harness.contents(names["GAN"])] == runs
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_what_tyro_refuses_is_one_sentence_on_any_terminal(encoding, tmp_path, monkeypatch):
+    file, errors = experiment_file(tmp_path, EXPERIMENTS["vae"]), io.BytesIO()
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, io.TextIOWrapper(errors, encoding, write_through=True))
+    assert call("train", file, "--steps", "many", "--log-every", "3") == 2
+    expected = "gvlab: Error parsing --steps: invalid literal for int() with base 10: 'many' (see gvlab train"
+    assert errors.getvalue().decode().startswith(expected)
+    assert "---" not in errors.getvalue().decode()
 
 
 @pytest.mark.parametrize(
