@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
-import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from gvlab.errors import UserError
+from gvlab.schema import parse
 
 _KINDS = {
     stat.S_IFDIR: "a directory",
@@ -42,12 +44,49 @@ def require_regular(file: Path) -> None:
 
 def write_atomically(target: Path, text: str) -> None:
     """The whole text or nothing, also when the process or the machine dies meanwhile."""
+    with replacing(target) as file:
+        file.write(text.encode())
+
+
+@contextlib.contextmanager
+def replacing(target: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes the target's place when all is on the disk; of a failure nothing is left.
+
+    It is locked until then: who finds such a part without a lock knows that its process is dead (`remove_parts`).
+    """
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(target)
+    with _locked(part) as file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            part.replace(target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def _locked(part: Path) -> BinaryIO:
+    while True:
+        file = part.open("wb")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:  # else somebody took it for a dead process's before it was locked
+            return file
+        file.close()
+
+
+_PART = re.compile(r".+\.\d+\.part")
+
+
+def remove_parts(directory: Path) -> None:
+    """Removes what `replacing` left in a directory when its process was killed."""
+    for part in directory.glob("*.part"):
+        if _PART.fullmatch(part.name) and part.is_file():
+            with part.open("rb") as file, contextlib.suppress(BlockingIOError):  # somebody is writing it
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -74,21 +113,78 @@ def owned(directory: Path, lock_file: str = "lock") -> Iterator[None]:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
+        for place in (directory, directory / "samples", directory / "pictures"):
+            remove_parts(place)
         yield
 
 
-def read_json(file: Path) -> dict[str, Any] | None:
-    """The object in a file that gvlab wrote; None if there is no such file.
+REMEDY = "restore it from a copy, or move it away and run the command again"
+"""What to do about a damaged file: nothing that could cost what is whole."""
+
+
+def read_json(file: Path, schema: Any = dict[str, Any], most: int = 64 * 2**20, remedy: str = REMEDY) -> Any:
+    """The value in a file that gvlab wrote; None if there is no such file.
+
+    Args:
+        file: to be read.
+        schema: what it must be, as `gvlab.schema` has it.
+        most: bytes that are read at most.
+        remedy: what the user is told to do about a damaged file.
 
     Raises:
-        UserError: the file is damaged.
+        UserError: the file is too large, damaged, or not of the schema.
     """
-    if not file.exists():
+    if not os.path.lexists(file):
         return None
+    require_regular(file)
+    with file.open("rb") as opened, _sentence_of(file, remedy):
+        raw = opened.read(most + 1)
+        if len(raw) > most:
+            raise ValueError(f"larger than {most:,} bytes")
+        return parse(raw, schema)
+
+
+def read_json_lines(file: Path, schema: Any, until_newline: bool = False) -> Iterator[Any]:
+    """The values in a file of one JSON text per line, none where there is no such file; empty lines are passed over.
+
+    Args:
+        file: to be read.
+        schema: of each line.
+        until_newline: what follows the last newline was cut off by a kill, and is left out.
+
+    Raises:
+        UserError: as `read_json`.
+    """
+    if not os.path.lexists(file):
+        return
+    require_regular(file)
+    with file.open("rb") as opened, _sentence_of(file, REMEDY):
+        number, size = 0, 0
+        while line := opened.readline(LONGEST_LINE + 1):
+            number, size = number + 1, size + len(line)
+            if len(line) > LONGEST_LINE or size > MOST_LINES:
+                raise ValueError(f"line {number} is longer than {LONGEST_LINE:,} bytes, or all {MOST_LINES:,}")
+            if until_newline and not line.endswith(b"\n"):
+                return
+            if line.strip():
+                try:
+                    value = parse(line, schema)
+                except ValueError as error:
+                    raise ValueError(f"line {number}: {error}") from error
+                yield value
+
+
+LONGEST_LINE = 2**20
+"""Bytes."""
+
+
+MOST_LINES = 2**29
+"""Bytes of a whole file of lines."""
+
+
+@contextlib.contextmanager
+def _sentence_of(file: Path, remedy: str) -> Iterator[None]:
     try:
-        made = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(made, dict):
-            raise ValueError("not an object")
+        yield
     except ValueError as error:
-        raise UserError(f"{file} is damaged ({error}): delete it and run the command again.") from error
-    return made
+        raise UserError(f"{file} is damaged ({error}): {remedy}.") from error

@@ -118,7 +118,7 @@ def write(plan: Plan, root: Path) -> Json:
                 f"The unit {units.name(experiment)} of {root} is not complete: repeat gvlab compare, or run gvlab unit "
                 f"{root} {units.name(experiment)}."
             )
-        rundir.check_config(unit.run, experiment)
+        rundir.check_config(unit.run, experiment, c.OF_A_UNIT)
         if replace(rundir.read_config(unit.run), seed=experiment.seed) != experiment:
             raise UserError(
                 f"{unit.run} was not trained and measured as {root / 'plan.json'} now says (its steps or its "

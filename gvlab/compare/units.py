@@ -141,7 +141,7 @@ def is_complete(root: Path, program: Program) -> bool:
     """
     experiment = program.experiment
     run = rundir.path(directory(root), experiment)
-    rundir.check_config(run, experiment)
+    rundir.check_config(run, experiment, c.OF_A_UNIT)
     step = rundir.status(run)["step"]
     if step > experiment.steps:
         raise UserError(

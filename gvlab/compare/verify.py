@@ -86,7 +86,7 @@ def _doubted(root: Path, experiment: c.Experiment, dataset: data.Dataset) -> Dou
     something is wrong."""
     name = units.name(experiment)
     try:
-        rundir.check_config(rundir.path(units.directory(root), experiment), experiment)
+        rundir.check_config(rundir.path(units.directory(root), experiment), experiment, c.OF_A_UNIT)
         unit = units.read(root, experiment)
     except UserError as error:
         return str(error)

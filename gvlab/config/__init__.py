@@ -4,7 +4,17 @@ Schedules are stated in absolute steps, so that `steps` only says when to stop: 
 whatever `steps` is, and a finished run can be continued by asking for more.
 """
 
-from gvlab.config.experiment import WITHOUT_INFLUENCE, Data, Evaluation, Experiment, from_json, to_json, with_value
+from gvlab.config.experiment import (
+    OF_A_UNIT,
+    WITHOUT_INFLUENCE,
+    Data,
+    Evaluation,
+    Experiment,
+    from_dict,
+    from_json,
+    to_json,
+    with_value,
+)
 from gvlab.config.fields import completed, difference, leaves, member_to_dict, nearest, to_dict, value, with_traced
 from gvlab.config.gan import GAN
 from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
@@ -16,6 +26,7 @@ __all__ = [
     "DCGAN",
     "GAN",
     "MLP",
+    "OF_A_UNIT",
     "VAE",
     "WITHOUT_INFLUENCE",
     "Adam",
@@ -34,6 +45,7 @@ __all__ = [
     "TwoMLPs",
     "completed",
     "difference",
+    "from_dict",
     "from_json",
     "leaves",
     "member_to_dict",

@@ -13,6 +13,7 @@ from gvlab.config.likelihoods import Categorical, DiscretizedLogistic
 from gvlab.config.plain import settle
 from gvlab.config.vae import VAE
 from gvlab.errors import UserError
+from gvlab.schema import parse
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,10 @@ def _check_levels(likelihood: Any, quantization: str) -> None:
         )
 
 
-WITHOUT_INFLUENCE = ("steps", "evaluation")
+OF_A_UNIT = ("steps", "evaluation")
+"""The fields that may change while a unit of a comparison goes on: its curves keep the same steps throughout."""
+
+WITHOUT_INFLUENCE = (*OF_A_UNIT, "log_every", "sample_every", "checkpoint_every", "keep_every")
 """The fields that don't change what a given step of training computes."""
 
 
@@ -151,9 +155,18 @@ def from_json(text: str) -> Experiment:
         UserError: the text is not JSON, or a field is unknown, missing or of the wrong type.
     """
     try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
+        values = parse(text.encode(errors="surrogatepass"), Any)
+    except ValueError as error:
         raise UserError(f"The configuration is not valid JSON ({error}).") from error
+    return from_dict(values)
+
+
+def from_dict(values: Any) -> Experiment:
+    """The experiment of the object in a `config.json`.
+
+    Raises:
+        UserError: a field is unknown, missing or of the wrong type.
+    """
     return decode(Experiment, values, "")
 
 

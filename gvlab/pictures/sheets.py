@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from gvlab import files
 from gvlab.data import picture_file
 from gvlab.types import UserError
 
@@ -40,9 +41,8 @@ def save_png(target: Path, sheet: np.ndarray) -> None:
     if target.suffix.lower() != ".png":
         raise UserError(f"Pictures are PNG files, but {target} does not end in .png: choose such a name.")
 
-    part = target.with_name(f".{target.name}.part")
-    Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet).save(part, format="PNG")
-    part.replace(target)
+    with files.replacing(target) as part:
+        Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet).save(part, format="PNG")
 
 
 def read_png(file: Path) -> np.ndarray:

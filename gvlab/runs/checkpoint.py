@@ -1,13 +1,15 @@
 """Checkpoints by orbax: asynchronous, atomic, and believed only if every bit is what was saved.
 
 Orbax notices a truncated file; a flipped bit it does not (uncompressible data have no checksum). So each checkpoint
-carries the SHA-256 of its state, and one that does not match is set aside.
+carries the SHA-256 of its state, which the run's states.jsonl holds, too; one that matches neither is set aside. And
+none counts before it has been read back.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import glob
 import logging
 import math
 import os
@@ -18,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from gvlab import tree
+from gvlab.runs import directory as rundir
 from gvlab.types import PyTree, UserError
 
 ASIDE = "unreadable-checkpoints"
@@ -30,27 +34,36 @@ class Checkpoints:
     """The checkpoints of a run that this process owns: the last two, and for good every `keep_every`-th step's."""
 
     def __init__(self, run: Path, keep_every: int = 0) -> None:
-        self.directory = run / "checkpoints"
+        """Raises `UserError` for a path that orbax cannot take, and where `checkpoints` is no directory."""
+        self.run, self.directory = run, run / "checkpoints"
         self.aside = run / ASIDE
+        _check_place(self.directory)
         self._failed = False
+        self._unread: tuple[int, str, PyTree] | None = None
         self._quiet = contextlib.ExitStack()
         self._quiet.enter_context(_without_unraisable())
         self._manager = _manager(
             self.directory, max_to_keep=2, keep_period=keep_every or None, enable_async_checkpointing=True
         )
 
-    def save(self, state: PyTree) -> str:
+    def save(self, state: PyTree, sha256: str) -> None:
         """Starts to save the state under its own step; returns when it has been copied, not when it is written.
 
-        Returns:
-            The state's SHA-256.
+        Args:
+            state: to be saved.
+            sha256: its `tree.digest`, which states.jsonl has already: a kill may leave a line without a checkpoint, but
+                no checkpoint without its line.
+
+        Raises:
+            UserError: there is no room, or the checkpoint before this one cannot be read.
         """
-        step, sha256 = int(state.step), tree.digest(state)
+        step = int(state.step)
         if step not in self._manager.all_steps():
+            self.wait()
             args = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave({"sha256": sha256}))
             with self._told():
                 self._manager.save(step, args=args, force=True)
-        return sha256
+            self._unread = step, sha256, jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), state)
 
     def steps(self) -> list[int]:
         """The steps of the complete checkpoints, newest first."""
@@ -68,9 +81,9 @@ class Checkpoints:
             (state or None if there never was a checkpoint, reports).
 
         Raises:
-            UserError: there are checkpoints, but none can be read; nothing is moved then.
+            UserError: there are checkpoints, but none can be read, or none is this run's; nothing is moved then.
         """
-        state, broken = _newest(self._manager, self.directory, like, until)
+        state, broken = _newest(self._manager, self.run, _shapes(like), until)
         for step in broken:
             self._set_aside(step)
         if broken:
@@ -85,18 +98,28 @@ class Checkpoints:
         (self.directory / str(step)).rename(target)
 
     def wait(self) -> None:
-        """Blocks until everything is written; raises what went wrong in the background."""
+        """Blocks until everything is written and has been read back; raises what went wrong in the background."""
         with self._told():
             self._manager.wait_until_finished()
             self._manager.check_for_errors()
+        if self._unread:
+            (step, sha256, like), self._unread = self._unread, None
+            _, problem = _read(self._manager, step, like, sha256)
+            if problem:
+                self._failed = True
+                raise UserError(
+                    f"The checkpoint of step {step} in {self.directory} cannot be read back ({problem}), so it does "
+                    "not count; earlier ones do: see to the disk, then repeat the command to continue from them."
+                )
 
     def close(self) -> None:
         """Ends the work in the background, whose failures are for `wait` to raise."""
         with contextlib.suppress(Exception):  # or it would take the place of what ended the run
             self._manager.close()
         self._quiet.close()
-        if self._failed:  # the tasks that failed are collected at any later time, and asyncio would complain of each
+        if self._failed:  # what failed ends, or is collected, at any later time, and there would be complaints of each
             logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+            sys.unraisablehook = lambda _: None
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -118,19 +141,40 @@ class Checkpoints:
 def read(run: Path, like: PyTree) -> tuple[PyTree | None, list[str]]:
     """As `Checkpoints.restore`, for a run that another process may own: nothing is moved or written."""
     directory = run / "checkpoints"
-    if not directory.is_dir():
+    if not os.path.lexists(directory):
         return None, []
+    _check_place(directory)
     manager = _manager(directory, read_only=True)
     try:
-        state, broken = _newest(manager, directory, like, math.inf)
+        state, broken = _newest(manager, run, _shapes(like), math.inf)
     finally:
         manager.close()
     return state, [f"{_complaint(step, why)}; an older one is used." for step, why in broken.items()]
 
 
+def _check_place(directory: Path) -> None:
+    """Refuses what orbax would choke on later, when its threads run, or after training."""
+    if os.path.lexists(directory) and not directory.is_dir():
+        raise UserError(f"{directory} is no directory, but checkpoints are to lie there: move it away, then repeat.")
+    if "**" in str(directory.absolute()):
+        raise UserError(
+            f"The path {directory.absolute()} has '**', which orbax takes for a pattern: choose another path or name."
+        )
+
+
 def _manager(directory: Path, **options: Any) -> ocp.CheckpointManager:
     logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax logs what it raises, too
-    return ocp.CheckpointManager(directory.absolute(), options=ocp.CheckpointManagerOptions(**options))
+    directory = directory.absolute()
+    state = ocp.StandardCheckpointHandler(use_ocdbt=not glob.has_magic(str(directory)))
+    if glob.has_magic(str(directory)):
+        # Orbax writes the arrays into files of its own choice, and looks for them by a glob to index them at the end:
+        # in runs[1]/ it finds none. So each array is a directory, and there is no index. Both kinds are read alike.
+        state.finalize = lambda directory: None
+    return ocp.CheckpointManager(
+        directory,
+        options=ocp.CheckpointManagerOptions(**options),
+        item_handlers={"state": state, "meta": ocp.JsonCheckpointHandler()},
+    )
 
 
 def _steps(manager: ocp.CheckpointManager) -> list[int]:
@@ -141,27 +185,40 @@ def _complaint(step: int, why: str) -> str:
     return f"The checkpoint of step {step} cannot be used ({why})"
 
 
+def _shapes(like: PyTree) -> PyTree:
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
+
+
 def _newest(
-    manager: ocp.CheckpointManager, directory: Path, like: PyTree, until: float
+    manager: ocp.CheckpointManager, run: Path, shapes: PyTree, until: float
 ) -> tuple[PyTree | None, dict[int, str]]:
     """The newest whole state of at most a step, and why each newer one is not."""
-    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
+    recorded = rundir.read_states(run) if (run / "states.jsonl").exists() else None
     broken: dict[int, str] = {}
     for step in (one for one in _steps(manager) if one <= until):
-        state, problem = _read(manager, step, shapes)
+        state, problem = _read(manager, step, shapes, None if recorded is None else recorded.get(step, "none"))
         if problem is None:
             return state, broken
         broken[step] = problem
     if broken:
         raise UserError(
-            f"None of the checkpoints in {directory} can be read (steps {list(broken)}; the oldest: {problem}): "
-            "restore them from a copy, or delete the run directory to start anew."
+            f"None of the checkpoints in {run / 'checkpoints'} can be used (steps {list(broken)}; the oldest: "
+            f"{problem}): restore them from a copy, or train under another --out."
         )
     return None, broken
 
 
-def _read(manager: ocp.CheckpointManager, step: int, shapes: PyTree) -> tuple[PyTree | None, str | None]:
-    """(state, None), or (None, what is wrong with it)."""
+def _read(
+    manager: ocp.CheckpointManager, step: int, shapes: PyTree, recorded: str | None
+) -> tuple[PyTree | None, str | None]:
+    """(state, None), or (None, what is wrong with it).
+
+    Args:
+        manager: of the directory.
+        step: of the checkpoint.
+        shapes: what to restore.
+        recorded: what else knows the state's SHA-256, if anything does.
+    """
     args = ocp.args.Composite(state=ocp.args.StandardRestore(shapes), meta=ocp.args.JsonRestore())
     try:
         with _without_unraisable():
@@ -169,8 +226,13 @@ def _read(manager: ocp.CheckpointManager, step: int, shapes: PyTree) -> tuple[Py
     # Orbax and TensorStore raise many types, plain Exception among them, for what is missing or damaged.
     except Exception as error:
         return None, f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
-    if restored.meta.get("sha256") != tree.digest(restored.state):
+    sha256 = tree.digest(restored.state)
+    if restored.meta.get("sha256") != sha256:
         return None, "its SHA-256 is not the one that was saved"
+    if recorded not in (None, sha256):
+        return None, "its state is not the one that states.jsonl records, so it is of another run"
+    if int(restored.state.step) != step:
+        return None, f"its state is of step {int(restored.state.step)}"
     return restored.state, None
 
 

@@ -6,28 +6,38 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from gvlab.files import write_atomically
+from gvlab.files import REMEDY, read_json_lines, write_atomically
+from gvlab.schema import Count, check
 from gvlab.types import UserError
 
 WALL_CLOCK = ("seconds", "images_per_second")
 """The fields of metrics.jsonl that two runs of one seed do not share."""
 
 
+class Line(TypedDict):
+    """What each line of metrics.jsonl has besides its terms."""
+
+    step: Count
+    seconds: float
+    """Of training so far."""
+    images_per_second: float
+
+
 def read_metrics(run: Path) -> list[dict[str, Any]]:
     """The complete lines of metrics.jsonl; a last line that was cut off by a kill is not one."""
     file = run / "metrics.jsonl"
-    if not file.exists():
-        return []
-    try:
-        lines = file.read_text(encoding="utf-8").split("\n")[:-1]  # what follows the last newline is empty, or cut off
-        made = [json.loads(line) for line in lines if line]
-        if not all(isinstance(line, dict) and "step" in line for line in made):
-            raise ValueError("a line is not an object with a step")
-        return made
-    except ValueError as error:
-        raise UserError(f"{file} is damaged ({error}): restore it, or delete the run directory.") from error
+    lines: list[dict[str, Any]] = []
+    for line in read_json_lines(file, dict[str, float], until_newline=True):
+        try:
+            check(line, Line)
+            if lines and line["step"] <= lines[-1]["step"]:
+                raise ValueError(f"step {line['step']} after step {lines[-1]['step']}")
+        except ValueError as error:
+            raise UserError(f"{file} is damaged ({error}): {REMEDY}.") from error
+        lines.append(line)
+    return lines
 
 
 class MetricsLog:

@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NotRequired, TypedDict
 
 from gvlab import config as c
-from gvlab.files import read_json, write_atomically
+from gvlab.files import read_json, read_json_lines, write_atomically
+from gvlab.schema import Count
 from gvlab.types import UserError
+
+
+class Status(TypedDict):
+    """Of status.json."""
+
+    status: Literal["new", "running", "interrupted", "diverged", "complete"]
+    """running: also after a kill."""
+    step: Count
+    reason: NotRequired[str]
+    """Why it diverged."""
+
+
+class _State(TypedDict):
+    """A line of states.jsonl."""
+
+    step: Count
+    sha256: str
+
+
+class _Group(TypedDict):
+    """A line of groups.jsonl."""
+
+    step: Count
+    group: list[str]
 
 
 def path(root: Path, experiment: c.Experiment) -> Path:
@@ -23,21 +49,29 @@ def read_config(run: Path) -> c.Experiment:
         UserError: there is none, or it is damaged.
     """
     file = run / "config.json"
-    if not file.is_file():
+    values = read_json(file)
+    if values is None:
         raise UserError(f"{run} is not a run directory: it has no config.json.")
     try:
-        return c.from_json(file.read_text(encoding="utf-8"))
-    except (UserError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{file} is damaged ({str(error).rstrip('.')}): restore it from a copy, or delete the run directory."
-        ) from error
+        return c.from_dict(values)
+    except UserError as error:
+        raise UserError(f"{file} is damaged ({str(error).rstrip('.')}): restore it from a copy.") from error
 
 
-def check_config(run: Path, experiment: c.Experiment) -> None:
-    """Refuses an experiment that would not continue this run (`UserError` names the field that differs)."""
+def check_config(run: Path, experiment: c.Experiment, ignore: Sequence[str] = c.WITHOUT_INFLUENCE) -> None:
+    """Refuses an experiment that would not continue this run.
+
+    Args:
+        run: whose config.json is read, if it has one.
+        experiment: that is to continue it.
+        ignore: the fields that may be others.
+
+    Raises:
+        UserError: a field differs, which it names.
+    """
     if not (run / "config.json").exists():
         return
-    found = c.difference(read_config(run), experiment, ignore=c.WITHOUT_INFLUENCE)
+    found = c.difference(read_config(run), experiment, ignore=tuple(ignore))
     if found:
         name, old, new = found
         raise UserError(
@@ -49,9 +83,19 @@ def _plain(value: Any) -> str:
     return json.dumps(c.member_to_dict(value) if hasattr(value, "__dataclass_fields__") else value)
 
 
-def status(run: Path) -> dict[str, Any]:
-    """{"status": ..., "step": ...}: new, running (also after a kill), interrupted, diverged or complete."""
-    return read_json(run / "status.json") or {"status": "new", "step": 0}
+def status(run: Path) -> Status:
+    """What status.json says; a run without one is new."""
+    return read_json(run / "status.json", Status) or Status(status="new", step=0)
+
+
+def check_new(run: Path) -> None:
+    """Refuses, where there are no checkpoints, a run that had some; after a kill there need not have been any yet."""
+    known = status(run)
+    if known["status"] in ("complete", "interrupted") and known["step"] > 0:
+        raise UserError(
+            f"{run} is at step {known['step']} by its status.json, but its checkpoints are gone: restore "
+            f"{run / 'checkpoints'} from a copy, or train under another --out."
+        )
 
 
 def write_status(run: Path, status: str, step: int, **more: Any) -> None:
@@ -65,7 +109,7 @@ def write_states(run: Path, states: dict[int, str]) -> None:
 
 def read_states(run: Path) -> dict[int, str]:
     """What `write_states` wrote; nothing if there is no file (`UserError` if it is damaged)."""
-    return _read_by_step(run / "states.jsonl", "sha256")
+    return _read_by_step(run / "states.jsonl", "sha256", _State)
 
 
 def write_groups(run: Path, groups: dict[int, list[str]]) -> None:
@@ -75,7 +119,7 @@ def write_groups(run: Path, groups: dict[int, list[str]]) -> None:
 
 def read_groups(run: Path) -> dict[int, list[str]]:
     """What `write_groups` wrote; nothing if there is no file (`UserError` if it is damaged)."""
-    return _read_by_step(run / "groups.jsonl", "group")
+    return _read_by_step(run / "groups.jsonl", "group", _Group)
 
 
 def write_programs(run: Path, programs: dict[int, Any]) -> None:
@@ -92,11 +136,10 @@ def _write_by_step(file: Path, key: str, values: dict[int, Any]) -> None:
     write_atomically(file, "".join(json.dumps({"step": step, key: values[step]}) + "\n" for step in sorted(values)))
 
 
-def _read_by_step(file: Path, key: str) -> dict[int, Any]:
-    if not file.exists():
-        return {}
-    try:
-        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        return {line["step"]: line[key] for line in lines}
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{file} is damaged ({error}): restore it, or delete the run directory.") from error
+def _read_by_step(file: Path, key: str, schema: Any) -> dict[int, Any]:
+    found: dict[int, Any] = {}
+    for line in read_json_lines(file, schema):
+        if line["step"] in found:
+            raise UserError(f"{file} is damaged (the step {line['step']} twice): restore it from a copy.")
+        found[line["step"]] = line[key]
+    return found

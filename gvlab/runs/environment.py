@@ -10,7 +10,7 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import jax
 from threadpoolctl import threadpool_info
@@ -37,12 +37,21 @@ def decisive(environment: Json) -> Json:
     return {name: known[name] for name in DECISIVE if name in known}
 
 
+class _Environment(TypedDict):
+    earlier: NotRequired[list[Json]]
+
+
+def read_environment(run: Path) -> Json:
+    """What environment.json says, nothing if there is none (`UserError` if it is damaged)."""
+    return read_json(run / "environment.json", _Environment) or {}
+
+
 def write_environment(run: Path) -> list[str]:
     """Writes environment.json; gives a sentence if the run goes on in another environment than it began in.
 
     The others that it was in are kept under `earlier`.
     """
-    before, now = read_json(run / "environment.json") or {}, environment()
+    before, now = read_environment(run), environment()
     earlier = before.pop("earlier", [])
     changed = _changes(before, now)
     earlier += [before] if changed else []

@@ -104,8 +104,8 @@ def _train(engine: Engine, runs: list[tuple[c.Experiment, Path]], listen: Listen
             rundir.check_config(run, experiment)  # again: the first look was not under the lock
             known = rundir.status(run)
             if known["status"] == "diverged":
-                again = f"{known['reason']} Delete {run} or change the experiment to try again."
-                found[i] = Diverged(again)
+                reason = known.get("reason", f"{run} diverged.")
+                found[i] = Diverged(f"{reason} So it would again: change the experiment, and its name or --out.")
             elif not _is_complete(engine.program, experiment, run, known):
                 # Of several processes that train a run, all write its checkpoints, and the first everything else.
                 written = run if first else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gvlab-")))
@@ -143,7 +143,7 @@ def _names(records: Sequence[Record]) -> list[str]:
     return ["/".join(record.run.parts[-2:]) for record in records]
 
 
-def _is_complete(program: Program, experiment: c.Experiment, run: Path, known: dict[str, Any]) -> bool:
+def _is_complete(program: Program, experiment: c.Experiment, run: Path, known: rundir.Status) -> bool:
     said = known["status"] == "complete" and known["step"] == experiment.steps
     return said and int(restore(program, run).step) == experiment.steps  # the checkpoint is the deed
 
@@ -164,6 +164,7 @@ def restore(program: Program, run: Path) -> PyTree:
     shapes = _shapes(program, parallel.replicated(parallel.data_mesh(jax.local_devices()[:1])))
     state, reports = checkpoint.read(run, shapes)
     if state is None:
+        rundir.check_new(run)
         raise UserError(f"{run} has no checkpoint yet: train it first.")
     for report in reports:
         print(report, file=sys.stderr)

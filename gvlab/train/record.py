@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from gvlab import config as c
+from gvlab import tree
 from gvlab.files import write_atomically
 from gvlab.pictures import sheets
 from gvlab.runs import directory as rundir
@@ -55,6 +56,8 @@ class Record:
     def restore(self, like: PyTree, until: float = math.inf) -> None:
         """Takes up the newest whole checkpoint, of the step `until` at most, if there is any."""
         self._state, reports = self._checkpoints.restore(like, until)
+        if self._state is None:
+            rundir.check_new(self.run)
         for report in reports:
             print(report, file=sys.stderr)
         self.step = 0 if self._state is None else int(self._state.step)
@@ -116,8 +119,9 @@ class Record:
             self._give_up(f"At step {step} a parameter is not finite.", step)
             return
         self.metrics.sync()
-        self._states[step] = self._checkpoints.save(state)
+        self._states[step] = tree.digest(state)
         rundir.write_states(self._written, self._states)
+        self._checkpoints.save(state, self._states[step])
         self.step = step
         rundir.write_status(self._written, "running", step)
 

@@ -17,7 +17,7 @@ from harness import EXPERIMENTS, curves, digest, experiment_file, reference, run
 from gvlab import tree
 from gvlab.models import VAEState
 from gvlab.runs import directory as rundir
-from gvlab.runs.checkpoint import ASIDE, Checkpoints
+from gvlab.runs.checkpoint import ASIDE, Checkpoints, read
 from gvlab.train import loop
 from gvlab.types import UserError
 
@@ -42,7 +42,7 @@ def checkpoints(tmp_path):
 
 def save(checkpoints: Checkpoints, *steps: int) -> None:
     for step in steps:
-        checkpoints.save(state(step))
+        checkpoints.save(state(step), tree.digest(state(step)))
     checkpoints.wait()
 
 
@@ -119,7 +119,7 @@ def test_the_state_may_be_donated_while_it_is_written(checkpoints):
     """Saving is asynchronous, and the next step overwrites the buffers."""
     following = jax.jit(lambda s: jax.tree.map(lambda leaf: leaf * 0, s), donate_argnums=0)
     given = state(5)
-    checkpoints.save(given)
+    checkpoints.save(given, tree.digest(given))
     following(given)
     checkpoints.wait()
     assert tree.digest(checkpoints.restore(state(0))[0]) == tree.digest(state(5))
@@ -161,7 +161,7 @@ def test_if_none_can_be_read_nothing_is_moved(checkpoints):
     truncate(checkpoints.directory / "1")
     lose_the_metadata(checkpoints.directory / "2")
     before = harness.contents(checkpoints.directory)
-    with pytest.raises(UserError, match=r"None of the checkpoints in .* can be read \(steps \[2, 1\]"):
+    with pytest.raises(UserError, match=r"None of the checkpoints in .* can be used \(steps \[2, 1\]"):
         checkpoints.restore(state(0))
     assert harness.contents(checkpoints.directory) == before
     assert not checkpoints.aside.exists()
@@ -210,7 +210,7 @@ def test_a_run_with_nothing_but_damaged_checkpoints_is_refused_and_left_alone(tm
     before = harness.contents(made)
     code = harness.call("train", experiment_file(tmp_path, EXPERIMENTS["vae"]), "--out", tmp_path)
     captured = capsys.readouterr()
-    harness.assert_refused(code, captured.out, captured.err, "None of the checkpoints", "delete the run directory")
+    harness.assert_refused(code, captured.out, captured.err, "None of the checkpoints", "train under another --out")
     after = harness.contents(made)
     assert {name for name in before | after if before.get(name) != after.get(name)} <= {
         "lock",
@@ -274,3 +274,105 @@ def test_a_full_disk_ends_with_a_sentence_and_leaves_the_earlier_checkpoint_usab
     assert done.returncode == 0, done.stderr
     assert digest(made, 100) == digest(source, 100)
     assert curves(made) == curves(source)
+
+
+# --- whose checkpoints these are, and where they lie ------------------------------------------------------------------
+
+
+def test_another_seeds_checkpoints_are_refused(tmp_path, capsys):
+    """They are whole, but they are not those that the run's states.jsonl records."""
+    ours, theirs = (loop.train(harness.engine("vae"), tmp_path, seed, steps=20) for seed in (0, 1))
+    shutil.rmtree(ours / "checkpoints")
+    shutil.copytree(theirs / "checkpoints", ours / "checkpoints")
+    for look in (
+        lambda: loop.train(harness.engine("vae"), tmp_path, 0, steps=40),
+        lambda: loop.restore(harness.program("vae"), ours),
+    ):
+        with pytest.raises(UserError, match=r"records, so it is of another run\): restore them from a copy"):
+            look()
+    # Only the newest is another's: the one before it is used.
+    shutil.rmtree(theirs / "checkpoints" / "10")
+    again = loop.train(harness.engine("vae"), tmp_path / "again", 0, steps=20)
+    shutil.rmtree(again / "checkpoints" / "20")
+    shutil.copytree(theirs / "checkpoints" / "20", again / "checkpoints" / "20")
+    assert int(loop.restore(harness.program("vae"), again).step) == 10
+    assert "of another run); an older one is used" in capsys.readouterr().err
+
+
+def test_a_checkpoint_under_another_steps_name_is_refused(checkpoints):
+    save(checkpoints, 3)
+    checkpoints.close()
+    (checkpoints.directory / "3").rename(checkpoints.directory / "5")
+    with pytest.raises(UserError, match=r"its state is of step 3\)"):
+        Checkpoints(checkpoints.run).restore(state(0))
+
+
+@pytest.mark.parametrize("when", ["next", "end"])
+def test_a_checkpoint_that_cannot_be_read_back_does_not_count(when, checkpoints):
+    save(checkpoints, 1)
+    checkpoints.save(state(2), "0" * 64)  # as if other bits had come to the disk
+    with pytest.raises(UserError, match=r"The checkpoint of step 2 in .* cannot be read back \(its SHA-256"):
+        checkpoints.wait() if when == "end" else save(checkpoints, 3)
+    assert checkpoints.steps() == [2, 1]
+
+
+NAMES = ["runs[1]", "[]", "a*b", "what?", "[!x]", "{a,b}", "a b\n%#"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_path_may_have_what_a_glob_takes_for_a_pattern(name, tmp_path):
+    run = tmp_path / name / "seed-0"
+    made = Checkpoints(run)
+    save(made, 1, 2, 3)
+    assert made.steps() == [3, 2]
+    assert tree.digest(made.restore(state(0))[0]) == tree.digest(state(3))
+    made.close()
+    for moved in (tmp_path / "plain", tmp_path / "[0-9]"):  # and it may be moved, to and fro
+        (run if run.exists() else tmp_path / "plain").rename(moved)
+        assert tree.digest(read(moved, state(0))[0]) == tree.digest(state(3))
+    continued = Checkpoints(tmp_path / "[0-9]")
+    save(continued, 4)
+    assert continued.steps() == [4, 3]
+    continued.close()
+
+
+def test_a_checkpoint_of_a_plain_path_is_read_under_brackets(checkpoints, tmp_path):
+    save(checkpoints, 1)
+    shutil.copytree(checkpoints.directory, tmp_path / "[1]" / "checkpoints")
+    assert tree.digest(read(tmp_path / "[1]", state(0))[0]) == tree.digest(state(1))
+
+
+def test_two_stars_are_refused_before_anything_is_written(tmp_path, capsys):
+    code = harness.call("train", experiment_file(tmp_path, EXPERIMENTS["vae"]), "--out", tmp_path / "a**b")
+    harness.assert_refused(code, *capsys.readouterr(), "a**b", "has '**'", "choose another path or name")
+    assert not list(tmp_path.rglob("checkpoints"))
+
+
+# --- what lies in the way ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["file", "dangling link"])
+def test_where_checkpoints_is_no_directory_a_process_ends_with_a_sentence(what, tmp_path):
+    run_of_it = tmp_path / "vae" / "seed-0"
+    run_of_it.mkdir(parents=True)
+    if what == "file":
+        (run_of_it / "checkpoints").touch()
+    else:
+        (run_of_it / "checkpoints").symlink_to("nowhere")
+    done = run("train", experiment_file(tmp_path, EXPERIMENTS["vae"]), "--out", tmp_path)  # at most five minutes
+    harness.assert_refused(done.returncode, done.stdout, done.stderr, "checkpoints is no directory", "move it away")
+    with pytest.raises(UserError, match="is no directory"):
+        loop.restore(harness.program("vae"), run_of_it)
+
+
+@pytest.mark.parametrize("steps", [20, 40], ids=["complete", "to go on"])
+def test_a_run_whose_checkpoints_are_gone_says_so(steps, tmp_path, capsys):
+    made = interrupted(tmp_path, 20)
+    shutil.rmtree(made / "checkpoints")
+    before = harness.contents(made)
+    code = harness.call("train", experiment_file(tmp_path, EXPERIMENTS["vae"]), "--out", tmp_path, "--steps", steps)
+    words = ("is at step 20 by its status.json", "its checkpoints are gone", "from a copy", "under another --out")
+    harness.assert_refused(code, *capsys.readouterr(), *words)
+    assert harness.changed(made, before) == set()
+    assert harness.call("sample", made, "--out", tmp_path / "grid.png") == 2
+    assert "its checkpoints are gone" in capsys.readouterr().err
