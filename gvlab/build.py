@@ -193,6 +193,13 @@ class Program:
     experiment: c.Experiment
     dataset: data.Dataset
     model: Model
+    built: Model | None = None
+    """What `program` built of the configuration; with another `model`, or without this, the model is one's own."""
+
+    @property
+    def own_model(self) -> bool:
+        """Whether the model is not known to be the configuration's."""
+        return self.model is not self.built
 
     @property
     def data_range(self) -> tuple[float, float]:
@@ -200,7 +207,7 @@ class Program:
 
     def first_batch(self) -> Batch:
         """Two zero examples in the shape that the model sees, to ask it for the shapes of its state."""
-        labels = None if self.dataset.train.y is None else jnp.zeros(2, jnp.int32)
+        labels = jnp.zeros(2, jnp.int32) if self.dataset.labelled else None
         return Batch(jnp.zeros((2, *self.dataset.shape)), labels)
 
     def draw(self, arrays: Batch, key: PRNGKey, step: Array) -> Batch:
@@ -237,12 +244,15 @@ _NORMALISED = (c.MaxoutMLP, c.Article)
 
 
 def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
-    """The experiment on its data, checked against them.
+    """The experiment on its data, checked against them where they are here.
 
     Raises:
         UserError: what the experiment asks for does not fit the data.
     """
-    built = Program(experiment, dataset, _model_on(experiment, dataset))
+    model = _model_on(experiment, dataset)
+    built = Program(experiment, dataset, model, model)
+    if isinstance(dataset, data.Absent):
+        return built
     if experiment.examples_per_step > len(dataset.train.x):
         raise UserError(
             f"A step takes {experiment.examples_per_step} examples, but {dataset.name} has only "
@@ -274,5 +284,6 @@ def with_values(program: Program, values: dict[str, Array]) -> Program:
 def _model_on(experiment: c.Experiment, dataset: data.Dataset) -> Model:
     mean = None
     if isinstance(experiment.model, c.VAE) and experiment.model.output_bias == "data_mean":
-        mean = dataset.train.x.mean(axis=0) / 255
+        absent = isinstance(dataset, data.Absent)  # then what was learned from the mean on is restored
+        mean = np.full(dataset.shape, 0.5) if absent else dataset.train.x.mean(axis=0) / 255
     return model(experiment.model, dataset.shape, dataset.num_classes, data_mean=mean)

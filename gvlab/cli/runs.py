@@ -22,8 +22,8 @@ def program_of(experiment: Experiment) -> Program:
 
 def trained(run: Path) -> tuple[Program, Any]:
     """The program and the newest state of a run directory."""
-    from gvlab.runs import directory as rundir
-    from gvlab.train import loop
+    backend.start()
+    from gvlab.train import loop, origin
 
-    program = program_of(rundir.read_config(run))
+    program = origin.program_of(run)
     return program, loop.restore(program, run)

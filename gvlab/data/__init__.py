@@ -2,7 +2,7 @@
 
 from gvlab.data.batches import batch, permute
 from gvlab.data.checks import check_batch
-from gvlab.data.dataset import Dataset, Split, fingerprint, from_arrays
+from gvlab.data.dataset import Absent, Dataset, Split, fingerprint, from_arrays
 from gvlab.data.sources import CATALOGUE, Card, is_prepared, load, prepare
 from gvlab.data.synthetic import MIXTURES, Mixture, grid, ring
 from gvlab.data.transforms import binarize, dequantize, flip, to_symmetric, to_unit
@@ -10,6 +10,7 @@ from gvlab.data.transforms import binarize, dequantize, flip, to_symmetric, to_u
 __all__ = [
     "CATALOGUE",
     "MIXTURES",
+    "Absent",
     "Card",
     "Dataset",
     "Mixture",

@@ -38,10 +38,45 @@ class Dataset:
         """The shape of one example: (height, width, channel) or (d,)."""
         return self.train.x.shape[1:]
 
+    @property
+    def labelled(self) -> bool:
+        """Whether the examples have labels."""
+        return self.train.y is not None
+
     def __repr__(self) -> str:
         counts = f"{len(self.train.x)} + {len(self.test.x)} examples"
         kind = f"{self.train.x.dtype}{list(self.shape)}, {self.num_classes} classes"
         return f"<{self.name}: {counts} of {kind}, sha256 {self.checksum[:8]}>"
+
+
+class Absent(Dataset):
+    """A data set that is not here: its name and the shape of its examples are known, which is enough for sampling."""
+
+    def __init__(self, name: str, shape: tuple[int, ...], num_classes: int, labelled: bool, why: str) -> None:
+        """`why` it is not here, for the sentence that who wants its examples is told."""
+        known = {"name": name, "num_classes": num_classes, "checksum": "", "_known": (shape, labelled, why)}
+        for field, value in known.items():
+            object.__setattr__(self, field, value)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._known[0]  # type: ignore[attr-defined]
+
+    @property
+    def labelled(self) -> bool:
+        return self._known[1]  # type: ignore[attr-defined]
+
+    @property
+    def train(self) -> Split:  # type: ignore[override]
+        raise UserError(
+            f"This needs the examples of {self.name}, on which the run was trained, but {self._known[2]}: "  # type: ignore[attr-defined]
+            "from Python, give gvlab.build.program the data set, and gvlab.train.restore that program and the run."
+        )
+
+    test = train
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: absent>"
 
 
 def fingerprint(train: Split, test: Split) -> str:

@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gvlab.networks.layers import Conv, ConvTranspose, append_label
+from gvlab.networks.layers import BatchNorm, Conv, ConvTranspose, append_label
 from gvlab.types import UserError
 
 _glorot = nn.initializers.glorot_uniform()
@@ -20,7 +20,7 @@ _Dense = partial(nn.Dense, kernel_init=_glorot)
 _Conv = partial(Conv, kernel_init=_glorot)
 # Glorot's fan is the sum of both sides, so the layout of the transposed convolution's kernel makes no difference to it.
 _ConvTranspose = partial(ConvTranspose, kernel_init=_glorot)
-_BatchNorm = partial(nn.BatchNorm, momentum=0.99, epsilon=1e-3)
+_BatchNorm = partial(BatchNorm, momentum=0.99, epsilon=1e-3)
 
 
 def _spatial_base(shape: tuple[int, ...]) -> tuple[int, int]:

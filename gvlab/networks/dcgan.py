@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gvlab.networks.layers import Conv, ConvTranspose, append_label
+from gvlab.networks.layers import BatchNorm, Conv, ConvTranspose, append_label
 from gvlab.types import PRNGKey, UserError
 
 
@@ -22,7 +22,7 @@ def _scale_init(key: PRNGKey, shape: Sequence[int], dtype=jnp.float32) -> Float[
 
 
 _weight_init = nn.initializers.normal(0.02)
-_BatchNorm = partial(nn.BatchNorm, momentum=0.9, epsilon=1e-5, scale_init=_scale_init)
+_BatchNorm = partial(BatchNorm, momentum=0.9, epsilon=1e-5, scale_init=_scale_init)
 
 
 def _resamplings(shape: tuple[int, ...]) -> int:

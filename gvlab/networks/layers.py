@@ -1,11 +1,16 @@
-"""Layers that the networks share: the two convolutions, the class condition."""
+"""Layers that the networks share: the two convolutions, BatchNorm, the class condition."""
+
+import math
+from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from flax.typing import Initializer
 from jaxtyping import Array, Float
 
 from gvlab.networks.convolution import conv, conv_transpose
+from gvlab.types import UserError
 
 # The fan-in of a transposed convolution is its kernel's last axis (see `conv_transpose` for the layout). This is
 # `nn.ConvTranspose`'s own default distribution, in the other layout.
@@ -31,6 +36,28 @@ def append_label(
     maps = y.reshape(y.shape[0], *(1,) * (x.ndim - 2), y.shape[1])
     maps = jnp.broadcast_to(maps, (*x.shape[:-1], y.shape[1]))
     return jnp.concatenate([x, maps], axis=-1)
+
+
+class BatchNorm(nn.BatchNorm):
+    """Flax's BatchNorm, which refuses in training what it would make 0 of: one value per feature.
+
+    Of one example the mean is the value itself, so every input would give the same output, and what lies before the
+    layer would learn nothing. PyTorch refuses it, too.
+    """
+
+    def __call__(
+        self, x: Float[Array, "*batch feature"], use_running_average: bool | None = None, **options: Any
+    ) -> Float[Array, "*batch feature"]:
+        """As Flax's. Raises `UserError` where a step of training would normalise one value per feature."""
+        training = not nn.merge_param("use_running_average", self.use_running_average, use_running_average)
+        if training and not self.is_initializing():
+            devices = jax.lax.psum(1, self.axis_name) if self.axis_name else 1
+            if math.prod(x.shape[:-1]) * devices == 1:
+                raise UserError(
+                    "BatchNorm has one value per feature to normalise, since a batch of 1 is trained on, and would "
+                    "give 0 whatever the value: use a batch_size of at least 2, or networks without BatchNorm."
+                )
+        return super().__call__(x, use_running_average, **options)
 
 
 class Conv(nn.Module):

@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gvlab.networks.layers import append_label
+from gvlab.networks.layers import BatchNorm, append_label
 
 _weight_init = nn.initializers.normal(0.02)
 
@@ -37,7 +37,7 @@ class NormalizedMLPGenerator(nn.Module):
         h = append_label(z, y)
         for features in self.hidden:
             h = nn.Dense(features, use_bias=False, kernel_init=_weight_init)(h)
-            norm = nn.BatchNorm(use_running_average=not train, momentum=0.95, epsilon=1e-4, axis_name=self.axis_name)
+            norm = BatchNorm(use_running_average=not train, momentum=0.95, epsilon=1e-4, axis_name=self.axis_name)
             h = nn.relu(norm(h))
         out = nn.Dense(math.prod(self.shape), kernel_init=_weight_init)(h).reshape(-1, *self.shape)
         return jnp.tanh(out) if len(self.shape) == 3 else out

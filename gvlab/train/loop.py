@@ -27,6 +27,7 @@ from gvlab.build import Program
 from gvlab.files import owned
 from gvlab.runs import checkpoint
 from gvlab.runs import directory as rundir
+from gvlab.train import origin
 from gvlab.train.engines import Engine
 from gvlab.train.record import Listener, Record
 from gvlab.types import Diverged, PyTree, UserError
@@ -102,6 +103,7 @@ def _train(engine: Engine, runs: list[tuple[c.Experiment, Path]], listen: Listen
             if first:
                 stack.enter_context(owned(run))
             rundir.check_config(run, experiment)  # again: the first look was not under the lock
+            origin.check(run, engine.program)
             known = rundir.status(run)
             if known["status"] == "diverged":
                 reason = known.get("reason", f"{run} diverged.")
@@ -161,6 +163,7 @@ def restore(program: Program, run: Path) -> PyTree:
     Raises:
         UserError: there is no checkpoint yet.
     """
+    origin.check_model(run, program)
     shapes = _shapes(program, parallel.replicated(parallel.data_mesh(jax.local_devices()[:1])))
     state, reports = checkpoint.read(run, shapes)
     if state is None:

@@ -20,6 +20,7 @@ from gvlab.runs import directory as rundir
 from gvlab.runs.checkpoint import Checkpoints
 from gvlab.runs.curves import MetricsLog
 from gvlab.runs.environment import write_environment
+from gvlab.train import origin
 from gvlab.train.engines import Engine
 from gvlab.types import Diverged, PyTree, UserError
 
@@ -74,6 +75,7 @@ class Record:
 
     def begin(self, group: list[str]) -> None:
         write_atomically(self._written / "config.json", c.to_json(self.experiment))
+        origin.write(self._written, self._program)
         groups = {step: names for step, names in rundir.read_groups(self._written).items() if step < self.step}
         if not groups or groups[max(groups)] != group:
             groups[self.step] = group

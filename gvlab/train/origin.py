@@ -1,0 +1,103 @@
+"""What a run was trained with besides its configuration: which data, and whose model. It is kept in program.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal, TypedDict
+
+from gvlab import build, data
+from gvlab.build import Program
+from gvlab.files import read_json, write_atomically
+from gvlab.runs import directory as rundir
+from gvlab.schema import Count
+from gvlab.types import UserError
+
+
+class Data(TypedDict):
+    """Of what was trained on, as much as sampling needs, and what tells it from others."""
+
+    name: str
+    sha256: str
+    shape: list[Count]
+    classes: Count
+    labelled: bool
+
+
+class Origin(TypedDict):
+    """Of program.json."""
+
+    model: Literal["configuration", "own"]
+    """own: given from Python, so that config.json does not say what it is."""
+    data: Data
+
+
+def of(program: Program) -> Origin:
+    dataset = program.dataset
+    return {
+        "model": "own" if program.own_model else "configuration",
+        "data": {
+            "name": dataset.name,
+            "sha256": dataset.checksum,
+            "shape": list(dataset.shape),
+            "classes": dataset.num_classes,
+            "labelled": dataset.labelled,
+        },
+    }
+
+
+def read(run: Path) -> Origin | None:
+    """None for a run of before it was recorded."""
+    return read_json(run / "program.json", Origin)
+
+
+def write(run: Path, program: Program) -> None:
+    write_atomically(run / "program.json", json.dumps(of(program), indent=2) + "\n")
+
+
+def check(run: Path, program: Program) -> None:
+    """Refuses to go on with a run on other data, or with another model (`UserError`)."""
+    check_model(run, program)
+    known = read(run)
+    if known and known["data"]["sha256"] != program.dataset.checksum:
+        raise UserError(
+            f"{run} was trained on {known['data']['name']} with the SHA-256 {known['data']['sha256'][:12]}, but "
+            f"{program.dataset.name} is now {program.dataset.checksum[:12]}: use the same data, or another --out."
+        )
+
+
+def check_model(run: Path, program: Program) -> None:
+    """Refuses what would read the states of another model (`UserError`)."""
+    known = read(run)
+    if known is None or (known["model"] == "own") == program.own_model:
+        return
+    if program.own_model:
+        raise UserError(
+            f"{run} was trained with the model that its config.json describes, but the program brings its own: use "
+            "gvlab.build.program, or another root."
+        )
+    raise UserError(
+        f"{run} was trained with a model given from Python, which its config.json does not describe: make the same "
+        "gvlab.build.Program there, and give it and the run to gvlab.train.restore."
+    )
+
+
+def program_of(run: Path) -> Program:
+    """The program of a run, for looking at: on its data, or, where they are not here, on what is known of them.
+
+    Raises:
+        UserError: it is no run, or nothing is known of data that are not here.
+    """
+    experiment, known = rundir.read_config(run), read(run)
+    try:
+        dataset = data.load(experiment.data.name)
+        missing = known is not None and known["data"]["sha256"] != dataset.checksum
+        why = f"the {dataset.name} that is here has other examples"
+    except UserError as error:
+        if known is None:
+            raise
+        missing, why = True, f"there is none here ({str(error).partition(':')[0].rstrip('.')})"
+    if missing and known:
+        one = known["data"]
+        dataset = data.Absent(one["name"], tuple(one["shape"]), one["classes"], one["labelled"], why)
+    return build.program(experiment, dataset)
