@@ -67,7 +67,7 @@ class Absent(Dataset):
         return self._known[1]  # type: ignore[attr-defined]
 
     @property
-    def train(self) -> Split:  # type: ignore[override]
+    def train(self) -> Split:
         raise UserError(
             f"This needs the examples of {self.name}, on which the run was trained, but {self._known[2]}: "  # type: ignore[attr-defined]
             "from Python, give gvlab.build.program the data set, and gvlab.train.restore that program and the run."
