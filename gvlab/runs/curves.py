@@ -32,8 +32,6 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     for line in read_json_lines(file, dict[str, float], until_newline=True):
         try:
             check(line, Line)
-            if lines and line["step"] <= lines[-1]["step"]:
-                raise ValueError(f"step {line['step']} after step {lines[-1]['step']}")
         except ValueError as error:
             raise UserError(f"{file} is damaged ({error}): {REMEDY}.") from error
         lines.append(line)

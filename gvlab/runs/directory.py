@@ -137,9 +137,4 @@ def _write_by_step(file: Path, key: str, values: dict[int, Any]) -> None:
 
 
 def _read_by_step(file: Path, key: str, schema: Any) -> dict[int, Any]:
-    found: dict[int, Any] = {}
-    for line in read_json_lines(file, schema):
-        if line["step"] in found:
-            raise UserError(f"{file} is damaged (the step {line['step']} twice): restore it from a copy.")
-        found[line["step"]] = line[key]
-    return found
+    return {line["step"]: line[key] for line in read_json_lines(file, schema)}

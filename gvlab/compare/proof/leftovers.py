@@ -21,7 +21,8 @@ _ALWAYS = (
 )
 _OF_COMPARISONS = r"(plan|comparison)\.json|comparison\.csv|table\.(md|tex)|report\.html|lock"
 _OF_UNITS = (
-    r"(config|environment|status|evaluation|unit)\.json|(metrics|states|groups|programs)\.jsonl|(samples|pictures)/[^/]+\.png"
+    r"(config|origin|environment|status|evaluation|unit)\.json|(metrics|states|groups|programs)\.jsonl"
+    r"|(samples|pictures)/[^/]+\.png"
     r"|lock|unit\.lock"
 )
 _NAMED_AS_ONE = {
