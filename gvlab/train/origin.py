@@ -1,4 +1,4 @@
-"""What a run was trained with besides its configuration: which data, and whose model. It is kept in program.json."""
+"""What a run was trained with besides its configuration: which data, and whose model. It is kept in origin.json."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Data(TypedDict):
 
 
 class Origin(TypedDict):
-    """Of program.json."""
+    """Of origin.json."""
 
     model: Literal["configuration", "own"]
     """own: given from Python, so that config.json does not say what it is."""
@@ -48,11 +48,11 @@ def of(program: Program) -> Origin:
 
 def read(run: Path) -> Origin | None:
     """None for a run of before it was recorded."""
-    return read_json(run / "program.json", Origin)
+    return read_json(run / "origin.json", Origin)
 
 
 def write(run: Path, program: Program) -> None:
-    write_atomically(run / "program.json", json.dumps(of(program), indent=2) + "\n")
+    write_atomically(run / "origin.json", json.dumps(of(program), indent=2) + "\n")
 
 
 def check(run: Path, program: Program) -> None:

@@ -46,7 +46,7 @@ def test_a_run_goes_on_with_its_own_data_alone(tmp_path):
 
 def test_a_run_of_before_data_were_recorded_goes_on_and_records_them(tmp_path):
     made = train(PIXELS, tmp_path)
-    (made / "program.json").unlink()
+    (made / "origin.json").unlink()
     train(PIXELS, tmp_path, 4)
     assert origin.read(made)["data"]["name"] == "mine"
 
@@ -61,7 +61,7 @@ def test_what_needs_no_data_is_done_without_them(tmp_path, capsys):
     for command in (("reconstruct", made, "--out", grid), ("neighbours", made, "--out", grid), ("evaluate", made)):
         code = harness.call(*command)
         harness.assert_refused(code, *capsys.readouterr(), "needs the examples of mine", "unknown data set 'mine'")
-    (made / "program.json").unlink()  # nothing is known of the data then
+    (made / "origin.json").unlink()  # nothing is known of the data then
     code = harness.call("sample", made, "--out", grid)
     harness.assert_refused(code, *capsys.readouterr(), "unknown data set 'mine'")
 
