@@ -37,6 +37,13 @@ class _Group(TypedDict):
     group: list[str]
 
 
+class _Program(TypedDict):
+    """A line of programs.jsonl."""
+
+    step: Count
+    program: Any
+
+
 def path(root: Path, experiment: c.Experiment) -> Path:
     """<root>/<experiment>/seed-<k>."""
     return root / experiment.name / f"seed-{experiment.seed}"
@@ -129,7 +136,7 @@ def write_programs(run: Path, programs: dict[int, Any]) -> None:
 
 def read_programs(run: Path) -> dict[int, Any]:
     """What `write_programs` wrote; nothing if there is no file (`UserError` if it is damaged)."""
-    return _read_by_step(run / "programs.jsonl", "program")
+    return _read_by_step(run / "programs.jsonl", "program", _Program)
 
 
 def _write_by_step(file: Path, key: str, values: dict[int, Any]) -> None:
