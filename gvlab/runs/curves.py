@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from gvlab.files import REMEDY, read_json_lines, write_atomically
-from gvlab.schema import check
+from gvlab.schema import Count, check
 from gvlab.types import UserError
 
 WALL_CLOCK = ("seconds", "images_per_second")
@@ -19,7 +19,7 @@ WALL_CLOCK = ("seconds", "images_per_second")
 class Line(TypedDict):
     """What each line of metrics.jsonl has besides its terms."""
 
-    step: float
+    step: Count
     seconds: float
     """Of training so far."""
     images_per_second: float

@@ -3,6 +3,7 @@ names the file, each time."""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from gvlab.compare.proof import retraining
 from gvlab.compare.proof.files import derived
 from gvlab.compare.proof.outcome import Doubted, Redone, Verified
 from gvlab.train import engines
+from gvlab.types import UserError
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -97,7 +99,8 @@ LATER = {
 @pytest.mark.parametrize(("forge", "file"), forging.UNITS.values(), ids=forging.UNITS)
 def test_a_forged_unit_is_found(forge, file, root, redo):
     forge(run_of(root))
-    forging.reseal(run_of(root))
+    with contextlib.suppress(UserError):  # what gvlab refuses to read it cannot seal, and verify must say so
+        forging.reseal(run_of(root))
     one = verified(root, redo)
     assert one.outcome == "different", one
     assert file in one.sentence
