@@ -103,13 +103,13 @@ def held_out(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measu
     for number, counted, batch in test_batches(program):
         for name, values in terms(state, batch, jax.random.fold_in(key, number)).items():
             pieces.setdefault(name, []).append(np.asarray(values)[:counted])
-    found = {name: np.concatenate(values) for name, values in pieces.items()}
+    examples = {name: np.concatenate(values) for name, values in pieces.items()}
     model = program.experiment.model
     samples = {"latent_samples": model.num_samples} if isinstance(model, c.VAE) else {}
-    measures = {name: mean(values, **samples) for name, values in found.items()}
+    measures = {name: mean(values, **samples) for name, values in examples.items()}
     offset = bits_per_dim_offset(program)
-    if "elbo_nats" in found and offset is not None:
-        bits = -found["elbo_nats"] / (math.prod(program.dataset.shape) * math.log(2)) + offset
+    if "elbo_nats" in examples and offset is not None:
+        bits = -examples["elbo_nats"] / (math.prod(program.dataset.shape) * math.log(2)) + offset
         measures["bits_per_dim"] = mean(bits, bound="elbo", **samples)
     return measures
 

@@ -54,8 +54,8 @@ none of them, as a model's own term, describes and doesn't judge."""
 
 def kind_of(measure: str) -> Kind:
     """The kind of a measure, by its name."""
-    found = (kind for kind in KINDS if measure.startswith(kind.prefix))
-    return next(found, Kind(measure, None, "diagnostics"))
+    fitting = (kind for kind in KINDS if measure.startswith(kind.prefix))
+    return next(fitting, Kind(measure, None, "diagnostics"))
 
 
 def rank(measure: str) -> int:

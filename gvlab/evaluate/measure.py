@@ -60,22 +60,27 @@ def evaluate(
     extractors = extractors_of(asked, program.dataset) if extractors is None else extractors
     check_ahead(program, extractors)
     key = rng.stream(rng.root(program.experiment.seed), rng.EVALUATE, 0)
-    found = held_out.held_out(program, state, jax.random.fold_in(key, 0))
+    measures = held_out.held_out(program, state, jax.random.fold_in(key, 0))
     if program.model.log_weights is not None and BOUND not in (known or {}):
-        found |= bounds.bound(program, state, jax.random.fold_in(key, 1))
-    _require_finite(found, state)
+        measures |= bounds.bound(program, state, jax.random.fold_in(key, 1))
+    _require_finite(measures, state)
     if program.model.encode is not None and len(program.dataset.test.x) > 1:
-        found |= latents.latents(program, state, jax.random.fold_in(key, 3))
-    for number, (name, measure) in enumerate(OF_LIKELIHOODS.items(), start=4):
+        measures |= latents.latents(program, state, jax.random.fold_in(key, 3))
+    for number, (name, of_likelihoods) in enumerate(OF_LIKELIHOODS.items(), start=4):
         if name in asked.measures:
-            found |= measure(program, state, jax.random.fold_in(key, number), listen)
-    found = {name: one | {"stamp": of_likelihood(program) | one["stamp"]} for name, one in found.items()}
+            measures |= of_likelihoods(program, state, jax.random.fold_in(key, number), listen)
+    measures = _stamped(measures, of_likelihood(program))
     names = _distance_names(asked, program.dataset)
     if names:
-        found |= _distances(program, state, jax.random.fold_in(key, 2), extractors, names)
-    _require_finite(found, state)
-    found = {name: one | {"stamp": stamp(program, state) | one["stamp"]} for name, one in found.items()}
-    return found | {name: one for name, one in (known or {}).items() if name == BOUND}
+        measures |= _distances(program, state, jax.random.fold_in(key, 2), extractors, names)
+    _require_finite(measures, state)
+    measures = _stamped(measures, stamp(program, state))
+    return measures | {name: measure for name, measure in (known or {}).items() if name == BOUND}
+
+
+def _stamped(measures: Measures, protocol: dict[str, Any]) -> Measures:
+    """With the protocol that all of them share; what a measure says of itself counts."""
+    return {name: measure | {"stamp": protocol | measure["stamp"]} for name, measure in measures.items()}
 
 
 def check(asked: c.Evaluation) -> None:

@@ -9,8 +9,8 @@ from gvlab.types import UserError
 def require_equal(**arrays: Shaped[Array, "..."]) -> None:
     """Refuses arrays whose shapes differ ([batch] with [batch, 1] would broadcast to [batch, batch])."""
     if len({array.shape for array in arrays.values()}) > 1:
-        found = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-        raise UserError(f"These arrays must have one shape, but the shapes are {found}: reshape one of them.")
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise UserError(f"These arrays must have one shape, but the shapes are {shapes}: reshape one of them.")
 
 
 def lift(array: Shaped[Array, "..."], like: tuple[int, ...], name: str) -> Shaped[Array, "..."]:

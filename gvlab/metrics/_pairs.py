@@ -179,14 +179,14 @@ def _nearest(
     for start in range(0, len(x), size):
         queries, stop = load_x(start), min(start + size, len(x))
         best = jnp.full((size, k), jnp.inf, jnp.float32)
-        found = []
+        pairs: list[tuple[np.ndarray, np.ndarray]] = []
         for column in range(0, len(y), size):
             candidates, best = _candidates(queries, load_y(column), best)
             # Several times faster than np.nonzero with two axes.
             rows, columns = np.divmod(np.flatnonzero(np.asarray(candidates)[: stop - start]), size)
             kept = columns < len(y) - column
-            found.append((rows[kept] + start, columns[kept] + column))
-        rows, columns = (np.concatenate(parts) for parts in zip(*found, strict=True))
+            pairs.append((rows[kept] + start, columns[kept] + column))
+        rows, columns = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
         distances = squared_distances(x, y, rows, columns)
         order = np.lexsort((columns, distances, rows))
         # The first k of each row: every row has at least k candidates.

@@ -53,12 +53,12 @@ def row(record: dict[str, Any], file: Path) -> list[str]:
 def page(directory: Path) -> str:
     """README.md of a directory of reproductions, from its experiment files and their results."""
     files = {file.stem: file for file in sorted(directory.glob("[a-z]*.py"))}
-    records = {name: read_json(directory / "results" / f"{name}.json") for name in files}
-    made = {name: record for name, record in records.items() if record is not None}
-    lines = [HEADER, ["---"] * len(HEADER), *(row(record, files[name]) for name, record in made.items())]
+    read = {name: read_json(directory / "results" / f"{name}.json") for name in files}
+    records = {name: record for name, record in read.items() if record is not None}
+    lines = [HEADER, ["---"] * len(HEADER), *(row(record, files[name]) for name, record in records.items())]
     table = "".join("| " + " | ".join(line) + " |\n" for line in lines)
     sources: dict[str, list[str]] = {}
-    for name in made:
+    for name in records:
         published = load_published(files[name])
         protocol = f"Protocol: {published.protocol}. Ours differs: {published.differs}."
         source = f"{published.citation}, {published.where}. {protocol}"
@@ -75,7 +75,7 @@ def page(directory: Path) -> str:
         "the file has changed since. Negative nats are log-likelihoods. Below the table: the sources, and where\n"
         "ours differs from them. Cost is the wall clock of a training, whatever else the machine did.\n"
     )
-    waiting = [f"`{name}`" for name in files if name not in made]
+    waiting = [f"`{name}`" for name in files if name not in records]
     todo = f"\nNot run yet: {', '.join(waiting)}.\n" if waiting else ""
     return f"{head}\n{table}\n{notes}{todo}"
 
