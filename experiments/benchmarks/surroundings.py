@@ -4,8 +4,8 @@
     python experiments/benchmarks/surroundings.py python OTHER/bin/python     # this interpreter, and another one's JAX
 
 Each form runs in a process of its own with all CPU threads; one works at a time, in an order that rotates. A round's
-ratio is the second form's seconds over the first's. The pixels are random: times don't depend on them. The digest of the
-state after the warm-up says whether the bits are the same. Cost: about 10 minutes on 2 CPU cores. The results go to
+ratio is the second form's seconds over the first's. The pixels are random: times don't depend on them. The digest of
+the state after the warm-up says whether the bits are the same. Cost: about 10 minutes on 2 CPU cores. The results go to
 `results/surroundings-FORM.json`.
 """
 
