@@ -8,6 +8,7 @@ size; differences between experiments are paired by seed.
 from __future__ import annotations
 
 import collections
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -79,7 +80,7 @@ def run(plan: Plan, root: Path, listen: Listen, together: int | None = None) -> 
         schedule = Schedule(len(plan.experiments) * plan.seeds, missing)
         for engine, group in groups_of(missing, programs, root, together):
             members = [replace(programs[experiment.name], experiment=experiment) for experiment in group]
-            units.make(engine, members, root, listen(schedule.title(group)))
+            units.make(engine, members, root, functools.partial(listen, schedule.title(group)))
             schedule.made(group)
         return write(plan, root)
 
@@ -101,7 +102,7 @@ def run_unit(root: Path, name: str, listen: Listen) -> None:
     experiment = unit_named(plan, name)
     program = build.program(experiment, data.load(experiment.data.name))
     if not units.is_complete(root, program):
-        units.make(engines.alone(program), [program], root, listen(title([experiment])))
+        units.make(engines.alone(program), [program], root, functools.partial(listen, title([experiment])))
 
 
 def write(plan: Plan, root: Path) -> Json:

@@ -104,8 +104,8 @@ def read_plan(root: Path) -> Plan:
         return Plan(experiments, made["seeds"], made["match"], spent, directory)
     except (KeyError, TypeError, ValueError, UserError) as error:
         raise UserError(
-            f"{root / 'plan.json'} is damaged ({str(error).rstrip('.')}): delete it and repeat gvlab compare with "
-            f"--out {root}."
+            f"{root / 'plan.json'} is damaged ({str(error).rstrip('.')}): restore it from a copy, or move "
+            f"it away and repeat gvlab compare with --out {root}."
         ) from error
 
 

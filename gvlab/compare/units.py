@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,11 +93,12 @@ def read(root: Path, experiment: c.Experiment) -> Unit | None:
     schema = record.get("schema")
     if schema not in _FIELDS or not record.keys() >= _FIELDS[schema]:
         raise UserError(
-            f"{run / 'unit.json'} is no record of schema {SCHEMA}: restore it, or delete it and repeat the comparison."
+            f"{run / 'unit.json'} is no record of schema {SCHEMA}: restore it from a copy, or move {run} away "
+            "and repeat the comparison."
         )
     if record["config_sha256"] != config_sha256(run):
         raise UserError(
-            f"{run / 'config.json'} is not what was trained: restore it, or delete {run} and repeat the comparison."
+            f"{run / 'config.json'} is not what was trained: restore it, or move {run} away and repeat the comparison."
         )
     measures = None
     if record["failure"] is None:
@@ -111,12 +112,12 @@ def read(root: Path, experiment: c.Experiment) -> Unit | None:
             }[digest]
             raise UserError(
                 f"{run / what} is not what training and measuring wrote ({digest} is {found[:12]}, but was "
-                f"{str(record[digest])[:12]}): restore it, or delete {run} and repeat the comparison."
+                f"{str(record[digest])[:12]}): restore it, or move {run} away and repeat the comparison."
             )
     if record["state_sha256"] not in (None, *rundir.read_states(run).values()):
         raise UserError(
             f"{run / 'states.jsonl'} lacks the state_sha256 of unit.json ({str(record['state_sha256'])[:12]}): restore "
-            f"both, or delete {run} and repeat the comparison."
+            f"both, or move {run} away and repeat the comparison."
         )
     return Unit(experiment.name, experiment.seed, run, record, measures)
 
@@ -155,7 +156,7 @@ def is_complete(root: Path, program: Program) -> bool:
         was = unit.record["dataset"]
         raise UserError(
             f"{run} was made with other data ({was['name']} {was['sha256'][:12]}, not {now['name']} "
-            f"{now['sha256'][:12]}): delete it to make it anew, or use another --out."
+            f"{now['sha256'][:12]}): use another --out, or move it away to make it anew."
         )
     if rundir.read_config(run) == experiment:
         return True
@@ -170,7 +171,7 @@ def _require_same_program(unit: Unit, program: Program) -> None:
     if marks.is_another_program(unit.record, now):
         raise UserError(
             f"{unit.run} was {marks.of_training(unit.record, now)} than this gvlab's, so more steps would make it "
-            "neither's: keep its number of steps, delete it to make it anew, or use another --out."
+            "neither's: keep its number of steps, use another --out, or move it away to make it anew."
         )
 
 
@@ -288,14 +289,16 @@ def draw_pictures(program: Program, run: Path, state: PyTree) -> None:
         save_png(run / "pictures" / f"{kind}.png", sheet)
 
 
-def make(engine: engines.Engine, programs: list[Program], root: Path, listen: Listener | None) -> None:
+def make(
+    engine: engines.Engine, programs: list[Program], root: Path, listen: Callable[[], Listener | None] | None
+) -> None:
     """Trains, measures and records units, save those that another process has completed meanwhile.
 
     Args:
         engine: that trains them.
         programs: of each unit; the engine's own has the numbers of one of them.
         root: of the comparison.
-        listen: hears of the training.
+        listen: called when nothing stands against the training; what it gives hears of it.
 
     Raises:
         UserError: another process makes one of them; nothing has been changed then.
@@ -313,7 +316,7 @@ def make(engine: engines.Engine, programs: list[Program], root: Path, listen: Li
             run = rundir.path(where, program.experiment)
             _note_program(run, program)
             (run / "unit.json").unlink(missing_ok=True)  # of fewer steps, or of another evaluation
-        failures = loop.train_together(engine, experiments, where, listen)
+        failures = loop.train_together(engine, experiments, where, listen and listen())
         cost = engines.cost(engine)
         for program, failure in zip(missing, failures, strict=True):
             finish(program, root, failure, cost)

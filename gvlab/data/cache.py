@@ -84,7 +84,7 @@ def read(directory: Path) -> Dataset:
         UserError: a file is not the one that was written.
     """
     card = _card(directory)
-    anew = f"remove {directory}, and it is prepared anew"
+    anew = f"move {directory} away, and it is prepared anew"
     if card is None:
         raise UserError(f"{directory / CARD} is missing or damaged: {anew}.")
     arrays = {}

@@ -170,7 +170,7 @@ def _check_examples(label: str, x: np.ndarray) -> None:
         raise UserError(f"{label} has shape {x.shape}, which is empty; give at least one example.")
     if x.ndim == 2 and not np.isfinite(x).all():
         row = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
-        raise UserError(f"{label} contains a value that is not finite in example {row}; remove such examples.")
+        raise UserError(f"{label} contains a value that is not finite in example {row}; leave such examples out.")
 
 
 def _checked_labels(label: str, labels: npt.ArrayLike, examples: int) -> Integer[np.ndarray, " n"]:

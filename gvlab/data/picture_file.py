@@ -80,7 +80,7 @@ def opened(file: Path, formats: tuple[str, ...] = tuple(FORMATS)) -> Iterator[Im
         raise
     except Exception as error:  # of a damaged file's bytes Pillow makes exceptions of any kind
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{file} cannot be read as a picture ({reason}): remove or replace it.") from error
+        raise UserError(f"{file} cannot be read as a picture ({reason}): replace it, or move it away.") from error
 
 
 def _check(file: Path, picture: ImageFile) -> None:

@@ -330,7 +330,7 @@ def _download_and_prepare(builder: Any, root: Path) -> None:
 
     name = builder.name
     if builder.data_path.exists():
-        raise UserError(f"{builder.data_path} is not a whole data set of TFDS: remove this directory and try again.")
+        raise UserError(f"{builder.data_path} is not a whole data set of TFDS: move this directory away and try again.")
     missing = _missing(builder, root)
     if missing:
         try:  # TFDS itself would try for more than three minutes
@@ -355,7 +355,8 @@ def _download_and_prepare(builder: Any, root: Path) -> None:
         raise UserError(_by_hand(builder, root, error)) from error
     except NonMatchingChecksumError as error:
         raise UserError(
-            f"a file of {name} is not the one that TFDS knows: remove it and try again ({' '.join(str(error).split())})"
+            f"a file of {name} is not the one that TFDS knows: move it away and try again "
+            f"({' '.join(str(error).split())})"
         ) from error
 
 
@@ -409,7 +410,7 @@ def _read(builder: Any, split: str) -> Split:
     wanted = (getattr(card, split), *card.shape)
     if x.shape != wanted:
         raise UserError(
-            f"the {split} split in {builder.data_path} has shape {x.shape} instead of {wanted}: remove this directory "
-            "and try again."
+            f"the {split} split in {builder.data_path} has shape {x.shape} instead of {wanted}: move this directory "
+            "away and try again."
         )
     return Split(x, columns["label"].astype(np.int32) if card.num_classes else None)

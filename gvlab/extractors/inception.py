@@ -341,7 +341,9 @@ def _read_converted(path: Path) -> dict[str, Any]:
     params, about = weights.read_safetensors(path)
     weights.require_shapes(weights.flatten(params), _inception_shapes(), origin=str(path))
     if about != {"source_sha256": INCEPTION_SHA256, "params": weights.fingerprint(params)}:
-        raise UserError(f"{path} was not made from the published Inception weights: remove it and name the .pth file.")
+        raise UserError(
+            f"{path} was not made from the published Inception weights: move it away and name the .pth file."
+        )
     return params
 
 

@@ -110,7 +110,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary
             about = dict(file.metadata() or {})
     except (safetensors.SafetensorError, AttributeError, TypeError) as error:  # the latter for types NumPy lacks
-        raise UserError(f"{path} is not a whole safetensors file ({error}): remove it and make it anew.") from error
+        raise UserError(f"{path} is not a whole safetensors file ({error}): move it away and make it anew.") from error
     prefixes = {".".join(parts[:i]) for parts in (name.split(".") for name in tensors) for i in range(1, len(parts))}
     both = sorted(prefixes & tensors.keys())
     if both:
@@ -159,7 +159,7 @@ def require_sha256(path: Path, digest: str, origin: str) -> None:
     if found != digest:
         raise UserError(
             f"{origin} is not the file it should be: its sha256 is {found[:16]}... instead of {digest[:16]}... in "
-            f"{path.stat().st_size} bytes; remove it and fetch it again, from its publisher."
+            f"{path.stat().st_size} bytes; fetch it again, from its publisher."
         )
 
 

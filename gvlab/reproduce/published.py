@@ -18,8 +18,6 @@ def load_published(file: Path) -> Published:
     Raises:
         UserError: as `load`.
     """
-    pass
-
     found = call(file, "published")
     if not isinstance(found, Published):
         raise UserError(f"published() in {file} returns {type(found).__name__}, but must return a Published.")

@@ -499,7 +499,7 @@ def test_a_corrupt_config_json(command, damage, file, tmp_path, capsys):
         "evaluate": ("evaluate", made),
         "sample": ("sample", made, "--out", tmp_path / "grid.png"),
     }
-    assert_refused(call(*args[command]), *capsys.readouterr(), "config.json is damaged", "delete the run directory")
+    assert_refused(call(*args[command]), *capsys.readouterr(), "config.json is damaged", "restore it from a copy")
     assert harness.contents(tmp_path) == before
 
 

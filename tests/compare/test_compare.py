@@ -652,7 +652,7 @@ PLANS = {
 def test_a_damaged_plan_gets_a_sentence(damage, tmp_path, capsys):
     (tmp_path / "plan.json").write_text(damage((harness.compared() / "plan.json").read_text()))
     for args in (("report", tmp_path), ("unit", tmp_path, "vae/seed-0"), ("verify", tmp_path)):
-        assert_refused(call(*args), *capsys.readouterr(), "plan.json is damaged", "delete it")
+        assert_refused(call(*args), *capsys.readouterr(), "plan.json is damaged", "restore it from a copy")
 
 
 def test_there_is_no_plan(tmp_path, capsys):

@@ -143,6 +143,7 @@ def test_while_a_unit_is_measured_no_other_process_makes_it(root, monkeypatch, c
     def measuring(*args):
         calls.append("measured")
         if len(calls) == 1:
+            capsys.readouterr()  # that the first one trains
             before = harness.contents(root)
             code = call("unit", root, "vae/seed-0")
             sentence = f"{run} is in use by another process (number {os.getpid()}): wait for it"

@@ -162,10 +162,10 @@ def test_a_changed_byte_is_seen(tmp_path, dataset):
     content[-1] ^= 1
     file.write_bytes(bytes(content))
     assert cache.is_whole(tmp_path / "made")  # which looks at lengths only
-    with pytest.raises(UserError, match=r"made/train_x.npy is damaged: remove .*made, and it is prepared anew\.$"):
+    with pytest.raises(UserError, match=r"made/train_x.npy is damaged: move .*made away, and it is prepared anew\.$"):
         cache.read(tmp_path / "made")
     (tmp_path / "made" / "card.json").write_text("[]")
-    with pytest.raises(UserError, match=r"made/card.json is missing or damaged: remove .*made, and it is"):
+    with pytest.raises(UserError, match=r"made/card.json is missing or damaged: move .*made away, and it is"):
         cache.read(tmp_path / "made")
 
 
