@@ -115,12 +115,12 @@ def _problem(value: Any, schema: Any, where: str) -> str | None:
         below = f"{_named(where)} is {_shown(value)}, but must be at least {least}"
         return _problem(value, arguments[0], where) or (below if value < least else None)
     if origin in (Union, types.UnionType):
-        problems = [_problem(value, one, where) for one in arguments]
+        problems = [_problem(value, argument, where) for argument in arguments]
         # Of several kinds the one that it nearly is says most: {"type": ...} with a wrong field, say.
         return None if None in problems else max(filter(None, problems), key=len)
     if origin is Literal:
-        fits = any(type(value) is type(one) and value == one for one in arguments)
-        wanted = " or ".join(json.dumps(one) for one in arguments)
+        fits = any(type(value) is type(argument) and value == argument for argument in arguments)
+        wanted = " or ".join(json.dumps(argument) for argument in arguments)
         return None if fits else f"{_named(where)} is {_shown(value)}, but must be {wanted}"
     if origin is list:
         if not isinstance(value, list):

@@ -121,17 +121,17 @@ def _verify(args: argparse.Namespace, rest: list[str]) -> None:
     from gvlab.compare import verify
 
     with terminal.listening() as listen:
-        found = verify.verify(args.directory, args.unit, args.fraction, listen)
-    for one in found:
-        print(one.sentence)
-    unchecked = verify.unchecked(args.directory, compare.read_plan(args.directory), found)
+        verdicts = verify.verify(args.directory, args.unit, args.fraction, listen)
+    for verified in verdicts:
+        print(verified.sentence)
+    unchecked = verify.unchecked(args.directory, compare.read_plan(args.directory), verdicts)
     print(f"Not checked: {'; '.join(unchecked)}.")
-    unknown = [one.unit for one in found if one.outcome == "unverified"]
+    unknown = [verified.unit for verified in verdicts if verified.outcome == "unverified"]
     if unknown:
-        print(f"gvlab: {len(unknown)} of {len(found)} could not be verified: {', '.join(unknown)}.", file=sys.stderr)
-    wrong = [one.unit for one in found if one.outcome == "different"]
+        print(f"gvlab: {len(unknown)} of {len(verdicts)} could not be verified: {', '.join(unknown)}.", file=sys.stderr)
+    wrong = [verified.unit for verified in verdicts if verified.outcome == "different"]
     if wrong:
-        print(f"gvlab: {len(wrong)} of {len(found)} are not what was recorded: {', '.join(wrong)}.", file=sys.stderr)
+        print(f"gvlab: {len(wrong)} of {len(verdicts)} are not what was recorded: {', '.join(wrong)}.", file=sys.stderr)
         raise SystemExit(1)
 
 

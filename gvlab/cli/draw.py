@@ -16,7 +16,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     sample = command("sample", "Draw samples of a trained model.", _sample)
     sample.add_argument("run_directory", type=Path, metavar="RUN")
     sample.add_argument("--n", type=int, default=64, help="how many (default: 64)")
-    sample.add_argument("--key", type=int, default=0, help="seed of the latents (default: 0)")
+    sample.add_argument("--seed", type=int, default=0, help="seed of the latents (default: 0)")
 
     reconstruct = command("reconstruct", "Test images above their reconstructions, by a VAE.", _reconstruct)
     reconstruct.add_argument("run_directory", type=Path, metavar="RUN")
@@ -26,7 +26,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     interpolate.add_argument("run_directory", type=Path, metavar="RUN")
     interpolate.add_argument("--rows", type=int, default=8, help="walks (default: 8)")
     interpolate.add_argument("--columns", type=int, default=10, help="pictures per walk (default: 10)")
-    interpolate.add_argument("--key", type=int, default=0, help="seed of the latents (default: 0)")
+    interpolate.add_argument("--seed", type=int, default=0, help="seed of the latents (default: 0)")
 
     traverse = command("traverse", "One test image with one latent at a time changed, one latent per row.", _traverse)
     traverse.add_argument("run_directory", type=Path, metavar="RUN")
@@ -37,7 +37,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     neighbours.add_argument("run_directory", type=Path, metavar="RUN")
     neighbours.add_argument("--n", type=int, default=8, help="samples (default: 8)")
     neighbours.add_argument("--k", type=int, default=7, help="neighbours of each (default: 7)")
-    neighbours.add_argument("--key", type=int, default=0, help="seed of the latents (default: 0)")
+    neighbours.add_argument("--seed", type=int, default=0, help="seed of the latents (default: 0)")
     neighbours.add_argument("--features", default="pixels", metavar="NAME", help="nearest in these (default: pixels)")
     neighbours.add_argument("--weights", type=Path, metavar="FILE", help="of Inception (default: downloaded once)")
     for drawing in (sample, reconstruct, interpolate, traverse, neighbours):
@@ -46,11 +46,11 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _sample(args: argparse.Namespace, rest: list[str]) -> None:
     _at_least("--n", args.n, 1)
-    _check_key(args.key)
+    _check_seed(args.seed)
     program, state = trained(args.run_directory)
     from gvlab.pictures import draw
 
-    _save(draw.samples(program, state, args.key, args.n), args.out)
+    _save(draw.samples(program, state, args.seed, args.n), args.out)
 
 
 def _reconstruct(args: argparse.Namespace, rest: list[str]) -> None:
@@ -68,11 +68,11 @@ def _reconstruct(args: argparse.Namespace, rest: list[str]) -> None:
 def _interpolate(args: argparse.Namespace, rest: list[str]) -> None:
     _at_least("--rows", args.rows, 1)
     _at_least("--columns", args.columns, 2)
-    _check_key(args.key)
+    _check_seed(args.seed)
     program, state = trained(args.run_directory)
     from gvlab.pictures import draw
 
-    _save(draw.interpolations(program, state, args.key, args.rows, args.columns), args.out)
+    _save(draw.interpolations(program, state, args.seed, args.rows, args.columns), args.out)
 
 
 def _traverse(args: argparse.Namespace, rest: list[str]) -> None:
@@ -86,7 +86,7 @@ def _traverse(args: argparse.Namespace, rest: list[str]) -> None:
 def _neighbours(args: argparse.Namespace, rest: list[str]) -> None:
     _at_least("--n", args.n, 1)
     _at_least("--k", args.k, 1)
-    _check_key(args.key)
+    _check_seed(args.seed)
     from gvlab.extractors.extractor import INCEPTION
 
     if args.weights and args.features not in INCEPTION:
@@ -99,7 +99,7 @@ def _neighbours(args: argparse.Namespace, rest: list[str]) -> None:
     from gvlab.pictures import draw
 
     extractor = catalogue.extractor(args.features, args.weights)
-    _save(draw.neighbours(program, state, extractor, args.key, args.n, args.k), args.out)
+    _save(draw.neighbours(program, state, extractor, args.seed, args.n, args.k), args.out)
 
 
 def _at_least(option: str, value: int, least: int) -> None:
@@ -109,9 +109,9 @@ def _at_least(option: str, value: int, least: int) -> None:
         raise UserError(f"{option} is {value}, but must be at most {2**31 - 1}.")
 
 
-def _check_key(key: int) -> None:
-    if not 0 <= key < 2**31:
-        raise UserError(f"--key is {key}, but must be from 0 to 2147483647.")
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**31:
+        raise UserError(f"--seed is {seed}, but must be from 0 to 2147483647.")
 
 
 def _save(sheet: Any, out: Path) -> None:

@@ -86,27 +86,29 @@ def _matched(plan: Plan, match: str, root: Path) -> Plan:
     if before and before.match == match and not difference(before.experiments[0], plan.experiments[0], first):
         spent = before.spent or [1.0] * len(before.experiments)
         earlier = {one.name: (one, share) for one, share in zip(before.experiments, spent, strict=True)}
-    found: list[tuple[Experiment, float] | None] = []
+    kept: list[tuple[Experiment, float] | None] = []
     for experiment in plan.experiments:
         old, share = earlier.get(experiment.name, (None, 1.0))
         same = old and not difference(old, experiment, ignore=("seed", *WITHOUT_INFLUENCE))
-        found.append((replace(experiment, steps=old.steps), share) if old and same else None)
-    if not all(found):
+        kept.append((replace(experiment, steps=old.steps), share) if old and same else None)
+    if not all(kept):
         fresh = compare.matched(list(compare.programs_of(plan).values()), match)
-        found = [old or new for old, new in zip(found, fresh, strict=True)]
-    made = [one for one in found if one]
-    return replace(plan, experiments=tuple(e for e, _ in made), match=match, spent=tuple(share for _, share in made))
+        kept = [old or new for old, new in zip(kept, fresh, strict=True)]
+    budgets = [budget for budget in kept if budget]
+    return replace(
+        plan, experiments=tuple(e for e, _ in budgets), match=match, spent=tuple(share for _, share in budgets)
+    )
 
 
 def _set(experiments: list[Experiment], settings: list[str]) -> list[Experiment]:
     """NAME.FIELD=VALUE, for each experiment of that name."""
     for setting in settings:
         target, value = setting.split("=", 1)
-        found = [e for e in experiments if target.startswith(f"{e.name}.")]
-        if not found:
+        named = [e for e in experiments if target.startswith(f"{e.name}.")]
+        if not named:
             names = " or ".join(experiment.name for experiment in experiments)
             raise UserError(f"{setting} does not begin with the name of an experiment and a dot ({names}).")
-        chosen = max(found, key=lambda experiment: len(experiment.name))
+        chosen = max(named, key=lambda experiment: len(experiment.name))
         option = "--" + target[len(chosen.name) + 1 :].replace("_", "-")
         changed = overrides.override(chosen, [option, value], "gvlab train EXPERIMENT.py")
         experiments = [changed if experiment is chosen else experiment for experiment in experiments]

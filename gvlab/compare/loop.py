@@ -88,7 +88,8 @@ def run(plan: Plan, root: Path, listen: Listen, together: int | None = None) -> 
 def of_other_code(plan: Plan, root: Path, programs: dict[str, Program], missing: Sequence[c.Experiment]) -> list[str]:
     """By what the complete units differ from what this gvlab would make, as sentences."""
     complete = [experiment for experiment in plan.units() if experiment not in missing]
-    records = [read_json(rundir.path(units.directory(root), one) / "unit.json") or {} for one in complete]
+    files = [rundir.path(units.directory(root), experiment) / "unit.json" for experiment in complete]
+    records = [read_json(file) or {} for file in files]
     return marks.against((record, identity.identity(programs[record["experiment"]], record)) for record in records)
 
 
@@ -111,7 +112,7 @@ def write(plan: Plan, root: Path) -> Json:
     Raises:
         UserError: a unit is missing, or its numbers are not those that were recorded.
     """
-    made = []
+    complete = []
     for experiment in plan.units():
         unit = units.read(root, experiment)
         if unit is None:
@@ -125,11 +126,11 @@ def write(plan: Plan, root: Path) -> Json:
                 f"{unit.run} was not trained and measured as {root / 'plan.json'} now says (its steps or its "
                 "evaluation are others): repeat gvlab compare, or restore the plan."
             )
-        made.append(unit)
-    found = results.collect(plan.experiments, plan.seeds, plan.match, made, root, plan.directory)
-    tables.write(found, root)
-    report.write(root, found)
-    return found
+        complete.append(unit)
+    comparison = results.collect(plan.experiments, plan.seeds, plan.match, complete, root, plan.directory)
+    tables.write(comparison, root)
+    report.write(root, comparison)
+    return comparison
 
 
 def notes(plan: Plan, root: Path) -> list[str]:
@@ -137,17 +138,19 @@ def notes(plan: Plan, root: Path) -> list[str]:
 
     They are sentences for the terminal. comparison.json, which `gvlab verify` makes from the plan's units, lacks them.
     """
-    found = []
+    sentences = []
     if left_out := units.others(root, plan.units()):
         counts = collections.Counter(name.rpartition("/")[0] for name in left_out)
         listed = ", ".join(f"{count} of {name}" for name, count in counts.items())
         ending = "s"[: len(left_out) > 1]
-        found.append(f"Not in the plan and so left out: {len(left_out)} complete unit{ending} in units/ ({listed}).")
+        sentences.append(
+            f"Not in the plan and so left out: {len(left_out)} complete unit{ending} in units/ ({listed})."
+        )
     names = [experiment.name for experiment in plan.experiments]
     share, name = max(zip(plan.spent, names, strict=True), key=lambda one: abs(one[0] - 1)) if plan.spent else (1.0, "")
     if abs(share - 1) > UNEQUAL:
-        found.append(
+        sentences.append(
             f"The budgets are equal in {plan.match} to within {100 * abs(share - 1):.1f} % only, since steps are "
             f"whole: {name} has {100 * share:.1f} % of that of {names[0]}."
         )
-    return found
+    return sentences

@@ -71,7 +71,7 @@ def among(units: Sequence[Unit]) -> list[list[str]]:
     measured = next((unit for unit in units if unit.record.get("measuring")), None)
     marks = []
     for unit in units:
-        first = next(one for one in units if one.experiment == unit.experiment)
+        first = next(other for other in units if other.experiment == unit.experiment)
         mine = [of_unit(unit.record), _than(of_training(unit.record, first.record), first)]
         mine += [_than(of_measuring(unit.record, measured.record), measured)] if measured else []
         marks.append([mark for mark in mine if mark])

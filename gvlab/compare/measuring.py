@@ -57,7 +57,7 @@ def code_sha256(asked: frozenset[str]) -> str:
     """Of the definitions of gvlab that making these measures on these features leads to."""
     named = {*distances.MEASURES, *OF_LIKELIHOODS, *catalogue.RAW, *extractor.SMALL, *extractor.INCEPTION}
     # One is a part of another's name where it is a part of it: "mnist" of "stacked_mnist".
-    unasked = frozenset(name for name in named if not any(name in one for one in asked))
+    unasked = frozenset(name for name in named if not any(name in asked_for for asked_for in asked))
     return source.sha256(_ROOT, _KNOWN_OTHERWISE, unasked)
 
 
@@ -72,13 +72,13 @@ def _lowered(program: Program, platform: str) -> str:
     def functions(state: PyTree, stored: Array, batch: Batch, key: Array) -> list[PyTree]:
         z = model.prior(key, len(batch.x))
         y = batch.y if program.experiment.model.conditional else None
-        found = [program.preprocess(stored, key), z, model.decode(state, z, y), model.evaluate(state, batch, key)]
+        values = [program.preprocess(stored, key), z, model.decode(state, z, y), model.evaluate(state, batch, key)]
         if model.encode is not None:
-            found.append(model.encode(state, batch))
+            values.append(model.encode(state, batch))
         if model.log_likelihood is not None:
-            found.append(model.log_likelihood(state, batch, z[None]))
+            values.append(model.log_likelihood(state, batch, z[None]))
         if model.log_weights is not None:
-            found.append(model.log_weights(state, batch, key, 2))
-        return found
+            values.append(model.log_weights(state, batch, key, 2))
+        return values
 
     return programs.sha256(functions, platform, shapes.state, shapes.data.x, shapes.batch, shapes.key)

@@ -122,12 +122,12 @@ def swept(experiment: c.Experiment, field: str, values: Sequence[Any]) -> list[c
     """
     asked = field.replace("-", "_")
     fields = [name for name in c.leaves(experiment) if name not in ("name", "seed")]
-    found = [name for name in fields if name == asked or name.endswith(f".{asked}")]
-    if len(found) != 1:
-        which = f"could be {' or '.join(found)}" if found else f"is no field{c.nearest(asked, fields)}"
+    fitting = [name for name in fields if name == asked or name.endswith(f".{asked}")]
+    if len(fitting) != 1:
+        which = f"could be {' or '.join(fitting)}" if fitting else f"is no field{c.nearest(asked, fields)}"
         raise UserError(f"--sweep {field} {which} of {experiment.name}: give the whole name of one field.")
     return [
-        replace(c.with_value(experiment, found[0], value), name=f"{experiment.name},{asked}={value}")
+        replace(c.with_value(experiment, fitting[0], value), name=f"{experiment.name},{asked}={value}")
         for value in values
     ]
 

@@ -21,9 +21,9 @@ _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?!\w|\.\d)|(?<
 
 def remarks(units: Sequence[Unit], summaries: Sequence[Json]) -> list[str]:
     """The sentences that stand below the tables, each of one line."""
-    found = [*_diverged(units), *_protocols(summaries), *_warnings(summaries), *marks.remarks(units)]
-    found += _environments(units)
-    return [folded(sentence) for sentence in found]
+    sentences = [*_diverged(units), *_protocols(summaries), *_warnings(summaries), *marks.remarks(units)]
+    sentences += _environments(units)
+    return [folded(sentence) for sentence in sentences]
 
 
 def folded(text: str) -> str:
@@ -64,14 +64,14 @@ def _warnings(summaries: Sequence[Json]) -> list[str]:
             said.setdefault((_shape(text), row["measure"]), []).append((text, row))
     # Measures of one scale are warned of in the same words; numbers of two scales make no range.
     warned: dict[tuple[str, frozenset[str]], list[tuple[str, Json]]] = {}
-    for (shape, _), found in said.items():
-        warned.setdefault((shape, frozenset(text for text, _ in found)), []).extend(found)
+    for (shape, _), texts in said.items():
+        warned.setdefault((shape, frozenset(text for text, _ in texts)), []).extend(texts)
     sentences = []
-    for found in warned.values():
-        measures = list(dict.fromkeys(row["measure"] for _, row in found))
-        names = list(dict.fromkeys(row["experiment"] for _, row in found))
+    for texts in warned.values():
+        measures = list(dict.fromkeys(row["measure"] for _, row in texts))
+        names = list(dict.fromkeys(row["experiment"] for _, row in texts))
         which = listed(measures) if len(measures) <= NAMED else f"{len(measures)} measures"
-        sentence = merged([text for text, _ in found])
+        sentence = merged([text for text, _ in texts])
         whose = "" if set(names) == every else f" of {listed(names)}"
         sentences.append(f"{sentence[:1].upper()}{sentence[1:].rstrip('.')} ({which}{whose}).")
     return sentences

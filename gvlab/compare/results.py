@@ -131,13 +131,13 @@ def _summaries(names: Sequence[str], units: Sequence[Unit]) -> list[Json]:
     for name in names:
         mine = [unit for unit in units if unit.experiment == name]
         measured: dict[str, list[Measure]] = {}
-        for one in (Measure.of(*item) for unit in mine for item in (unit.measures or {}).items()):
-            measured.setdefault(one.name, []).append(one)
+        for record in (Measure.of(*item) for unit in mine for item in (unit.measures or {}).items()):
+            measured.setdefault(record.name, []).append(record)
         for measure, seeds in measured.items():
-            stamps = [one.stamp for one in seeds]
+            stamps = [record.stamp for record in seeds]
             first, protocol = protocols.setdefault(measure, (name, stamps[0]))
             others = (_other_protocol(measure, first, protocol, name, stamp) for stamp in stamps)
-            warnings = dict.fromkeys(warning for one in seeds for warning in one.warnings)
+            warnings = dict.fromkeys(warning for record in seeds for warning in record.warnings)
             rows.append(
                 {
                     "experiment": name,
@@ -159,10 +159,10 @@ def values(units: Sequence[Unit], measure: str) -> list[float | None]:
 
 
 def _other_protocol(measure: str, first: str, protocol: Json, name: str, stamp: Json) -> str | None:
-    found = evaluate.difference(protocol, stamp)
-    if found is None:
+    gap = evaluate.difference(protocol, stamp)
+    if gap is None:
         return None
-    here, there = (f"{found.field} = {value}" for value in (found.second, found.first))
+    here, there = (f"{gap.field} = {value}" for value in (gap.second, gap.first))
     return f"{measure} of {name} has {here}, that of {first} {there}: they cannot be compared."
 
 
@@ -190,8 +190,8 @@ def _pairs(primary: str | None, summaries: Sequence[Json], units: Sequence[Unit]
             failures = [each.count(None) for each in two]
             decided = _decided(statistics.verdict(pair, p, _row(summaries, measure, first)["better"]), failures)
             names = {"measure": measure, "first": first, "second": second}
-            found = {"failures": failures, "p_holm": p, "verdict": decided}
-            rows.append({**names, **dataclasses.asdict(pair), **found})
+            outcome = {"failures": failures, "p_holm": p, "verdict": decided}
+            rows.append({**names, **dataclasses.asdict(pair), **outcome})
     order = {measure: i for i, measure in enumerate(dict.fromkeys(row["measure"] for row in summaries))}
     return sorted(rows, key=lambda row: order[row["measure"]])
 

@@ -39,12 +39,12 @@ class Definition(NamedTuple):
 
 def sha256(root: Definition, without: Collection[str] = (), unasked: frozenset[str] = frozenset()) -> str:
     """Of a definition and of all that it leads to, as `closure` has it."""
-    read = {one: _read(one, unasked) for one in closure(root, without, unasked)}
-    digests = {one: _sha256(text) for one, (text, _) in read.items()}
+    read = {definition: _read(definition, unasked) for definition in closure(root, without, unasked)}
+    digests = {definition: _sha256(text) for definition, (text, _) in read.items()}
     for _ in range(_ROUNDS):
         digests = {
-            one: _sha256(text, *(digests[there] for there in leads if there in read))
-            for one, (text, leads) in read.items()
+            definition: _sha256(text, *(digests[there] for there in leads if there in read))
+            for definition, (text, leads) in read.items()
         }
     return _sha256(digests[root], *sorted(digests.values()))
 
@@ -57,14 +57,14 @@ def closure(root: Definition, without: Collection[str] = (), unasked: frozenset[
         without: modules and packages on the top level of gvlab that are not entered.
         unasked: of dict literals, entries under these names are not there.
     """
-    found: set[Definition] = set()
+    node: set[Definition] = set()
     waiting = [root]
     while waiting:
         here = waiting.pop()
-        if here not in found:
-            found.add(here)
+        if here not in node:
+            node.add(here)
             waiting += [there for there in _read(here, unasked)[1] if there.room not in without]
-    return found
+    return node
 
 
 def _sha256(*texts: str) -> str:

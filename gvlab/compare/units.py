@@ -125,8 +125,8 @@ def read(root: Path, experiment: c.Experiment) -> Unit | None:
 def others(root: Path, known: Iterable[c.Experiment]) -> list[str]:
     """The names of the complete units of a comparison's directory besides those that are known."""
     where = directory(root)
-    made = {file.parent.relative_to(where).as_posix() for file in where.glob("*/seed-*/unit.json")}
-    return sorted(made - {name(experiment) for experiment in known})
+    complete = {file.parent.relative_to(where).as_posix() for file in where.glob("*/seed-*/unit.json")}
+    return sorted(complete - {name(experiment) for experiment in known})
 
 
 def is_complete(root: Path, program: Program) -> bool:

@@ -65,20 +65,22 @@ def verify(
     chosen = list(plan.units()) if names is None else [compare.unit_named(plan, name) for name in dict.fromkeys(names)]
     files = derived(plan, root)
     load = functools.cache(data.load)
-    found: dict[str, Verified] = {}
+    verdicts: dict[str, Verified] = {}
     groups: dict[tuple[tuple[str, ...], int], list[Doubted]] = {}
     for experiment in chosen:
         name, doubted = units.name(experiment), _doubted(root, experiment, load(experiment.data.name))
         if isinstance(doubted, str):
-            found[name] = Verified(name, "different", doubted)
+            verdicts[name] = Verified(name, "different", doubted)
         elif isinstance(doubted, Verified):
-            found[name] = doubted
+            verdicts[name] = doubted
         else:
             steps = experiment.steps if fraction is None else retraining.rounded_up(fraction, experiment)
             groups.setdefault((tuple(doubted.unit.record["group"]), steps), []).append(doubted)
     for (group, steps), doubts in groups.items():
-        found |= {one.unit: one for one in retraining.retrained(plan, root, group, steps, doubts, listen, redo)}
-    return [*files, *(found[units.name(experiment)] for experiment in chosen)]
+        verdicts |= {
+            verified.unit: verified for verified in retraining.retrained(plan, root, group, steps, doubts, listen, redo)
+        }
+    return [*files, *(verdicts[units.name(experiment)] for experiment in chosen)]
 
 
 def _doubted(root: Path, experiment: c.Experiment, dataset: data.Dataset) -> Doubted | Verified | str:

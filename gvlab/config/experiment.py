@@ -176,10 +176,10 @@ def with_value(experiment: Experiment, name: str, new: Any) -> Experiment:
     Raises:
         UserError: the value is of another type than the field, or the field refuses it.
     """
-    made = to_dict(experiment)
+    fields = to_dict(experiment)
     *outer, last = name.split(".")
-    inner = made
+    inner = fields
     for part in outer:
         inner = inner[part]
     inner[last] = new
-    return from_json(json.dumps(made))
+    return from_json(json.dumps(fields))

@@ -61,11 +61,11 @@ def annealed(program: Program, state: PyTree, key: jax.Array, listen: Listener =
         _, chains = _forward(jax.random.fold_in(key, number), program, log_likelihood, (state, batch))
         bounds.append(np.asarray(losses.importance_weighted_bound(chains.log_weights))[:counted])
         sizes.append(np.asarray(metrics.effective_sample_size(chains.log_weights))[:counted])
-    found = np.concatenate(bounds)
+    per_example = np.concatenate(bounds)
     protocol = (
-        AIS | PILOT | {"examples": len(found), "median_effective_chains": float(np.median(np.concatenate(sizes)))}
+        AIS | PILOT | {"examples": len(per_example), "median_effective_chains": float(np.median(np.concatenate(sizes)))}
     )
-    return {"ais_bound_nats": mean(found, **protocol, **_stated(program))}
+    return {"ais_bound_nats": mean(per_example, **protocol, **_stated(program))}
 
 
 def annealing_gap(program: Program, state: PyTree, key: jax.Array, listen: Listener = silent) -> dict[str, Measure]:
@@ -107,9 +107,9 @@ def annealing_gap(program: Program, state: PyTree, key: jax.Array, listen: Liste
         )
         lower = losses.importance_weighted_bound(ahead.log_weights)
         gaps.append(np.asarray(metrics.reverse_bound(back.log_weights) - lower)[:counted])
-    found = np.concatenate(gaps)
-    protocol = AIS | PILOT | {"examples": len(found), "split": "drawn from the model"}
-    return {"ais_gap_nats": mean(found, **protocol, **_stated(program))}
+    per_example = np.concatenate(gaps)
+    protocol = AIS | PILOT | {"examples": len(per_example), "split": "drawn from the model"}
+    return {"ais_gap_nats": mean(per_example, **protocol, **_stated(program))}
 
 
 def _forward(

@@ -44,9 +44,9 @@ def bound(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measure]
             sums = jax.device_get([partial(state, batch, *of) for of in zip(keys, sizes, strict=True)])
             total = np.logaddexp.reduce([total, *np.stack(sums).astype(np.float64)], axis=0)
         bounds.append(total[:counted] - math.log(k))
-    found = np.concatenate(bounds)
-    speed = {"points_per_second": round(len(found) / (time.perf_counter() - start), 1)}
-    return {"iw_bound_nats": mean(found, k=k) | speed}
+    per_example = np.concatenate(bounds)
+    speed = {"points_per_second": round(len(per_example) / (time.perf_counter() - start), 1)}
+    return {"iw_bound_nats": mean(per_example, k=k) | speed}
 
 
 def parameters(program: Program) -> int:

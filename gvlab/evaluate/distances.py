@@ -138,18 +138,18 @@ def _inception_score(sets: Sets) -> dict[str, Measure]:
 
 def _prdc(sets: Sets) -> dict[str, Measure]:
     real, generated, protocol = _equal(sets)
-    found = metrics.prdc(real, generated, k=NEIGHBOURS)
+    shares = metrics.prdc(real, generated, k=NEIGHBOURS)
     warning = _few(len(real), "balls of nearest neighbours are large")
     protocol |= {"neighbours": NEIGHBOURS, "balls": "open"}
-    return {kind: _measure(value, warning, **protocol) for kind, value in found._asdict().items()}
+    return {kind: _measure(value, warning, **protocol) for kind, value in shares._asdict().items()}
 
 
 def _improved_precision_recall(sets: Sets) -> dict[str, Measure]:
     real, generated, protocol = _equal(sets)
-    found = metrics.improved_precision_recall(real, generated, k=IMPROVED_NEIGHBOURS)
+    shares = metrics.improved_precision_recall(real, generated, k=IMPROVED_NEIGHBOURS)
     warning = _few(len(real), "balls of nearest neighbours are large")
     protocol |= {"neighbours": IMPROVED_NEIGHBOURS, "balls": "closed"}
-    return {f"improved_{kind}": _measure(value, warning, **protocol) for kind, value in found._asdict().items()}
+    return {f"improved_{kind}": _measure(value, warning, **protocol) for kind, value in shares._asdict().items()}
 
 
 def _prd(sets: Sets) -> dict[str, Measure]:
@@ -203,19 +203,19 @@ def _memorisation(sets: Sets) -> dict[str, Measure]:
 def _modes(sets: Sets) -> dict[str, Measure]:
     mixture = data.MIXTURES[sets.dataset.name]()
     x = sets.generated.features
-    found = metrics.mixture_coverage(x, np.asarray(mixture.means), mixture.scale)
-    return {kind: _measure(value, modes=len(mixture.means)) for kind, value in found._asdict().items()}
+    coverage = metrics.mixture_coverage(x, np.asarray(mixture.means), mixture.scale)
+    return {kind: _measure(value, modes=len(mixture.means)) for kind, value in coverage._asdict().items()}
 
 
 def _stacked_modes(sets: Sets) -> dict[str, Measure]:
     logits = sets.generated.logits
     assert logits is not None  # which `_obstacle` made sure of
-    found = metrics.stacked_coverage(logits.reshape(len(logits), 3, -1).argmax(axis=-1))
+    coverage = metrics.stacked_coverage(logits.reshape(len(logits), 3, -1).argmax(axis=-1))
     other = f"{len(logits)} generated examples: published numbers are of {STACKED_SAMPLES}, and both depend on it"
     warning = other if len(logits) != STACKED_SAMPLES else None
     return {
-        "modes_covered": _measure(found.modes_covered, warning, modes=1000),
-        "reverse_kl_nats": _measure(found.kl_nats, warning, modes=1000),
+        "modes_covered": _measure(coverage.modes_covered, warning, modes=1000),
+        "reverse_kl_nats": _measure(coverage.kl_nats, warning, modes=1000),
     }
 
 
@@ -328,14 +328,14 @@ def measure(sets: Sets, names: Sequence[str]) -> dict[str, Measure]:
     """
     generated, real = len(sets.generated.features), len(sets.real.features)
     _check(names, sets.extractor, sets.dataset, generated, real, sets.generated.logits is not None)
-    found: dict[str, Measure] = {}
+    measures: dict[str, Measure] = {}
     for name in names:
         try:
-            made = MEASURES[name](sets)
+            values = MEASURES[name](sets)
         except UserError as error:  # of a function that knows nothing of generated examples and data sets
             raise UserError(_cannot(name, generated, real, str(error))) from error
-        found |= _named(name, sets.extractor, generated, real, made)
-    return found
+        measures |= _named(name, sets.extractor, generated, real, values)
+    return measures
 
 
 def frechet_streamed(
@@ -354,7 +354,9 @@ def frechet_streamed(
     return _named("frechet", extractor, generated.count, real.count, _frechet_of(generated, real))
 
 
-def _named(name: str, extractor: Extractor, generated: int, real: int, made: dict[str, Measure]) -> dict[str, Measure]:
+def _named(
+    name: str, extractor: Extractor, generated: int, real: int, measures: dict[str, Measure]
+) -> dict[str, Measure]:
     """Under the name that a measure has earned on these features, with what all stamps say."""
     shared = {
         "protocol": PROTOCOL,
@@ -365,8 +367,8 @@ def _named(name: str, extractor: Extractor, generated: int, real: int, made: dic
         "examples": real,
     }
     return {
-        kind if name in OF_MODES else extractor.measure(kind): one | {"stamp": shared | one["stamp"]}
-        for kind, one in made.items()
+        kind if name in OF_MODES else extractor.measure(kind): measure | {"stamp": shared | measure["stamp"]}
+        for kind, measure in measures.items()
     }
 
 

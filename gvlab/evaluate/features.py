@@ -50,8 +50,8 @@ def of_split(extractor: Extractor, dataset: data.Dataset, split: str) -> Feature
     return kept
 
 
-def _keep(file: Path, identity: dict[str, Any], found: Features) -> None:
-    arrays = {name: array for name, array in found._asdict().items() if array is not None}
+def _keep(file: Path, identity: dict[str, Any], features: Features) -> None:
+    arrays = {name: array for name, array in features._asdict().items() if array is not None}
     about = {"identity": json.dumps(identity, sort_keys=True), "content": weights.fingerprint(arrays)}
     weights.write_safetensors(file, arrays, about)
 

@@ -115,10 +115,10 @@ def _check_labels(program: Program) -> None:
         )
 
 
-def _require_finite(found: Measures, state: PyTree) -> None:
-    for name, one in found.items():
-        if not math.isfinite(one["value"]):
-            raise Diverged(f"At step {int(state.step)} the measure {name} on the test split is {one['value']}.")
+def _require_finite(measures: Measures, state: PyTree) -> None:
+    for name, measure in measures.items():
+        if not math.isfinite(measure["value"]):
+            raise Diverged(f"At step {int(state.step)} the measure {name} on the test split is {measure['value']}.")
 
 
 def of_images(
@@ -160,10 +160,13 @@ def of_images(
         distances.check_ahead(names, extractor, dataset, asked.split, count)
     stamp |= {"images_sha256": images.sha256, "images_seed": image_sets.ORDER_SEED, "quantization": "none"}
     stamp |= of_dataset(dataset, asked.split)
-    found: Measures = {}
+    measures: Measures = {}
     for extractor in extractors:
-        found |= _measured(extractor, images.batches(BATCH, count), dataset, asked.split, names)
-    return {name: one | {"stamp": stamp | {"gvlab": __version__} | one["stamp"]} for name, one in found.items()}
+        measures |= _measured(extractor, images.batches(BATCH, count), dataset, asked.split, names)
+    return {
+        name: measure | {"stamp": stamp | {"gvlab": __version__} | measure["stamp"]}
+        for name, measure in measures.items()
+    }
 
 
 def extractors_of(asked: c.Evaluation, dataset: data.Dataset, weights: Path | None = None) -> list[Extractor]:
@@ -181,13 +184,13 @@ def _distances(
     asked, dataset = program.experiment.evaluation, program.dataset
     kind = "mean of p(x|z)" if isinstance(program.experiment.model, c.VAE) else "generator"
     shared = {"samples": kind, "quantization": "none", "split": asked.split}
-    found: Measures = {}
+    measures: Measures = {}
     for extractor in extractors:
         clipped = Clipped()
         generated = generate(program, state, key, clipped)
-        for name, one in _measured(extractor, generated, dataset, asked.split, names).items():
-            found[name] = one | {"stamp": shared | with_warning(one["stamp"], clipped)}
-    return found
+        for name, measure in _measured(extractor, generated, dataset, asked.split, names).items():
+            measures[name] = measure | {"stamp": shared | with_warning(measure["stamp"], clipped)}
+    return measures
 
 
 def _measured(

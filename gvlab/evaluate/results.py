@@ -47,10 +47,10 @@ def read(run: Path, program: Program, state: PyTree) -> Measures | None:
 
     So it must where gvlab, its `features.PROTOCOL` or the weights of an extractor are others than they were.
     """
-    made = read_json(run / "evaluation.json")
-    if not made or completed(made.get("protocol")) != completed(_as_json(protocol(program, state))):
+    recorded = read_json(run / "evaluation.json")
+    if not recorded or completed(recorded.get("protocol")) != completed(_as_json(protocol(program, state))):
         return None
-    return {name: made["measures"][name] for name in made["made"]}
+    return {name: recorded["measures"][name] for name in recorded["made"]}
 
 
 def completed(protocol: Any) -> dict[str, Any]:
@@ -70,14 +70,14 @@ def earlier(run: Path, program: Program, state: PyTree) -> Measures:
         UserError: a measure was changed after it was written, or its stamp is of something else than the protocol.
     """
     file = run / "evaluation.json"
-    made = read_json(file) or {}
+    recorded = read_json(file) or {}
     identity = {k: v for k, v in _identity(program, state).items() if k not in ("backend", "matmul_precision")}
-    if "measures_sha256" not in made or not identity.items() <= made.get("protocol", {}).items():
+    if "measures_sha256" not in recorded or not identity.items() <= recorded.get("protocol", {}).items():
         return {}
-    measures = made["measures"]
+    measures = recorded["measures"]
     stamps = {name: measure.get("stamp", {}) for name, measure in measures.items()}
     foreign = [name for name, stamp in stamps.items() if any(stamp.get(k, v) != v for k, v in _bound(identity).items())]
-    if foreign or made["measures_sha256"] != _sha256(measures):
+    if foreign or recorded["measures_sha256"] != _sha256(measures):
         which = f"{foreign[0]} is of another state or other data" if foreign else "its digest is another one"
         raise UserError(
             f"The measures in {file} are not those that gvlab wrote there ({which}): restore the file, or move it away "

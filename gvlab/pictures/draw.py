@@ -25,7 +25,7 @@ MOST_PIXELS = 89_478_485
 """Of a picture: beyond it Pillow takes a picture for an attack, and few programs open it."""
 
 
-def samples(program: Program, state: PyTree, key: int, n: int) -> Sheet:
+def samples(program: Program, state: PyTree, seed: int, n: int) -> Sheet:
     """n samples, eight in a row; points as a scatter over the data.
 
     Raises:
@@ -33,7 +33,7 @@ def samples(program: Program, state: PyTree, key: int, n: int) -> Sheet:
     """
     _check_pixels(program, -(-n // 8), 8, f"--n is {n}, which")
     sizes.check_sampling(program.experiment, program.model, state, n, program.dataset.shape, f"--n {n}")
-    return _sheet(program, program.model.sample(state, rng.stream(rng.root(key), rng.PICTURE), n), 8)
+    return _sheet(program, program.model.sample(state, rng.stream(rng.root(seed), rng.PICTURE), n), 8)
 
 
 def reconstructions(program: Program, state: PyTree, n: int) -> Sheet:
@@ -53,7 +53,7 @@ def reconstructions(program: Program, state: PyTree, n: int) -> Sheet:
     return _sheet(program, jnp.stack(rows, axis=1).reshape(-1, *shape), columns)
 
 
-def interpolations(program: Program, state: PyTree, key: int, rows: int, columns: int) -> Sheet:
+def interpolations(program: Program, state: PyTree, seed: int, rows: int, columns: int) -> Sheet:
     """Walks between two latents on the sphere, one in each row.
 
     Raises:
@@ -62,7 +62,7 @@ def interpolations(program: Program, state: PyTree, key: int, rows: int, columns
     n, option = rows * columns, f"--rows {rows} with --columns {columns}"
     _check_pixels(program, rows, columns, option)
     sizes.check_sampling(program.experiment, program.model, state, n, program.dataset.shape, option)
-    ends = program.model.prior(rng.stream(rng.root(key), rng.PICTURE), 2 * rows).reshape(2, rows, -1)
+    ends = program.model.prior(rng.stream(rng.root(seed), rng.PICTURE), 2 * rows).reshape(2, rows, -1)
     walk = paths.spherical(ends[0], ends[1], columns)  # [rows, columns, latent]
     labels = jnp.repeat(jnp.arange(rows) % max(program.dataset.num_classes, 1), columns)
     return _sheet(program, program.model.decode(state, walk.reshape(-1, walk.shape[-1]), labels), columns)
@@ -92,7 +92,7 @@ def traversals(program: Program, state: PyTree, example: int, columns: int, rows
     return _sheet(program, program.model.decode(state, z.reshape(-1, z.shape[-1]), labels), columns)
 
 
-def neighbours(program: Program, state: PyTree, extractor: Extractor, key: int, n: int, k: int) -> Sheet:
+def neighbours(program: Program, state: PyTree, extractor: Extractor, seed: int, n: int, k: int) -> Sheet:
     """n samples, each at the head of a row of its k nearest training images, nearest first.
 
     Raises:
@@ -102,7 +102,7 @@ def neighbours(program: Program, state: PyTree, extractor: Extractor, key: int, 
         raise UserError(f"{program.experiment.name} makes points, but neighbours are shown as images.")
     _check_pixels(program, n, k + 1, f"--n {n} with --k {k}")
     sizes.check_sampling(program.experiment, program.model, state, n, program.dataset.shape, f"--n {n}")
-    made = program.to_unit(program.model.sample(state, rng.stream(rng.root(key), rng.PICTURE), n))
+    made = program.to_unit(program.model.sample(state, rng.stream(rng.root(seed), rng.PICTURE), n))
     stored = jnp.round(jnp.clip(made, 0, 1) * 255).astype(jnp.uint8)
     training = program.dataset.train.x
     features = of_split(extractor, program.dataset, "train").features

@@ -218,7 +218,7 @@ def test_sample(name, tmp_path, capsys):
     made, program = harness.trained(name), harness.program(name)
     pictures = [tmp_path / f"{i}.png" for i in range(3)]
     for picture, key in zip(pictures, (0, 0, 1), strict=True):
-        assert call("sample", made, "--n", 11, "--key", key, "--out", picture) == 0
+        assert call("sample", made, "--n", 11, "--seed", key, "--out", picture) == 0
     assert capsys.readouterr().out.split() == [str(picture) for picture in pictures]
     assert pictures[0].read_bytes() == pictures[1].read_bytes() != pictures[2].read_bytes()
 
@@ -257,7 +257,7 @@ def test_reconstruct_shows_originals_above_reconstructions(tmp_path):
 def test_interpolate(name, tmp_path):
     made, pictures = harness.trained(name), [tmp_path / f"{i}.png" for i in range(3)]
     for picture, key in zip(pictures, (5, 5, 6), strict=True):
-        assert call("interpolate", made, "--rows", 3, "--columns", 4, "--key", key, "--out", picture) == 0
+        assert call("interpolate", made, "--rows", 3, "--columns", 4, "--seed", key, "--out", picture) == 0
     assert pictures[0].read_bytes() == pictures[1].read_bytes() != pictures[2].read_bytes()
     walks = tiles(pictures[0], 3, 4)
     program = harness.program(name)
@@ -365,7 +365,7 @@ MISTAKES = {
     "no run to evaluate": (["evaluate", "nowhere"], ["nowhere"]),
     "no picture": (["sample", "VAE"], ["--out"]),
     "no samples": (["sample", "VAE", "--n", "0", "--out", "grid.png"], ["--n", "0"]),
-    "endless key": (["sample", "VAE", "--key", str(2**80), "--out", "grid.png"], ["--key", str(2**80)]),
+    "endless seed": (["sample", "VAE", "--seed", str(2**80), "--out", "grid.png"], ["--seed", str(2**80)]),
     "a walk of one": (["interpolate", "VAE", "--columns", "1", "--out", "grid.png"], ["--columns", "1"]),
     "a GAN cannot reconstruct": (["reconstruct", "GAN", "--out", "grid.png"], ["GAN", "VAE"]),
     "no importance samples": (["evaluate", "VAE", "--k", "0"], ["k is 0"]),

@@ -62,7 +62,7 @@ REFUSED = {
     "name of a parent": (["train", "FILE", "--name", ".."], ["name is '..'"]),
     "name of a path": (["train", "FILE", "--name", "a/b"], ["name is 'a/b'"]),
     "name beyond a file system": (["train", "FILE", "--name", "a" * 256], ["256 letters", "255 bytes"]),
-    "no key": (["sample", "VAE", "--key", "-1", "--out", "a.png"], ["--key is -1"]),
+    "no seed": (["sample", "VAE", "--seed", "-1", "--out", "a.png"], ["--seed is -1"]),
     "no noise": (["evaluate", "GAN", "--metrics", "ais", "--ais-variance", "nan"], ["ais_variance is nan"]),
     "a folder of samples": (
         ["sample", "VAE", "--n", "5", "--out", "samples_dir"],

@@ -133,7 +133,7 @@ def test_a_copy_is_its_own_nearest_neighbour(name, of):
 def test_the_command_draws_neighbours(tmp_path, capsys):
     out = tmp_path / "grid.png"
     made = harness.trained("vae")
-    assert call("neighbours", made, "--n", 3, "--k", 4, "--key", 5, "--features", "digits", "--out", out) == 0
+    assert call("neighbours", made, "--n", 3, "--k", 4, "--seed", 5, "--features", "digits", "--out", out) == 0
     assert capsys.readouterr().out == f"{out}\n"
     shown = tiles(np.asarray(Image.open(out)), 3, 5)
     program = harness.program("vae")
@@ -155,7 +155,7 @@ MISTAKES = {
     "no samples": (["neighbours", "VAE", "--n", "0"], ["--n is 0"]),
     "no neighbours": (["neighbours", "VAE", "--k", "0"], ["--k is 0"]),
     "more neighbours than images": (["neighbours", "VAE", "--k", "1498"], ["k is 1498", "1497"]),
-    "endless key": (["neighbours", "VAE", "--key", "-1"], ["--key is -1"]),
+    "endless seed": (["neighbours", "VAE", "--seed", "-1"], ["--seed is -1"]),
     "unknown features": (["neighbours", "VAE", "--features", "x"], ["no features named 'x'"]),
     "features of points": (["neighbours", "VAE", "--features", "coordinates"], ["coordinates are of points"]),
 }

@@ -40,13 +40,13 @@ def difference(unit: units.Unit, redone: Redone, experiment: c.Experiment, toler
 def of_states(unit: units.Unit, redone: Redone, experiment: c.Experiment) -> list[tuple[int, str]]:
     """The steps at which the states that were saved have other bits, or are of only one of the two."""
     recorded = {step: sha for step, sha in rundir.read_states(unit.run).items() if redone.whole or step <= redone.steps}
-    made = rundir.read_states(redone.run)
+    again = rundir.read_states(redone.run)
     # Of the states that were saved again only those count that must have been saved: see `retraining.again`.
-    due = {step for step in made if step % experiment.checkpoint_every == 0 or step == experiment.steps}
-    found = [(step, "states.jsonl lacks the state") for step in due - recorded.keys()]
-    found += [(step, "states.jsonl has a state that none should have") for step in recorded.keys() - made.keys()]
-    both = recorded.keys() & made.keys()
-    return found + [(step, "the state has other bits (states.jsonl)") for step in both if recorded[step] != made[step]]
+    due = {step for step in again if step % experiment.checkpoint_every == 0 or step == experiment.steps}
+    gaps = [(step, "states.jsonl lacks the state") for step in due - recorded.keys()]
+    gaps += [(step, "states.jsonl has a state that none should have") for step in recorded.keys() - again.keys()]
+    both = recorded.keys() & again.keys()
+    return gaps + [(step, "the state has other bits (states.jsonl)") for step in both if recorded[step] != again[step]]
 
 
 def of_curves(old: list[dict[str, Any]], new: list[dict[str, Any]], tolerance: float) -> tuple[int, str] | None:

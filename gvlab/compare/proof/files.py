@@ -28,15 +28,15 @@ def derived(plan: compare.Plan, root: Path) -> list[Verified]:
     the name of the directory in its commands; the tables and the report are made anew from it.
     """
     try:
-        made = [unit for experiment in plan.units() if (unit := units.read(root, experiment))]
+        complete = [unit for experiment in plan.units() if (unit := units.read(root, experiment))]
     except UserError:
-        made = []  # the unit itself will say so
-    if len(made) < len(list(plan.units())):
+        complete = []  # the unit itself will say so
+    if len(complete) < len(list(plan.units())):
         written = [file for file in WRITTEN if (root / file).is_file()]
         why = f"cannot be verified: not all units of {root} are complete and as they were recorded."
         return [Verified(written[0], "unverified", f"{', '.join(written)} {why}")] if written else []
     fresh = json.loads(
-        json.dumps(results.collect(plan.experiments, plan.seeds, plan.match, made, root, plan.directory))
+        json.dumps(results.collect(plan.experiments, plan.seeds, plan.match, complete, root, plan.directory))
     )
     try:
         stored = read_json(root / "comparison.json") or {}
@@ -55,8 +55,10 @@ def derived(plan: compare.Plan, root: Path) -> list[Verified]:
     source = fresh if wrong else stored
     texts = tables.texts(source) | {"report.html": report.html(root, source)}
     texts.pop("comparison.json")
-    found = [_not_derived(root, file, fresh["gvlab"]) for file, text in texts.items() if not _reads(root / file, text)]
-    return [*filter(None, [wrong]), *found]
+    differences = [
+        _not_derived(root, file, fresh["gvlab"]) for file, text in texts.items() if not _reads(root / file, text)
+    ]
+    return [*filter(None, [wrong]), *differences]
 
 
 def _of_comparison(root: Path, stored: Json, fresh: Json) -> Verified | None:

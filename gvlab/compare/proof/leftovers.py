@@ -64,9 +64,9 @@ def _files(root: Path, planned: Iterable[str]) -> tuple[dict[str, int], list[str
     others = []
     known = {f"units/{name}/" for name in planned}
     for directory, names in _walk(root):
-        home = next((one for one in known if f"{directory}/".startswith(one)), None)
+        home = next((start for start in known if f"{directory}/".startswith(start)), None)
         inside = f"{directory}/"[len(home) :] if home else ""
-        whole = next((one for one in _NAMED_AS_ONE if inside.startswith(one)), None)
+        whole = next((start for start in _NAMED_AS_ONE if inside.startswith(start)), None)
         if whole:
             counts[_NAMED_AS_ONE[whole]] += inside == whole
             continue

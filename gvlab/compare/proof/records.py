@@ -19,10 +19,10 @@ def contradiction(unit: units.Unit, experiment: c.Experiment) -> str | None:
     """The first thing in which the files of a unit contradict each other, in a sentence that names the file; None if
     there is none."""
     try:
-        found = (
+        contradictions = (
             check(unit, experiment) for check in (_curves, _states, _groups, _programs, _status, _record, _evaluation)
         )
-        return next(filter(None, found), None)
+        return next(filter(None, contradictions), None)
     except UserError as error:
         return str(error)
 
@@ -32,8 +32,8 @@ def _curves(unit: units.Unit, experiment: c.Experiment) -> str | None:
     lines = read_metrics(unit.run)
     steps = [line["step"] for line in lines]
     due = [step for step in range(1, experiment.steps + 1) if step == 1 or step % experiment.log_every == 0]
-    if found := _lines(file, lines, steps, experiment.steps):
-        return found
+    if fault := _lines(file, lines, steps, experiment.steps):
+        return fault
     if unit.failure:
         due = due[: len(steps)]
     if steps != due:

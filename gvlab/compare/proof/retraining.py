@@ -43,8 +43,8 @@ def retrained(
     except UserError as error:
         return [Verified(name, "unverified", f"{name} cannot be verified: {error}") for name in names]
     with tempfile.TemporaryDirectory(prefix="gvlab-verify-") as scratch:
-        made = redo(engine, members, doubts, Path(scratch), listen(f"again: {compare.title(members)}"))
-        return [judged(one, redone) for one, redone in zip(doubts, made, strict=True)]
+        redones = redo(engine, members, doubts, Path(scratch), listen(f"again: {compare.title(members)}"))
+        return [judged(one, redone) for one, redone in zip(doubts, redones, strict=True)]
 
 
 def again(
@@ -60,18 +60,20 @@ def again(
     there or first asked to end there, this training stops there, too, and goes on.
     """
     steps = members[0].steps
-    stops = sorted({*(stop for one in doubts for stop in _stops(one, steps)), steps})
-    found: list[Diverged | None] = [None] * len(members)
+    stops = sorted({*(stop for each in doubts for stop in _stops(each, steps)), steps})
+    failures: list[Diverged | None] = [None] * len(members)
     for stop in stops:
-        going = [i for i, failure in enumerate(found) if failure is None]
+        going = [i for i, failure in enumerate(failures) if failure is None]
         stopping = [replace(members[i], steps=stop) for i in going]
         for i, failure in zip(going, loop.train_together(engine, stopping, scratch, listen), strict=True):
-            found[i] = failure
-    failed = {units.name(one): failure for one, failure in zip(members, found, strict=True)}
+            failures[i] = failure
+    failed = {units.name(each): failure for each, failure in zip(members, failures, strict=True)}
     flops = (
-        engines.cost(engine).flops_per_step if any(steps == one.program.experiment.steps for one in doubts) else None
+        engines.cost(engine).flops_per_step if any(steps == each.program.experiment.steps for each in doubts) else None
     )
-    return [_finished(one.program, scratch, steps, failed[units.name(one.program.experiment)], flops) for one in doubts]
+    return [
+        _finished(each.program, scratch, steps, failed[units.name(each.program.experiment)], flops) for each in doubts
+    ]
 
 
 def _finished(

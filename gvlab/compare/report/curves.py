@@ -36,24 +36,24 @@ def _experiment_curves(name: str, units: list[Unit], terms: list[str]) -> Json:
     ends = {max(lines) for unit, lines in zip(units, logged, strict=True) if unit.diverged and lines}
     every = sorted({step for lines in logged for step in lines})
     steps = sorted(ends | set(evenly(every, max(2, CURVE_POINTS - len(ends)))))
-    made = {}
+    drawn = {}
     for term in terms:
         values = [[_rounded(lines.get(step, {}).get(term)) for step in steps] for lines in logged]
         if any(value is not None for curve in values for value in curve):
-            made[term] = {"seeds": values, **_quartiles(values)}
+            drawn[term] = {"seeds": values, **_quartiles(values)}
     return {
         "name": name,
         "steps": steps,
         "seeds": [{"seed": unit.seed, "diverged": unit.diverged} for unit in units],
-        "terms": made,
+        "terms": drawn,
     }
 
 
 def _quartiles(curves: list[list[float | None]]) -> dict[str, list[float | None]]:
     """First quartile, median and third quartile of the seeds that have a value at the step."""
     columns = [[value for value in column if value is not None] for column in zip(*curves, strict=True)]
-    made = [np.quantile(column, (0.25, 0.5, 0.75)).tolist() if column else (None, None, None) for column in columns]
-    return {name: [_rounded(row[i]) for row in made] for i, name in enumerate(("low", "median", "high"))}
+    rows = [np.quantile(column, (0.25, 0.5, 0.75)).tolist() if column else (None, None, None) for column in columns]
+    return {name: [_rounded(row[i]) for row in rows] for i, name in enumerate(("low", "median", "high"))}
 
 
 def _rounded(value: float | None) -> float | None:

@@ -87,7 +87,7 @@ def _sample_files(run: Path) -> dict[int, Path]:
 
 def pictures(directory: Path, experiments: list[Json], units: list[Unit], remarks: list[str]) -> list[Json]:
     """The pictures of each kind that the families have: [(unit, its sheet or None)] for each experiment."""
-    made = []
+    kinds_drawn = []
     read = _reader(directory, remarks)
     for family, kinds in KINDS.items():
         members = [experiment["name"] for experiment in experiments if experiment["family"] == family]
@@ -110,8 +110,8 @@ def pictures(directory: Path, experiments: list[Json], units: list[Unit], remark
                     ]
                 shown.append((name, list(zip(own, sheets, strict=True)) if any(sheets) else []))
             if members:
-                made.append({"kind": kind, "title": title, "caption": caption, "experiments": shown})
-    return made
+                kinds_drawn.append({"kind": kind, "title": title, "caption": caption, "experiments": shown})
+    return kinds_drawn
 
 
 def _reader(directory: Path, remarks: list[str]) -> Callable[[Path], np.ndarray | None]:
