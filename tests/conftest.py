@@ -39,6 +39,13 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 TESTS = Path(__file__).parent
 FAST = {"losses", "metrics", "statistics", "config", "data", "test_floors.py", "test_rng.py", "test_tree.py"}
 """The folders and files of the fast tier: what compiles nothing to speak of."""
+NOT_FAST = {
+    "data/test_sources.py",
+    "losses/test_bounds.py",
+    "metrics/test_ais.py",
+    "metrics/test_disentanglement.py",
+}
+"""Those of its files that take long all the same: they prepare MNIST, compile, or fit trees."""
 
 
 def pytest_collection_modifyitems(items):
@@ -47,10 +54,10 @@ def pytest_collection_modifyitems(items):
     That is the file, unless a test says otherwise by `xdist_group`: the parts of a long file may run side by side.
     """
     for item in items:
-        place = item.path.relative_to(TESTS).parts[0]
-        if place in FAST:
+        file = item.path.relative_to(TESTS)
+        if file.parts[0] in FAST and file.as_posix() not in NOT_FAST:
             item.add_marker(pytest.mark.fast)
         if not any(item.iter_markers("xdist_group")):
-            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(TESTS).as_posix()))
+            item.add_marker(pytest.mark.xdist_group(file.as_posix()))
     # The groups that take longest go first, so that no process is left with a long one at the end.
     items.sort(key=lambda item: not any(item.iter_markers("long")))
