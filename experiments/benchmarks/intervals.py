@@ -2,7 +2,7 @@
 
     python experiments/benchmarks/intervals.py [--simulations 20000] [--seed 0]
 
-Makes the numbers that the docstrings of `gvlab/statistics.py` and the README state: the coverage of the interval of the
+Makes the numbers that the docstrings of `gvlab/statistics/` and the README state: the coverage of the interval of the
 mean and of its three simpler relatives; the power of a comparison where the difference is the one called detectable;
 and how often two equal experiments are told apart. Every share stands with the exact binomial interval (Clopper &
 Pearson) of confidence 0.9999.

@@ -32,7 +32,7 @@ EXPERIMENTS = (
     *("digits_vae", "digits_dcgan", "mnist_vae_mlp", "mnist_vae", "mnist_dcgan", "fashion_mnist_dcgan"),
     *("cifar10_dcgan", "article_vae", "article_gan", "ring_gan"),
 )
-SHAPES = {"digits": (8, 8, 1), "cifar10": (32, 32, 3)}
+SHAPES = {"digits": (16, 16, 1), "cifar10": (32, 32, 3)}
 """Of the images; (28, 28, 1) for the others."""
 STEPS = 20
 """In a round, and before the first one."""

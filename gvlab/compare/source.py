@@ -2,8 +2,8 @@
 
 Definitions are found by reading, not by running: from a function over the names in it to the functions, classes and
 constants that these names are bound to at the top of a module, and on from there. Imports are followed, also through
-the packages that gather public names. Where a definition stands, how definitions are called, docstrings, comments,
-and what is raised (an error is no number) don't count.
+the packages that gather public names. Where a definition stands, what it and its local variables are called,
+docstrings, comments, and what is raised (an error is no number) don't count. Names of parameters do: calls use them.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ def closure(root: Definition, without: Collection[str] = (), unasked: frozenset[
         without: modules and packages on the top level of gvlab that are not entered.
         unasked: of dict literals, entries under these names are not there.
     """
-    node: set[Definition] = set()
+    reached: set[Definition] = set()
     waiting = [root]
     while waiting:
         here = waiting.pop()
-        if here not in node:
-            node.add(here)
+        if here not in reached:
+            reached.add(here)
             waiting += [there for there in _read(here, unasked)[1] if there.room not in without]
-    return node
+    return reached
 
 
 def _sha256(*texts: str) -> str:
@@ -114,9 +114,9 @@ def _module(name: str) -> _Module:
         for bound in _bound(node):
             definitions.setdefault(bound, []).append(node)
     imports: dict[str, str] = {}
-    for found in ast.walk(tree):
-        if isinstance(found, ast.ImportFrom) and (found.module or "").split(".")[0] == "gvlab":
-            imports |= {alias.asname or alias.name: f"{found.module}.{alias.name}" for alias in found.names}
+    for statement in ast.walk(tree):
+        if isinstance(statement, ast.ImportFrom) and (statement.module or "").split(".")[0] == "gvlab":
+            imports |= {alias.asname or alias.name: f"{statement.module}.{alias.name}" for alias in statement.names}
     return _Module(definitions, imports)
 
 
@@ -150,12 +150,28 @@ def _resolved(dotted: str) -> Definition | None:
     return _resolved(within.imports[name]) if name in within.imports else None
 
 
+def _variables(function: ast.FunctionDef) -> list[str]:
+    """What a function and those within it bind besides their parameters, in the order in which they are first named."""
+    names = sorted(
+        (node for node in ast.walk(function) if isinstance(node, ast.Name)),
+        key=lambda node: (node.lineno, node.col_offset),
+    )
+    bound = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    bound -= {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Global | ast.Nonlocal):
+            bound -= set(node.names)
+    return list(dict.fromkeys(node.id for node in names if node.id in bound))
+
+
 class _Reader(ast.NodeTransformer):
     """Takes out of definitions what doesn't count, and notes what they lead to."""
 
     def __init__(self, name: str, module: _Module, unasked: frozenset[str]) -> None:
         self.name, self.module, self.unasked = name, module, unasked
         self.found: list[Definition] = []
+        self.locals: dict[str, str] = {}
+        """The local variables of the function that is being read, numbered."""
 
     def of_top(self, node: ast.stmt) -> ast.AST:
         """A definition without its own name."""
@@ -167,6 +183,8 @@ class _Reader(ast.NodeTransformer):
         return read
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id in self.locals:
+            return ast.Name(self.locals[node.id], node.ctx)
         return self._named(node, node.id)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
@@ -174,6 +192,8 @@ class _Reader(ast.NodeTransformer):
 
     def _named(self, node: ast.Name | ast.Attribute, dotted: str) -> ast.AST:
         first, dot, rest = dotted.partition(".")
+        if first in self.locals:
+            return self.generic_visit(node)
         if dotted in self.module.definitions:
             definition: Definition | None = Definition(self.name, dotted)
         else:
@@ -193,7 +213,12 @@ class _Reader(ast.NodeTransformer):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
-        return self.generic_visit(node)
+        if self.locals:  # within another function, whose variables it may use
+            return self.generic_visit(node)
+        self.locals = {name: f"{_NAME}{number}" for number, name in enumerate(_variables(node))}
+        read = self.generic_visit(node)
+        self.locals = {}
+        return read
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
         node.annotation = None

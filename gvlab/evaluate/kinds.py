@@ -22,9 +22,10 @@ GROUPS: dict[Group, str] = {
 
 
 class Kind(NamedTuple):
-    """What the measures whose names begin alike have in common."""
+    """What the measures of one name have in common, whatever features they are on."""
 
-    prefix: str
+    name: str
+    """All of the measure's name, or what stands before _FEATURES."""
     better: Better | None
     group: Group
 
@@ -39,7 +40,7 @@ KINDS = (
     *(Kind(name, "higher", "diversity") for name in ("recall", "improved_recall", "prd_f8", "coverage")),
     *(Kind(name, "higher", "quality") for name in ("density", "class_score", "inception_score", "isc")),
     *(Kind(name, "higher", "quality") for name in ("high_quality",)),
-    *(Kind(name, "lower", "quality") for name in ("kid", "kld", "kernel_", "sliced_wasserstein")),
+    *(Kind(name, "lower", "quality") for name in ("kid", "kld", "kernel", "sliced_wasserstein")),
     *(Kind(name, "lower", "diversity") for name in ("reverse_kl", "kl_to")),
     *(Kind(name, None, "diversity") for name in ("vendi", "memorisation")),
     *(Kind(name, "higher", "diversity") for name in ("authenticity",)),
@@ -54,7 +55,7 @@ none of them, as a model's own term, describes and doesn't judge."""
 
 def kind_of(measure: str) -> Kind:
     """The kind of a measure, by its name."""
-    fitting = (kind for kind in KINDS if measure.startswith(kind.prefix))
+    fitting = (kind for kind in KINDS if f"{measure}_".startswith(f"{kind.name}_"))
     return next(fitting, Kind(measure, None, "diagnostics"))
 
 

@@ -328,7 +328,7 @@ def test_data_prepare(capsys):
     assert "digits is ready" in capsys.readouterr().out
 
 
-# --- mistakes: section 7 of the issue, and more -----------------------------------------------------------------------
+# --- mistakes ---------------------------------------------------------------------------------------------------------
 
 MISTAKES = {
     "no such file": (["train", "nowhere.py"], ["nowhere.py"]),

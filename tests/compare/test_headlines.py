@@ -54,6 +54,7 @@ def two(seeds: int = 6, **stamp: str) -> tables.Json:
         ("active_units", None, "latents"),
         ("d_loss", None, "diagnostics"),
         ("a_term_of_somebodys_model", None, "diagnostics"),
+        ("fidelity_of_somebodys_model", None, "diagnostics"),
     ],
 )
 def test_a_measure_has_its_direction_and_its_group(name, better, group):
@@ -65,10 +66,8 @@ def test_a_measure_has_its_direction_and_its_group(name, better, group):
 def test_every_group_has_a_heading_and_every_kind_a_group():
     assert list(evaluate.GROUPS) == list(typing.get_args(kinds.Group))
     assert {kind.group for kind in kinds.KINDS} == set(evaluate.GROUPS) - {"diagnostics"}
-    prefixes = [kind.prefix for kind in kinds.KINDS]
-    assert len(set(prefixes)) == len(prefixes)
-    for i, later in enumerate(prefixes):
-        assert not [earlier for earlier in prefixes[:i] if later.startswith(earlier)], later  # it would never be found
+    names = [kind.name for kind in kinds.KINDS]
+    assert [kinds.kind_of(name).name for name in names] == names
 
 
 # --- headlines --------------------------------------------------------------------------------------------------------

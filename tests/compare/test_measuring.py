@@ -118,6 +118,16 @@ def test_where_things_are_and_how_they_are_called_decides_nothing(copy):
     assert edited(measure, pairs) == before
     frechet = copy / "metrics" / "frechet.py"
     assert edited(frechet, ("_nuclear_norm", "_sum_of_singular_values")) == before
+    assert edited(copy / "evaluate" / "held_out.py", ("pieces", "parts")) == before  # a variable
+
+
+def test_another_variable_counts(copy):
+    before = measuring.code_sha256(ASKED)
+    held_out = copy / "evaluate" / "held_out.py"
+    assert (
+        edited(held_out, ("mean(values, **samples) for name, values", "mean(bits, **samples) for name, values"))
+        != before
+    )
 
 
 def test_a_measure_and_features_that_were_not_asked_for_decide_nothing(copy):
@@ -150,7 +160,7 @@ def test_an_edit_of_what_measures(file, old, new, copy):
 def test_calling_another_function_counts_though_both_are_there_anyway(copy):
     before = measuring.code_sha256(ASKED)
     measure = copy / "evaluate" / "measure.py"
-    assert edited(measure, ("found |= bounds.bound(", "found |= latents.latents(")) != before
+    assert edited(measure, ("measures |= bounds.bound(", "measures |= latents.latents(")) != before
 
 
 def test_the_models_own_functions_count_as_they_are_lowered(monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import statistics
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -192,7 +192,7 @@ def _cost(experiment: Json, units: list[Json]) -> Json:
 
     def mean(part: str, name: str) -> float | None:
         values = known(part, name)
-        return statistics.fmean(values) if values else None
+        return math.fsum(values) / len(values) if values else None
 
     seconds = known("timing", "seconds")
     flops = mean("cost", "flops_per_step")
