@@ -365,7 +365,7 @@ MISTAKES = {
     "no run to evaluate": (["evaluate", "nowhere"], ["nowhere"]),
     "no picture": (["sample", "VAE"], ["--out"]),
     "no samples": (["sample", "VAE", "--n", "0", "--out", "grid.png"], ["--n", "0"]),
-    "endless seed": (["sample", "VAE", "--seed", str(2**80), "--out", "grid.png"], ["--seed", str(2**80)]),
+    "endless seed of latents": (["sample", "VAE", "--seed", str(2**80), "--out", "grid.png"], ["--seed", str(2**80)]),
     "a walk of one": (["interpolate", "VAE", "--columns", "1", "--out", "grid.png"], ["--columns", "1"]),
     "a GAN cannot reconstruct": (["reconstruct", "GAN", "--out", "grid.png"], ["GAN", "VAE"]),
     "no importance samples": (["evaluate", "VAE", "--k", "0"], ["k is 0"]),
