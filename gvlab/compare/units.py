@@ -279,7 +279,7 @@ def draw_pictures(program: Program, run: Path, state: PyTree) -> None:
         return
     (run / "pictures").mkdir(exist_ok=True)
     if program.model.encode is None:
-        sheets = {"neighbours": draw.neighbours(program, state, catalogue.extractor("pixels"), key=0, n=8, k=7)}
+        sheets = {"neighbours": draw.neighbours(program, state, catalogue.extractor("pixels"), seed=0, n=8, k=7)}
     else:
         sheets = {
             "reconstructions": draw.reconstructions(program, state, n=16),

@@ -114,7 +114,7 @@ def copying(name: str) -> build.Program:
 @pytest.mark.parametrize(("name", "of"), [("gan", "pixels"), ("vae", "pixels"), ("gan", "digits")])
 def test_a_copy_is_its_own_nearest_neighbour(name, of):
     program, extractor = copying(name), catalogue.extractor(of)
-    sheet = draw.neighbours(program, None, extractor, key=0, n=3, k=4)
+    sheet = draw.neighbours(program, None, extractor, seed=0, n=3, k=4)
     shown = tiles(sheet, 3, 5)
     train = program.dataset.train.x[..., 0]
     np.testing.assert_array_equal(shown[:, 0], train[COPIES])
