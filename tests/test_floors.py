@@ -29,9 +29,9 @@ FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in m
 # Who may import what; a third party that is not named here is free.
 HOMES = {
     "orbax": {"runs.checkpoint"},
-    "tensorflow_datasets": {"data.sources"},
-    "tensorflow": {"data.sources"},
-    "sklearn": {"data.sources", "metrics.prd", "metrics.disentanglement", "metrics.interventions"},
+    "tensorflow_datasets": {"data.preparation"},
+    "tensorflow": {"data.preparation"},
+    "sklearn": {"data.made", "metrics.prd", "metrics.disentanglement", "metrics.interventions"},
     "jax.sharding": {"parallel"},
     "tyro": {"cli.overrides"},
     "pandas": {"compare.frame"},

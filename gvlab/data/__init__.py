@@ -1,9 +1,10 @@
 """Data: arrays in, batches out."""
 
 from gvlab.data.batches import batch, permute
+from gvlab.data.catalogue import CATALOGUE, Card
 from gvlab.data.checks import check_batch
 from gvlab.data.dataset import Absent, Dataset, Split, fingerprint, from_arrays
-from gvlab.data.sources import CATALOGUE, Card, is_prepared, load, prepare
+from gvlab.data.sources import is_prepared, load, prepare
 from gvlab.data.synthetic import MIXTURES, Mixture, grid, ring
 from gvlab.data.transforms import binarize, dequantize, flip, to_symmetric, to_unit
 

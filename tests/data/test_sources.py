@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import pytest
 
-from gvlab.data import CATALOGUE, Card, cache, from_arrays, grid, is_prepared, load, prepare, ring, sources
+from gvlab.data import CATALOGUE, Card, cache, from_arrays, grid, is_prepared, load, preparation, prepare, ring, sources
 from gvlab.types import UserError
 
 # The checksum of version 3.0.1, the same from TFRecord as from ArrayRecord files.
@@ -233,29 +233,29 @@ def stand_in(monkeypatch):
 
 
 def test_both_file_formats_give_the_same_data(stand_in, tmp_path):
-    sources._make_cache("tiny", tmp_path / "a")
+    preparation.make_cache("tiny", tmp_path / "a")
     stand_in.builder.info = SimpleNamespace(full_name="tiny/1.0.0", file_format="tfrecord")
-    sources._make_cache("tiny", tmp_path / "b")
+    preparation.make_cache("tiny", tmp_path / "b")
     one, other = load("tiny", str(tmp_path / "a")), load("tiny", str(tmp_path / "b"))
-    assert one.checksum == other.checksum == sources.fingerprint(one.train, one.test)
+    assert one.checksum == other.checksum == preparation.fingerprint(one.train, one.test)
     assert one.train.x[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
     assert one.test.y.tolist() == [0, 1, 2]
     assert one.train.y.dtype == np.int32
 
 
 def test_a_whole_cache_is_not_made_again(stand_in, tmp_path):
-    sources._make_cache("tiny", tmp_path)
+    preparation.make_cache("tiny", tmp_path)
     card = tmp_path / "gvlab" / "tiny-1.0.0" / "card.json"
     before = card.stat().st_ino
     stand_in.rows["train"].clear()
-    sources._make_cache("tiny", tmp_path)
+    preparation.make_cache("tiny", tmp_path)
     assert card.stat().st_ino == before
 
 
 def test_a_builder_that_gives_too_little_is_refused(stand_in, tmp_path):
     stand_in.rows["test"].pop()
     with pytest.raises(UserError, match=r"test split in tiny has shape \(2, 2, 2, 1\) instead of \(3, 2, 2, 1\)"):
-        sources._make_cache("tiny", tmp_path)
+        preparation.make_cache("tiny", tmp_path)
     assert not is_prepared("tiny", str(tmp_path))
 
 
@@ -335,7 +335,7 @@ def test_a_data_directory_with_something_in_the_way(kind, place, words, tmp_path
     in_the_way(kind, tmp_path / place)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(UserError, match=rf"mnist cannot be written to .*data \({words}\): make room there"):
-        sources._make_cache("mnist", tmp_path / "data")
+        preparation.make_cache("mnist", tmp_path / "data")
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -1,0 +1,62 @@
+"""Data sets that are made on the spot: scikit-learn's digits, samples of mixtures, and digits stacked in one image."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gvlab.data import synthetic
+from gvlab.data.catalogue import CATALOGUE, Card
+from gvlab.data.dataset import Dataset, Split, fingerprint, from_arrays
+
+
+def digits() -> Dataset:
+    """Scikit-learn's 1,797 digits (8x8, values 0..16) as 16x16 images with values 0..255.
+
+    Bilinear with half-pixel centres, borders repeated: each new pixel lies a quarter of an old one from its nearest
+    old centre, so the weights are 3/4 and 1/4, and everything is exact in integers.
+    """
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    old = raw.images.astype(np.int64)
+    for axis in (1, 2):
+        padded = np.pad(old, [(1, 1) if a == axis else (0, 0) for a in range(3)], mode="edge")
+        before, here, after = (np.take(padded, np.arange(8) + shift, axis=axis) for shift in range(3))
+        both = np.stack([before + 3 * here, 3 * here + after], axis=axis + 1)  # four times the values between
+        old = both.reshape([16 if a == axis else n for a, n in enumerate(old.shape)])
+    x = ((old * 255 + 128) // 256).astype(np.uint8)[..., None]  # 16 * 4 * 4 = 256 becomes 255, rounded to nearest
+    y = raw.target.astype(np.int32)
+    order = np.random.RandomState(1797).permutation(len(x))  # NumPy promises that this stream never changes
+    train, test = order[: CATALOGUE["digits"].train], order[CATALOGUE["digits"].train :]
+    return from_arrays("digits", x[train], x[test], y[train], y[test])
+
+
+def drawn(name: str, card: Card, mixture: synthetic.Mixture) -> Dataset:
+    """A fixed sample of a mixture, drawn by NumPy so that no accelerator's rounding enters; y is the mode."""
+    stream = np.random.RandomState(2017)
+    splits = []
+    for count in (card.train, card.test):
+        y = stream.randint(card.num_classes, size=count).astype(np.int32)
+        x = mixture.means[y].astype(np.float64) + mixture.scale * stream.standard_normal((count, 2))
+        splits.append((x.astype(np.float32), y))
+    (train_x, train_y), (test_x, test_y) = splits
+    return from_arrays(name, train_x, test_x, train_y, test_y)
+
+
+def stacked(card: Card, digits: Dataset) -> Dataset:
+    """StackedMNIST: three digits of one split as the channels of an image, labelled 100 r + 10 g + b.
+
+    Each channel's digit is drawn uniformly from its split, with replacement: the training images (128,000) from MNIST's
+    training split, the test images (26,000) from its test split, in this order from NumPy's RandomState(2017).
+    """
+    stream = np.random.RandomState(2017)  # NumPy promises that this stream never changes
+    splits = []
+    for count, split in ((card.train, digits.train), (card.test, digits.test)):
+        assert split.y is not None
+        which = stream.randint(len(split.x), size=(count, 3))
+        x = np.empty((count, *digits.shape[:2], 3), np.uint8)
+        for channel in range(3):  # one at a time: the whole is 300 MB
+            x[..., channel] = split.x[which[:, channel], :, :, 0]
+        splits.append(Split(x, split.y[which] @ np.array([100, 10, 1], np.int32)))
+    train, test = splits
+    return Dataset("stacked_mnist", train, test, card.num_classes, fingerprint(train, test))
