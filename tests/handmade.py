@@ -44,3 +44,10 @@ def collected(*made: units.Unit) -> tables.Json:
     names = list(dict.fromkeys(one.experiment for one in made))
     seeds = 1 + max(one.seed for one in made)
     return results.collect([experiment(name) for name in names], seeds, None, made, ROOT)
+
+
+CLEAR = [
+    *(unit("a", seed, {"frechet_x": 10.0 + seed / 10, "loss": 1.0}) for seed in range(8)),
+    *(unit("b", seed, {"frechet_x": 20.0 - seed / 10, "loss": 2.0}) for seed in range(8)),
+]
+"""Units of two experiments that clearly differ."""

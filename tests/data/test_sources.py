@@ -1,3 +1,5 @@
+"""Where data sets come from: tensorflow-datasets, a cache, or a sentence on how to bring them."""
+
 import gzip
 import importlib.util
 import os
@@ -8,13 +10,12 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
-import jax
 import numpy as np
 import pytest
+from fresh import imported_after
 
-from gvlab.data import CATALOGUE, Card, cache, from_arrays, grid, is_prepared, load, preparation, prepare, ring, sources
+from gvlab.data import CATALOGUE, cache, from_arrays, is_prepared, load, preparation, prepare, sources
 from gvlab.types import UserError
 
 # The checksum of version 3.0.1, the same from TFRecord as from ArrayRecord files.
@@ -39,64 +40,7 @@ def block_tensorflow(monkeypatch, folder: Path) -> None:
     monkeypatch.syspath_prepend(str(folder))
 
 
-def imported_after(statement: str) -> set[str]:
-    """Which of the heavy modules a fresh interpreter holds after `statement`."""
-    heavy = ("tensorflow", "tensorflow_datasets", "sklearn", "matplotlib", "flax", "optax")
-    code = f"import sys\n{statement}\nprint(*[name for name in {heavy} if name in sys.modules])"
-    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    return set(ran.stdout.split())
-
-
-# --- the catalogue ------------------------------------------------------------------------------------------------
-
-
-def test_importing_is_light():
-    backends = "import gvlab.data\nimport jax\nfrom jax._src import xla_bridge\nassert not xla_bridge._backends"
-    assert imported_after(backends) == set()
-
-
-def test_an_unknown_name_is_refused_with_the_nearest():
-    with pytest.raises(UserError, match=r"'fashon_mnist' \(did you mean 'fashion_mnist'\?\): choose one of digits, "):
-        load("fashon_mnist")
-    with pytest.raises(UserError, match="unknown data set 'zzz': choose one of"):
-        is_prepared("zzz")
-
-
-@pytest.mark.parametrize("name", ["digits", "ring", "grid"])
-def test_the_catalogue_tells_what_comes(name):
-    dataset, card = load(name), CATALOGUE[name]
-    assert (dataset.name, dataset.shape, dataset.num_classes) == (name, card.shape, card.num_classes)
-    assert (len(dataset.train.x), len(dataset.test.x)) == (card.train, card.test)
-    assert dataset.train.y.dtype == np.int32
-    assert is_prepared(name)
-    assert prepare(name) is None
-
-
-@pytest.mark.parametrize(
-    ("name", "checksum"),
-    [
-        ("digits", "7a7a7addb8347533353e312e24ec3e7c3b113424d3fb3361e804c4373c87a98d"),
-        ("ring", "70acc26dcef905af53a23ff4720f2369814d5211d8a54f7403455cc9d18b88ca"),
-        ("grid", "f50bf47526c9b21ffce7cc09595781c21e00139ecd1b0ad6441b699d25fee6df"),
-    ],
-)
-def test_embedded_data_never_change(name, checksum):
-    assert load(name).checksum == checksum == load(name).checksum
-
-
-def test_digits_are_those_of_scikit_learn_resized():
-    from sklearn.datasets import load_digits
-
-    raw = load_digits()
-    resized = jax.image.resize(raw.images.astype(np.float32), (1797, 16, 16), "bilinear") * (255 / 16)
-    dataset = load("digits")
-    ours = np.concatenate([dataset.train.x, dataset.test.x])[..., 0].astype(np.float32)
-    order = np.random.RandomState(1797).permutation(1797)
-    assert np.abs(ours - np.asarray(resized)[order]).max() <= 0.5 + 1e-3
-    assert (ours.min(), ours.max()) == (0, 255)
-    labels = np.concatenate([dataset.train.y, dataset.test.y])
-    np.testing.assert_array_equal(labels, raw.target[order])
-    assert np.bincount(dataset.test.y).min() >= 18  # 30 on average; every class is tested
+# --- what is made of mnist, or binarised --------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -160,17 +104,6 @@ def test_binarized_mnist_itself(tmp_path, no_network):
     assert (dataset.test.x > 0).sum() == 1_038_896  # of the published text file
 
 
-@pytest.mark.parametrize(("name", "mixture"), [("ring", ring()), ("grid", grid())])
-def test_drawn_points_lie_about_the_mode_that_labels_them(name, mixture):
-    for split in (load(name).train, load(name).test):
-        away = (split.x - mixture.means[split.y]) / mixture.scale
-        n = away.size
-        assert abs(away.mean()) < 4 / np.sqrt(n)
-        assert abs((away**2).mean() - 1) < 4 * np.sqrt(2 / n)
-        modes = len(mixture.means)
-        assert np.abs(np.bincount(split.y, minlength=modes) / len(split.y) - 1 / modes).max() < 0.02
-
-
 # --- from the cache -----------------------------------------------------------------------------------------------
 
 
@@ -192,71 +125,6 @@ def test_the_data_directory_is_that_of_tfds(monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", "~/elsewhere")
     assert sources._data_dir(None) == Path.home() / "elsewhere"
     assert sources._data_dir("/given") == Path("/given")
-
-
-# --- through a stand-in for TFDS ----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def stand_in(monkeypatch):
-    """A prepared builder `tiny` with 6 + 3 images; returns what a test may change."""
-    every = [{"image": np.full((2, 2, 1), i, np.uint8), "label": i % 3} for i in range(6)]
-    rows = {"train": every[:], "test": every[:3]}
-
-    class Source(list):
-        def __getitems__(self, keys):
-            return [self[key] for key in keys]
-
-    class Builder:
-        name = "tiny"
-        info = SimpleNamespace(full_name="tiny/1.0.0", file_format="array_record")
-        data_path = Path("tiny")
-        is_prepared = staticmethod(lambda: True)
-        as_data_source = staticmethod(lambda split: Source(rows[split]))
-        as_dataset = staticmethod(
-            lambda split, batch_size: {
-                "image": np.stack([row["image"] for row in rows[split]]),
-                "label": np.array([row["label"] for row in rows[split]]),
-            }
-        )
-
-    module = SimpleNamespace(
-        __version__="0",
-        disable_progress_bar=lambda: None,
-        builder=lambda name, data_dir: Builder,
-        core=SimpleNamespace(FileFormat=SimpleNamespace(TFRECORD="tfrecord")),
-        as_numpy=lambda columns: columns,
-    )
-    monkeypatch.setitem(sys.modules, "tensorflow_datasets", module)
-    monkeypatch.setitem(CATALOGUE, "tiny", Card((2, 2, 1), 6, 3, 3, "none", "stand-in", "0 MB", "1.0.0"))
-    return SimpleNamespace(builder=Builder, rows=rows)
-
-
-def test_both_file_formats_give_the_same_data(stand_in, tmp_path):
-    preparation.make_cache("tiny", tmp_path / "a")
-    stand_in.builder.info = SimpleNamespace(full_name="tiny/1.0.0", file_format="tfrecord")
-    preparation.make_cache("tiny", tmp_path / "b")
-    one, other = load("tiny", str(tmp_path / "a")), load("tiny", str(tmp_path / "b"))
-    assert one.checksum == other.checksum == preparation.fingerprint(one.train, one.test)
-    assert one.train.x[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
-    assert one.test.y.tolist() == [0, 1, 2]
-    assert one.train.y.dtype == np.int32
-
-
-def test_a_whole_cache_is_not_made_again(stand_in, tmp_path):
-    preparation.make_cache("tiny", tmp_path)
-    card = tmp_path / "gvlab" / "tiny-1.0.0" / "card.json"
-    before = card.stat().st_ino
-    stand_in.rows["train"].clear()
-    preparation.make_cache("tiny", tmp_path)
-    assert card.stat().st_ino == before
-
-
-def test_a_builder_that_gives_too_little_is_refused(stand_in, tmp_path):
-    stand_in.rows["test"].pop()
-    with pytest.raises(UserError, match=r"test split in tiny has shape \(2, 2, 2, 1\) instead of \(3, 2, 2, 1\)"):
-        preparation.make_cache("tiny", tmp_path)
-    assert not is_prepared("tiny", str(tmp_path))
 
 
 # --- what cannot be brought ---------------------------------------------------------------------------------------

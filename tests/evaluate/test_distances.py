@@ -1,4 +1,4 @@
-"""Distances between sets: every number is the metric of the features, and what is kept on disk is what was computed."""
+"""Distances between sets: every number is the metric of the features."""
 
 from __future__ import annotations
 
@@ -6,25 +6,22 @@ import functools
 import inspect
 import json
 import math
-from dataclasses import replace
-from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import sklearn
+from image_pairs import N, dataset, digits_sets, generated_images, points, sets
 
 from gvlab import data, metrics
 from gvlab.evaluate import distances, usual
 from gvlab.evaluate import features as feature_sets
 from gvlab.evaluate.distances import Sets
 from gvlab.evaluate.features import Features
-from gvlab.extractors import catalogue, weights
+from gvlab.extractors import catalogue
 from gvlab.extractors import extractor as features
 from gvlab.extractors.extractor import Extracted, Extractor
 from gvlab.types import UserError
-
-N = 64
 
 
 @pytest.fixture(autouse=True)
@@ -32,43 +29,6 @@ def cache(tmp_path, monkeypatch):
     """A cache directory of the test's own; gives where reference features are kept."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path / "gvlab" / "references"
-
-
-@functools.cache
-def dataset() -> data.Dataset:
-    digits = data.load("digits")
-    return data.from_arrays("digits", digits.train.x[:96], digits.test.x[:N])
-
-
-@functools.cache
-def generated_images() -> np.ndarray:
-    """Training images with noise, and one of them without: a copy."""
-    random = np.random.RandomState(0)
-    x = data.load("digits").train.x[200 : 200 + N].astype(np.int64) + random.randint(-60, 60, (N, 16, 16, 1))
-    x[0] = dataset().train.x[3]
-    return x.clip(0, 255).astype(np.uint8)
-
-
-def sets(extractor: Extractor, generated: np.ndarray, of: data.Dataset) -> Sets:
-    return Sets(
-        extractor,
-        feature_sets.extract(extractor, [generated]),
-        feature_sets.of_split(extractor, of, "test"),
-        lambda: feature_sets.of_split(extractor, of, "train"),
-        of,
-    )
-
-
-@functools.cache
-def digits_sets() -> Sets:
-    return sets(features.small("digits"), generated_images(), dataset())
-
-
-def points(n: int, seed: int = 0) -> np.ndarray:
-    """Of five of the eight modes of the ring, and some of none."""
-    random = np.random.RandomState(seed)
-    x = data.ring().means[random.randint(0, 5, n)] + 0.01 * random.randn(n, 2)
-    return np.where(np.arange(n)[:, None] % 10 == 0, 1.5 * x, x).astype(np.float32)
 
 
 @functools.cache
@@ -91,9 +51,6 @@ def digits_seen(images: np.ndarray) -> np.ndarray:
 def stacked_sets() -> Sets:
     x = stacked_images()
     return sets(catalogue.stacked_digits(), x, data.from_arrays("stacked_mnist", x[::-1][:96], x[:, ::-1]))
-
-
-# --- every measure ----------------------------------------------------------------------------------------------------
 
 
 def by_hand(name: str, x: np.ndarray, real: np.ndarray, train: np.ndarray, logits: np.ndarray | None) -> dict:
@@ -391,176 +348,3 @@ def test_digits_of_other_things_are_refused(measure, change, words):
 def test_three_digits_need_three_channels():
     with pytest.raises(UserError, match=r"^The features stacked_mnist-.* 3 channels, not of uint8\[64, 16, 16, 1\]: "):
         feature_sets.extract(catalogue.stacked_digits(), [generated_images()])
-
-
-# --- names ------------------------------------------------------------------------------------------------------------
-
-
-def test_what_is_usual():
-    digits, ring = data.load("digits"), data.from_arrays("ring", points(8), points(8))
-    assert usual.usual_measures(digits) == ("frechet", "kernel", "prdc")
-    assert usual.usual_measures(ring) == ("frechet", "kernel", "modes")
-    assert usual.usual_features(digits) == ("pixels", "digits")
-    assert usual.usual_features(ring) == ("coordinates",)
-    assert usual.usual_features(replace(digits, name="mine")) == ("pixels",)
-    stacked = replace(digits, name="stacked_mnist")
-    assert usual.usual_measures(stacked) == ("stacked_modes",)
-    assert usual.usual_features(stacked) == ("stacked_mnist",)
-    assert (usual.usual_samples(digits), usual.usual_samples(stacked)) == (10_000, 26_000)
-    assert set(usual.usual_measures(digits) + usual.usual_measures(ring)) <= distances.MEASURES.keys()
-
-
-def test_extractors_by_name(monkeypatch):
-    assert catalogue.extractor("pixels") is features.pixels()
-    assert catalogue.extractor("coordinates") is features.coordinates()
-    assert catalogue.extractor("digits") is features.small("digits")
-    assert catalogue.extractor("stacked_mnist") is catalogue.stacked_digits()
-    asked = []
-    monkeypatch.setattr(features, "inception", lambda *args: asked.append(args) or features.pixels())
-    catalogue.extractor("inception-clean", Path("file.pth"))
-    assert asked == [("inception-clean", Path("file.pth"))]
-    with pytest.raises(UserError, match=r"no features named 'inceptoin': choose one of pixels, coordinates, digits, "):
-        catalogue.extractor("inceptoin")
-
-
-def test_a_measure_that_does_not_exist_is_refused():
-    distances.check_measures(distances.MEASURES)
-    for refuse in (distances.check_measures, functools.partial(distances.measure, digits_sets())):
-        with pytest.raises(UserError, match=r"no measure 'fid': choose from frechet, .*, stacked_modes\.$"):
-            refuse(["frechet", "fid"])
-
-
-# --- features of whole sets -------------------------------------------------------------------------------------------
-
-
-def test_batches_make_no_difference(monkeypatch):
-    extractor, x = features.small("digits"), dataset().test.x
-    whole = feature_sets.extract(extractor, [x])
-    monkeypatch.setattr(feature_sets, "BATCH", 24)
-    pieces = list(feature_sets.pieces(x))
-    assert [len(piece) for piece in pieces] == [24, 24, 16]
-    parts = feature_sets.extract(extractor, pieces)
-    for part, expected in zip(parts, whole, strict=True):  # sums of float32 in another order
-        np.testing.assert_allclose(part, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
-    assert feature_sets.extract(features.pixels(), pieces).logits is None
-
-
-class Counting:
-    """An extractor that counts the examples that it sees."""
-
-    def __init__(self, **fields):
-        self.seen = 0
-        self.extractor = Extractor("counting", self.apply, **({"sha256": "a" * 64, "preprocessing": "none"} | fields))
-
-    def apply(self, x):
-        self.seen += len(x)
-        rows = jnp.asarray(x, jnp.float32).reshape(len(x), -1)
-        return Extracted(rows[:, :5], rows[:, 5:8])
-
-
-def test_features_of_a_data_set_are_made_once_and_kept(cache):
-    counting = Counting()
-    made = feature_sets.of_split(counting.extractor, dataset(), "test")
-    assert counting.seen == N
-    (file,) = cache.iterdir()
-    again = feature_sets.of_split(counting.extractor, dataset(), "test")
-    assert counting.seen == N
-    for first, second in zip(made, again, strict=True):
-        assert first.dtype == second.dtype == np.float32
-        np.testing.assert_array_equal(first, second)
-    np.testing.assert_array_equal(made.features, dataset().test.x.reshape(N, -1)[:, :5])
-    assert list(cache.iterdir()) == [file]
-    # Another process finds it, too: nothing of it is in memory.
-    other = Counting()
-    np.testing.assert_array_equal(feature_sets.of_split(other.extractor, dataset(), "test").features, made.features)
-    assert other.seen == 0
-
-
-def fewer_examples(of: data.Dataset) -> data.Dataset:
-    return replace(of, test=data.Split(of.test.x[:50]))
-
-
-@pytest.mark.parametrize(
-    ("change", "of", "split"),
-    [
-        ({}, lambda of: replace(of, checksum="0" * 64), "test"),
-        ({}, lambda of: of, "train"),
-        ({}, fewer_examples, "test"),
-        ({"sha256": "b" * 64}, lambda of: of, "test"),
-        ({"preprocessing": "x / 255"}, lambda of: of, "test"),
-    ],
-    ids=["checksum", "split", "number", "network", "preprocessing"],
-)
-def test_kept_features_are_not_those_of_anything_else(change, of, split, cache):
-    feature_sets.of_split(Counting().extractor, dataset(), "test")
-    other, changed = Counting(**change), of(dataset())
-    found = feature_sets.of_split(other.extractor, changed, split)
-    x = getattr(changed, split).x
-    assert other.seen == len(x) == len(found.features)
-    assert len(list(cache.iterdir())) == 2
-    # Not even under the other's name, where a broken file system or a hand may have put it.
-    files = sorted(cache.iterdir(), key=lambda file: file.stat().st_mtime_ns)
-    files[1].write_bytes(files[0].read_bytes())
-    feature_sets.of_split(other.extractor, changed, split)
-    assert other.seen == 2 * len(x)
-
-
-def test_kept_features_are_not_those_of_another_protocol(monkeypatch):
-    """Which is raised where the code of an extractor changes, but not its weights."""
-    feature_sets.of_split(Counting().extractor, dataset(), "test")
-    monkeypatch.setattr(feature_sets, "PROTOCOL", feature_sets.PROTOCOL + 1)
-    other = Counting()
-    feature_sets.of_split(other.extractor, dataset(), "test")
-    assert other.seen == N
-
-
-def test_the_hash_of_features_by_their_names(monkeypatch):
-    monkeypatch.setattr(features, "inception", None)  # whose weights are not fetched for it
-    found = {name: catalogue.sha256(name) for name in ("pixels", "digits", "stacked_mnist", "inception-clean")}
-    digits, mnist = (features.small(name).sha256 for name in ("digits", "mnist"))
-    published = features.INCEPTION_SHA256
-    assert found == {"pixels": None, "digits": digits, "stacked_mnist": mnist, "inception-clean": published}
-
-
-def test_functions_are_asked_again():
-    """Nothing is known of their parameters, so what they gave is not kept."""
-    counting = Counting(sha256=None)
-    for times in (1, 2):
-        feature_sets.of_split(counting.extractor, dataset(), "test")
-        assert counting.seen == times * N
-    assert not weights.weights_dir().parent.exists()
-
-
-def test_a_changed_byte_is_noticed_wherever_it_is(tmp_path):
-    few = data.from_arrays("few", dataset().train.x[:2], dataset().test.x[:2])
-    identity = {"dataset_sha256": few.checksum, "split": "test"}
-    made = feature_sets.extract(Counting().extractor, [few.test.x])
-    file = tmp_path / "kept.safetensors"
-    feature_sets._keep(file, identity, made)
-    content = file.read_bytes()
-    assert feature_sets._kept(file, identity) is not None
-    assert feature_sets._kept(file, identity | {"split": "train"}) is None
-    assert feature_sets._kept(tmp_path / "nothing", identity) is None
-    for place in range(len(content)):
-        for bit in (1, 32):
-            damaged = bytearray(content)
-            damaged[place] ^= bit
-            file.write_bytes(damaged)
-            assert feature_sets._kept(file, identity) is None, (place, bit, content[max(0, place - 9) : place + 9])
-    for length in (0, 1, 8, len(content) // 2, len(content) - 1):
-        file.write_bytes(content[:length])
-        assert feature_sets._kept(file, identity) is None
-
-
-def test_a_damaged_file_is_made_anew(cache):
-    counting = Counting()
-    made = feature_sets.of_split(counting.extractor, dataset(), "test")
-    (file,) = cache.iterdir()
-    content = file.read_bytes()
-    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    again = feature_sets.of_split(counting.extractor, dataset(), "test")
-    assert counting.seen == 2 * N
-    np.testing.assert_array_equal(again.features, made.features)
-    feature_sets.of_split(counting.extractor, dataset(), "test")
-    assert counting.seen == 2 * N
-    assert list(cache.iterdir()) == [file]

@@ -1,0 +1,128 @@
+"""The command line's help, and its list of data sets."""
+
+from __future__ import annotations
+
+import math
+import re
+import resource
+import subprocess
+import sys
+
+import harness
+import pytest
+from harness import call, run
+
+from gvlab import data, evaluate
+from gvlab.cli import evaluate as evaluate_command
+from gvlab.evaluate import annealing, distances
+from gvlab.extractors import catalogue
+from gvlab.extractors import extractor as features
+
+# --- help -------------------------------------------------------------------------------------------------------------
+
+
+def test_help_answers_at_once():
+    seconds = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = run("--help")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # The processor's time: what the machine does for others meanwhile is no fault of the command.
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert done.returncode == 0
+    commands = (
+        "train",
+        "compare",
+        "unit",
+        "report",
+        "verify",
+        "sample",
+        "reconstruct",
+        "interpolate",
+        "traverse",
+        "neighbours",
+        "evaluate",
+        "data",
+    )
+    for word in commands:
+        assert re.search(rf"^\s+{word}\s", done.stdout, re.MULTILINE), word
+    assert min(seconds) < 1.5
+
+
+@pytest.mark.parametrize("args", [["--help"], ["train", "--help"], ["compare", "--help"], ["nonsense"]])
+def test_help_imports_nothing_slow(args):
+    program = f"""
+import sys
+from gvlab.cli.main import main
+try:
+    main({args})
+except SystemExit:
+    pass
+slow = {{"tensorflow_datasets", "tensorflow", "matplotlib", "sklearn", "scipy", "orbax", "flax"}} & set(sys.modules)
+from jax._src import xla_bridge
+print("slow:", sorted(slow), "back-ends:", xla_bridge.backends_are_initialized())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=harness.environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "slow: [] back-ends: False"
+
+
+def test_importing_gvlab_touches_no_data_library():
+    program = "import sys, gvlab; print({'tensorflow_datasets', 'sklearn', 'matplotlib'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_help_of_train_lists_the_fields_of_the_experiment(file, capsys):
+    assert call("train", file, "--help") == 0
+    out = capsys.readouterr().out
+    for option in (
+        "--out",
+        "--steps",
+        "--seed",
+        "--batch-size",
+        "--model.latent-dim",
+        "--model.optimizer.learning-rate",
+    ):
+        assert option in out
+    assert "Steps between two checkpoints" in out  # the fields' own documentation
+
+
+def test_help_of_evaluate_names_what_exists(capsys):
+    assert evaluate_command._MEASURES_HELP.split(", ") == [*distances.MEASURES, *evaluate.OF_LIKELIHOODS]
+    assert evaluate_command._FEATURES_HELP.split(", ") == [
+        *("pixels", "coordinates"),
+        *features.SMALL,
+        catalogue.STACKED,
+        *features.INCEPTION,
+    ]
+    with pytest.raises(SystemExit) as stop:
+        call("evaluate", "--help")
+    assert stop.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for name in (*distances.MEASURES, *features.SMALL, *features.INCEPTION):
+        assert re.search(rf"\b{name}\b", shown), name
+    # What annealing costs: examples x chains of the pilot, ahead and back x transitions x leapfrog steps.
+    each = math.prod(annealing.AIS[name] for name in ("examples", "temperatures", "leapfrog_steps"))
+    assert each * (4 + annealing.AIS["chains"]) == 10_000_000
+    assert each * (4 + 2 * annealing.AIS["chains"]) == 18_000_000
+    assert "ais and ais_gap: 10 and 18 million passes through the decoder and back" in shown
+
+
+# --- data -------------------------------------------------------------------------------------------------------------
+
+
+def test_data_list_says_what_exists(capsys):
+    assert call("data", "list") == 0
+    out = capsys.readouterr().out
+    for name, card in data.CATALOGUE.items():
+        row = next(line for line in out.splitlines() if line.startswith(name + " "))
+        assert str(card.shape) in row
+        assert f"{card.train} + {card.test}" in row
+    assert "CC BY 4.0" in out
+
+
+def test_data_prepare(capsys):
+    assert call("data", "prepare", "digits") == 0
+    assert "digits is ready" in capsys.readouterr().out

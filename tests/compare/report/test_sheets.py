@@ -1,0 +1,80 @@
+"""Sheets of pictures in the page: pixel by pixel, and within its budget."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import shutil
+
+import numpy as np
+from PIL import Image
+from small_comparison import SIDE, Reader, images, make_comparison, save
+
+from gvlab.compare import report
+from gvlab.compare.report import sheets as shrinking
+from gvlab.pictures.sheets import grid, save_png, scatter
+
+
+def pixels(image: dict[str, str | None]) -> np.ndarray:
+    source = image["src"] or ""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.removeprefix("data:image/png;base64,")))))
+
+
+# --- as they were saved -----------------------------------------------------------------------------------------------
+
+
+def test_sheets_are_the_first_rows_of_the_saved_ones_pixel_by_pixel(page):
+    shown = {image["alt"]: image for image in Reader(page).all("img")}
+    sheet = pixels(shown["Samples of vae, seed 2, at step 60"])
+    saved = grid(images(64, 260), 8)[..., 0]
+    assert np.array_equal(sheet, saved[: 3 * (SIDE + 1) + 1])
+    traversal = pixels(shown["Traversals of vae, seed 1"])
+    assert np.array_equal(traversal, grid(images(20, 1), 5)[..., 0])  # four rows are fewer than eight
+
+
+def test_every_picture_says_what_it_shows(page):
+    shown = Reader(page).all("img")
+    assert len(shown) == 5 * 5 + 2 + 2 + 3 + 3  # sheets, a diverged seed has two; neighbours; the VAE's two kinds
+    assert all(re.search(r"(GAN|vae|co).*, seed \d", image["alt"] or "") for image in shown)
+    assert len({image["alt"] for image in shown}) == len(shown)
+
+
+def test_a_scatter_of_points_is_shown_whole(comparison):
+    directory, content = comparison
+    points = np.random.default_rng(0).normal(size=(50, 2))
+    save_png(directory / "units/b/seed-0/samples/step-00000020.png", scatter(points, points))
+    shown = {image["alt"]: image for image in Reader(report.html(directory, content)).all("img")}
+    assert pixels(shown["Samples of vae, seed 0, at step 20"]).shape == (512, 512, 3)
+
+
+# --- sizes ------------------------------------------------------------------------------------------------------------
+
+
+def test_sheets_shrink_until_the_page_can_afford_them(comparison, monkeypatch):
+    directory, content = comparison
+    monkeypatch.setattr(shrinking, "SAMPLE_BYTES", 20_000)
+    read = Reader(report.html(directory, content))
+    sheets = [image for image in read.all("img") if "data-step" in image]
+    assert sum(len(image["src"] or "") for image in sheets) <= 20_000
+    assert pixels(sheets[0]).shape[0] == SIDE + 2
+    assert "the first 1 row of each grid, and 2 of the saved steps are left out" in read.words
+    (slider,) = [attributes for attributes in read.all("input") if attributes["id"] == "sample-step"]
+    assert slider["data-steps"] == "20 60 100"
+    assert (slider["max"], slider["value"]) == ("2", "2")
+
+
+def test_mnist_like_pictures_stay_within_the_budget(tmp_path):
+    """Noise compresses worst of all, so no model's samples of this size take more."""
+    content = make_comparison(tmp_path)
+    noise = np.random.default_rng(0).random((64, 28, 28, 1)).astype(np.float32)
+    save(tmp_path / "noise.png", noise, 8)
+    for unit in content["units"]:
+        for step in range(1, 21):
+            shutil.copy(tmp_path / "noise.png", tmp_path / unit["directory"] / "samples" / f"step-{step:08d}.png")
+    page = report.html(tmp_path, content)
+    assert len(page) < shrinking.SAMPLE_BYTES + 3 * shrinking.PICTURE_BYTES < 5_000_000
+    (slider,) = [attributes for attributes in Reader(page).all("input") if attributes["id"] == "sample-step"]
+    positions = (slider["data-steps"] or "").split()
+    assert len(positions) == 12
+    assert (positions[0], positions[-1]) == ("1", "100")

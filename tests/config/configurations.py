@@ -1,0 +1,57 @@
+"""Experiments of every kind."""
+
+import itertools
+
+from gvlab import config as c
+
+NETWORKS = [c.DCGAN(), c.DCGAN(width=7), c.Article(), c.MLP(), c.MLP(hidden=(3,)), c.MLP(hidden=(5, 4, 3))]
+GAN_NETWORKS = [*NETWORKS, c.TwoMLPs(discriminator=(9, 8)), c.MaxoutMLP(generator=(7,), pieces=2)]
+VAE_NETWORKS = [*NETWORKS[2:], c.ReluMLP(hidden=(6,)), c.TwoLayerMLP(first=12, top_hidden=(4,))]
+LIKELIHOODS = [
+    c.Bernoulli(),
+    c.Gaussian(),
+    c.Gaussian(variance=0.1 + 0.2),  # 0.30000000000000004: every digit counts
+    c.LearnedGaussian(),
+    c.DiscretizedLogistic(),
+    c.Categorical(levels=2),
+]
+ADAMS = [c.Adam(), c.Adam(learning_rate=1 / 3, eps=1e-300, drop_steps=(10, 20), drop_factor=2.0), c.Adam(b1=0.0, b2=0)]
+GANS = [
+    c.GAN(network=network, update=update, generator_loss=loss, discriminator_steps=steps, generator_optimizer=adam)
+    for network, loss, (update, steps), adam in itertools.product(
+        GAN_NETWORKS,
+        ("non_saturating", "minimax"),
+        (("alternating", 1), ("alternating", 3), ("simultaneous", 1)),
+        ADAMS[:2],
+    )
+]
+VAES = [
+    c.VAE(network=network, likelihood=likelihood, optimizer=adam, beta=beta, conditional=beta == 0)
+    for network, likelihood, adam, beta in itertools.product(VAE_NETWORKS, LIKELIHOODS, ADAMS, (0, 1.0, 4))
+] + [c.VAE(network=network, objective="importance_weighted", num_samples=5) for network in VAE_NETWORKS]
+DATA = [c.Data(), c.Data(name="mnist", flip=True), c.Data(quantization="binarize"), c.Data(quantization="dequantize")]
+GREY, BINARY = c.Data(flip=True), c.Data(quantization="binarize")
+
+
+def levels_of(model, otherwise):
+    """The data that fit a likelihood of discrete levels."""
+    return {c.DiscretizedLogistic: GREY, c.Categorical: BINARY}.get(type(model.likelihood), otherwise)
+
+
+SMALL = c.Experiment(name="small", model=c.VAE(), steps=10)
+EXPERIMENTS = [
+    *(c.Experiment(name="gan", model=model, steps=1 + i, seed=i) for i, model in enumerate(GANS)),
+    *(c.Experiment(name="vae-1.b", model=m, steps=10**6, data=levels_of(m, DATA[i % 4])) for i, m in enumerate(VAES)),
+    c.Experiment(
+        name="ünï cödé",
+        model=c.VAE(),
+        steps=2**31,
+        batch_size=1,
+        seed=2**31 - 1,
+        log_every=1,
+        sample_every=2,
+        checkpoint_every=3,
+        keep_every=6,
+        evaluation=c.Evaluation(samples=2, k=1, split="train", features=("pixels", "mnist"), measures=("ais", "prd")),
+    ),
+]
