@@ -89,10 +89,10 @@ def _compare(args: argparse.Namespace, rest: list[str]) -> None:
         launch.ray(plan, root)
     with terminal.listening() as listen:
         try:
-            found = compare.run(plan, root, listen, args.together)
+            comparison = compare.run(plan, root, listen, args.together)
         except loop.Interrupted as stop:
             terminal.stopped(stop, stop.signum)
-    _show(plan, found, root, args.full)
+    _show(plan, comparison, root, args.full)
 
 
 def _unit(args: argparse.Namespace, rest: list[str]) -> None:
@@ -135,28 +135,28 @@ def _verify(args: argparse.Namespace, rest: list[str]) -> None:
         raise SystemExit(1)
 
 
-def _show(plan: Plan, found: dict[str, Any], root: Path, full: bool) -> None:
+def _show(plan: Plan, comparison: dict[str, Any], root: Path, full: bool) -> None:
     """The verdict, what tells most, one line for each reason to be careful, and where the rest is."""
     from gvlab import compare
     from gvlab.compare import headlines, tables
 
-    print(found["verdict"])
+    print(comparison["verdict"])
     print()
-    if full or not found["summaries"]:
+    if full or not comparison["summaries"]:
         # Without the protocols, which would fill the screen; the files have them.
-        terminal.print_table(list(tables.HEADER[:-1]), [row[:-1] for row in tables.table(found)], left=3)
+        terminal.print_table(list(tables.HEADER[:-1]), [row[:-1] for row in tables.table(comparison)], left=3)
     else:
-        head, rows = headlines.table(found)
+        head, rows = headlines.table(comparison)
         terminal.print_table(head, rows, left=2 if head[0] == "measure" else 1)
-        every = len({row["measure"] for row in found["summaries"]})
+        every = len({row["measure"] for row in comparison["summaries"]})
         if every > headlines.MOST:
             print(f"All {every} measures: --full, or table.md")
     print()
-    for remark in found["remarks"]:
+    for remark in comparison["remarks"]:
         print(remark)
     print(f"Report: {root / 'report.html'}")
     print(f"Tables: {root / 'table.md'}, table.tex, comparison.csv, comparison.json")
     for note in compare.notes(plan, root):
         print(note, file=sys.stderr)
-    if all(unit["failure"] for unit in found["units"]):
+    if all(unit["failure"] for unit in comparison["units"]):
         raise Diverged("no run of the comparison came to its end.")

@@ -64,16 +64,16 @@ def order(measure: str) -> tuple[bool, int, str]:
     return measure.endswith("_pixels"), evaluate.rank(measure), measure
 
 
-def table(found: Json) -> tuple[list[str], list[list[str]]]:
+def table(comparison: Json) -> tuple[list[str], list[list[str]]]:
     """The headline measures as text: (head, rows). Measures are rows where there are few experiments, else columns."""
-    names = [experiment["name"] for experiment in found["experiments"]]
-    measures = headlines(found["summaries"], found["primary"])
-    by = {(row["measure"], row["experiment"]): row for row in found["summaries"]}
+    names = [experiment["name"] for experiment in comparison["experiments"]]
+    measures = headlines(comparison["summaries"], comparison["primary"])
+    by = {(row["measure"], row["experiment"]): row for row in comparison["summaries"]}
     cells = {(measure, name): _cell(by.get((measure, name))) for measure in measures for name in names}
     if len(names) > COLUMNS:
         head = ["experiment", *(f"{measure}{_better(measure, ', ')}" for measure in measures)]
         return head, [[name, *(cells[measure, name] for measure in measures)] for name in names]
-    pairs = {pair["measure"]: pair for pair in found["pairs"]}
+    pairs = {pair["measure"]: pair for pair in comparison["pairs"]}
     head = ["measure", "better", *names, *(["told apart"] if len(names) == 2 and pairs else [])]
     rows = [[measure, _better(measure), *(cells[measure, name] for name in names)] for measure in measures]
     if len(head) > 2 + len(names):

@@ -39,25 +39,25 @@ def verdict(primary: str | None, names: Sequence[str], summaries: Sequence[Json]
 Outcome = Literal["better", "undecided", "failed", "measured"]
 
 
-def outcome(found: Json) -> tuple[Outcome, str]:
+def outcome(comparison: Json) -> tuple[Outcome, str]:
     """How a comparison ended, and that in a few words, which `verdict` says whole.
 
     Args:
-        found: comparison.json's object.
+        comparison: comparison.json's object.
 
     Returns:
         "failed" where an experiment has no run that came to its end, "measured" where there is nothing to compare.
     """
-    primary, names = found["primary"], [experiment["name"] for experiment in found["experiments"]]
-    lost = [name for name in names if not any(row["experiment"] == name for row in found["summaries"])]
+    primary, names = comparison["primary"], [experiment["name"] for experiment in comparison["experiments"]]
+    lost = [name for name in names if not any(row["experiment"] == name for row in comparison["summaries"])]
     if lost:
         return "failed", f"{listed(lost)} diverged in every seed"
     if primary is None:
         return "measured", f"{listed(names)}: no measure judges"
     if len(names) == 1:
-        (row,) = (row for row in found["summaries"] if row["measure"] == primary)
+        (row,) = (row for row in comparison["summaries"] if row["measure"] == primary)
         return "measured", f"{names[0]} reaches {interval(row)} on {primary}"
-    pairs = [pair for pair in found["pairs"] if pair["measure"] == primary]
+    pairs = [pair for pair in comparison["pairs"] if pair["measure"] == primary]
     for name in names:
         own = [pair for pair in pairs if name in (pair["first"], pair["second"])]
         if own and all(pair.get(pair["verdict"]) == name for pair in own):
