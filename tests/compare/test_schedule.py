@@ -104,7 +104,12 @@ def test_a_comparison_says_it_all_while_it_trains(tmp_path, monkeypatch, capsys)
     asked = compare.Plan(tuple(replace(harness.COMPARED["vae"], name=name) for name in "ab"), 2)
     programs = {one.name: harness.build.program(one, harness.data.load("digits")) for one in asked.experiments}
     monkeypatch.setattr(loop, "programs_of", lambda plan: programs)
-    monkeypatch.setattr(loop.units, "make", lambda engine, members, root, listen: made.append(members))
+
+    def make(engine, members, root, listen):
+        listen()
+        made.append(members)
+
+    monkeypatch.setattr(loop.units, "make", make)
     monkeypatch.setattr(loop, "write", lambda plan, root: {"directory": plan.directory})
     with terminal.listening() as listen:
         assert loop.run(asked, tmp_path / "c", listen) == {"directory": str(tmp_path / "c")}
