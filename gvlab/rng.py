@@ -18,7 +18,7 @@ PICTURE = "picture"  # the fixed latents of the sample grids
 EVALUATE = "evaluate"  # everything that a measurement draws
 
 
-def root(seed: int) -> PRNGKey:
+def root(seed: int | Int[Array, ""]) -> PRNGKey:
     """The one key of a run; every other key is a stream of it. JAX's default generator is the user's to change."""
     return jax.random.key(seed, impl="threefry2x32")
 

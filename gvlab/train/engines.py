@@ -110,7 +110,7 @@ def alone(program: Program, devices: Sequence[jax.Device] | None = None) -> Engi
         state, terms = step(state, arrays, key, {})
         return state, terms[None, None]
 
-    key_of = jax.jit(rng.root, static_argnums=0, out_shardings=whole)
+    key_of = jax.jit(rng.root, out_shardings=whole)  # of the seed as an argument: a constant would be a program each
     chunk = _chunk(experiment)
     scans = scans_well(mesh.devices.flat[0]) and chunk > 1
     return Engine(
