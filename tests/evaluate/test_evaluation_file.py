@@ -16,7 +16,6 @@ from measured import measures, state, with_evaluation, with_seed
 from gvlab import evaluate, rng
 from gvlab.compare import numbers
 from gvlab.evaluate import bounds as held_out_bounds
-from gvlab.evaluate import features as feature_sets
 from gvlab.evaluate import stamps
 from gvlab.evaluate.measure import _distances
 from gvlab.extractors import catalogue
@@ -47,7 +46,7 @@ def test_what_was_measured_is_read_again_only_under_the_same_protocol(tmp_path, 
     other = jax.tree.map(lambda leaf: leaf + 1 if leaf.dtype == jnp.float32 else leaf, trained)
     assert evaluate.read(tmp_path, program, other) is None
     with monkeypatch.context() as patch:
-        patch.setattr(feature_sets, "PROTOCOL", feature_sets.PROTOCOL + 1)
+        patch.setattr(stamps, "PROTOCOL", stamps.PROTOCOL + 1)
         assert evaluate.read(tmp_path, program, trained) is None
         assert evaluate.earlier(tmp_path, program, trained) == {}
     with monkeypatch.context() as patch:
