@@ -20,8 +20,9 @@ from gvlab.build import Program
 from gvlab.compare import identity, marks, report, results, tables, units
 from gvlab.compare.groups import groups_of, title
 from gvlab.compare.plan import Plan, read_plan, unit_named, write_plan
+from gvlab.compare.record import read_record
 from gvlab.compare.schedule import Schedule, too_few
-from gvlab.files import owned, read_json
+from gvlab.files import owned
 from gvlab.runs import directory as rundir
 from gvlab.train import engines
 from gvlab.train.record import Listener
@@ -88,8 +89,8 @@ def run(plan: Plan, root: Path, listen: Listen, together: int | None = None) -> 
 def of_other_code(plan: Plan, root: Path, programs: dict[str, Program], missing: Sequence[c.Experiment]) -> list[str]:
     """By what the complete units differ from what this gvlab would make, as sentences."""
     complete = [experiment for experiment in plan.units() if experiment not in missing]
-    files = [rundir.path(units.directory(root), experiment) / "unit.json" for experiment in complete]
-    records = [read_json(file) or {} for file in files]
+    places = [rundir.path(units.directory(root), experiment) for experiment in complete]
+    records = [read_record(place) or {} for place in places]
     return marks.against((record, identity.identity(programs[record["experiment"]], record)) for record in records)
 
 

@@ -7,12 +7,12 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NotRequired, TypedDict
 
 from gvlab import config as c
 from gvlab.compare import units
 from gvlab.files import read_json, write_atomically
-from gvlab.types import UserError
+from gvlab.types import Json, UserError
 
 SCHEMA = 1
 """Of plan.json."""
@@ -28,6 +28,17 @@ SEEDS = 6
 
 MOST_SEEDS = 10_000
 """Of a comparison."""
+
+
+class _Written(TypedDict):
+    """Of plan.json; earlier versions lacked what need not be there."""
+
+    schema: Literal[1]
+    seeds: int
+    match: str | None
+    spent: NotRequired[list[float]]
+    directory: NotRequired[str | None]
+    experiments: list[Json]
 
 
 @dataclass(frozen=True)
@@ -90,19 +101,16 @@ def read_plan(root: Path) -> Plan:
     """
     if not (root / "plan.json").is_file():
         raise UserError(f"{root} is not the directory of a comparison: it has no plan.json.")
+    made = read_json(root / "plan.json", _Written)
     try:
-        made = read_json(root / "plan.json") or {}
-        experiments = tuple(c.from_json(json.dumps(experiment)) for experiment in made["experiments"])
-        if made["schema"] != SCHEMA or type(made["seeds"]) is not int or not experiments:
-            raise ValueError(f"no plan of schema {SCHEMA}")
+        experiments = tuple(c.from_dict(experiment) for experiment in made["experiments"])
+        if not experiments:
+            raise ValueError("no experiments")
         spent = tuple(map(float, made.get("spent", ())))  # plans of earlier versions lack it
         if len(spent) not in (0, len(experiments)):
             raise ValueError("spent is not one number per experiment")
-        directory = made.get("directory")
-        if directory is not None and type(directory) is not str:
-            raise ValueError("directory is no text")
-        return Plan(experiments, made["seeds"], made["match"], spent, directory)
-    except (KeyError, TypeError, ValueError, UserError) as error:
+        return Plan(experiments, made["seeds"], made["match"], spent, made.get("directory"))
+    except (ValueError, UserError) as error:
         raise UserError(
             f"{root / 'plan.json'} is damaged ({str(error).rstrip('.')}): restore it from a copy, or move "
             f"it away and repeat gvlab compare with --out {root}."

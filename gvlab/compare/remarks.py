@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from gvlab.compare import marks
 from gvlab.compare.units import Unit
-from gvlab.files import read_json
-from gvlab.runs.environment import DECISIVE, decisive
+from gvlab.runs.environment import DECISIVE, decisive, read_environment
 from gvlab.types import Json
 
 NAMED = 2
@@ -78,7 +77,7 @@ def _warnings(summaries: Sequence[Json]) -> list[str]:
 
 
 def _environments(units: Sequence[Unit]) -> Iterable[str]:
-    environments = [decisive(read_json(unit.run / "environment.json") or {}) for unit in units]
+    environments = [decisive(read_environment(unit.run)) for unit in units]
     for field in DECISIVE:
         found = list(dict.fromkeys(str(environment[field]) for environment in environments if field in environment))
         if len(found) > 1:

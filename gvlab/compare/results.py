@@ -44,7 +44,7 @@ from gvlab.compare.remarks import folded, remarks
 from gvlab.compare.sentences import verdict
 from gvlab.compare.units import Unit
 from gvlab.evaluate import Measure
-from gvlab.files import read_json
+from gvlab.runs.environment import read_environment
 from gvlab.types import Json
 
 SCHEMA = 1
@@ -108,7 +108,7 @@ def _unit(unit: Unit, marked: list[str], root: Path) -> Json:
         **{name: unit.record[name] for name in copied},
         "marks": marked,
         "measures": unit.measures,
-        "environment": read_json(unit.run / "environment.json"),
+        "environment": read_environment(unit.run) or None,
     }
 
 

@@ -3,8 +3,6 @@
 A unit is a run directory with a `unit.json`, which is written last: where there is one, the unit is complete. It holds
 digests of all that decides the numbers (configuration, data, program and measuring code) and of the numbers themselves,
 so that no unit stands for another, and a number that was changed afterwards is noticed.
-
-unit.json of schema 1 has the digest of nearly all of gvlab's source, `code`, in place of program and measuring.
 """
 
 from __future__ import annotations
@@ -22,8 +20,9 @@ from gvlab import evaluate, tree
 from gvlab.build import Program
 from gvlab.compare import identity, marks, measuring, programs
 from gvlab.compare.identity import config_sha256, contents
+from gvlab.compare.record import SCHEMA, read_record
 from gvlab.extractors import catalogue
-from gvlab.files import owned, read_json, write_atomically
+from gvlab.files import owned, write_atomically
 from gvlab.pictures import draw
 from gvlab.pictures.sheets import save_png
 from gvlab.runs import directory as rundir
@@ -33,18 +32,6 @@ from gvlab.train import engines, loop
 from gvlab.train.record import Listener
 from gvlab.types import Diverged, Json, PyTree, UserError
 
-SCHEMA = 2
-
-
-_COMMON = {
-    *("experiment", "seed", "status", "failure", "config_sha256", "dataset", "state_sha256"),
-    *("curves_sha256", "measures_sha256", "pictures_sha256", "group", "regrouped", "cost", "timing"),
-}
-_FIELDS = {
-    1: _COMMON | {"code"},
-    SCHEMA: _COMMON | {"program", "reprogrammed", "versions", "settings", "measuring"},
-}
-"""Of unit.json, by its schema."""
 TRAINING = ("program", "versions", "settings")
 """Those that tell what trained a unit, as `programs.identity` does."""
 
@@ -87,14 +74,13 @@ def read(root: Path, experiment: c.Experiment) -> Unit | None:
         UserError: its curves or measures are not those that were recorded, or the record is damaged.
     """
     run = rundir.path(directory(root), experiment)
-    record = read_json(run / "unit.json")
+    record = read_record(run)
     if record is None:
         return None
-    schema = record.get("schema")
-    if schema not in _FIELDS or not record.keys() >= _FIELDS[schema]:
+    if (record["experiment"], record["seed"]) != (experiment.name, experiment.seed):
         raise UserError(
-            f"{run / 'unit.json'} is no record of schema {SCHEMA}: restore it from a copy, or move {run} away "
-            "and repeat the comparison."
+            f"{run / 'unit.json'} is of {record['experiment']}/seed-{record['seed']}: restore it from a copy, or move "
+            f"{run} away and repeat the comparison."
         )
     if record["config_sha256"] != config_sha256(run):
         raise UserError(
@@ -102,7 +88,8 @@ def read(root: Path, experiment: c.Experiment) -> Unit | None:
         )
     measures = None
     if record["failure"] is None:
-        measures = (read_json(run / "evaluation.json") or {}).get("measures")
+        evaluation = evaluate.read_file(run / "evaluation.json")
+        measures = evaluation and evaluation["measures"]
     for digest, found in contents(run, measures).items():
         if record[digest] != found:
             what = {
@@ -239,7 +226,7 @@ def trained(run: Path) -> Json:
 def _note_program(run: Path, program: Program) -> None:
     """Writes down by what program a run will be trained from here on; it says so if that is another one than before."""
     step, known = max(rundir.read_states(run), default=0), rundir.read_programs(run)
-    record = read_json(run / "unit.json") or {}
+    record = read_record(run) or {}
     if not known and record.get("program"):  # confirmed since
         known = {0: {field: record[field] for field in TRAINING}}
     known = {at: one for at, one in known.items() if at < step}

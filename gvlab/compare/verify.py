@@ -24,9 +24,8 @@ from gvlab.compare.proof import records, retraining
 from gvlab.compare.proof.files import derived
 from gvlab.compare.proof.leftovers import unchecked
 from gvlab.compare.proof.outcome import Doubted, Verified
-from gvlab.files import read_json
 from gvlab.runs import directory as rundir
-from gvlab.runs.environment import difference_of_environments
+from gvlab.runs.environment import difference_of_environments, read_environment
 from gvlab.train import loop
 from gvlab.types import UserError
 
@@ -135,7 +134,7 @@ def _is_group(group: Any, name: str) -> bool:
 
 def _reasons(unit: units.Unit, code_marks: Sequence[str]) -> list[str]:
     """Why the bits may be others when a unit is trained again; none if they must be the same."""
-    environment = read_json(unit.run / "environment.json") or {}
+    environment = read_environment(unit.run)
     elsewhere = difference_of_environments(environment)
     backend = jax.default_backend()
     reasons = {

@@ -2,7 +2,7 @@
 
 from gvlab.evaluate.kinds import GROUPS, Measure, kind_of, rank
 from gvlab.evaluate.measure import BOUND, OF_LIKELIHOODS, check, check_ahead, evaluate, extractors_of, of_images
-from gvlab.evaluate.results import Measures, earlier, read, write, write_file
+from gvlab.evaluate.results import Measures, earlier, read, read_file, write, write_file
 from gvlab.evaluate.stamps import CLIPPED, PER_RUN, Difference, described, difference, stated
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "of_images",
     "rank",
     "read",
+    "read_file",
     "stated",
     "write",
     "write_file",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from gvlab import config as c
 from gvlab import tree
@@ -14,10 +14,42 @@ from gvlab.evaluate import usual
 from gvlab.evaluate.stamps import stamp
 from gvlab.extractors import catalogue
 from gvlab.files import read_json, write_atomically
+from gvlab.schema import Count, Least
 from gvlab.types import PyTree, UserError
 
 Measures = dict[str, dict[str, Any]]
 """By name: {"value", "stamp"} and, where there is one, "standard_error" or "spread"."""
+
+
+class _Stamp(TypedDict):
+    """What of a stamp is read for more than to be shown and compared."""
+
+    k: NotRequired[Count]
+    warning: NotRequired[str]
+    note: NotRequired[str]
+
+
+class _Measure(TypedDict):
+    value: float
+    standard_error: NotRequired[Annotated[float, Least(0)] | None]
+    spread: NotRequired[Annotated[float, Least(0)] | None]
+    points_per_second: NotRequired[float]
+    stamp: _Stamp
+
+
+class _Evaluation(TypedDict):
+    """Of evaluation.json."""
+
+    protocol: dict[str, Any]
+    made: list[str]
+    """Those of the measures that are not kept of earlier."""
+    measures_sha256: NotRequired[str]
+    measures: dict[str, _Measure]
+
+
+def read_file(file: Path) -> dict[str, Any] | None:
+    """evaluation.json of a run; None where there is none (`UserError` if it is damaged)."""
+    return read_json(file, _Evaluation)
 
 
 def write(run: Path, program: Program, state: PyTree, measures: Measures, kept: Measures | None = None) -> Path:
@@ -47,10 +79,11 @@ def read(run: Path, program: Program, state: PyTree) -> Measures | None:
 
     So it must where gvlab, its `features.PROTOCOL` or the weights of an extractor are others than they were.
     """
-    recorded = read_json(run / "evaluation.json")
-    if not recorded or completed(recorded.get("protocol")) != completed(_as_json(protocol(program, state))):
+    recorded = read_file(run / "evaluation.json")
+    if not recorded or completed(recorded["protocol"]) != completed(_as_json(protocol(program, state))):
         return None
-    return {name: recorded["measures"][name] for name in recorded["made"]}
+    measures = recorded["measures"]
+    return {name: measures[name] for name in recorded["made"]} if measures.keys() >= set(recorded["made"]) else None
 
 
 def completed(protocol: Any) -> dict[str, Any]:
@@ -70,12 +103,12 @@ def earlier(run: Path, program: Program, state: PyTree) -> Measures:
         UserError: a measure was changed after it was written, or its stamp is of something else than the protocol.
     """
     file = run / "evaluation.json"
-    recorded = read_json(file) or {}
+    recorded = read_file(file) or {}
     identity = {k: v for k, v in _identity(program, state).items() if k not in ("backend", "matmul_precision")}
-    if "measures_sha256" not in recorded or not identity.items() <= recorded.get("protocol", {}).items():
+    if "measures_sha256" not in recorded or not identity.items() <= recorded["protocol"].items():
         return {}
     measures = recorded["measures"]
-    stamps = {name: measure.get("stamp", {}) for name, measure in measures.items()}
+    stamps = {name: measure["stamp"] for name, measure in measures.items()}
     foreign = [name for name, stamp in stamps.items() if any(stamp.get(k, v) != v for k, v in _bound(identity).items())]
     if foreign or recorded["measures_sha256"] != _sha256(measures):
         which = f"{foreign[0]} is of another state or other data" if foreign else "its digest is another one"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from gvlab import config as c
 from gvlab import statistics
 from gvlab.compare import numbers
 from gvlab.config import experiment_file
-from gvlab.files import read_json, write_atomically
+from gvlab.files import REMEDY, read_json, write_atomically
 from gvlab.reproduce.published import expected, judge, load_published
+from gvlab.schema import Count
+from gvlab.types import Json, UserError
 
 HEADER = (
     *("name", "published", "runs", "measure", "ours [95 % interval]", "seeds", "expected of as many runs", "verdict"),
@@ -21,9 +22,38 @@ HEADER = (
 """Of the ledger's table."""
 
 
+class _Record(TypedDict):
+    """Of results/NAME.json."""
+
+    schema: int
+    name: str
+    measure: str
+    values: list[float | None]
+    """By seed; None where one diverged."""
+    steps: Count
+    config: Json
+    device: str
+    date: str
+    seconds: list[float | None]
+
+
+def read_record(file: Path) -> Json | None:
+    """results/NAME.json of the ledger; None where there is none (`UserError` if it is damaged)."""
+    record = read_json(file, _Record)
+    if record is None:
+        return None
+    try:
+        c.from_dict(record["config"])
+        if not record["values"]:
+            raise UserError("values is empty")
+    except UserError as error:
+        raise UserError(f"{file} is damaged ({str(error).rstrip('.')}): {REMEDY}.") from error
+    return record
+
+
 def is_current(record: dict[str, Any], experiment: c.Experiment) -> bool:
     """Whether a record is of the experiment as its file now says it, apart from the steps."""
-    return replace(c.from_json(json.dumps(record["config"])), steps=experiment.steps) == experiment
+    return replace(c.from_dict(record["config"]), steps=experiment.steps) == experiment
 
 
 def row(record: dict[str, Any], file: Path) -> list[str]:
@@ -53,7 +83,7 @@ def row(record: dict[str, Any], file: Path) -> list[str]:
 def page(directory: Path) -> str:
     """README.md of a directory of reproductions, from its experiment files and their results."""
     files = {file.stem: file for file in sorted(directory.glob("[a-z]*.py"))}
-    read = {name: read_json(directory / "results" / f"{name}.json") for name in files}
+    read = {name: read_record(directory / "results" / f"{name}.json") for name in files}
     records = {name: record for name, record in read.items() if record is not None}
     lines = [HEADER, ["---"] * len(HEADER), *(row(record, files[name]) for name, record in records.items())]
     table = "".join("| " + " | ".join(line) + " |\n" for line in lines)

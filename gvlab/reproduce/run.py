@@ -11,13 +11,15 @@ from typing import Any
 from gvlab import compare, evaluate
 from gvlab import config as c
 from gvlab.config import experiment_file
-from gvlab.files import read_json, write_atomically
-from gvlab.reproduce.ledger import is_current, write_ledger
+from gvlab.files import write_atomically
+from gvlab.reproduce.ledger import is_current, read_record, write_ledger
 from gvlab.reproduce.published import load_published
 from gvlab.types import UserError
 
 SCHEMA = 2
 """Of a record, results/NAME.json."""
+VERSIONS = ("gvlab", "jax", "jaxlib", "flax", "optax")
+"""Those that a record has."""
 
 
 def reproduce(file: Path, steps: int | None, seeds: int, out: Path | None, listen: compare.Listen) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def reproduce(file: Path, steps: int | None, seeds: int, out: Path | None, liste
     """
     experiment, published = experiment_file.load(file), load_published(file)
     steps = experiment.steps if steps is None else steps
-    kept = read_json(file.parent / "results" / f"{file.stem}.json")
+    kept = read_record(file.parent / "results" / f"{file.stem}.json")
     if kept and is_current(kept, experiment) and (kept["steps"], len(kept["values"])) > (steps, seeds):
         raise UserError(
             f"The ledger has {file.stem} with {len(kept['values'])} seeds of {kept['steps']} steps, more than {seeds} "
@@ -56,7 +58,11 @@ def reproduce(file: Path, steps: int | None, seeds: int, out: Path | None, liste
         raise UserError(
             f"{file.stem} is about {published.measure}, but {experiment.name} has only {', '.join(stamps)}."
         )
-    environment = found["units"][0]["environment"]
+    environment = found["units"][0]["environment"] or {}
+    unknown = [name for name in ("device", "cpu_threads", *VERSIONS) if name not in environment]
+    if unknown:
+        where = out / found["units"][0]["directory"] / "environment.json"
+        raise UserError(f"{where} lacks {' and '.join(unknown)}: restore it from a copy, or use another --out.")
     record = {
         "schema": SCHEMA,
         "name": file.stem,
@@ -69,7 +75,7 @@ def reproduce(file: Path, steps: int | None, seeds: int, out: Path | None, liste
         "stamp": stamps.get(published.measure),
         "date": datetime.date.today().isoformat(),
         "device": f"{environment['device']}, {environment['cpu_threads']} threads",
-        "versions": {name: environment[name] for name in ("gvlab", "jax", "jaxlib", "flax", "optax")},
+        "versions": {name: environment[name] for name in VERSIONS},
         "seconds": [unit["timing"]["seconds"] for unit in found["units"]],
         "state_sha256": [unit["state_sha256"] for unit in found["units"]],
     }

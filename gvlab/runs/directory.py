@@ -37,11 +37,19 @@ class _Group(TypedDict):
     group: list[str]
 
 
+class _Training(TypedDict):
+    """By what a run is trained, as `compare.programs.identity` gives it."""
+
+    program: dict[str, str] | None
+    versions: dict[str, str]
+    settings: dict[str, str]
+
+
 class _Program(TypedDict):
     """A line of programs.jsonl."""
 
     step: Count
-    program: Any
+    program: _Training | None
 
 
 def path(root: Path, experiment: c.Experiment) -> Path:

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_info
 
 from gvlab import __version__, backend
 from gvlab.files import read_json, write_atomically
+from gvlab.schema import Count
 from gvlab.types import Json
 
 _NUMERICS = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "scikit-learn")
@@ -38,6 +39,16 @@ def decisive(environment: Json) -> Json:
 
 
 class _Environment(TypedDict):
+    """Of environment.json, what more is done with than to show and compare it; each version knows further names."""
+
+    gvlab: NotRequired[str]
+    jax: NotRequired[str]
+    jaxlib: NotRequired[str]
+    flax: NotRequired[str]
+    optax: NotRequired[str]
+    git_revision: NotRequired[str | None]
+    device: NotRequired[str]
+    cpu_threads: NotRequired[Count | None]
     earlier: NotRequired[list[Json]]
 
 

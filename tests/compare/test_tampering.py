@@ -54,8 +54,8 @@ def test_tampering_with_the_curves(root, trainings):
     [
         (lambda record: record.clear(), "unit.json is no record of schema 2"),
         (lambda record: record.update(schema=3), "unit.json is no record of schema 2"),
-        (lambda record: record.pop("curves_sha256"), "unit.json is no record of schema 2"),
-        (lambda record: record.update(curves_sha256=None), "metrics.jsonl is not"),
+        (lambda record: record.pop("curves_sha256"), "unit.json is damaged (curves_sha256 is missing)"),
+        (lambda record: record.update(curves_sha256=None), "curves_sha256 is null, but must be a text"),
         (lambda record: record.update(state_sha256="a" * 64), "states.jsonl lacks the state_sha256"),
         (lambda record: record.update(config_sha256="a" * 64), "config.json is not what was trained"),
         (lambda record: record["dataset"].update(sha256="a" * 64), "The data set digits is not the one"),
@@ -63,7 +63,7 @@ def test_tampering_with_the_curves(root, trainings):
         (lambda record: record.update(group=["vae/seed-1"]), "names the group ['vae/seed-1'], which are not"),
         (lambda record: record.update(group=["vae/seed-0"] * 2), "names the group"),
         (lambda record: record.update(group=["vae/seed-0", "vae/seed-x"]), "names the group"),
-        (lambda record: record.update(group=None), "names the group None"),
+        (lambda record: record.update(group=None), "group is null, but must be a list"),
     ],
     ids=[
         *("empty", "schema", "no digest", "null", "state", "config", "data"),

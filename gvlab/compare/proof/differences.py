@@ -11,7 +11,6 @@ from gvlab import evaluate
 from gvlab.compare import identity, units
 from gvlab.compare.proof.outcome import Redone
 from gvlab.evaluate import results
-from gvlab.files import read_json
 from gvlab.runs import directory as rundir
 
 ERRORS = 50
@@ -87,7 +86,7 @@ def of_measures(old: evaluate.Measures, new: evaluate.Measures, tolerance: float
 
 def of_protocol(unit: units.Unit, redone: Redone, tolerance: float) -> str | None:
     """The field of the measures' common protocol that is another one, in words."""
-    recorded = results.completed((read_json(unit.run / "evaluation.json") or {}).get("protocol"))
+    recorded = results.completed((evaluate.read_file(unit.run / "evaluation.json") or {}).get("protocol"))
     made = results.completed(redone.protocol)
     ignored = {*_MAKERS, *(("state_sha256",) if tolerance else ())}
     for field in sorted((recorded.keys() | made.keys()) - ignored):

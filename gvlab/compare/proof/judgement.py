@@ -8,8 +8,8 @@ from gvlab.compare import identity, units
 from gvlab.compare.proof import pictures
 from gvlab.compare.proof.differences import difference
 from gvlab.compare.proof.outcome import TOLERANCE, Doubted, Redone, Verified
-from gvlab.files import read_json
 from gvlab.runs import directory as rundir
+from gvlab.runs.environment import read_environment
 
 
 def judged(doubted: Doubted, redone: Redone) -> Verified:
@@ -93,7 +93,7 @@ def _differs(doubted: Doubted, name: str, what: str, other_code: str | None) -> 
     """Of a unit that is not what training again gives; by other code, that neither confirms nor refutes it."""
     if other_code is None:
         return Verified(name, "different", f"{name}{what}{_rule(doubted.reasons)}.")
-    revision = (read_json(doubted.unit.run / "environment.json") or {}).get("git_revision")
+    revision = read_environment(doubted.unit.run).get("git_revision")
     where = f" (revision {revision})" if revision else ""
     return Verified(
         name,

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gvlab import config as c
+from gvlab import evaluate
 from gvlab.compare import units
-from gvlab.files import read_json
 from gvlab.runs import directory as rundir
 from gvlab.runs.curves import read_metrics
 from gvlab.types import UserError
@@ -128,14 +128,12 @@ def _evaluation(unit: units.Unit, experiment: c.Experiment) -> str | None:
     file = unit.run / "evaluation.json"
     if unit.failure is not None:
         return None
-    made = read_json(file) or {}
-    protocol = made.get("protocol")
-    if not isinstance(protocol, dict):
-        return f"{file} has no protocol."
+    made = evaluate.read_file(file) or {"protocol": {}, "made": []}
+    protocol = made["protocol"]
     said = {"state_sha256": unit.record["state_sha256"], "step": experiment.steps, "seed": experiment.seed}
     for field, value in said.items():
         if protocol.get(field) != value:
             return f"{file} is of {field} = {protocol.get(field)}, but the unit is of {value}."
-    if made.get("made") != list(unit.measures or {}):
+    if made["made"] != list(unit.measures or {}):
         return f"{file} names other measures as made than it has."
     return None
