@@ -31,7 +31,8 @@ class _Cost(TypedDict):
 
 class _Timing(TypedDict):
     seconds: _Positive | None
-    images_per_second: _Positive | None
+    images_per_second: float | None
+    """Below 0 where lines of the curves are in another order, which is for `verify` to find."""
 
 
 class _Common(TypedDict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict
@@ -53,7 +54,8 @@ def read_record(file: Path) -> Json | None:
 
 def is_current(record: dict[str, Any], experiment: c.Experiment) -> bool:
     """Whether a record is of the experiment as its file now says it, apart from the steps."""
-    return replace(c.from_dict(record["config"]), steps=experiment.steps) == experiment
+    # By its text: what was just made has tuples where a file has lists.
+    return replace(c.from_json(json.dumps(record["config"])), steps=experiment.steps) == experiment
 
 
 def row(record: dict[str, Any], file: Path) -> list[str]:
