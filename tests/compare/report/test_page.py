@@ -189,7 +189,8 @@ def test_curves_are_the_log_with_quartiles_over_the_seeds_still_training(page):
 
 def test_long_curves_are_thinned_and_keep_their_ends(comparison):
     directory, content = comparison
-    long = "".join(json.dumps({"step": step, "d_loss": 1 / 3}) + "\n" for step in range(1, 5001))
+    clock = {"seconds": 1.0, "images_per_second": 1.0}
+    long = "".join(json.dumps({"step": step, "d_loss": 1 / 3} | clock) + "\n" for step in range(1, 5001))
     (directory / "units/a/seed-0/metrics.jsonl").write_text(long)
     gan = data_of(report.html(directory, content))["curves"]["experiments"][0]
     assert len(gan["steps"]) <= CURVE_POINTS
