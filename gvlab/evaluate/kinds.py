@@ -40,7 +40,7 @@ KINDS = (
     *(Kind(name, "higher", "diversity") for name in ("recall", "improved_recall", "prd_f8", "coverage")),
     *(Kind(name, "higher", "quality") for name in ("density", "class_score", "inception_score", "isc")),
     *(Kind(name, "higher", "quality") for name in ("high_quality",)),
-    *(Kind(name, "lower", "quality") for name in ("kid", "kld", "kernel", "sliced_wasserstein")),
+    *(Kind(name, "lower", "quality") for name in ("kid", "kld", "kernel", "sliced_wasserstein2")),
     *(Kind(name, "lower", "diversity") for name in ("reverse_kl", "kl_to")),
     *(Kind(name, None, "diversity") for name in ("vendi", "memorisation")),
     *(Kind(name, "higher", "diversity") for name in ("authenticity",)),

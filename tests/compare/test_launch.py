@@ -95,7 +95,7 @@ def test_ray_retries_the_unit_of_a_worker_that_was_killed(tmp_path):
     written = (victim / "checkpoints" / str(saved)).stat()
     status = rundir.status(victim)
     os.kill(killed, signal.SIGKILL)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0, (out, err)
     assert status["status"] == "running"
     assert saved < 400
