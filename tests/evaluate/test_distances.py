@@ -14,12 +14,13 @@ import sklearn
 from image_pairs import N, dataset, digits_sets, generated_images, points, sets
 
 from gvlab import data, metrics
-from gvlab.evaluate import distances, usual
+from gvlab.evaluate import distances
 from gvlab.evaluate import features as feature_sets
 from gvlab.evaluate.distances import Sets
 from gvlab.evaluate.features import Features
 from gvlab.extractors import catalogue
 from gvlab.extractors import extractor as features
+from gvlab.extractors import sets as extractor_sets
 from gvlab.extractors.extractor import Extracted, Extractor
 from gvlab.types import UserError
 
@@ -216,7 +217,7 @@ def test_a_regression_that_begins_too_early_is_warned_of():
 @pytest.mark.parametrize("name", ["pixels", "digits"])
 def test_moments_need_no_features_of_all(name, monkeypatch):
     """The same number, to the last bit, as where they are held for other measures."""
-    monkeypatch.setattr(feature_sets, "BATCH", 24)
+    monkeypatch.setattr(extractor_sets, "BATCH", 24)
     extractor, x = catalogue.extractor(name), generated_images()
     whole = Sets(
         extractor,
@@ -329,7 +330,7 @@ def test_three_digits_are_seen_each_in_its_channel():
 
 
 def test_the_published_number_of_examples_is_not_warned_of(monkeypatch):
-    monkeypatch.setattr(usual, "STACKED_SAMPLES", N)
+    monkeypatch.setattr(distances, "STACKED_SAMPLES", N)
     assert not any("warning" in one["stamp"] for one in distances.measure(stacked_sets(), ["stacked_modes"]).values())
 
 

@@ -11,7 +11,7 @@ from image_pairs import N, dataset
 
 from gvlab import data
 from gvlab.evaluate import features as feature_sets
-from gvlab.extractors import catalogue, weights
+from gvlab.extractors import catalogue, sets, weights
 from gvlab.extractors import extractor as features
 from gvlab.extractors.extractor import Extracted, Extractor
 
@@ -26,7 +26,7 @@ def cache(tmp_path, monkeypatch):
 def test_batches_make_no_difference(monkeypatch):
     extractor, x = features.small("digits"), dataset().test.x
     whole = feature_sets.extract(extractor, [x])
-    monkeypatch.setattr(feature_sets, "BATCH", 24)
+    monkeypatch.setattr(sets, "BATCH", 24)
     pieces = list(feature_sets.pieces(x))
     assert [len(piece) for piece in pieces] == [24, 24, 16]
     parts = feature_sets.extract(extractor, pieces)

@@ -53,5 +53,5 @@ def test_extractors_by_name(monkeypatch):
 def test_a_measure_that_does_not_exist_is_refused():
     distances.check_measures(distances.MEASURES)
     for refuse in (distances.check_measures, functools.partial(distances.measure, digits_sets())):
-        with pytest.raises(UserError, match=r"no measure 'fid': choose from frechet, .*, stacked_modes\.$"):
-            refuse(["frechet", "fid"])
+        with pytest.raises(UserError, match=r"no measure 'beauty': choose from frechet, .*, stacked_modes\.$"):
+            refuse(["frechet", "beauty"])
