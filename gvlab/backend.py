@@ -133,7 +133,7 @@ def keep_memory() -> bool:
     large, and the next step meets every page anew: 10,000 page faults in a step of MNIST's DCGAN, a tenth to a quarter
     of its time. One arena for all threads, since another one's heap ends at 64 MiB, and what is larger is given back
     whatever the thresholds are. The process holds on to the most memory that it has used; bits don't change
-    (`experiments/benchmarks/README.md`).
+    (`experiments/benchmarks/surroundings.py memory` measures it).
 
     Returns:
         Whether it was done: not without glibc, nor where the user has tuned its allocation by the environment.
