@@ -67,6 +67,11 @@ def _compare(args: argparse.Namespace, rest: list[str]) -> None:
     for text in rest:
         if text.startswith("-"):
             raise UserError(f"Unknown argument {text} (see gvlab compare --help).")
+    if args.launcher == "ray":
+        backend.check_variables()  # before anything imports JAX
+        from gvlab.compare.launch import begin_ray
+
+        begin_ray()
     backend.start()
     args.experiments += rest  # what stands behind an option
     plan = planned(args)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from gvlab import compare
 from gvlab import config as c
@@ -40,15 +41,9 @@ def ray(plan: compare.Plan, root: Path) -> None:
     Raises:
         UserError: Ray is not installed, or a unit failed for another reason than its worker's death.
     """
-    try:
-        import ray as engine
-    except ImportError as error:
-        raise UserError("--launcher ray needs Ray: install gvlab[ray].") from error
-
+    engine = _ray()
     with _planned(plan, root) as missing:
-        started = not engine.is_initialized()
-        if started:
-            engine.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, logging_level=logging.ERROR)
+        started = begin_ray()
         gpus = 1 if engine.cluster_resources().get("GPU") else 0
         task = engine.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES, retry_exceptions=False)(_unit)
         try:
@@ -65,6 +60,27 @@ def ray(plan: compare.Plan, root: Path) -> None:
         finally:
             if started:
                 engine.shutdown()
+
+
+def begin_ray() -> bool:
+    """Joins the cluster, or starts one; before JAX's back-end starts, since Ray forks, which JAX's threads don't bear.
+
+    Returns:
+        Whether it was not done already.
+    """
+    engine = _ray()
+    if engine.is_initialized():
+        return False
+    engine.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, logging_level=logging.ERROR)
+    return True
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise UserError("--launcher ray needs Ray: install gvlab[ray].") from error
+    return ray
 
 
 @contextlib.contextmanager
