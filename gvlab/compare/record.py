@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
 from gvlab.files import read_json
+from gvlab.runs import directory as rundir
 from gvlab.schema import Count, Least
 from gvlab.types import Json, UserError
 
@@ -71,13 +72,9 @@ class _Measuring(TypedDict):
     lowered: list[str]
 
 
-class _Second(_Common):
-    """Schema 2."""
+class _Second(_Common, rundir.Training):
+    """Schema 2; its program is None where a run was trained before programs were recorded."""
 
-    program: dict[str, str] | None
-    """None where a run was trained before programs were recorded."""
-    versions: dict[str, str]
-    settings: dict[str, str]
     reprogrammed: list[Count]
     measuring: _Measuring | None
 

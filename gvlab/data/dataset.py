@@ -52,24 +52,29 @@ class Dataset:
 class Absent(Dataset):
     """A data set that is not here: its name and the shape of its examples are known, which is enough for sampling."""
 
+    _shape: tuple[int, ...]
+    _labelled: bool
+    _why: str
+
     def __init__(self, name: str, shape: tuple[int, ...], num_classes: int, labelled: bool, why: str) -> None:
         """`why` it is not here, for the sentence that who wants its examples is told."""
-        known = {"name": name, "num_classes": num_classes, "checksum": "", "_known": (shape, labelled, why)}
-        for field, value in known.items():
-            object.__setattr__(self, field, value)
+        values = {"name": name, "num_classes": num_classes, "checksum": ""}
+        values |= {"_shape": shape, "_labelled": labelled, "_why": why}
+        for field, value in values.items():
+            object.__setattr__(self, field, value)  # a Dataset is frozen
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self._known[0]  # type: ignore[attr-defined]
+        return self._shape
 
     @property
     def labelled(self) -> bool:
-        return self._known[1]  # type: ignore[attr-defined]
+        return self._labelled
 
     @property
     def train(self) -> Split:
         raise UserError(
-            f"This needs the examples of {self.name}, on which the run was trained, but {self._known[2]}: "  # type: ignore[attr-defined]
+            f"This needs the examples of {self.name}, on which the run was trained, but {self._why}: "
             "from Python, give gvlab.build.program the data set, and gvlab.train.restore that program and the run."
         )
 

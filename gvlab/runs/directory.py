@@ -37,7 +37,7 @@ class _Group(TypedDict):
     group: list[str]
 
 
-class _Training(TypedDict):
+class Training(TypedDict):
     """By what a run is trained, as `compare.programs.identity` gives it."""
 
     program: dict[str, str] | None
@@ -49,7 +49,7 @@ class _Program(TypedDict):
     """A line of programs.jsonl."""
 
     step: Count
-    program: _Training | None
+    program: Training | None
 
 
 def path(root: Path, experiment: c.Experiment) -> Path:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import pty
 import re
-import sys
 import time
 from dataclasses import replace
 
 from harness import EXPERIMENTS, call
+from screen import shown
 
 from gvlab import config as c
 from gvlab.cli import terminal
@@ -46,29 +43,20 @@ def test_any_field_can_be_set(file, tmp_path, capsys):
     assert capsys.readouterr().out == f"{made} is complete: 4 steps.\n"
 
 
-def test_lines_without_a_terminal_and_a_bar_on_one(monkeypatch, capsys):
+def test_lines_without_a_terminal_and_a_bar_on_one(capsys):
     now = record.Progress(30, 60, 1234.5, {"d_loss": 1.25, "grad_norm/generator": 9.0})
     with terminal.progress("digits seed 0") as listen:
         listen(now)
         listen(replace(now, step=40))  # less than five seconds later
     assert capsys.readouterr().err == "digits seed 0: step 30/60  1,234 images/s  d_loss 1.25\n"
 
-    ours, theirs = pty.openpty()
-    with os.fdopen(theirs, "w") as screen:
-        monkeypatch.setattr(sys, "stderr", screen)
-        monkeypatch.setenv("COLUMNS", "120")
-        monkeypatch.setenv("TERM", "xterm-256color")
+    def train() -> None:
         with terminal.progress("digits seed 0") as listen:
             listen(now)
             time.sleep(0.2)
             listen(replace(now, step=40))
-        monkeypatch.undo()
-    written = b""
-    with contextlib.suppress(OSError):  # how Linux says that the other end is closed
-        while more := os.read(ours, 1 << 16):
-            written += more
-    os.close(ours)
-    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
+
+    bar = shown(train)
     for part in ("digits seed 0", "30/60", "40/60", "1,234 images/s", "d_loss 1.25"):
-        assert part in shown
-    assert re.search(r"\d:\d\d:\d\d", shown)  # the time left
+        assert part in bar
+    assert re.search(r"\d:\d\d:\d\d", bar)  # the time left

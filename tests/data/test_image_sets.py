@@ -6,7 +6,6 @@ import json
 import os
 
 import harness
-import jax
 import numpy as np
 import pytest
 from harness import assert_refused, call
@@ -14,22 +13,12 @@ from made_images import SAMPLES, archived, contents, generated, save
 from PIL import Image
 
 from gvlab import config as c
-from gvlab import data, evaluate, parallel
+from gvlab import data, evaluate
 from gvlab.data import image_sets
-from gvlab.evaluate import sampling
 from gvlab.extractors import catalogue
 from gvlab.types import UserError
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_device():
-    """Of which two programs give the same bits; and the tests' own cache directory."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", os.environ["GVLAB_TESTS_CACHE"])
-        patch.setattr(parallel, "devices_for", lambda size: jax.devices()[:1])
-        sampling._sampler.cache_clear()
-        yield
-    sampling._sampler.cache_clear()
+pytestmark = pytest.mark.usefixtures("one_device")
 
 
 # --- kinds of files ---------------------------------------------------------------------------------------------------

@@ -10,25 +10,12 @@ import zipfile
 import zlib
 
 import harness
-import jax
 import numpy as np
 import pytest
 from harness import assert_refused, call
 from PIL import Image
 
-from gvlab import parallel
-from gvlab.evaluate import sampling
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_device():
-    """Of which two programs give the same bits; and the tests' own cache directory."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", os.environ["GVLAB_TESTS_CACHE"])
-        patch.setattr(parallel, "devices_for", lambda size: jax.devices()[:1])
-        sampling._sampler.cache_clear()
-        yield
-    sampling._sampler.cache_clear()
+pytestmark = pytest.mark.usefixtures("one_device")
 
 
 def good(directory, size=(16, 16), mode="L", name="a.png"):

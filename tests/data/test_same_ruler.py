@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 
 import harness
-import jax
 import numpy as np
 import pytest
 from harness import call
 from made_images import SAMPLES, archived, contents, generated, save
 
 from gvlab import config as c
-from gvlab import data, evaluate, parallel, rng
+from gvlab import data, evaluate, rng
 from gvlab.data import image_sets
-from gvlab.evaluate import distances, measure, sampling, stamps
+from gvlab.evaluate import distances, measure, stamps
 from gvlab.extractors import catalogue
 from gvlab.train import loop
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_device():
-    """Of which two programs give the same bits; and the tests' own cache directory."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", os.environ["GVLAB_TESTS_CACHE"])
-        patch.setattr(parallel, "devices_for", lambda size: jax.devices()[:1])
-        sampling._sampler.cache_clear()
-        yield
-    sampling._sampler.cache_clear()
+pytestmark = pytest.mark.usefixtures("one_device")
 
 
 def test_a_folder_and_an_archive_hold_the_same_images(folder, archive):

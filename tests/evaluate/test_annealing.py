@@ -108,14 +108,20 @@ def linear_gan() -> Program:
         evaluation=c.Evaluation(ais_variance=VARIANCE),
     )
     program = build.program(replace(experiment, batch_size=8), data.from_arrays("linear", x[:50], x[50:]))
-    decode = lambda state, z, y=None: z @ state["w"] + state["c"][None]  # noqa: E731
+
+    def decode(state, z, y=None):
+        return z @ state["w"] + state["c"][None]
+
     return replace(program, model=program.model._replace(decode=decode))
 
 
 def test_a_gan_with_noise_is_annealed_to_the_truth(few_chains, monkeypatch):
     """12 examples in batches of 5: the mean of log p(x) is exact, and the bound below it by no more than the gap."""
     heard = []
-    listen = lambda *batch: heard.append(batch)  # noqa: E731
+
+    def listen(*batch):
+        heard.append(batch)
+
     runs = [
         annealing.annealed(linear_gan(), LINEAR_STATE, jax.random.key(seed), listen)["ais_bound_nats"]
         for seed in range(5)
@@ -168,7 +174,10 @@ def test_the_noise_is_about_images_from_0_to_1():
 
 
 def test_every_chain_has_the_labels_of_its_example():
-    told = lambda state, z, y: 2.0 * y[:, None, None, None] * jnp.ones((1, 2, 2, 1)) - 1  # noqa: E731
+
+    def told(state, z, y):
+        return 2.0 * y[:, None, None, None] * jnp.ones((1, 2, 2, 1)) - 1
+
     model = harness.program("gan").model._replace(decode=told)
     batch = Batch(jnp.arange(3.0)[:, None, None, None] * jnp.ones((1, 2, 2, 1)), jnp.arange(3))
     found = annealing._with_noise(model, (-1.0, 1.0), 1.0)(jnp.zeros((4, 3, 8)), (None, batch))

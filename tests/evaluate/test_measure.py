@@ -145,7 +145,10 @@ def test_what_is_asked_for_is_measured_and_nothing_else():
     asked = {f"{kind}_pixels" for kind in ("vendi", "memorisation", "memorisation_of_real")}
     assert found.keys() == asked | {"d_loss", "real_logit", "fake_logit"}
     # With what a user made, instead of what the experiment names.
-    means = lambda x: x.astype(jnp.float32).mean((1, 2, 3), keepdims=True)[:, :, 0, 0]  # noqa: E731
+
+    def means(x):
+        return x.astype(jnp.float32).mean((1, 2, 3), keepdims=True)[:, :, 0, 0]
+
     mine = features.from_function("means", means, version="1")
     found = evaluate.evaluate(with_evaluation(program, measures=("frechet",)), state("gan"), [mine])
     assert found.keys() == {"frechet_means", "d_loss", "real_logit", "fake_logit"}
