@@ -10,8 +10,8 @@ import numpy as np
 
 from gvlab import data
 from gvlab.evaluate import distances
-from gvlab.evaluate.distances import Sets
 from gvlab.evaluate.features import extract
+from gvlab.evaluate.of_sets import Sets
 from gvlab.extractors import catalogue
 
 N = 5_000

@@ -14,7 +14,7 @@ from gvlab import __version__, data, rng
 from gvlab import config as c
 from gvlab.build import Program
 from gvlab.data import image_sets
-from gvlab.evaluate import annealing, bounds, distances, held_out, latents, usual
+from gvlab.evaluate import annealing, bounds, distances, held_out, latents, of_sets, usual
 from gvlab.evaluate.features import of_split
 from gvlab.evaluate.results import Measures
 from gvlab.evaluate.sampling import Clipped, generate, sample_count
@@ -203,7 +203,7 @@ def _measured(
     """The measures of examples that come in batches; their features are held only if a measure needs them all."""
     if set(names) == {"frechet"}:
         return distances.frechet_streamed(extractor, batches, dataset, split)
-    sets = distances.Sets(
+    sets = of_sets.Sets(
         extractor,
         extract(extractor, batches),
         of_split(extractor, dataset, split),

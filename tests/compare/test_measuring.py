@@ -67,11 +67,11 @@ def test_the_closure_is_what_measuring_needs():
 
 
 def test_names_are_followed_through_packages_aliases_and_functions():
-    closure = source.closure(Definition("gvlab.evaluate.distances", "MEASURES"))
+    closure = source.closure(Definition("gvlab.evaluate.of_sets", "MEASURES"))
     for module, name in (
         ("gvlab.metrics.frechet", "frechet_distance"),  # metrics.frechet_distance, by the package
         ("gvlab.metrics._pairs", "nearest"),  # _pairs.nearest, of a module
-        ("gvlab.evaluate.distances", "NEIGHBOURS"),  # of an assignment to two names
+        ("gvlab.evaluate.of_sets", "NEIGHBOURS"),  # of an assignment to two names
         ("gvlab.data.synthetic", "ring"),  # of a table of functions
     ):
         assert Definition(module, name) in closure
@@ -135,7 +135,7 @@ def test_a_measure_and_features_that_were_not_asked_for_decide_nothing(copy):
     assert edited(copy / "metrics" / "vendi.py", ("as_features(", "2 * as_features(")) == before
     assert measuring.code_sha256(frozenset({"vendi", "pixels"})) != all_of_them
     line = 'MEASURES: dict[str, Callable[[Sets], dict[str, Measure]]] = {\n    "vendi": _kernel,'
-    assert edited(copy / "evaluate" / "distances.py", (line.partition("\n")[0], line)) == before
+    assert edited(copy / "evaluate" / "of_sets.py", (line.partition("\n")[0], line)) == before
 
 
 # --- what decides -----------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from made_images import SAMPLES, archived, contents, generated, save
 from gvlab import config as c
 from gvlab import data, evaluate, rng
 from gvlab.data import image_sets
-from gvlab.evaluate import distances, measure, stamps
+from gvlab.evaluate import measure, of_sets, stamps
 from gvlab.extractors import catalogue
 from gvlab.train import loop
 
@@ -52,7 +52,7 @@ def test_the_order_of_the_images_changes_no_number(tmp_path):
         assert first[extractor.measure("class_score")]["value"] > 8
         assert first[extractor.measure("recall")]["value"] > 0.8
         stamp = first[extractor.measure("recall")]["stamp"]
-        assert (stamp["images_seed"], stamp["subset_seed"]) == (image_sets.ORDER_SEED, distances.SUBSET_SEED)
+        assert (stamp["images_seed"], stamp["subset_seed"]) == (image_sets.ORDER_SEED, of_sets.SUBSET_SEED)
         assert first[extractor.measure("class_score")]["stamp"]["shuffle_seed"] == 2020
         frechet = first[extractor.measure("frechet")]["stamp"]
         assert frechet["generated"] == (samples or 600)

@@ -8,7 +8,7 @@ import numpy as np
 
 from gvlab import data
 from gvlab.evaluate import features as feature_sets
-from gvlab.evaluate.distances import Sets
+from gvlab.evaluate.of_sets import Sets
 from gvlab.extractors import extractor as features
 from gvlab.extractors.extractor import Extractor
 

@@ -14,10 +14,10 @@ import sklearn
 from image_pairs import N, dataset, digits_sets, generated_images, points, sets
 
 from gvlab import data, metrics
-from gvlab.evaluate import distances
+from gvlab.evaluate import distances, of_sets
 from gvlab.evaluate import features as feature_sets
-from gvlab.evaluate.distances import Sets
 from gvlab.evaluate.features import Features
+from gvlab.evaluate.of_sets import Sets
 from gvlab.extractors import catalogue
 from gvlab.extractors import extractor as features
 from gvlab.extractors import sets as extractor_sets
@@ -164,7 +164,8 @@ def test_kid_is_the_published_estimator(monkeypatch):
     of = ring_sets()._replace(extractor=extractor)
     with pytest.raises(UserError, match=r"kernel cannot be made of 64 generated and 64 real .* at least 1000 of each"):
         distances.measure(of, ["kernel"])
-    monkeypatch.setattr(distances, "KID_SIZE", 20)
+    for module in (distances, of_sets):
+        monkeypatch.setattr(module, "KID_SIZE", 20)
     monkeypatch.setattr(distances, "KID_SUBSETS", 7)
     found = distances.measure(of, ["kernel", "frechet"])
     assert found.keys() == {"kid", "fid"}
@@ -330,7 +331,7 @@ def test_three_digits_are_seen_each_in_its_channel():
 
 
 def test_the_published_number_of_examples_is_not_warned_of(monkeypatch):
-    monkeypatch.setattr(distances, "STACKED_SAMPLES", N)
+    monkeypatch.setattr(of_sets, "STACKED_SAMPLES", N)
     assert not any("warning" in one["stamp"] for one in distances.measure(stacked_sets(), ["stacked_modes"]).values())
 
 

@@ -20,7 +20,7 @@ from gvlab import config as c
 from gvlab.build import Program
 from gvlab.cli import evaluate as cli
 from gvlab.evaluate import bounds as held_out_bounds
-from gvlab.evaluate import distances, held_out, sampling, stamps, usual
+from gvlab.evaluate import held_out, of_sets, sampling, stamps, usual
 from gvlab.evaluate import latents as latent_measures
 from gvlab.evaluate.measure import _distances
 from gvlab.extractors import extractor as features
@@ -233,7 +233,7 @@ def test_values_outside_the_range_are_clipped_and_said_to_be():
 
 def test_stacked_digits_are_measured_as_they_are_published(monkeypatch):
     """Where nobody says otherwise: by modes, on 26,000 samples (here of 40)."""
-    for module in (usual, distances):
+    for module in (usual, of_sets):
         monkeypatch.setattr(module, "STACKED_SAMPLES", 40)
     x = np.random.RandomState(0).randint(0, 256, (48, 28, 28, 3)).astype(np.uint8)
     stacked = data.from_arrays("stacked_mnist", x, x[:20], np.arange(48), np.arange(20))
