@@ -166,7 +166,7 @@ def test_kid_is_the_published_estimator(monkeypatch):
         distances.measure(of, ["kernel"])
     for module in (distances, of_sets):
         monkeypatch.setattr(module, "KID_SIZE", 20)
-    monkeypatch.setattr(distances, "KID_SUBSETS", 7)
+    monkeypatch.setattr(of_sets, "KID_SUBSETS", 7)
     found = distances.measure(of, ["kernel", "frechet"])
     assert found.keys() == {"kid", "fid"}
     value, spread = metrics.polynomial_mmd2_subsets(
