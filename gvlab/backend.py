@@ -130,9 +130,8 @@ def keep_memory() -> bool:
     """Asks glibc to keep what is freed for the next allocation instead of giving it back to the kernel.
 
     XLA:CPU allocates a step's temporaries and frees them at its end. By its own thresholds glibc returns all that is
-    large, and the next step meets every page anew: 10,000 page faults in a step of MNIST's DCGAN, a tenth to a quarter
-    of its time. One arena for all threads, since another one's heap ends at 64 MiB, and what is larger is given back
-    whatever the thresholds are. The process holds on to the most memory that it has used; bits don't change
+    large, and the next step meets every page anew: 10,000 page faults in a step of MNIST's DCGAN. The process holds on
+    to the most memory that it has used; bits don't change. What it gains depends on the machine
     (`experiments/benchmarks/surroundings.py memory` measures it).
 
     Returns:
@@ -144,11 +143,11 @@ def keep_memory() -> bool:
         return False
     if any(name.startswith("MALLOC_") for name in os.environ) or "malloc" in os.environ.get("GLIBC_TUNABLES", ""):
         return False
-    trim_threshold, top_pad, mmap_threshold, arena_max = -1, -2, -3, -8  # M_... in malloc.h
+    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # M_... in malloc.h
     mallopt = ctypes.CDLL(None).mallopt
     # Before 2.35 the first may be 32 MiB at most. The second is an int, of which this is the largest.
     large = mallopt(mmap_threshold, 2**30) or mallopt(mmap_threshold, 2**25)
-    return bool(large and mallopt(trim_threshold, 2**31 - 1) and mallopt(top_pad, 2**28) and mallopt(arena_max, 1))
+    return bool(large and mallopt(trim_threshold, 2**31 - 1) and mallopt(top_pad, 2**28))
 
 
 def user_cache() -> Path | None:
