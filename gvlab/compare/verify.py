@@ -104,7 +104,7 @@ def _doubted(root: Path, experiment: c.Experiment, dataset: data.Dataset) -> Dou
     parameters = tree.count_named(jax.eval_shape(program.model.init, rng.root(0), program.first_batch()), "params")
     if parameters != record["cost"]["parameters"]:
         return f"{name} has {parameters} parameters, but {record['cost']['parameters']} were recorded in unit.json."
-    if contradiction := records.contradiction(unit, experiment) or _of_checkpoint(unit.run, program):
+    if contradiction := records.contradiction(unit, program) or _of_checkpoint(unit.run, program):
         return contradiction
     now = identity.identity(program, record)
     trained, measured = marks.of_training(record, now), marks.of_measuring(record, now)

@@ -9,20 +9,21 @@ from typing import Any
 
 from gvlab import config as c
 from gvlab import evaluate
+from gvlab.build import Program
 from gvlab.compare import units
 from gvlab.runs import directory as rundir
 from gvlab.runs.curves import read_metrics
+from gvlab.train import origin
 from gvlab.types import UserError
 
 
-def contradiction(unit: units.Unit, experiment: c.Experiment) -> str | None:
-    """The first thing in which the files of a unit contradict each other, in a sentence that names the file; None if
-    there is none."""
+def contradiction(unit: units.Unit, program: Program) -> str | None:
+    """The first thing in which the files of a unit contradict each other or its program, in a sentence that names the
+    file; None if there is none."""
+    checks = (_curves, _states, _groups, _programs, _status, _record, _evaluation)
     try:
-        contradictions = (
-            check(unit, experiment) for check in (_curves, _states, _groups, _programs, _status, _record, _evaluation)
-        )
-        return next(filter(None, contradictions), None)
+        contradictions = (check(unit, program.experiment) for check in checks)
+        return next(filter(None, contradictions), None) or _origin(unit, program)
     except UserError as error:
         return str(error)
 
@@ -122,6 +123,14 @@ def _record(unit: units.Unit, experiment: c.Experiment) -> str | None:
         if record[field] != value:
             return f"{unit.run / 'unit.json'} has {field} = {record[field]}, but the other files give {value}."
     return None
+
+
+def _origin(unit: units.Unit, program: Program) -> str | None:
+    file, known, now = unit.run / "origin.json", origin.read(unit.run), origin.of(program)
+    if known is None or known == now:  # None: of an earlier gvlab
+        return None
+    what = "another model" if known["model"] != now["model"] else "other data"
+    return f"{file} tells of {what} than the unit was trained with."
 
 
 def _evaluation(unit: units.Unit, experiment: c.Experiment) -> str | None:
