@@ -45,7 +45,7 @@ def batch(examples: Batch, key: PRNGKey, step: int | Int[Array, ""], size: int) 
     """
     count = examples.x.shape[0]
     if not 1 <= size <= count:
-        raise UserError(f"a batch of {size} cannot be drawn from {count} examples: choose a size from 1 to {count}.")
+        raise UserError(f"A batch of {size} cannot be drawn from {count} examples: choose a size from 1 to {count}.")
     first = jnp.asarray(step).astype(jnp.uint32) * jnp.uint32(size)
     position = first + jnp.arange(size, dtype=jnp.uint32)
     epoch = first // jnp.uint32(count)

@@ -96,4 +96,4 @@ def card(name: str) -> Card:
         return CATALOGUE[name]
     nearest = difflib.get_close_matches(name, CATALOGUE, n=1)
     hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-    raise UserError(f"unknown data set {name!r}{hint}: choose one of {', '.join(CATALOGUE)}.")
+    raise UserError(f"Unknown data set {name!r}{hint}: choose one of {', '.join(CATALOGUE)}.")

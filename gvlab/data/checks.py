@@ -24,10 +24,10 @@ def check_batch(x: jax.Array | np.ndarray, *, shape: tuple[int, ...], low: float
     """
     if x.ndim != 1 + len(shape) or x.shape[1:] != shape:
         wanted = ", ".join(["batch", *map(str, shape)])
-        raise UserError(f"the examples have shape {x.shape}, but [{wanted}] is declared: reshape or resize them.")
+        raise UserError(f"The examples have shape {x.shape}, but [{wanted}] is declared: reshape or resize them.")
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise UserError(
-            f"the examples have type {x.dtype}, not a floating one: scale them into [{low:g}, {high:g}] first."
+            f"The examples have type {x.dtype}, not a floating one: scale them into [{low:g}, {high:g}] first."
         )
     if isinstance(x, jax.core.Tracer) or x.size == 0:
         return
@@ -42,6 +42,6 @@ def check_batch(x: jax.Array | np.ndarray, *, shape: tuple[int, ...], low: float
         verb, value = ("reach", largest) if largest > high + slack else ("go down to", smallest)
         advice = "divide by 255" if largest > max(high, 1.0) else "rescale them"
         raise UserError(
-            f"the examples {verb} {value!r}, outside the declared range [{low:g}, {high:g}]: {advice} or declare the "
+            f"The examples {verb} {value!r}, outside the declared range [{low:g}, {high:g}]: {advice} or declare the "
             "range that they have."
         )

@@ -105,7 +105,7 @@ def _download_and_prepare(builder: Any, root: Path) -> None:
         raise UserError(_by_hand(builder, root, error)) from error
     except NonMatchingChecksumError as error:
         raise UserError(
-            f"a file of {name} is not the one that TFDS knows: move it away and try again "
+            f"A file of {name} is not the one that TFDS knows: move it away and try again "
             f"({' '.join(str(error).split())})"
         ) from error
 
@@ -160,7 +160,7 @@ def _read(builder: Any, split: str) -> Split:
     wanted = (getattr(card, split), *card.shape)
     if x.shape != wanted:
         raise UserError(
-            f"the {split} split in {builder.data_path} has shape {x.shape} instead of {wanted}: move this directory "
+            f"The {split} split in {builder.data_path} has shape {x.shape} instead of {wanted}: move this directory "
             "away and try again."
         )
     return Split(x, columns["label"].astype(np.int32) if card.num_classes else None)

@@ -95,7 +95,7 @@ def prepare(name: str, data_dir: str | None = None) -> Path | None:
         raise UserError(child.stdout.strip())
     if child.returncode < 0:
         raise UserError(
-            f"preparing {name} was ended by signal {-child.returncode}, most often for want of memory: free some and "
+            f"Preparing {name} was ended by signal {-child.returncode}, most often for want of memory: free some and "
             "try again."
         )
     if child.returncode != 0:

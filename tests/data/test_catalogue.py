@@ -17,7 +17,7 @@ def test_importing_is_light():
 def test_an_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(UserError, match=r"'fashon_mnist' \(did you mean 'fashion_mnist'\?\): choose one of digits, "):
         load("fashon_mnist")
-    with pytest.raises(UserError, match="unknown data set 'zzz': choose one of"):
+    with pytest.raises(UserError, match="Unknown data set 'zzz': choose one of"):
         is_prepared("zzz")
 
 

@@ -168,7 +168,7 @@ def test_without_tensorflow_the_sentence_names_the_extra(tmp_path, no_network, m
 @needs_tensorflow
 def test_wrong_bytes_are_refused(tmp_path, no_network):
     by_hand(tmp_path / "downloads" / "manual" / "kmnist", gzip.compress(b"not kmnist"))
-    with pytest.raises(UserError, match="a file of kmnist is not the one that TFDS knows"):
+    with pytest.raises(UserError, match="A file of kmnist is not the one that TFDS knows"):
         load("kmnist", str(tmp_path))
 
 
@@ -225,7 +225,7 @@ def test_what_nobody_foresaw_is_shown_whole(tmp_path, monkeypatch):
 def test_a_preparation_that_was_killed_says_so(tmp_path, monkeypatch):
     (tmp_path / "tensorflow_datasets.py").write_text("import os; os.kill(os.getpid(), 9)\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(UserError, match=r"preparing mnist was ended by signal 9, .* try again\.$"):
+    with pytest.raises(UserError, match=r"Preparing mnist was ended by signal 9, .* try again\.$"):
         load("mnist", str(tmp_path / "data"))
 
 

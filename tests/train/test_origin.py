@@ -60,10 +60,10 @@ def test_what_needs_no_data_is_done_without_them(tmp_path, capsys):
     capsys.readouterr()
     for command in (("reconstruct", made, "--out", grid), ("neighbours", made, "--out", grid), ("evaluate", made)):
         code = harness.call(*command)
-        harness.assert_refused(code, *capsys.readouterr(), "needs the examples of mine", "unknown data set 'mine'")
+        harness.assert_refused(code, *capsys.readouterr(), "needs the examples of mine", "Unknown data set 'mine'")
     (made / "origin.json").unlink()  # nothing is known of the data then
     code = harness.call("sample", made, "--out", grid)
-    harness.assert_refused(code, *capsys.readouterr(), "unknown data set 'mine'")
+    harness.assert_refused(code, *capsys.readouterr(), "Unknown data set 'mine'")
 
 
 def test_data_of_the_same_name_are_not_taken_for_those_of_the_run(tmp_path, capsys):
