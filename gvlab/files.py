@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
+import json
 import os
 import re
 import stat
@@ -40,6 +42,17 @@ def require_regular(file: Path) -> None:
     if not stat.S_ISREG(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "something else")
         raise UserError(f"{file} is {kind}, but a file is wanted: name one.")
+
+
+def sha256(file: Path) -> str:
+    """Of a file, as 64 hexadecimal digits."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def json_sha256(value: Any) -> str:
+    """Of a value's JSON, its keys in order: the same for equal values."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def write_atomically(target: Path, text: str) -> None:

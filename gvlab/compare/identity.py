@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 from gvlab import evaluate
 from gvlab.build import Program
 from gvlab.compare import measuring, programs
-from gvlab.files import read_json
+from gvlab.files import json_sha256, read_json, sha256
 from gvlab.runs.curves import WALL_CLOCK, read_metrics
 from gvlab.types import Json
-
-
-def json_sha256(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def identity(program: Program, record: Json | None = None) -> Json:
@@ -51,7 +45,7 @@ def curves(run: Path) -> list[dict[str, Any]]:
 
 
 def contents(run: Path, measures: evaluate.Measures | None) -> dict[str, str]:
-    sheets = {file: _sha256_of(run / file) for file in drawn(run)}
+    sheets = {file: sha256(run / file) for file in drawn(run)}
     return {
         "curves_sha256": json_sha256(curves(run)),
         "measures_sha256": json_sha256(_timeless(measures)),
@@ -64,10 +58,6 @@ def drawn(run: Path) -> list[str]:
     return sorted(
         file.relative_to(run).as_posix() for kind in ("samples", "pictures") for file in run.glob(f"{kind}/*.png")
     )
-
-
-def _sha256_of(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _timeless(measures: evaluate.Measures | None) -> Any:

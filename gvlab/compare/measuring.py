@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 
 from jaxtyping import Array
 
@@ -14,6 +12,7 @@ from gvlab.evaluate import of_sets, usual
 from gvlab.evaluate.features import PROTOCOL
 from gvlab.evaluate.measure import OF_LIKELIHOODS
 from gvlab.extractors import catalogue, extractor
+from gvlab.files import json_sha256
 from gvlab.types import Batch, Json, PyTree
 
 _ROOT = source.Definition("gvlab.evaluate.measure", "evaluate")
@@ -48,7 +47,7 @@ def identity(program: Program, platform: str | None = None) -> Json:
         "extractors": {name: catalogue.sha256(name) for name in names},
         "code": code_sha256(frozenset((*names, *measures))),
         "model": _model_sha256(program, platform),
-        "lowered": [platform, hashlib.sha256(json.dumps(programs.surroundings()).encode()).hexdigest()],
+        "lowered": [platform, json_sha256(programs.surroundings())],
     }
 
 

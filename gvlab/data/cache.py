@@ -8,22 +8,36 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from gvlab.data.dataset import Dataset, Split, fingerprint
+from gvlab.files import read_json, sha256
+from gvlab.schema import Count
 from gvlab.types import UserError
 
 CARD = "card.json"
 _NAMES = ("train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy")
+
+
+class _File(TypedDict):
+    bytes: Count
+    sha256: str
+
+
+class _Card(TypedDict):
+    """Of card.json, as much as is read of it."""
+
+    name: str
+    num_classes: Count
+    files: dict[str, _File]
 
 
 def write(directory: Path, dataset: Dataset, origin: dict[str, str]) -> None:
@@ -45,7 +59,7 @@ def write(directory: Path, dataset: Dataset, origin: dict[str, str]) -> None:
             "dtype": str(array.dtype),
             "shape": list(array.shape),
             "bytes": (part / name).stat().st_size,
-            "sha256": _sha256(part / name),
+            "sha256": sha256(part / name),
         }
     card = {
         "name": dataset.name,
@@ -90,7 +104,7 @@ def read(directory: Path) -> Dataset:
     arrays = {}
     for name, file in card["files"].items():
         try:
-            if _sha256(directory / name) != file["sha256"]:
+            if sha256(directory / name) != file["sha256"]:
                 raise ValueError("other bytes than were written")
             arrays[name] = np.load(directory / name, mmap_mode="r")
         except ValueError as error:  # also of an array of objects, or cut off
@@ -114,20 +128,15 @@ def _arrays(dataset: Dataset) -> dict[str, np.ndarray]:
     return {name: array for name, array in zip(_NAMES, arrays, strict=True) if array is not None}
 
 
-def _card(directory: Path) -> dict[str, Any] | None:
+def _card(directory: Path) -> _Card | None:
     """What `write` says of the files; None if there is no card, or another one."""
     if not (directory / CARD).is_file():
         return None
     try:
-        card = json.loads((directory / CARD).read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
+        card: _Card = read_json(directory / CARD, _Card)
+    except UserError:
         return None
-    whole = isinstance(card, dict) and isinstance(card.get("name"), str) and type(card.get("num_classes")) is int
-    files = card.get("files") if whole else None
-    if not isinstance(files, dict) or not {"train_x.npy", "test_x.npy"} <= files.keys() <= set(_NAMES):
-        return None
-    described = all(isinstance(file, dict) and {"bytes", "sha256"} <= file.keys() for file in files.values())
-    return card if described else None
+    return card if {"train_x.npy", "test_x.npy"} <= card["files"].keys() <= set(_NAMES) else None
 
 
 def _remove(path: Path) -> None:
@@ -136,11 +145,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush(file: Any) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from gvlab import backend, data
 from gvlab.extractors import weights
 from gvlab.extractors.extractor import Extractor
 from gvlab.extractors.sets import Features, extract, pieces
+from gvlab.files import json_sha256
 from gvlab.types import UserError
 
 PROTOCOL = 2
@@ -37,7 +36,7 @@ def of_split(extractor: Extractor, dataset: data.Dataset, split: str) -> Feature
         "extractor_sha256": extractor.sha256,
         "preprocessing": extractor.preprocessing,
     }
-    name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    name = json_sha256(identity)
     cache = backend.user_cache()
     if cache is None:
         return extract(extractor, pieces(x))

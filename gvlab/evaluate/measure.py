@@ -56,21 +56,22 @@ def evaluate(
         UserError: before anything is computed: a measure does not fit the model, the data or the number of examples, or
             the labels that a conditional model needs are missing.
     """
-    asked = program.experiment.evaluation
-    extractors = extractors_of(asked, program.dataset) if extractors is None else extractors
+    experiment, dataset, model = program.experiment, program.dataset, program.model
+    asked = experiment.evaluation
+    extractors = extractors_of(asked, dataset) if extractors is None else extractors
     check_ahead(program, extractors)
-    key = rng.stream(rng.root(program.experiment.seed), rng.EVALUATE, 0)
+    key = rng.stream(rng.root(experiment.seed), rng.EVALUATE, 0)
     measures = held_out.held_out(program, state, jax.random.fold_in(key, 0))
-    if program.model.log_weights is not None and BOUND not in (known or {}):
+    if model.log_weights is not None and BOUND not in (known or {}):
         measures |= bounds.bound(program, state, jax.random.fold_in(key, 1))
     _require_finite(measures, state)
-    if program.model.encode is not None and len(program.dataset.test.x) > 1:
+    if model.encode is not None and len(dataset.test.x) > 1:
         measures |= latents.latents(program, state, jax.random.fold_in(key, 3))
     for number, (name, of_likelihoods) in enumerate(OF_LIKELIHOODS.items(), start=4):
         if name in asked.measures:
             measures |= of_likelihoods(program, state, jax.random.fold_in(key, number), listen)
     measures = _stamped(measures, of_likelihood(program))
-    names = _distance_names(asked, program.dataset)
+    names = _distance_names(asked, dataset)
     if names:
         measures |= _distances(program, state, jax.random.fold_in(key, 2), extractors, names)
     _require_finite(measures, state)

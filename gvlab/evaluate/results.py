@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
@@ -13,7 +12,7 @@ from gvlab.build import Program
 from gvlab.evaluate import usual
 from gvlab.evaluate.stamps import stamp
 from gvlab.extractors import catalogue
-from gvlab.files import read_json, write_atomically
+from gvlab.files import json_sha256, read_json, write_atomically
 from gvlab.schema import Count, Least
 from gvlab.types import PyTree, UserError
 
@@ -66,7 +65,7 @@ def write_file(file: Path, protocol: dict[str, Any], measures: Measures, kept: M
     content = {
         "protocol": protocol,
         "made": list(measures),
-        "measures_sha256": _sha256(everything),
+        "measures_sha256": json_sha256(everything),
         "measures": everything,
     }
     text = json.dumps(content, indent=2, allow_nan=False)
@@ -110,7 +109,7 @@ def earlier(run: Path, program: Program, state: PyTree) -> Measures:
     measures = recorded["measures"]
     stamps = {name: measure["stamp"] for name, measure in measures.items()}
     foreign = [name for name, stamp in stamps.items() if any(stamp.get(k, v) != v for k, v in _bound(identity).items())]
-    if foreign or recorded["measures_sha256"] != _sha256(measures):
+    if foreign or recorded["measures_sha256"] != json_sha256(measures):
         which = f"{foreign[0]} is of another state or other data" if foreign else "its digest is another one"
         raise UserError(
             f"The measures in {file} are not those that gvlab wrote there ({which}): restore the file, or move it away "
@@ -122,10 +121,6 @@ def earlier(run: Path, program: Program, state: PyTree) -> Measures:
 def _bound(identity: dict[str, Any]) -> dict[str, Any]:
     """What every stamp shares with the protocol."""
     return {name: identity[name] for name in ("step", "seed", "dataset_sha256", "protocol")}
-
-
-def _sha256(measures: Measures) -> str:
-    return hashlib.sha256(json.dumps(measures, sort_keys=True).encode()).hexdigest()
 
 
 def _as_json(value: Any) -> Any:

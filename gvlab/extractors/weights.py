@@ -16,8 +16,7 @@ import safetensors
 import safetensors.numpy
 from jaxtyping import Float
 
-from gvlab import backend
-from gvlab.files import require_regular
+from gvlab import backend, files
 from gvlab.types import UserError
 
 Params = Mapping[str, Any]
@@ -43,10 +42,9 @@ def sha256(path: Path) -> str:
     Raises:
         UserError: if the file cannot be read.
     """
-    require_regular(path)
+    files.require_regular(path)
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return files.sha256(path)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
 
@@ -104,7 +102,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     Raises:
         UserError: if the file cannot be read, or is damaged.
     """
-    require_regular(path)
+    files.require_regular(path)
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary
