@@ -7,6 +7,7 @@ may write them), and `Annotated[int, Least(0)]`.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import types
@@ -112,16 +113,18 @@ def _problem(value: Any, schema: Any, where: str) -> str | None:
         schema = types.NoneType
     if origin is Annotated:
         least = arguments[1].value
-        below = f"{_named(where)} is {_shown(value)}, but must be at least {least}"
-        return _problem(value, arguments[0], where) or (below if value < least else None)
+        if (problem := _problem(value, arguments[0], where)) or value >= least:
+            return problem
+        return f"{_named(where)} is {_shown(value)}, but must be at least {least}"
     if origin in (Union, types.UnionType):
         problems = [_problem(value, argument, where) for argument in arguments]
         # Of several kinds the one that it nearly is says most: {"type": ...} with a wrong field, say.
         return None if None in problems else max(filter(None, problems), key=len)
     if origin is Literal:
-        fits = any(type(value) is type(argument) and value == argument for argument in arguments)
+        if any(type(value) is type(argument) and value == argument for argument in arguments):
+            return None
         wanted = " or ".join(json.dumps(argument) for argument in arguments)
-        return None if fits else f"{_named(where)} is {_shown(value)}, but must be {wanted}"
+        return f"{_named(where)} is {_shown(value)}, but must be {wanted}"
     if origin is list:
         if not isinstance(value, list):
             return _wrong(value, list, where)
@@ -139,8 +142,7 @@ def _problem(value: Any, schema: Any, where: str) -> str | None:
 def _problem_of_fields(value: Any, schema: Any, where: str) -> str | None:
     if not isinstance(value, dict):
         return _wrong(value, dict, where)
-    hints = typing.get_type_hints(schema, include_extras=True)
-    for name, hint in hints.items():
+    for name, hint in _fields(schema).items():
         optional = typing.get_origin(hint) is NotRequired  # `__required_keys__` sees no annotation that is a text
         if name in value:
             inner = typing.get_args(hint)[0] if optional else hint
@@ -149,6 +151,11 @@ def _problem_of_fields(value: Any, schema: Any, where: str) -> str | None:
         elif not optional:
             return f"{_below(where, name)} is missing"
     return None
+
+
+@functools.cache
+def _fields(schema: Any) -> dict[str, Any]:
+    return typing.get_type_hints(schema, include_extras=True)
 
 
 def _first(problems: Iterable[str | None]) -> str | None:

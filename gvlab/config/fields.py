@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import difflib
+import functools
 import math
 import types
 import typing
@@ -19,9 +20,17 @@ def is_union(hint: Any) -> bool:
     return isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
 
 
+@functools.cache
+def field_types(cls: Any) -> dict[str, Any]:
+    """The types of a dataclass's fields, by name: what is annotated is a text, and to evaluate it takes long."""
+    hints = typing.get_type_hints(cls)
+    return {f.name: hints[f.name] for f in dataclasses.fields(cls)}
+
+
 def to_dict(config: Any) -> dict[str, Any]:
     """The dataclass as a dict of plain values; what a union annotates carries its class under `type`."""
-    hints = typing.get_type_hints(type(config))
+    cls: Any = type(config)
+    hints = field_types(cls)
     out: dict[str, Any] = {}
     for f in dataclasses.fields(config):
         value = getattr(config, f.name)
@@ -58,37 +67,40 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 def decode(hint: Any, value: Any, where: str) -> Any:
     """`value`, as read from JSON, as an instance of the type `hint`; `where` names the field in errors."""
-    wrong = UserError(
-        f"The field {where or 'of the experiment'} is {described(value)}, but must be of type {type_name(hint)}."
-    )
     origin = typing.get_origin(hint)
     if origin is Literal:
         if value not in typing.get_args(hint):
-            raise wrong
+            raise _wrong(hint, value, where)
         return value
     if is_union(hint):
         members = {cls.__name__: cls for cls in typing.get_args(hint)}
         if not isinstance(value, dict) or value.get("type") not in list(members):  # a list, since it may be unhashable
-            raise wrong
+            raise _wrong(hint, value, where)
         untagged = {name: item for name, item in value.items() if name != "type"}
         return decode(members[value["type"]], untagged, where)
     if origin is tuple:
         if not isinstance(value, list):
-            raise wrong
+            raise _wrong(hint, value, where)
         return tuple(decode(typing.get_args(hint)[0], item, where) for item in value)
     if dataclasses.is_dataclass(hint):
-        return _decode_fields(hint, value, where, wrong)
+        return _decode_fields(hint, value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return to_float(value)
     if type(value) is not hint:
-        raise wrong
+        raise _wrong(hint, value, where)
     return value
 
 
-def _decode_fields(cls: Any, value: Any, where: str, wrong: UserError) -> Any:
+def _wrong(hint: Any, value: Any, where: str) -> UserError:
+    return UserError(
+        f"The field {where or 'of the experiment'} is {described(value)}, but must be of type {type_name(hint)}."
+    )
+
+
+def _decode_fields(cls: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
-        raise wrong
-    hints = typing.get_type_hints(cls)
+        raise _wrong(cls, value, where)
+    hints = field_types(cls)
     prefix = f"{where}." if where else ""
     for name in value:
         if name not in hints:

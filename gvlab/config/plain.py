@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import numbers
 import typing
 from typing import Any, Literal
 
-from gvlab.config.fields import described, is_union, to_float, type_name
+from gvlab.config.fields import described, field_types, is_union, to_float, type_name
 from gvlab.errors import UserError
 
 LARGEST = 2**63 - 1
@@ -25,14 +24,8 @@ def settle(config: Any) -> None:
         UserError: a value is of another type than its field.
     """
     cls: Any = type(config)
-    for name, hint in _hints(cls).items():
+    for name, hint in field_types(cls).items():
         object.__setattr__(config, name, plain(hint, getattr(config, name), f"{cls.__name__}.{name}"))
-
-
-@functools.cache
-def _hints(cls: type) -> dict[str, Any]:
-    hints = typing.get_type_hints(cls)
-    return {f.name: hints[f.name] for f in dataclasses.fields(cls)}
 
 
 def plain(hint: Any, value: Any, where: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from gvlab.data import synthetic
@@ -9,11 +11,12 @@ from gvlab.data.catalogue import CATALOGUE, Card
 from gvlab.data.dataset import Dataset, Split, fingerprint, from_arrays
 
 
+@functools.cache
 def digits() -> Dataset:
     """Scikit-learn's 1,797 digits (8x8, values 0..16) as 16x16 images with values 0..255.
 
     Bilinear with half-pixel centres, borders repeated: each new pixel lies a quarter of an old one from its nearest
-    old centre, so the weights are 3/4 and 1/4, and everything is exact in integers.
+    old centre, so the weights are 3/4 and 1/4, and everything is exact in integers. All who ask share the arrays, which are read-only.
     """
     from sklearn.datasets import load_digits
 
@@ -28,7 +31,11 @@ def digits() -> Dataset:
     y = raw.target.astype(np.int32)
     order = np.random.RandomState(1797).permutation(len(x))  # NumPy promises that this stream never changes
     train, test = order[: CATALOGUE["digits"].train], order[CATALOGUE["digits"].train :]
-    return from_arrays("digits", x[train], x[test], y[train], y[test])
+    dataset = from_arrays("digits", x[train], x[test], y[train], y[test])
+    for split in (dataset.train, dataset.test):
+        split.x.flags.writeable = False
+        split.y.flags.writeable = False
+    return dataset
 
 
 def drawn(name: str, card: Card, mixture: synthetic.Mixture) -> Dataset:

@@ -220,12 +220,17 @@ def _read(
         recorded: what else knows the state's SHA-256, if anything does.
     """
     args = ocp.args.Composite(state=ocp.args.StandardRestore(shapes), meta=ocp.args.JsonRestore())
-    try:
-        with _without_unraisable():
+    problem = None
+    with _without_unraisable():
+        try:
             restored = manager.restore(step, args=args)
-    # Orbax and TensorStore raise many types, plain Exception among them, for what is missing or damaged.
-    except Exception as error:
-        return None, f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
+        # Orbax and TensorStore raise many types, plain Exception among them, for what is missing or damaged.
+        except Exception as error:
+            problem = f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
+        if problem:  # and never for nothing: in a large process it takes half a second
+            gc.collect()
+    if problem:
+        return None, problem
     sha256 = tree.digest(restored.state)
     if restored.meta.get("sha256") != sha256:
         return None, "its SHA-256 is not the one that was saved"
@@ -246,6 +251,5 @@ def _without_unraisable() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.collect()
         sys.unraisablehook = before
         asyncio.setLevel(level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Iterable
@@ -99,6 +100,7 @@ def write(directory: Path, comparison: Json) -> Path:
     return target
 
 
+@functools.cache
 def _template() -> Any:
     import jinja2
 
