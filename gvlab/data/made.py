@@ -16,7 +16,8 @@ def digits() -> Dataset:
     """Scikit-learn's 1,797 digits (8x8, values 0..16) as 16x16 images with values 0..255.
 
     Bilinear with half-pixel centres, borders repeated: each new pixel lies a quarter of an old one from its nearest
-    old centre, so the weights are 3/4 and 1/4, and everything is exact in integers. All who ask share the arrays, which are read-only.
+    old centre, so the weights are 3/4 and 1/4, and everything is exact in integers. All who ask
+    share the arrays, which are read-only.
     """
     from sklearn.datasets import load_digits
 
@@ -33,8 +34,9 @@ def digits() -> Dataset:
     train, test = order[: CATALOGUE["digits"].train], order[CATALOGUE["digits"].train :]
     dataset = from_arrays("digits", x[train], x[test], y[train], y[test])
     for split in (dataset.train, dataset.test):
-        split.x.flags.writeable = False
-        split.y.flags.writeable = False
+        for array in (split.x, split.y):
+            assert array is not None
+            array.flags.writeable = False
     return dataset
 
 
