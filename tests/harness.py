@@ -92,11 +92,13 @@ def experiment_file(directory: Path, experiment: c.Experiment) -> Path:
 # --- the command line as a process of its own -------------------------------------------------------------------------
 
 
-def environment(**more: str) -> dict[str, str]:
-    """This process's variables without its four devices; compiled programs are shared by the processes of a session."""
-    inherited = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+def environment(devices: int = 1, **more: str) -> dict[str, str]:
+    """This process's variables, for one with so many devices; compiled programs are shared by the processes of a
+    session."""
+    flags = f"--xla_force_host_platform_device_count={devices} {os.environ['GVLAB_TESTS_XLA_FLAGS']}"
     return {
-        **inherited,
+        **os.environ,
+        "XLA_FLAGS": flags.strip(),
         "XDG_CACHE_HOME": os.environ["GVLAB_TESTS_CACHE"],
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
         **more,

