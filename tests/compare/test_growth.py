@@ -14,14 +14,16 @@ import numpy as np
 from gvlab import compare, rng
 from gvlab.train import engines
 
-UNITS, WARM = 12, 3
+UNITS, WARM = 8, 3
 """The first ones compile and start what all share."""
 
 
-def test_executables_threads_and_open_files_are_as_many_after_twelve_units_as_after_three(tmp_path):
+def test_executables_threads_and_open_files_are_as_many_after_eight_units_as_after_three(tmp_path):
     held = []
 
     def count(_title):
+        if len(held) < WARM:
+            return held.append(None)
         gc.collect()
         executables = len(jax.devices()[0].client.live_executables())
         held.append((executables, threading.active_count(), len(os.listdir("/dev/fd"))))
