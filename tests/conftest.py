@@ -63,6 +63,8 @@ NOT_FAST = {
     "metrics/test_disentanglement.py",
 }
 """Those of its files that take long all the same: they prepare MNIST, compile, or fit trees."""
+LONG = ("train", "runs", "test_notebooks.py", "data/test_sources.py", "compare/test_launch.py", "compare/test_loop.py")
+"""What takes longest, and much of it in processes of its own: begun first, so that no process is left with it."""
 
 
 def pytest_collection_modifyitems(items):
@@ -76,5 +78,4 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.fast)
         if not any(item.iter_markers("xdist_group")):
             item.add_marker(pytest.mark.xdist_group(file.as_posix()))
-    # The groups that take longest go first, so that no process is left with a long one at the end.
-    items.sort(key=lambda item: not any(item.iter_markers("long")))
+    items.sort(key=lambda item: not item.path.relative_to(TESTS).as_posix().startswith(LONG))

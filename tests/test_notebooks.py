@@ -1,9 +1,9 @@
 """The notebooks run, and are committed clean."""
 
 import ast
-import os
 from pathlib import Path
 
+import harness
 import nbclient
 import nbformat
 import pytest
@@ -44,12 +44,11 @@ def test_the_quickstart_writes_its_own_pmap():
 
 def test_the_quickstart_runs_on_four_devices(tmp_path):
     notebook = nbformat.read(QUICKSTART, as_version=4)
-    environment = os.environ | {
-        "GVLAB_NOTEBOOK_STEPS": "4",
-        "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
-        "IPYTHONDIR": str(tmp_path),  # neither the user's start-up files nor their history
-    }
+    environment = harness.environment(
+        devices=4,
+        GVLAB_NOTEBOOK_STEPS="4",
+        IPYTHONDIR=str(tmp_path),  # neither the user's start-up files nor their history
+    )
     environment.pop("PYTHONWARNINGS", None)  # what a library says to the reader of a notebook is no failure of ours
     environment.pop("MPLBACKEND", None)  # the kernel sets the one that shows pictures inline
     # A cell that raises, the last one's assertions on the losses included, ends here as CellExecutionError.
