@@ -31,8 +31,9 @@ quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level":
 
 
 def draw(*shapes, seed=0):
+    """In NumPy, as are all comparisons: eagerly, JAX would compile a program for every operation and shape."""
     generator = np.random.default_rng(seed)
-    return [jnp.asarray(generator.normal(size=shape), jnp.float32) for shape in shapes]
+    return [generator.normal(size=shape).astype(np.float32) for shape in shapes]
 
 
 def margins(kernel, stride, size):
@@ -50,7 +51,6 @@ def pairs(large, kernel, small, strides):
 
 
 def twin_conv(large, kernel, strides):
-    large, kernel = np.asarray(large), np.asarray(kernel)
     small = np.zeros(
         (len(large), *(-(-n // s) for n, s in zip(large.shape[1:3], strides, strict=True)), kernel.shape[3])
     )
@@ -61,7 +61,6 @@ def twin_conv(large, kernel, strides):
 
 def twin_conv_transpose(small, kernel, strides, size=None):
     """Every pixel lays a scaled copy of the kernel down; the SAME margin is cut off."""
-    small, kernel = np.asarray(small), np.asarray(kernel)
     size = size or tuple(n * s for n, s in zip(small.shape[1:3], strides, strict=True))
     large = np.zeros((len(small), *size, kernel.shape[2]))
     for row, column, i, j, a, b in pairs(large.shape, kernel.shape, small.shape, strides):
@@ -70,7 +69,6 @@ def twin_conv_transpose(small, kernel, strides, size=None):
 
 
 def twin_kernel_gradient(large, small, kernel_shape, strides):
-    large, small = np.asarray(large), np.asarray(small)
     gradient = np.zeros(kernel_shape)
     for row, column, i, j, a, b in pairs(large.shape, kernel_shape, small.shape, strides):
         gradient[a, b] += large[:, row, column].T @ small[:, i, j]
@@ -172,17 +170,24 @@ def test_the_matrix_product_for_small_images_equals_the_convolution(height, widt
     x, kernel = draw((2, *size, 3), (*kernel_size, 3, 2))
     padding = jax.lax.padtype_to_pads(size, kernel_size, strides, "SAME")
     out = tuple(-(-n // s) for n, s in zip(size, strides, strict=True))
-    by_product = convolution._convolve_by_product(x, kernel, strides=strides, padding=padding, out=out)
-    close(by_product, lax_conv(x, kernel, strides))
-    close(convolution._down_as_xla(x, kernel, strides), by_product)
+
+    @quick_jit
+    def forms(x, kernel):
+        by_product = convolution._convolve_by_product(x, kernel, strides=strides, padding=padding, out=out)
+        return by_product, lax_conv(x, kernel, strides), convolution._down_as_xla(x, kernel, strides)
+
+    by_product, by_lax, as_xla = forms(x, kernel)
+    close(by_product, by_lax)
+    close(as_xla, by_product)
 
 
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (1, 2)])
 def test_conv_transpose_is_the_adjoint_of_conv(strides):
     small, kernel = draw((2, 3, 4, 3), (5, 5, 2, 3))
-    large = conv_transpose(small, kernel, strides)
+    large = np.asarray(quick_jit(conv_transpose, static_argnums=2)(small, kernel, strides))
     (image,) = draw(large.shape, seed=1)
-    np.testing.assert_allclose(jnp.vdot(large, image), jnp.vdot(small, conv(image, kernel, strides)), rtol=1e-4)
+    back = np.asarray(quick_jit(conv, static_argnums=2)(image, kernel, strides))
+    np.testing.assert_allclose(np.vdot(large, image), np.vdot(small, back), rtol=1e-4)
 
 
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (1, 2), (3, 3)])
@@ -190,8 +195,13 @@ def test_conv_transpose_is_the_adjoint_of_conv(strides):
 def test_conv_transpose_equals_flax_in_its_own_kernel_layout(kernel_size, strides):
     x, kernel = draw((2, 4, 5, 3), (*kernel_size, 2, 3))
     flax = nn.ConvTranspose(2, kernel_size, strides, padding="SAME", use_bias=False)
-    expected = flax.apply({"params": {"kernel": kernel[::-1, ::-1].swapaxes(2, 3)}}, x)
-    np.testing.assert_allclose(conv_transpose(x, kernel, strides), expected, rtol=1e-5, atol=1e-5)
+
+    @quick_jit
+    def both(x, kernel):
+        expected = flax.apply({"params": {"kernel": kernel[::-1, ::-1].swapaxes(2, 3)}}, x)
+        return conv_transpose(x, kernel, strides), expected
+
+    np.testing.assert_allclose(*both(x, kernel), rtol=1e-5, atol=1e-5)
 
 
 def test_conv_transpose_gradients_equal_those_of_flax():
@@ -205,7 +215,8 @@ def test_conv_transpose_gradients_equal_those_of_flax():
     def ours(x, kernel):
         return jnp.sum(jnp.sin(conv_transpose(x, kernel, (2, 2))))
 
-    for mine, expected in zip(jax.grad(ours, (0, 1))(x, kernel), jax.grad(theirs, (0, 1))(x, kernel), strict=True):
+    gradients = quick_jit(lambda *a: (jax.grad(ours, (0, 1))(*a), jax.grad(theirs, (0, 1))(*a)))
+    for mine, expected in zip(*gradients(x, kernel), strict=True):
         np.testing.assert_allclose(mine, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -225,10 +236,16 @@ def test_second_derivatives(function, kernel_size, size, strides):
         """Its second derivatives with respect to one argument alone don't vanish, as the function's own do."""
         return function(x, kernel, strides) ** 3 / 100
 
+    def first(x, kernel):
+        """Whose derivatives are the second ones of `cube`: what `check_grads` checks beyond the first order."""
+        value, pull = jax.vjp(cube, x, kernel)
+        return pull(value)
+
     channels = (2, 1) if function is conv else (1, 2)
     with jax.enable_x64(True):
-        x, kernel = (part.astype(jnp.float64) for part in draw((1, *size, 2), (kernel_size, kernel_size, *channels)))
-        check_grads(jax.jit(cube), (x, kernel), order=2, modes=["rev"])
+        x, kernel = (part.astype(np.float64) for part in draw((1, *size, 2), (kernel_size, kernel_size, *channels)))
+        for checked in (cube, first):  # each compiled as a whole
+            check_grads(jax.jit(checked), (x, kernel), order=1, modes=["rev"])
 
 
 @pytest.mark.parametrize("function", [conv, conv_transpose])
@@ -241,14 +258,14 @@ def test_under_transformations(function, adapter):
 
     channels = (3, 2) if function is conv else (2, 3)
     drawn = [draw((2, 3, 4, 3), (5, 5, *channels), seed=seed) for seed in range(jax.local_device_count())]
-    x, kernel = (jnp.stack(parts) for parts in zip(*drawn, strict=True))
+    x, kernel = (np.stack(parts) for parts in zip(*drawn, strict=True))
     transform = jax.pmap if adapter == "pmap" else lambda f: jax.jit(jax.vmap(f))
     together = transform(value_and_gradients)(x, kernel)
     alone = jax.jit(value_and_gradients)
     for i in range(len(drawn)):
         jax.tree.map(
             lambda a, b, i=i: np.testing.assert_allclose(a[i], b, rtol=1e-4, atol=1e-4),
-            together,
+            jax.device_get(together),
             alone(x[i], kernel[i]),
         )
 
@@ -259,16 +276,20 @@ def test_vmap_over_one_argument(function, axes):
     channels = (3, 2) if function is conv else (2, 3)
     x, kernel = draw((4, 2, 5, 4, 3), (4, 5, 5, *channels))
     arguments = [part if axis == 0 else part[0] for part, axis in zip((x, kernel), axes, strict=True)]
-    together = jax.jit(jax.vmap(lambda *a: function(*a, (2, 2)), axes))(*arguments)
+
+    def alone(x, kernel):
+        return function(x, kernel, (2, 2))
+
+    together = np.asarray(jax.jit(jax.vmap(alone, axes))(*arguments))
     for i in range(4):
         one = [part[i] if axis == 0 else part for part, axis in zip(arguments, axes, strict=True)]
-        close(together[i], function(*one, (2, 2)))
+        close(together[i], jax.jit(alone)(*one))
 
 
 @pytest.mark.parametrize("function", [conv, conv_transpose])
 def test_jit_gives_what_eager_gives(function):
     channels = (3, 2) if function is conv else (2, 3)
-    x, kernel = draw((2, 5, 6, 3), (3, 4, *channels))
+    x, kernel = map(jnp.asarray, draw((2, 5, 6, 3), (3, 4, *channels)))
     np.testing.assert_allclose(
         jax.jit(function, static_argnums=2)(x, kernel, (2, 3)), function(x, kernel, (2, 3)), rtol=1e-5, atol=1e-5
     )
