@@ -3,7 +3,7 @@
 The networks have BatchNorm, so its statistics are compared too; the optimizer is SGD, so a step is a gradient.
 """
 
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -23,7 +23,7 @@ LATENT, SIZE, RATE = 3, 8, 0.5
 
 
 class Half(NamedTuple):
-    """Parameters and statistics of one network."""
+    """Parameters and statistics of one network, in NumPy: eagerly, JAX would compile every operation and shape."""
 
     params: dict
     stats: dict
@@ -35,7 +35,7 @@ def apply(module, params, stats, *inputs):
 
 
 def descend(half: Half, grads, stats) -> Half:
-    return Half(jax.tree.map(lambda p, g: p - RATE * g, half.params, grads), stats)
+    return Half(jax.tree.map(lambda p, g: p - RATE * np.asarray(g), half.params, grads), stats)
 
 
 def norm(grads):
@@ -75,7 +75,7 @@ def generator_gradient(g: Half, d: Half, z, generator_loss):
 
 
 def halves(state) -> tuple[Half, Half]:
-    return tuple(Half(player.params, player.stats) for player in (state.generator, state.discriminator))
+    return jax.device_get(tuple(Half(player.params, player.stats) for player in (state.generator, state.discriminator)))
 
 
 def made(factory, size=SIZE, **options):
@@ -129,7 +129,7 @@ def test_an_alternating_step_updates_the_generator_against_the_new_discriminator
 
     g, d = halves(state)
     for i in range(steps):
-        share = batch.x[i::steps]
+        share = np.asarray(batch.x)[i::steps]
         (d_loss, d_stats), d_grads = discriminator_gradient(g, d, share, latents(jax.random.fold_in(key, i)))
         d = descend(d, d_grads, d_stats)
     z = latents(jax.random.fold_in(key, steps))
@@ -139,14 +139,17 @@ def test_an_alternating_step_updates_the_generator_against_the_new_discriminator
 
     # Against the old discriminator it would have been another update.
     _, old_grads = generator_gradient(g, halves(state)[1], z, loss)
-    assert max(np.abs(a - b).max() for a, b in zip(*map(jax.tree.leaves, (g_grads, old_grads)), strict=True)) > 1e-3
+    leaves = map(jax.tree.leaves, jax.device_get((g_grads, old_grads)))
+    assert max(np.abs(a - b).max() for a, b in zip(*leaves, strict=True)) > 1e-3
 
 
 def test_minimax_and_non_saturating_gradients_agree_on_the_sign_and_differ_in_size():
     """At a logit l: -sigmoid(l) and -(1 - sigmoid(l)), so the ratio is the discriminator's odds."""
-    logits = jnp.array([-4.0, -1.0, 0.0, 2.0])
-    minimax = jax.grad(lambda x: minimax_generator_loss(x).sum())(logits)
-    non_saturating = jax.grad(lambda x: non_saturating_generator_loss(x).sum())(logits)
+    logits = np.array([-4.0, -1.0, 0.0, 2.0], np.float32)
+    minimax, non_saturating = (
+        np.asarray(quick_jit(jax.grad(lambda x, loss=loss: loss(x).sum()))(logits))
+        for loss in (minimax_generator_loss, non_saturating_generator_loss)
+    )
     np.testing.assert_allclose(minimax / non_saturating, np.exp(logits), rtol=1e-5)
 
 
@@ -163,12 +166,12 @@ def test_shares_must_divide_the_batch():
 def test_the_average_follows_its_rule_statistics_included():
     model, state, batch = made(alternating_gan, ema_decay=0.3)
     step = quick_jit(model.train_step)
-    average = jax.tree.map(np.asarray, halves(state)[0])
+    average = halves(state)[0]
     for t in range(12):
         state, _ = step(state, batch, jax.random.key(t))
         decay = min(0.3, (1 + t) / (10 + t))
         new = halves(state)[0]
-        average = jax.tree.map(lambda a, n, decay=decay: decay * a + (1 - decay) * np.asarray(n), average, new)
+        average = jax.tree.map(lambda a, n, decay=decay: decay * a + (1 - decay) * n, average, new)
     assert_close(Half(state.ema_params, state.ema_stats), average)
 
 
@@ -178,16 +181,18 @@ def test_samples_come_from_the_average_alone(factory):
     step = quick_jit(model.train_step)
     for t in range(3):
         state, _ = step(state, batch, jax.random.key(t))
-    x = model.sample(state, jax.random.key(0), 5)
+    state = jax.device_get(state)
+    sample = quick_jit(lambda state: model.sample(state, jax.random.key(0), 5))
+    x = np.asarray(sample(state))
     g = state.generator
-    g = g.replace(params=jax.tree.map(lambda p: p + 1.0, g.params), stats=jax.tree.map(jnp.zeros_like, g.stats))
+    g = g.replace(params=jax.tree.map(lambda p: p + 1.0, g.params), stats=jax.tree.map(np.zeros_like, g.stats))
     spoilt = state.replace(generator=g)
-    np.testing.assert_array_equal(model.sample(spoilt, jax.random.key(0), 5), x)
+    np.testing.assert_array_equal(sample(spoilt), x)
     for part in ("ema_params", "ema_stats"):
         moved = state.replace(**{part: jax.tree.map(lambda p: p + 1.0, getattr(state, part))})
-        assert (model.sample(moved, jax.random.key(0), 5) != x).any()
-    direct = NormGenerator().apply(
-        {"params": state.ema_params, "batch_stats": state.ema_stats}, model.prior(jax.random.key(0), 5), train=False
+        assert (np.asarray(sample(moved)) != x).any()
+    direct = quick_jit(partial(NormGenerator().apply, train=False))(
+        {"params": state.ema_params, "batch_stats": state.ema_stats}, model.prior(jax.random.key(0), 5)
     )
     np.testing.assert_allclose(x, direct, rtol=1e-6)
 
@@ -219,6 +224,7 @@ class LinearDecoder(nn.Module):
 VARIANCE = 0.5
 
 
+@cache
 def linear_vae(**options):
     model = variational_autoencoder(
         LinearEncoder(),
@@ -243,7 +249,7 @@ def test_with_the_exact_posterior_every_bound_is_the_log_likelihood():
         "logvar": {"kernel": np.zeros((3, 1)), "bias": np.log([variance])},
     }
     decoder = {"Dense_0": {"kernel": w[None], "bias": b}}
-    params = jax.tree.map(lambda p: jnp.asarray(p, jnp.float32), {"encoder": encoder, "decoder": decoder})
+    params = jax.tree.map(lambda p: p.astype(np.float32), {"encoder": encoder, "decoder": decoder})
     state = state.replace(params=params)
 
     covariance = np.outer(w, w) + VARIANCE * np.eye(3)
@@ -251,13 +257,13 @@ def test_with_the_exact_posterior_every_bound_is_the_log_likelihood():
     quadratic = np.einsum("bi,ij,bj->b", difference, np.linalg.inv(covariance), difference)
     exact = -0.5 * (quadratic + np.linalg.slogdet(covariance)[1] + 3 * np.log(2 * np.pi))
 
-    weights = model.log_weights(state, batch, jax.random.key(1), 6)
+    weights = quick_jit(model.log_weights, static_argnums=3)(state, batch, jax.random.key(1), 6)
     np.testing.assert_allclose(weights, np.broadcast_to(exact, (6, SIZE)), rtol=1e-5, atol=1e-5)
     elbo = quick_jit(jax.vmap(lambda key: model.evaluate(state, batch, key)["elbo_nats"]))
-    drawn = elbo(jax.random.split(jax.random.key(2), 4000))
+    drawn = np.asarray(elbo(jax.random.split(jax.random.key(2), 4000)))
     error = np.std(drawn, axis=0) / np.sqrt(4000)
     assert (np.abs(np.mean(drawn, axis=0) - exact) < 5 * error).all()
-    mean, logvar = model.encode(state, batch)
+    mean, logvar = jax.device_get(quick_jit(model.encode)(state, batch))
     np.testing.assert_allclose(mean[:, 0], variance / VARIANCE * difference @ w, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(logvar, np.log(variance), rtol=1e-5)
 
@@ -265,7 +271,7 @@ def test_with_the_exact_posterior_every_bound_is_the_log_likelihood():
 @pytest.mark.parametrize("beta", [1.0, 4.0, 0.0])
 def test_beta_weighs_the_kl_in_the_loss_and_not_in_the_elbo(beta):
     model, state, batch = linear_vae(beta=beta)
-    _, info = quick_jit(model.train_step)(state, batch, jax.random.key(1))
+    _, info = jax.device_get(quick_jit(model.train_step)(state, batch, jax.random.key(1)))
     assert info["kl_nats"] > 0.01
     np.testing.assert_allclose(info["loss"], -(info["reconstruction_nats"] - beta * info["kl_nats"]), rtol=1e-5)
     np.testing.assert_allclose(info["elbo_nats"], info["reconstruction_nats"] - info["kl_nats"], rtol=1e-5)
@@ -275,7 +281,7 @@ def test_the_weight_of_the_kl_warms_up_linearly_and_stays():
     model, state, batch = linear_vae(beta=0.5, kl_warmup_steps=4)
     step, weights = quick_jit(model.train_step), []
     for t in range(7):
-        state, info = step(state, batch, jax.random.key(t))
+        state, info = jax.device_get(step(state, batch, jax.random.key(t)))
         weights.append((info["loss"] + info["reconstruction_nats"]) / info["kl_nats"])
     np.testing.assert_allclose(weights, 0.5 * np.array([0.25, 0.5, 0.75, 1, 1, 1, 1]), rtol=1e-3)
 
@@ -300,23 +306,24 @@ def test_a_vae_step_is_the_gradient_of_the_elbo_written_out(samples):
             reconstruction += density.sum(axis=1) / samples
         return jnp.mean(2.0 * kl - reconstruction)
 
-    value, grads = jax.value_and_grad(loss)(state.params)
+    value, grads = jax.device_get(quick_jit(jax.value_and_grad(loss))(state.params))
     np.testing.assert_allclose(info["loss"], value, rtol=1e-5)
     np.testing.assert_allclose(info["grad_norm"], norm(grads), rtol=1e-5)
-    assert_close(new.params, jax.tree.map(lambda p, g: p - 0.01 * g, state.params, grads))
+    assert_close(new.params, jax.tree.map(lambda p, g: np.asarray(p) - 0.01 * g, state.params, grads))
 
 
 def test_latents_are_compared_with_their_own_example():
     """With two samples per example, the order of [samples, batch] must be that of data and labels alike."""
     model, state, batch = linear_vae(num_samples=2)
-    weights = model.log_weights(state, batch, jax.random.key(0), 3)
-    mean, logvar = model.encode(state, batch)
+    weights = np.asarray(quick_jit(model.log_weights, static_argnums=3)(state, batch, jax.random.key(0), 3))
+    mean, logvar = jax.device_get(quick_jit(model.encode)(state, batch))
+    state, batch = jax.device_get((state, batch))
     for i in range(SIZE):
-        noise = jax.random.normal(jax.random.key(0), (3, SIZE, 1))[:, i, 0]
-        z = mean[i, 0] + jnp.exp(logvar[i, 0] / 2) * noise
+        noise = np.asarray(jax.random.normal(jax.random.key(0), (3, SIZE, 1)))[:, i, 0]
+        z = mean[i, 0] + np.exp(logvar[i, 0] / 2) * noise
         dense = state.params["decoder"]["Dense_0"]
         made = z[:, None] * dense["kernel"] + dense["bias"][None]
-        joint = -jnp.sum((batch.x[i][None] - made) ** 2, 1) / (2 * VARIANCE) - 1.5 * np.log(2 * np.pi * VARIANCE)
+        joint = -np.sum((batch.x[i][None] - made) ** 2, 1) / (2 * VARIANCE) - 1.5 * np.log(2 * np.pi * VARIANCE)
         joint += -(z**2) / 2 - 0.5 * np.log(2 * np.pi)
         posterior = -(noise**2) / 2 - logvar[i, 0] / 2 - 0.5 * np.log(2 * np.pi)
         np.testing.assert_allclose(weights[:, i], joint - posterior, rtol=1e-4, atol=1e-4)
@@ -342,22 +349,25 @@ def test_every_sample_of_an_example_gets_the_label_of_the_example():
         num_samples=2,
         data_range=(-float("inf"), float("inf")),
     )
-    x, y = jax.random.normal(jax.random.key(5), (SIZE, 3)), jnp.array([0, 0, 1, 2, 2, 2, 1, 0])
+    x = np.asarray(jax.random.normal(jax.random.key(5), (SIZE, 3)))
+    y = np.array([0, 0, 1, 2, 2, 2, 1, 0], np.int32)
     batch, key = Batch(x, y), jax.random.key(1)
-    state = quick_jit(model.init)(jax.random.key(0), batch)
+    state = jax.device_get(quick_jit(model.init)(jax.random.key(0), batch))
     made = state.params["decoder"]["Dense_0"]["kernel"][y]
     expected = np.sum(-((x - made) ** 2) / (2 * VARIANCE) - 0.5 * np.log(2 * np.pi * VARIANCE), axis=1)
 
-    np.testing.assert_allclose(model.evaluate(state, batch, key)["reconstruction_nats"], expected, rtol=1e-5)
+    terms = quick_jit(model.evaluate)(state, batch, key)
+    np.testing.assert_allclose(terms["reconstruction_nats"], expected, rtol=1e-5)
     _, info = quick_jit(model.train_step)(state, batch, key)
     np.testing.assert_allclose(info["reconstruction_nats"], expected.mean(), rtol=1e-5)
     # log p(x|z) is the same for every z: what is left of the weight is log p(z) - log q(z|x).
-    mean, logvar = model.encode(state, batch)
-    noise = jax.random.normal(key, (4, SIZE, 1))
-    z = mean[None] + jnp.exp(0.5 * logvar)[None] * noise
+    mean, logvar = jax.device_get(quick_jit(model.encode)(state, batch))
+    noise = np.asarray(jax.random.normal(key, (4, SIZE, 1)))
+    z = mean[None] + np.exp(0.5 * logvar)[None] * noise
     rest = 0.5 * (noise**2 + logvar[None] - z**2)[..., 0]
-    np.testing.assert_allclose(model.log_weights(state, batch, key, 4) - rest, np.stack([expected] * 4), rtol=1e-4)
-    np.testing.assert_allclose(model.decode(state, z[0], y), state.params["decoder"]["Dense_0"]["kernel"][y], rtol=1e-6)
+    weights = np.asarray(quick_jit(model.log_weights, static_argnums=3)(state, batch, key, 4))
+    np.testing.assert_allclose(weights - rest, np.stack([expected] * 4), rtol=1e-4)
+    np.testing.assert_allclose(quick_jit(model.decode)(state, z[0], y), made, rtol=1e-6)
 
 
 # What init refuses, where the networks don't fit the data ------------------------------------------------------------
