@@ -52,8 +52,8 @@ conditions = pytest.mark.parametrize("classes", [None, CLASSES], ids=["unconditi
 
 def output(module, x_shape, classes):
     """Shapes of what the module gives, in training and out of it, without computing anything."""
-    x = jnp.zeros((BATCH, *x_shape))
-    y = None if classes is None else jnp.zeros((BATCH, classes))
+    x = jax.ShapeDtypeStruct((BATCH, *x_shape), np.float32)
+    y = None if classes is None else jax.ShapeDtypeStruct((BATCH, classes), np.float32)
     variables = jax.eval_shape(partial(module.init, train=True), jax.random.key(0), x, y)
     trained, _ = jax.eval_shape(partial(module.apply, train=True, mutable=["batch_stats"]), variables, x, y)
     tested = jax.eval_shape(partial(module.apply, train=False), variables, x, y)
@@ -108,11 +108,13 @@ SMALL = {
 
 
 def arrays(x_shape):
-    x = jax.random.normal(jax.random.key(1), (BATCH, *x_shape))
-    return x, jax.nn.one_hot(jnp.arange(BATCH) % CLASSES, CLASSES)
+    x = np.random.default_rng(1).normal(size=(BATCH, *x_shape))
+    return x.astype(np.float32), np.eye(CLASSES, dtype=np.float32)[np.arange(BATCH) % CLASSES]
 
 
 class Computed(NamedTuple):
+    """All of it in NumPy: eagerly, JAX would compile every comparison of another shape."""
+
     variables: dict
     trained: Any  # the output in training
     updates: dict
@@ -133,7 +135,7 @@ def computed(name) -> Computed:
         relabelled = module.apply(variables, x, jnp.roll(y, 1, axis=1), train=False)
         return Computed(variables, trained, updates, tested, untouched, relabelled)
 
-    return everything(jax.random.key(0), *arrays(x_shape))
+    return jax.device_get(everything(jax.random.key(0), *arrays(x_shape)))
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -150,7 +152,7 @@ def test_generated_images_lie_within_their_range(name):
     """Even for latents that are much too large."""
     module, x_shape = SMALL[name]
     z, y = arrays(x_shape)
-    x = jax.jit(partial(module.apply, train=False))(computed(name).variables, z * 1e4, y)
+    x = np.asarray(jax.jit(partial(module.apply, train=False))(computed(name).variables, z * 1e4, y))
     assert np.abs(x).max() <= 1
     assert np.abs(x).max() > 0.5
 
@@ -186,9 +188,9 @@ def test_batch_norm_over_a_mapped_axis_is_that_of_the_global_batch(name):
     x, y = arrays(x_shape)
     of = computed(name)
     mapped = partial(module.clone(axis_name="devices").apply, train=True, mutable=["batch_stats"])
-    out, updates = jax.jit(jax.vmap(mapped, in_axes=(None, 0, 0), axis_name="devices"))(
-        of.variables, x.reshape(2, 2, *x_shape), y.reshape(2, 2, CLASSES)
-    )
+    over_devices = jax.jit(jax.vmap(mapped, in_axes=(None, 0, 0), axis_name="devices"))
+    shares = x.reshape(2, 2, *x_shape), y.reshape(2, 2, CLASSES)
+    out, updates = jax.device_get(over_devices(of.variables, *shares))
     np.testing.assert_allclose(out.reshape(of.trained.shape), of.trained, rtol=1e-3, atol=1e-4)
     for device in range(2):
         for each, whole in zip(jax.tree.leaves(updates), jax.tree.leaves(of.updates), strict=True):
@@ -198,16 +200,17 @@ def test_batch_norm_over_a_mapped_axis_is_that_of_the_global_batch(name):
 def test_mlp_generator_is_linear_for_vectors():
     """The modes of a mixture lie outside [-1, 1]: nothing may squash them."""
     module = MLPGenerator((2,))
-    z = jax.random.normal(jax.random.key(1), (BATCH, LATENT))
-    params = module.init(jax.random.key(0), z, train=True)["params"]
-    params["Dense_2"]["bias"] = jnp.array([100.0, -100.0])
-    out = module.apply({"params": params}, z, train=False)
+    z, _ = arrays((LATENT,))
+    params = jax.jit(partial(module.init, train=True))(jax.random.key(0), z)["params"]
+    params["Dense_2"]["bias"] = np.array([100.0, -100.0], np.float32)
+    out = np.asarray(jax.jit(partial(module.apply, train=False))({"params": params}, z))
     assert (out[:, 0] > 50).all()
     assert (out[:, 1] < -50).all()
 
 
 def parameters(module, x_shape):
-    shapes = jax.eval_shape(partial(module.init, train=True), jax.random.key(0), jnp.zeros((1, *x_shape)))
+    x = jax.ShapeDtypeStruct((1, *x_shape), np.float32)
+    shapes = jax.eval_shape(partial(module.init, train=True), jax.random.key(0), x)
     return sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
 
 
@@ -219,19 +222,21 @@ def test_pacgan_networks_have_the_published_sizes():
 
 
 def test_a_maxout_unit_is_the_largest_of_its_pieces():
-    module, x = MaxoutDiscriminator(hidden=(3,), pieces=2), jax.random.normal(jax.random.key(1), (BATCH, 2))
-    params = module.init(jax.random.key(0), x, train=True)["params"]
-    first, last = params["Dense_0"], params["Dense_1"]
-    pieces = np.asarray(x @ first["kernel"]).reshape(BATCH, 3, 2)
+    module, (x, _) = MaxoutDiscriminator(hidden=(3,), pieces=2), arrays((2,))
+    variables = jax.device_get(jax.jit(partial(module.init, train=True))(jax.random.key(0), x))
+    first, last = (variables["params"][name] for name in ("Dense_0", "Dense_1"))
+    pieces = (x @ first["kernel"]).reshape(BATCH, 3, 2)
     expected = np.max(pieces, axis=2) @ last["kernel"][:, 0]  # the biases begin at 0
-    np.testing.assert_allclose(module.apply({"params": params}, x, train=False), expected, rtol=1e-5, atol=1e-8)
+    out = jax.jit(partial(module.apply, train=False))(variables, x)
+    np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.parametrize("activation", [jnp.tanh, jax.nn.relu])
 def test_mlps_take_their_activation_and_weights(activation):
-    x = jax.random.normal(jax.random.key(1), (BATCH, 3))
+    x, _ = arrays((3,))
     encoder = MLPEncoder(2, hidden=(5,), activation=activation, kernel_init=jax.nn.initializers.ones)
-    mean, logvar = encoder.apply(encoder.init(jax.random.key(0), x, train=True), x, train=False)
+    encoded = jax.jit(lambda key, x: encoder.apply(encoder.init(key, x, train=True), x, train=False))
+    mean, logvar = encoded(jax.random.key(0), x)
     expected = 5 * activation(x.sum(axis=1))
     for made in (mean, logvar):
         np.testing.assert_allclose(made, np.stack([expected, expected], axis=1), rtol=1e-5, atol=1e-6)
@@ -244,8 +249,9 @@ def test_dcgan_refuses_what_it_cannot_make(shape):
 
 
 def test_dcgan_discriminator_refuses_what_the_generator_cannot_make():
+    x = jax.ShapeDtypeStruct((1, 17, 17, 1), np.float32)
     with pytest.raises(UserError, match=r"\(17, 17, 1\).*16, 28, 32 or 64"):
-        jax.eval_shape(partial(DCGANDiscriminator().init, train=True), jax.random.key(0), jnp.zeros((1, 17, 17, 1)))
+        jax.eval_shape(partial(DCGANDiscriminator().init, train=True), jax.random.key(0), x)
 
 
 @pytest.mark.parametrize("network", [ArticleGenerator, ArticleDecoder])
