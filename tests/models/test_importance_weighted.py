@@ -1,5 +1,6 @@
 """The importance-weighted objective and the model with two layers of latents, against the same mathematics by hand."""
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -41,6 +42,7 @@ class Made(NamedTuple):
     batch: Batch
 
 
+@cache
 def made(factory, **options) -> Made:
     """A linear model of three numbers, with one layer of two latents or with layers of two and one."""
     if "two_layer" in factory.__name__:
@@ -105,14 +107,16 @@ def test_a_step_is_the_normalised_weights_times_the_gradients_of_the_log_weights
     noise = noise_of(key, k, length_of(of))
 
     def log_weights(params):
-        return jnp.stack([IWAES[factory](params, of.batch.x, draw) for draw in noise])  # [k, batch]
+        return jax.vmap(IWAES[factory], in_axes=(None, None, 0))(params, of.batch.x, noise)  # [k, batch]
 
-    values = np.asarray(quick_jit(log_weights)(of.state.params), np.float64)
+    # The leaves of the jacobian are [k, batch, ...].
+    values, jacobian = quick_jit(lambda params: (log_weights(params), jax.jacrev(log_weights)(params)))(of.state.params)
+    values = np.asarray(values, np.float64)
     weights = np.exp(values - values.max(0))
     normalised = weights / weights.sum(0)
-    jacobian = quick_jit(jax.jacrev(log_weights))(of.state.params)  # leaves [k, batch, ...]
     gradient = jax.tree.map(lambda leaf: np.einsum("kb,kb...->...", normalised, leaf) / SIZE, jacobian)
-    for moved, before, grad in zip(*map(jax.tree.leaves, (new.params, of.state.params, gradient)), strict=True):
+    moves = jax.device_get((new.params, of.state.params, gradient))
+    for moved, before, grad in zip(*map(jax.tree.leaves, moves), strict=True):
         np.testing.assert_allclose(moved, before + RATE * grad, rtol=1e-4, atol=1e-6)
     bound = np.log(weights.mean(0)) + values.max(0)
     np.testing.assert_allclose(info["loss"], -bound.mean(), rtol=1e-5)
@@ -151,8 +155,9 @@ def test_with_one_sample_the_gradient_of_one_layer_is_that_of_the_elbo_on_averag
 def test_the_elbo_of_two_layers_is_the_mean_log_weight(samples):
     of = made(models.two_layer_variational_autoencoder, num_samples=samples)
     key = jax.random.key(3)
-    values = [two_layer_log_weight(of.state.params, of.batch.x, draw) for draw in noise_of(key, samples, 3)]
-    terms = quick_jit(of.model.evaluate)(of.state, of.batch, key)
+    log_weights = quick_jit(jax.vmap(two_layer_log_weight, in_axes=(None, None, 0)))
+    values = np.asarray(log_weights(of.state.params, of.batch.x, noise_of(key, samples, 3)))
+    terms = jax.device_get(quick_jit(of.model.evaluate)(of.state, of.batch, key))
     np.testing.assert_allclose(terms["elbo_nats"], np.mean(values, axis=0), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(
         terms["elbo_nats"], terms["reconstruction_nats"] - terms["kl_nats"], rtol=1e-5, atol=1e-5
@@ -164,9 +169,9 @@ def test_the_elbo_of_two_layers_is_the_mean_log_weight(samples):
 def test_the_kl_of_two_layers_takes_its_weight():
     key, of = jax.random.key(1), made(models.two_layer_variational_autoencoder, beta=0.5, kl_warmup_steps=2)
     step = quick_jit(of.model.train_step)
-    state, info = step(of.state, of.batch, key)
+    state, info = jax.device_get(step(of.state, of.batch, key))
     np.testing.assert_allclose(info["loss"], 0.25 * info["kl_nats"] - info["reconstruction_nats"], rtol=1e-5)
-    _, info = step(state, of.batch, key)
+    _, info = jax.device_get(step(state, of.batch, key))
     np.testing.assert_allclose(info["loss"], 0.5 * info["kl_nats"] - info["reconstruction_nats"], rtol=1e-5)
 
 
@@ -192,6 +197,7 @@ class Exact(NamedTuple):
     log_evidence: np.ndarray
 
 
+@cache
 def exact() -> Exact:
     """The model at those parameters, with the exact posterior in its encoders."""
     model = models.two_layer_importance_weighted_autoencoder(
@@ -214,8 +220,8 @@ def exact() -> Exact:
         "top_decoder": linear(SLOPE, 0.0, np.log(SPREAD)),
         "decoder": {"out": {"kernel": W[None], "bias": B}},
     }
-    state = model.init(jax.random.key(0), batch)
-    params = jax.tree.map(lambda p, like: jnp.asarray(p, jnp.float32).reshape(like.shape), params, state.params)
+    state = quick_jit(model.init)(jax.random.key(0), batch)
+    params = jax.tree.map(lambda p, like: p.astype(np.float32).reshape(like.shape), params, state.params)
     covariance = marginal * np.outer(W, W) + VARIANCE * np.eye(3)
     log_evidence = multivariate_normal.logpdf(np.asarray(batch.x, np.float64), B, covariance)
     return Exact(model, state.replace(params=params), batch, log_evidence)
@@ -223,7 +229,7 @@ def exact() -> Exact:
 
 def test_with_the_exact_posterior_of_both_layers_every_log_weight_is_the_log_likelihood():
     of = exact()
-    weights = of.model.log_weights(of.state, of.batch, jax.random.key(1), 7)
+    weights = quick_jit(of.model.log_weights, static_argnums=3)(of.state, of.batch, jax.random.key(1), 7)
     np.testing.assert_allclose(weights, np.broadcast_to(of.log_evidence, (7, SIZE)), rtol=1e-5, atol=1e-5)
 
 
@@ -233,15 +239,15 @@ def test_the_one_latent_of_two_layers_integrates_to_the_log_likelihood():
     nodes, weights = np.polynomial.hermite_e.hermegauss(40)
     z = np.stack(np.meshgrid(nodes, nodes, indexing="ij"), axis=-1).reshape(-1, 1, 2)
     log_weights = np.log(np.outer(weights, weights).reshape(-1, 1) / (2 * np.pi))
-    z = jnp.broadcast_to(jnp.asarray(z, jnp.float32), (len(z), SIZE, 2))
-    values = np.asarray(of.model.log_likelihood(of.state, of.batch, z), np.float64)
+    z = np.broadcast_to(z.astype(np.float32), (len(z), SIZE, 2))
+    values = np.asarray(quick_jit(of.model.log_likelihood)(of.state, of.batch, z), np.float64)
     np.testing.assert_allclose(np.logaddexp.reduce(values + log_weights, axis=0), of.log_evidence, rtol=1e-4)
 
 
 def test_samples_of_two_layers_have_the_moments_of_the_model():
     """Of the mean of p(x|h1): W h1 + B, where h1 has the variance of both layers."""
     of, n = exact(), 20_000
-    x = np.asarray(of.model.sample(of.state, jax.random.key(2), n), np.float64)
+    x = np.asarray(quick_jit(of.model.sample, static_argnums=2)(of.state, jax.random.key(2), n), np.float64)
     spread = np.sqrt(SLOPE**2 + SPREAD)
     np.testing.assert_array_less(np.abs(x.mean(0) - B), 5 * np.abs(W) * spread / np.sqrt(n))
     np.testing.assert_array_less(np.abs(x.std(0) / np.abs(W) - spread), 5 * spread / np.sqrt(2 * n))
@@ -249,13 +255,17 @@ def test_samples_of_two_layers_have_the_moments_of_the_model():
 
 def test_the_encoding_of_two_layers_decodes_to_the_mean_of_the_first():
     of = exact()
-    mean, logvar = of.model.encode(of.state, of.batch)
+    mean, logvar = jax.device_get(quick_jit(of.model.encode)(of.state, of.batch))
     params = of.state.params
-    h1 = dense(params["encoder"]["mean"], of.batch.x)
-    np.testing.assert_allclose(mean[:, :1], dense(params["top_encoder"]["mean"], h1), rtol=1e-5)
-    np.testing.assert_allclose(
-        of.model.decode(of.state, mean), dense(params["decoder"]["out"], h1), rtol=1e-4, atol=1e-5
-    )
+
+    @quick_jit
+    def by_hand(params, x):
+        h1 = dense(params["encoder"]["mean"], x)
+        return dense(params["top_encoder"]["mean"], h1), dense(params["decoder"]["out"], h1)
+
+    h2, x = by_hand(params, of.batch.x)
+    np.testing.assert_allclose(mean[:, :1], h2, rtol=1e-5)
+    np.testing.assert_allclose(quick_jit(of.model.decode)(of.state, mean), x, rtol=1e-4, atol=1e-5)
     of_h1 = params["encoder"]["logvar"]["bias"][0]
     expected = [params["top_encoder"]["logvar"]["bias"][0], of_h1 - np.log(SPREAD)]  # e is in units of p(h1|h2)
     np.testing.assert_allclose(logvar, np.broadcast_to(expected, logvar.shape), rtol=1e-5)
