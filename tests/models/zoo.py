@@ -185,8 +185,8 @@ def examples(case: Case, seed: int = 0) -> Batch:
     x = generator.normal(size=(case.size, *case.shape))
     if case.levels is not None:
         x = np.where(x < 0, *case.levels)
-    labels = jnp.arange(case.size) % case.classes if case.classes else None
-    return Batch(jnp.asarray(x, jnp.float32), labels)
+    labels = np.arange(case.size, dtype=np.int32) % case.classes if case.classes else None
+    return jax.tree.map(jnp.asarray, Batch(x.astype(np.float32), labels))
 
 
 class Ready(NamedTuple):
@@ -233,12 +233,18 @@ def ready(name: str) -> Ready:
     )
 
 
+@jax.jit
+def step_key(step: int):
+    """The key of a step of `train`; eagerly, keys would take as long as the steps."""
+    return jax.random.fold_in(jax.random.key(1), step)
+
+
 def train(name: str, steps: int, keep: Callable[[PyTree, PyTree], PyTree] = lambda old, new: new):
     """(state, info of every step) after so many steps on the one batch; `keep` may put parts of the old state back."""
     of = ready(name)
     state, infos = of.state, []
     for step in range(steps):
-        new, info = of.step(state, of.batch, jax.random.fold_in(jax.random.key(1), step))
+        new, info = of.step(state, of.batch, step_key(step))
         state = keep(state, new)
         infos.append(info)
     return state, infos
