@@ -81,7 +81,7 @@ def assert_close(actual, wanted):
 @every_model
 def test_there_is_something_to_compare(name):
     """Parameters and statistics have moved by much more than the tolerance."""
-    start, (end, _) = alone(name).state(), expected(name)
+    start, (end, _) = jax.device_get((alone(name).state(), expected(name)))
     for before, after in zip(jax.tree.leaves(start), jax.tree.leaves(end), strict=True):
         assert np.abs(after - before).max() > 1e-4 * max(np.abs(after).max(), 0.01)
 
@@ -113,7 +113,7 @@ def test_vmap_with_an_axis_name(name):
     mapped = jax.jit(jax.vmap(train_step, in_axes=(None, 0, None), out_axes=None, axis_name=parallel.AXIS))
 
     def step(state, batch, key):
-        return mapped(state, jax.tree.map(lambda x: x.reshape(DEVICES, -1, *x.shape[1:]), batch), key)
+        return mapped(state, jax.tree.map(lambda x: np.asarray(x).reshape(DEVICES, -1, *x.shape[1:]), batch), key)
 
     assert_close(alone(name).run(step), expected(name))
 
@@ -121,14 +121,15 @@ def test_vmap_with_an_axis_name(name):
 @every_model
 def test_a_seed_of_a_group_is_the_seed_alone(name):
     of, seeds = alone(name), (0, 7, 2)
-    step = jax.jit(jax.vmap(of.model.train_step))
-    state, infos = tree.stack([of.state(seed) for seed in seeds]), []
+    step, stack = jax.jit(jax.vmap(of.model.train_step)), jax.jit(tree.stack)
+    state, infos = stack([of.state(seed) for seed in seeds]), []
     for number, batch in enumerate(of.batches):
-        batches = tree.stack([batch] * len(seeds))
+        batches = stack([batch] * len(seeds))
         state, info = step(state, batches, jnp.stack([key(seed, number) for seed in seeds]))
         infos.append(info)
+    group = jax.device_get((state, infos))
     for k, seed in enumerate(seeds):
-        assert_close(jax.tree.map(lambda leaf, k=k: leaf[k], (state, infos)), expected(name, seed))
+        assert_close(jax.tree.map(lambda leaf, k=k: leaf[k], group), expected(name, seed))
 
 
 def test_seeds_differ():
@@ -151,7 +152,7 @@ def test_check_divides():
 def test_pmap_refuses_a_batch_that_does_not_divide():
     of = alone("norm gan, conditional, 2 discriminator steps")
     step = parallel.over_pmap(with_axis("norm gan, conditional, 2 discriminator steps").train_step)
-    batch = jax.tree.map(lambda x: x[:6], of.batches[0])
+    batch = jax.tree.map(lambda x: np.asarray(x)[:6], of.batches[0])
     with pytest.raises(UserError, match=f"batch size is 6, .* over {jax.device_count()} devices"):
         step(of.state(), batch, key(0, 0))
 
@@ -171,10 +172,10 @@ def test_devices_for_a_batch_divide_it():
 
 def test_shardings_say_who_holds_what():
     mesh = parallel.data_mesh(jax.devices()[:DEVICES])
-    x = jnp.arange(8.0).reshape(8, 1)
+    x = np.arange(8.0, dtype=np.float32).reshape(8, 1)
     whole, share = jax.device_put(x, parallel.replicated(mesh)), jax.device_put(x, parallel.split(mesh))
     assert [shard.data.shape for shard in whole.addressable_shards] == [(8, 1)] * 4
-    assert [shard.data.ravel().tolist() for shard in share.addressable_shards] == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    assert [np.ravel(shard.data).tolist() for shard in share.addressable_shards] == [[0, 1], [2, 3], [4, 5], [6, 7]]
 
 
 def test_over_mesh_donates_the_state_and_leaves_a_replicated_one():
