@@ -120,8 +120,8 @@ def test_an_example_does_not_see_the_others(case):
     loss, arrays = bound(case)
     # Permuting the examples permutes the values. The batch axis of every array in the table is the one of size BATCH.
     order = np.array([3, 0, 4, 1, 2])
-    permuted = {name: jnp.take(a, jnp.asarray(order), axis=a.shape.index(BATCH)) for name, a in arrays.items()}
-    np.testing.assert_allclose(loss(permuted), loss(arrays)[..., order], rtol=1e-6)
+    permuted = {name: jnp.asarray(np.take(a, order, axis=a.shape.index(BATCH))) for name, a in case.arrays.items()}
+    np.testing.assert_allclose(loss(permuted), np.asarray(loss(arrays))[..., order], rtol=1e-6)
 
 
 @each_case
@@ -130,10 +130,11 @@ def test_jit_and_vmap_agree_with_the_plain_call(case):
     expected = loss(arrays)
     np.testing.assert_allclose(jax.jit(loss)(arrays), expected, rtol=1e-5, atol=1e-6)
     # Over stacked seeds, the way a group of runs is trained.
-    stacked = jax.tree.map(lambda a: jnp.stack([a, a[::-1]]), arrays)
-    seeds = jax.vmap(loss)(stacked)
+    flipped = {name: jnp.asarray(a[::-1]) for name, a in case.arrays.items()}
+    stacked = {name: np.stack([a, a[::-1]]) for name, a in case.arrays.items()}
+    seeds = np.asarray(jax.jit(jax.vmap(loss))(stacked))
     np.testing.assert_allclose(seeds[0], expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(seeds[1], loss(jax.tree.map(lambda a: a[::-1], arrays)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(seeds[1], loss(flipped), rtol=1e-5, atol=1e-6)
 
 
 @each_case
