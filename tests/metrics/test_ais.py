@@ -9,19 +9,23 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from gvlab.losses import bernoulli_log_prob, gaussian_log_prob, importance_weighted_bound
+from gvlab import losses
+from gvlab.losses import bernoulli_log_prob, gaussian_log_prob
+from gvlab.metrics import ais
 from gvlab.metrics.ais import (
     Chains,
-    effective_sample_size,
     forward_chains,
     gaussian_observation,
     loop_temperatures,
-    reverse_bound,
     reverse_chains,
     sigmoid_schedule,
     tune_step_sizes,
 )
 from gvlab.types import UserError
+
+# One program is compiled for each shape, and not one for each operation.
+importance_weighted_bound = jax.jit(losses.importance_weighted_bound)
+reverse_bound, effective_sample_size = jax.jit(ais.reverse_bound), jax.jit(ais.effective_sample_size)
 
 LATENT, WIDTH, BATCH, VARIANCE = 3, 6, 20, 0.4
 R = np.random.RandomState(0)
@@ -86,7 +90,7 @@ def test_the_bounds_bracket_the_truth(ahead, back):
         error = found.std(ddof=1) / math.sqrt(found.size)
         assert sign * found.mean() > -3 * error
         assert sign * found.mean() > 0.01  # and they are bounds, not the truth itself
-    gap = np.asarray(reverse_bound(back.log_weights) - importance_weighted_bound(ahead.log_weights))
+    gap = np.asarray(reverse_bound(back.log_weights)) - np.asarray(importance_weighted_bound(ahead.log_weights))
     assert gap.mean() < (upper.mean() - lower.mean()) / 4
     assert abs(np.asarray(importance_weighted_bound(ahead.log_weights)) - EXACT).max() < 0.25
 
@@ -109,34 +113,34 @@ def test_importance_weighting_with_the_prior_agrees_with_the_closed_form():
     z = jax.random.normal(jax.random.key(5), (20_000, 2, LATENT))
     wide = gaussian_observation(lambda state, z: z @ state["w"] + state["c"][None], 4.0)
     exact = scipy.stats.multivariate_normal(C, W.T @ W + 4.0 * np.eye(WIDTH)).logpdf(X[:2])
-    weights = np.exp(np.asarray(wide(z, (GIVEN[0], GIVEN[1][:2])), np.float64) - exact)
+    weights = np.exp(np.asarray(jax.jit(wide)(z, (GIVEN[0], X[:2])), np.float64) - exact)
     assert (abs(weights.mean(0) - 1) < 3 * weights.std(0) / math.sqrt(20_000)).all()
 
 
 def test_step_sizes_reach_the_wanted_acceptance(pilot, ahead):
     assert pilot.step_sizes.shape == pilot.acceptance.shape == (400, BATCH)
     # The first temperatures are the search.
-    assert 0.55 < float(pilot.acceptance[100:].mean()) < 0.75
+    assert 0.55 < np.asarray(pilot.acceptance)[100:].mean() < 0.75
     # Frozen, on chains that had no part in the adaptation; one step size is off by some 5 to 20 percent.
-    assert 0.55 < float(ahead.acceptance[100:].mean()) < 0.75
-    assert (np.asarray(ahead.acceptance[100:].mean(0)) > 0.45).all()
+    assert 0.55 < np.asarray(ahead.acceptance)[100:].mean() < 0.75
+    assert (np.asarray(ahead.acceptance)[100:].mean(0) > 0.45).all()
     low = tune_step_sizes(
         jax.random.key(0), log_likelihood, GIVEN, BETAS, chains=16, batch=BATCH, latent_dim=LATENT, target=0.9
     )
-    assert (np.asarray(low.step_sizes[-1]) < np.asarray(pilot.step_sizes[-1])).mean() > 0.9
+    assert (np.asarray(low.step_sizes)[-1] < np.asarray(pilot.step_sizes)[-1]).mean() > 0.9
 
 
 def test_more_temperatures_shrink_the_gap(pilot, ahead, back):
     betas = sigmoid_schedule(10)
-    sizes = pilot.step_sizes[39::40]
+    sizes = np.asarray(pilot.step_sizes)[39::40]
     few = forward_chains(
         jax.random.key(3), log_likelihood, GIVEN, betas, sizes, chains=64, latent_dim=LATENT
     ).log_weights
+    assert np.mean(effective_sample_size(ahead.log_weights)) > 2 * np.mean(effective_sample_size(few))
     many = np.asarray(ahead.log_weights, np.float64)
     few = np.asarray(few, np.float64)
     error = math.hypot(few.std() / math.sqrt(few.size), many.std() / math.sqrt(many.size))
     assert many.mean() - few.mean() > 3 * error
-    assert effective_sample_size(ahead.log_weights).mean() > 2 * effective_sample_size(jnp.asarray(few)).mean()
 
 
 def test_equal_seeds_give_equal_numbers_and_others_do_not(pilot, ahead):
@@ -147,7 +151,7 @@ def test_equal_seeds_give_equal_numbers_and_others_do_not(pilot, ahead):
 
 
 def test_the_loop_gives_what_the_scan_gives():
-    betas, sizes = sigmoid_schedule(4), jnp.full((4, BATCH), 0.05)
+    betas, sizes = sigmoid_schedule(4), np.full((4, BATCH), 0.05, np.float32)
     options = dict(chains=3, latent_dim=LATENT, leapfrog_steps=2)
     scanned = forward_chains(jax.random.key(1), log_likelihood, GIVEN, betas, sizes, **options)
     looped = forward_chains(jax.random.key(1), log_likelihood, GIVEN, betas, sizes, **options, loop=loop_temperatures)
@@ -164,32 +168,33 @@ def test_one_compilation_serves_all_batches(pilot):
         return log_likelihood(z, given)
 
     def run(key, x):
-        sizes = jnp.full((3, BATCH), 0.05)
+        sizes = np.full((3, BATCH), 0.05, np.float32)
         forward_chains(
             key, counting, (GIVEN[0], x), sigmoid_schedule(3), sizes, chains=2, latent_dim=LATENT, leapfrog_steps=2
         )
 
     run(jax.random.key(0), GIVEN[1])
     once = traces
-    run(jax.random.key(1), GIVEN[1] + 1.0)
+    run(jax.random.key(1), jnp.asarray(X + 1))
     assert traces <= once + 1  # the look at the shape
 
 
 def test_a_likelihood_without_information_costs_nothing():
     # p(x|z) = p(x): every weight is exact, and the chains stay in the prior.
     flat = lambda z, x: jnp.full(z.shape[:2], -3.0) + 0.0 * z.sum(-1)  # noqa: E731
-    sizes = jnp.full((5, 2), 1.0)
+    sizes = np.full((5, 2), 1.0, np.float32)
     found = forward_chains(jax.random.key(0), flat, None, sigmoid_schedule(5), sizes, chains=500, latent_dim=4)
     np.testing.assert_allclose(found.log_weights, -3.0, rtol=1e-6)
     np.testing.assert_allclose(effective_sample_size(found.log_weights), 500, rtol=1e-4)
-    assert abs(float(found.z.mean())) < 3 / math.sqrt(found.z.size)
-    assert abs(float((found.z**2).mean()) - 1) < 3 * math.sqrt(2 / found.z.size)
+    z = np.asarray(found.z)
+    assert abs(z.mean()) < 3 / math.sqrt(z.size)
+    assert abs((z**2).mean() - 1) < 3 * math.sqrt(2 / z.size)
 
 
 def test_an_overflowing_trajectory_is_rejected():
     steep = lambda z, x: -(jnp.exp(z**2).sum(-1) ** 4)  # noqa: E731, infinite a few units from 0
-    sizes = jnp.full((3, 1), 50.0)
-    start = jnp.zeros((4, 1, 2))
+    sizes = np.full((3, 1), 50.0, np.float32)
+    start = jnp.asarray(np.zeros((4, 1, 2), np.float32))
     found = reverse_chains(jax.random.key(0), steep, None, sigmoid_schedule(3), sizes, start)
     np.testing.assert_array_equal(found.z, start)
     np.testing.assert_array_equal(found.acceptance, 0.0)
@@ -207,7 +212,7 @@ def test_schedule():
 
 
 def test_bounds_and_sizes_of_known_weights():
-    log_weights = jnp.log(jnp.array([[1.0, 2.0], [3.0, 2.0]]))
+    log_weights = np.log(np.array([[1.0, 2.0], [3.0, 2.0]], np.float32))
     np.testing.assert_allclose(reverse_bound(log_weights), np.log([1.5, 2.0]), rtol=1e-6)
     np.testing.assert_allclose(effective_sample_size(log_weights), [16 / 10, 2.0], rtol=1e-6)
     np.testing.assert_allclose(effective_sample_size(log_weights - 800.0), [16 / 10, 2.0], rtol=1e-4)
@@ -216,9 +221,9 @@ def test_bounds_and_sizes_of_known_weights():
 def test_gaussian_observation_is_the_likelihood():
     z = jax.random.normal(jax.random.key(0), (2, BATCH, LATENT))
     image = gaussian_observation(lambda state, z: (z @ state["w"]).reshape(-1, 2, 3), 0.3)
-    given = (GIVEN[0], GIVEN[1].reshape(BATCH, 2, 3))
-    expected = gaussian_log_prob(z @ GIVEN[0]["w"], math.log(0.3), GIVEN[1])
-    np.testing.assert_allclose(image(z, given), expected, rtol=1e-5)
+    given = (GIVEN[0], X.reshape(BATCH, 2, 3))
+    expected = jax.jit(lambda z: gaussian_log_prob(z @ GIVEN[0]["w"], math.log(0.3), GIVEN[1]))(z)
+    np.testing.assert_allclose(jax.jit(image)(z, given), expected, rtol=1e-5)
 
 
 def test_works_on_binary_data():
@@ -228,10 +233,11 @@ def test_works_on_binary_data():
     bernoulli = lambda z, x: bernoulli_log_prob(z @ w + b, x)  # noqa: E731
     with jax.numpy_rank_promotion("allow"):
         grid = np.linspace(-9, 9, 4001)
-        values = np.asarray(bernoulli(jnp.broadcast_to(jnp.asarray(grid, jnp.float32)[:, None, None], (4001, 5, 1)), x))
+        points = np.broadcast_to(grid.astype(np.float32)[:, None, None], (4001, 5, 1))
+        values = np.asarray(jax.jit(bernoulli)(points, x))
         density = scipy.stats.norm.pdf(grid)[:, None] * np.exp(values.astype(np.float64))
         exact = np.log(density.sum(0) * (grid[1] - grid[0]))
-        sizes = jnp.full((20, 5), 1.0)
+        sizes = np.full((20, 5), 1.0, np.float32)
         found = forward_chains(
             jax.random.key(0), bernoulli, x, sigmoid_schedule(20), sizes, chains=100, latent_dim=1, leapfrog_steps=3
         )
