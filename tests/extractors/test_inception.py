@@ -121,8 +121,8 @@ def extract(published):
 @pytest.fixture(scope="module")
 def found(extract):
     """The features of all inputs and sets, by name."""
-    original = {name: preprocess_fid(jnp.asarray(x)) for name, x in {**INPUTS, "1": SET1, "2": SET2}.items()}
-    other = {f"pytorch_{name}": preprocess_pytorch_fid(jnp.asarray(x)) for name, x in INPUTS.items()}
+    original = {name: jax.jit(preprocess_fid)(x) for name, x in {**INPUTS, "1": SET1, "2": SET2}.items()}
+    other = {f"pytorch_{name}": jax.jit(preprocess_pytorch_fid)(x) for name, x in INPUTS.items()}
     everything = np.concatenate([*original.values(), *other.values()])
     batches = [extract(everything[i : i + 25]) for i in range(0, len(everything), 25)]
     features = jax.tree.map(lambda *parts: np.concatenate(parts), *batches)
