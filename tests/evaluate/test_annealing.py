@@ -164,10 +164,10 @@ def test_the_noise_is_about_images_from_0_to_1():
     (_, counted, batch), *others = annealing._annealing_batches(program, "ais", held_out.silent)
     assert (counted, len(others)) == (annealing.AIS_BATCH, 4)
     np.testing.assert_allclose(batch.x * 255, program.dataset.test.x[:20], atol=1e-4)
-    z = jax.random.normal(jax.random.key(0), (3, 20, 8))
+    z = np.random.RandomState(0).standard_normal((3, 20, 8)).astype(np.float32)
     made = jax.jit(program.model.decode)(state("gan"), z.reshape(-1, 8))
-    unit = np.asarray((made + 1) / 2, np.float64).reshape(3, 20, -1)
-    found = annealing._observed(with_evaluation(program, ais_variance=0.3))(z, (state("gan"), batch))
+    unit = (np.asarray(made, np.float64).reshape(3, 20, -1) + 1) / 2
+    found = jax.jit(annealing._observed(with_evaluation(program, ais_variance=0.3)))(z, (state("gan"), batch))
     squares = ((unit - np.asarray(batch.x).reshape(1, 20, -1)) ** 2).sum(-1)
     expected = -squares / 0.6 - PIXELS / 2 * math.log(2 * math.pi * 0.3)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
@@ -179,8 +179,9 @@ def test_every_chain_has_the_labels_of_its_example():
         return 2.0 * y[:, None, None, None] * jnp.ones((1, 2, 2, 1)) - 1
 
     model = harness.program("gan").model._replace(decode=told)
-    batch = Batch(jnp.arange(3.0)[:, None, None, None] * jnp.ones((1, 2, 2, 1)), jnp.arange(3))
-    found = annealing._with_noise(model, (-1.0, 1.0), 1.0)(jnp.zeros((4, 3, 8)), (None, batch))
+    x = np.arange(3, dtype=np.float32)[:, None, None, None] * np.ones((1, 2, 2, 1), np.float32)
+    batch = Batch(jnp.asarray(x), jnp.asarray(np.arange(3)))
+    found = jax.jit(annealing._with_noise(model, (-1.0, 1.0), 1.0))(np.zeros((4, 3, 8), np.float32), (None, batch))
     assert found.shape == (4, 3)
     np.testing.assert_allclose(found, -2 * math.log(2 * math.pi), rtol=1e-6)  # of 2 x 2 pixels without a deviation
 
