@@ -67,6 +67,7 @@ LONG = ("train", "runs", "test_notebooks.py", "data/test_sources.py", "compare/t
 """What takes longest, and much of it in processes of its own: begun first, so that no process is left with it."""
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items):
     """Marks the fast tier, and gives each test its group: the tests of one group share a process and what it compiled.
 

@@ -90,6 +90,7 @@ def test_stacked_mnist_itself():
 
 
 @needs_tensorflow
+@pytest.mark.xdist_group("binarized_mnist")
 def test_binarized_mnist_itself(tmp_path, no_network):
     downloads = sources._data_dir(None) / "downloads" / "binarized_mnist"
     if not downloads.is_dir():
@@ -292,6 +293,7 @@ def wait_for(pattern: str, root: Path) -> None:
 
 
 @needs_tensorflow
+@pytest.mark.xdist_group("mnist")
 def test_mnist_from_stock_tfds(downloaded, no_network, tmp_path, monkeypatch):
     # Killed in the midst of TFDS's work, with its whole process group.
     killed = start(downloaded)
