@@ -1,5 +1,6 @@
 """The tools that keep the house: lint, format, types."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,3 +16,10 @@ ROOT = Path(__file__).resolve().parents[1]
 def test_the_house_is_in_order(tool):
     done = subprocess.run([sys.executable, "-m", *tool], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, f"{' '.join(tool)}:\n{done.stdout}{done.stderr}"
+
+
+def test_the_tests_of_a_file_share_a_process(request):
+    """Else each process compiles what another one has compiled; pytest and xdist must be of versions that agree."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        pytest.skip("this is one process")
+    assert request.node.nodeid.endswith("@test_house.py")
