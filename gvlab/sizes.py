@@ -94,9 +94,7 @@ def _most_of_state(config: Any, shape: Shape) -> int:
         return 16 * (16 * (8 * config.network.width) ** 2 + 128 * config.network.width * config.latent_dim + numbers)
     layers = 4 + 2 * sum(len(value) for value in vars(config.network).values() if isinstance(value, tuple))
     pieces = getattr(config.network, "pieces", 1)
-    # A kernel has the data on one side at most; on the other are a layer or latents, for which 128 leave some room.
-    side, data = _side(config), _parameters(config, shape)
-    return 16 * layers * pieces * max(side, data) * max(side, min(128, data))
+    return 16 * layers * pieces * max(_side(config), _parameters(config, shape)) ** 2
 
 
 def _most_of_example(config: Any, shape: Shape) -> int:
