@@ -21,5 +21,5 @@ def test_the_house_is_in_order(tool):
 def test_the_tests_of_a_file_share_a_process(request):
     """Else each process compiles what another one has compiled; pytest and xdist must be of versions that agree."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
-        pytest.skip("this is one process")
+        pytest.skip("without xdist there is one process, which all tests share")
     assert request.node.nodeid.endswith("@test_house.py")

@@ -227,10 +227,9 @@ def _read(
         # Orbax and TensorStore raise many types, plain Exception among them, for what is missing or damaged.
         except Exception as error:
             problem = f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
-        if problem:  # and never for nothing: in a large process it takes half a second
-            gc.collect()
-    if problem:
-        return None, problem
+        if problem:
+            gc.collect()  # what is left of it, while nobody listens; not for nothing, since it can take half a second
+            return None, problem
     sha256 = tree.digest(restored.state)
     if restored.meta.get("sha256") != sha256:
         return None, "its SHA-256 is not the one that was saved"

@@ -91,10 +91,10 @@ def test_numerical_gradients():
 def test_extremes_give_no_nan():
     extremes = np.array([-1e4, 0.0, 1e4], np.float32)
     mean, logvar = (grid.reshape(-1, 1) for grid in np.meshgrid(extremes, extremes))
-    for function in (gaussian_kl, lambda m, v: normal_log_prob(np.zeros_like(mean), m, v)):
-        gradients = jax.jit(jax.grad(lambda m, v: function(m, v).sum(), argnums=(0, 1)))(mean, logvar)  # noqa: B023
-        assert not np.isnan(function(mean, logvar)).any()
-        assert not np.isnan(gradients).any()
+    for function in (gaussian_kl, partial(normal_log_prob, np.zeros_like(mean))):
+        value, pull = jax.vjp(function, mean, logvar)
+        assert not np.isnan(value).any()
+        assert not np.isnan(jax.jit(pull)(np.ones_like(value))).any()
     # Where the exact value fits float32 it is found.
     np.testing.assert_allclose(gaussian_kl(jnp.array([[1e4]]), jnp.array([[-1e4]])), [0.5 * (1e8 + 1e4 - 1)], rtol=1e-6)
     log_weights = jnp.array([[1e4, -1e4], [-1e4, -1e4]])

@@ -1,4 +1,4 @@
-"""What the files of a unit say against each other and against the plan, which is seen without training."""
+"""What the files of a unit say against each other, the plan and the program, which is seen without training."""
 
 from __future__ import annotations
 
