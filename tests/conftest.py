@@ -24,8 +24,8 @@ from beartype.claw import beartype_packages
 from jaxtyping import install_import_hook
 
 # Types are checked at every call: by jaxtyping where there may be arrays, since it knows shapes, and elsewhere by
-# beartype alone, with which JSON is read in a third of the time. The numeric tower: where a float is declared an integer
-# will do.
+# beartype alone, with which JSON is read in a third of the time. The numeric tower: where a float is declared an
+# integer will do.
 WITHOUT_ARRAYS = ("errors", "files", "runs", "schema")
 PACKAGES = {path.stem for path in (Path(__file__).parents[1] / "gvlab").iterdir() if path.suffix in ("", ".py")}
 beartype_packages([f"gvlab.{name}" for name in WITHOUT_ARRAYS], conf=BeartypeConf(is_pep484_tower=True))
