@@ -37,7 +37,7 @@ def judged(doubted: Doubted, redone: Redone) -> Verified:
         if redone.whole:  # proven: this code makes the same bits
             units.confirm(unit, doubted.program)
         return Verified(name, "identical", f"{name}: {_proof(unit, redone)}.", unchecked)
-    within = f"equal up to step {redone.steps} within {TOLERANCE:g} of each term's size, but not in every bit"
+    within = f"equal up to step {redone.steps} within {TOLERANCE:g} of each term's size, but not in every bit ({exact})"
     allowed = f"which is allowed since {' and '.join(reasons)}"
     return Verified(name, "equal", f"{name}: {within}, {allowed}.", unchecked)
 
