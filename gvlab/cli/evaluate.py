@@ -59,7 +59,7 @@ def _evaluate(args: argparse.Namespace, rest: list[str]) -> None:
     asked = {name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()}
     file, measures = _evaluate_images(args, asked) if args.images else _evaluate_run(args, asked)
     from gvlab import evaluate
-    from gvlab.compare.numbers import number
+    from gvlab.numbers import number
 
     rows = []
     for name, m in measures.items():

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from gvlab.numbers import number
+
 if TYPE_CHECKING:
     from gvlab.train.record import Listener, Progress
 
@@ -78,7 +80,7 @@ def _plain_lines(title: str, every: float, last: float = 0.0) -> Listener:
 
 
 def _values(now: Progress) -> str:
-    return "  ".join(f"{name} {value:.4g}" for name, value in now.values.items() if "grad_norm" not in name)
+    return "  ".join(f"{name} {number(value)}" for name, value in now.values.items() if "grad_norm" not in name)
 
 
 def stopped(reason: Exception, signum: int) -> NoReturn:

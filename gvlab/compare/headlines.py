@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gvlab import evaluate
-from gvlab.compare.numbers import DASH, interval, number
+from gvlab.numbers import DASH, interval, number
 from gvlab.types import Json
 
 MOST = 6

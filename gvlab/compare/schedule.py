@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from gvlab import config as c
 from gvlab import statistics
 from gvlab.compare.groups import title
-from gvlab.compare.numbers import number
 from gvlab.compare.plan import Plan
+from gvlab.numbers import number
 from gvlab.statistics.significance import smallest_p
 
 

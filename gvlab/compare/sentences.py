@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from gvlab import statistics
-from gvlab.compare.numbers import interval, number
 from gvlab.compare.remarks import listed
+from gvlab.numbers import interval, number
 from gvlab.types import Json
 
 

@@ -10,9 +10,9 @@ import re
 from pathlib import Path
 
 from gvlab import statistics
-from gvlab.compare.numbers import DASH, interval, number, spread_of
 from gvlab.compare.remarks import folded
 from gvlab.files import write_atomically
+from gvlab.numbers import DASH, interval, number, spread_of
 from gvlab.types import Json
 
 HEADER = (

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from gvlab import config as c
-from gvlab import statistics
-from gvlab.compare import numbers
+from gvlab import numbers, statistics
 from gvlab.config import experiment_file
 from gvlab.files import REMEDY, read_json, write_atomically
 from gvlab.reproduce.published import expected, judge, load_published
@@ -73,10 +72,10 @@ def row(record: dict[str, Any], file: Path) -> list[str]:
         published.measure,
         numbers.interval({"mean": summary.mean, "low": summary.low, "high": summary.high}),
         f"{summary.n} of {summary.total}",
-        "-" if range_ is None else f"{range_[0]:.4g} to {range_[1]:.4g}",
+        numbers.DASH if range_ is None else f"{numbers.number(range_[0])} to {numbers.number(range_[1])}",
         judge(summary, published) if current else "outdated",
         f"{record['steps']:,}{short}",
-        f"{sum(seconds) / len(seconds) / 60:.1f} min a seed" if seconds else "-",
+        f"{sum(seconds) / len(seconds) / 60:.1f} min a seed" if seconds else numbers.DASH,
         record["device"],
         record["date"],
     ]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from handmade import CLEAR, collected, experiment, unit
 
-from gvlab import evaluate, statistics
-from gvlab.compare import numbers, results, tables
+from gvlab import evaluate, numbers, statistics
+from gvlab.compare import results, tables
 
 
 def table_of(text: str) -> dict[tuple[str, str], list[str]]:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from handmade import collected, unit
 
-from gvlab import evaluate
-from gvlab.compare import headlines, numbers, remarks, tables
+from gvlab import evaluate, numbers
+from gvlab.compare import headlines, remarks, tables
 from gvlab.evaluate import kinds
 
 SHARED_OF_IMAGES = {

@@ -11,7 +11,8 @@ import pytest
 import scipy.stats
 from handmade import CLEAR, ROOT, SHARED, collected, experiment, unit
 
-from gvlab.compare import numbers, results, tables
+from gvlab import numbers
+from gvlab.compare import results, tables
 from gvlab.compare.frame import ComparisonFrame
 
 

@@ -13,8 +13,7 @@ import jax.numpy as jnp
 import pytest
 from measured import measures, state, with_evaluation, with_seed
 
-from gvlab import evaluate, rng
-from gvlab.compare import numbers
+from gvlab import evaluate, numbers, rng
 from gvlab.evaluate import bounds as held_out_bounds
 from gvlab.evaluate import stamps
 from gvlab.evaluate.measure import _distances

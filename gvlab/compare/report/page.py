@@ -11,7 +11,6 @@ from typing import Any
 
 from gvlab import evaluate
 from gvlab.compare.headlines import headlines, order
-from gvlab.compare.numbers import DASH, interval, number, percent, plain, scaled, size, spread_of, times
 from gvlab.compare.remarks import NAMED, listed
 from gvlab.compare.report.curves import CURVE_DIGITS, CURVE_POINTS, curves
 from gvlab.compare.report.forest import forest
@@ -20,6 +19,7 @@ from gvlab.compare.report.sheets import pictures, samples
 from gvlab.compare.sentences import outcome
 from gvlab.compare.tables import lost
 from gvlab.files import write_atomically
+from gvlab.numbers import DASH, interval, number, percent, plain, scaled, size, spread_of, times
 from gvlab.types import Json, UserError
 
 SCHEMA = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gvlab.compare import numbers
+from gvlab import numbers
 from gvlab.compare.report import forest
 
 

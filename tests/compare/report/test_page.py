@@ -8,7 +8,8 @@ import re
 import pytest
 from small_comparison import END, LAST_OF_DIVERGED, RUDE, Reader, data_of
 
-from gvlab.compare import numbers, report
+from gvlab import numbers
+from gvlab.compare import report
 from gvlab.compare.report.curves import CURVE_POINTS
 from gvlab.compare.report.page import _pairing
 

@@ -6,8 +6,6 @@ import json
 import math
 from typing import Any
 
-from gvlab.types import Json
-
 DASH = "-"
 """Stands where there is no number."""
 
@@ -22,7 +20,7 @@ def number(value: float | None, spread: float | None = None) -> str:
     return f"{value:.{max(0, decimals)}f}"
 
 
-def spread_of(row: Json) -> float | None:
+def spread_of(row: dict[str, Any]) -> float | None:
     """What decides the digits of all numbers of a summary or a pair: half its interval's width or, where there is no
     interval, its standard deviation."""
     if row["low"] is None or row["high"] is None:
@@ -30,7 +28,7 @@ def spread_of(row: Json) -> float | None:
     return (row["high"] - row["low"]) / 2
 
 
-def interval(row: Json, name: str = "mean") -> str:
+def interval(row: dict[str, Any], name: str = "mean") -> str:
     """`mean [low, high]`; a dash where there is no value, the mean alone where there is no interval."""
     spread = spread_of(row)
     if row[name] is None or row["low"] is None or row["high"] is None:
