@@ -1,6 +1,7 @@
 """Strict settings for every test: shapes and types checked at run time, four CPU devices, warnings are errors."""
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -66,6 +67,13 @@ NOT_FAST = {
 """Those of its files that take long all the same: they prepare MNIST, compile, or fit trees."""
 LONG = ("train", "runs", "test_notebooks.py", "data/test_sources.py", "compare/test_launch.py", "compare/test_loop.py")
 """What takes longest, and much of it in processes of its own: begun first, so that no process is left with it."""
+
+
+def pytest_collection_finish():
+    """What is there before the first test stays: to look through it again and again was a tenth of the tests' time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
