@@ -8,6 +8,7 @@ from importlib import import_module as _import_module
 __version__ = "0.1.0"
 
 _TYPES = ("Batch", "Model", "UserError")
+_TRAINED = ("load",)
 _MODULES = (
     "backend",
     "build",
@@ -15,6 +16,7 @@ _MODULES = (
     "config",
     "data",
     "evaluate",
+    "export",
     "extractors",
     "files",
     "losses",
@@ -30,12 +32,14 @@ _MODULES = (
     "train",
     "tree",
 )
-__all__ = [*_TYPES, *_MODULES]
+__all__ = [*_TYPES, *_TRAINED, *_MODULES]
 
 
 def __getattr__(name: str) -> object:
     if name in _TYPES:
         return getattr(_import_module("gvlab.types"), name)
+    if name in _TRAINED:
+        return getattr(_import_module("gvlab.trained"), name)
     if name in _MODULES:
         return _import_module(f"gvlab.{name}")
     raise AttributeError(f"module 'gvlab' has no attribute {name!r}")

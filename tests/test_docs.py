@@ -30,7 +30,7 @@ PACKAGES = (
 )
 """Those whose names users import."""
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-VALUES = {"N": "3", "K": "3"}
+VALUES = {"N": "3", "K": "3", "T": "0.7"}
 """What stands for a number in a usage."""
 
 
@@ -161,6 +161,7 @@ def test_the_examples_in_python_run(monkeypatch):
     assert np.asarray(scope["images"]).shape == (64, 16, 16, 1)
     assert int(scope["state"].step) == 2
     assert scope["mean"].shape == (8, 8)
+    assert scope["new"].shape == (16, 16, 16, 1)
     assert scope["again"].shape == (8, 16, 16, 1)
     assert set(scope["frame"]["measure"]) >= {"iw_bound_nats", "elbo_nats"}
 

@@ -20,8 +20,9 @@ FLOORS = [
     {"evaluate"},
     {"pictures"},
     {"train"},
+    {"trained"},
     {"compare"},
-    {"reproduce"},
+    {"reproduce", "export"},
     {"cli", "__main__"},
 ]
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}

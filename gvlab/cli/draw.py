@@ -13,11 +13,6 @@ from gvlab.errors import UserError
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Adds the commands to the parser; `command(name, help, run)` makes one."""
-    sample = command("sample", "Draw samples of a trained model.", _sample)
-    sample.add_argument("run_directory", type=Path, metavar="RUN")
-    sample.add_argument("--n", type=int, default=64, help="how many (default: 64)")
-    sample.add_argument("--seed", type=int, default=0, help="seed of the latents (default: 0)")
-
     reconstruct = command("reconstruct", "Test images above their reconstructions, by a VAE.", _reconstruct)
     reconstruct.add_argument("run_directory", type=Path, metavar="RUN")
     reconstruct.add_argument("--n", type=int, help="how many (default: 16, or all where there are fewer)")
@@ -40,53 +35,44 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     neighbours.add_argument("--seed", type=int, default=0, help="seed of the latents (default: 0)")
     neighbours.add_argument("--features", default="pixels", metavar="NAME", help="nearest in these (default: pixels)")
     neighbours.add_argument("--weights", type=Path, metavar="FILE", help="of Inception (default: downloaded once)")
-    for drawing in (sample, reconstruct, interpolate, traverse, neighbours):
+    for drawing in (reconstruct, interpolate, traverse, neighbours):
         drawing.add_argument("--out", type=Path, required=True, metavar="GRID.png", help="the picture's file")
-
-
-def _sample(args: argparse.Namespace, rest: list[str]) -> None:
-    _at_least("--n", args.n, 1)
-    _check_seed(args.seed)
-    program, state = trained(args.run_directory)
-    from gvlab.pictures import draw
-
-    _save(draw.samples(program, state, args.seed, args.n), args.out)
 
 
 def _reconstruct(args: argparse.Namespace, rest: list[str]) -> None:
     n = 16 if args.n is None else args.n
-    _at_least("--n", n, 1)
+    at_least("--n", n, 1)
     program, state = trained(args.run_directory)
     there = len(program.dataset.test.x)
     if args.n is not None and n > there:
         raise UserError(f"--n is {n}, but {program.dataset.name} has only {there} test examples: ask for fewer.")
     from gvlab.pictures import draw
 
-    _save(draw.reconstructions(program, state, n), args.out)
+    save(draw.reconstructions(program, state, n), args.out)
 
 
 def _interpolate(args: argparse.Namespace, rest: list[str]) -> None:
-    _at_least("--rows", args.rows, 1)
-    _at_least("--columns", args.columns, 2)
-    _check_seed(args.seed)
+    at_least("--rows", args.rows, 1)
+    at_least("--columns", args.columns, 2)
+    check_seed(args.seed)
     program, state = trained(args.run_directory)
     from gvlab.pictures import draw
 
-    _save(draw.interpolations(program, state, args.seed, args.rows, args.columns), args.out)
+    save(draw.interpolations(program, state, args.seed, args.rows, args.columns), args.out)
 
 
 def _traverse(args: argparse.Namespace, rest: list[str]) -> None:
-    _at_least("--columns", args.columns, 2)
+    at_least("--columns", args.columns, 2)
     program, state = trained(args.run_directory)
     from gvlab.pictures import draw
 
-    _save(draw.traversals(program, state, args.example, args.columns), args.out)
+    save(draw.traversals(program, state, args.example, args.columns), args.out)
 
 
 def _neighbours(args: argparse.Namespace, rest: list[str]) -> None:
-    _at_least("--n", args.n, 1)
-    _at_least("--k", args.k, 1)
-    _check_seed(args.seed)
+    at_least("--n", args.n, 1)
+    at_least("--k", args.k, 1)
+    check_seed(args.seed)
     from gvlab.extractors.extractor import INCEPTION
 
     if args.weights and args.features not in INCEPTION:
@@ -99,22 +85,25 @@ def _neighbours(args: argparse.Namespace, rest: list[str]) -> None:
     from gvlab.pictures import draw
 
     extractor = catalogue.extractor(args.features, args.weights)
-    _save(draw.neighbours(program, state, extractor, args.seed, args.n, args.k), args.out)
+    save(draw.neighbours(program, state, extractor, args.seed, args.n, args.k), args.out)
 
 
-def _at_least(option: str, value: int, least: int) -> None:
+def at_least(option: str, value: int, least: int) -> None:
+    """Raises `UserError` unless the option's value is from `least` to 2^31 - 1."""
     if value < least:
         raise UserError(f"{option} is {value}, but must be at least {least}.")
     if value >= 2**31:
         raise UserError(f"{option} is {value}, but must be at most {2**31 - 1}.")
 
 
-def _check_seed(seed: int) -> None:
+def check_seed(seed: int) -> None:
+    """Raises `UserError` unless --seed is one."""
     if not 0 <= seed < 2**31:
         raise UserError(f"--seed is {seed}, but must be from 0 to 2147483647.")
 
 
-def _save(sheet: Any, out: Path) -> None:
+def save(sheet: Any, out: Path) -> None:
+    """Writes the picture, and prints where it is."""
     from gvlab.pictures import sheets
 
     sheets.save_png(out, sheet)

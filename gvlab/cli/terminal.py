@@ -64,6 +64,28 @@ def progress(title: str) -> Iterator[Listener]:
         yield listen
 
 
+@contextlib.contextmanager
+def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on a terminal, for what hears how many of `total` are done; else a line every five seconds."""
+    if not sys.stderr.isatty():
+        last = time.monotonic()
+
+        def listen(done: int) -> None:
+            nonlocal last
+            if time.monotonic() - last > 5:
+                last = time.monotonic()
+                print(f"{title}: {done} of {total}", file=sys.stderr, flush=True)
+
+        yield listen
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
 def _plain_lines(title: str, every: float, last: float = 0.0) -> Listener:
     """A line at most every so many seconds; the first so many after `last`."""
 

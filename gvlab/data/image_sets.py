@@ -62,12 +62,30 @@ class ImageSet:
         Raises:
             UserError: a file is not what it was when the set was opened.
         """
-        for start in range(0, count, size):
-            rows = self._order[start : min(start + size, count)]
+        yield from self._rows(self._order[:count], size)
+
+    def in_order(self, size: int) -> Iterator[UInt8[np.ndarray, "n height width channel"]]:
+        """All images in batches of at most `size`, as they lie in the array or, in a folder, by the names of the files.
+
+        Raises:
+            UserError: a file is not what it was when the set was opened.
+        """
+        yield from self._rows(np.arange(self.count), size)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the files of a folder, in the order of `in_order`; of an array the numbers of its rows."""
+        return [file.name for file in self._files] or [str(row) for row in range(self.count)]
+
+    def _rows(
+        self, rows: Int[np.ndarray, " count"], size: int
+    ) -> Iterator[UInt8[np.ndarray, "n height width channel"]]:
+        for start in range(0, len(rows), size):
+            some = rows[start : start + size]
             if self._array is not None:
-                yield _of_channels(self._array[rows], self.shape[2])
+                yield _of_channels(self._array[some], self.shape[2])
             else:
-                yield np.stack([self._picture(int(row)) for row in rows])
+                yield np.stack([self._picture(int(row)) for row in some])
 
     def _picture(self, row: int) -> UInt8[np.ndarray, "height width channel"]:
         image = _of_channels(picture_file.read(self._files[row]), self.shape[2])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, TypeAlias
 
 import flax.linen as nn
 import jax
@@ -37,18 +37,26 @@ def eval_apply(module: nn.Module, params: PyTree, stats: PyTree, *inputs: Any) -
     return module.apply({"params": params, "batch_stats": stats}, *inputs, train=False)
 
 
-def one_hot(y: Int[Array, " batch"] | None, num_classes: int) -> Float[Array, "batch classes"] | None:
+Labels: TypeAlias = Int[Array, " batch"] | Float[Array, "batch classes"] | None
+"""Classes, or weights of all classes, which may lie between two; None for an unconditional model."""
+
+
+def one_hot(y: Labels, num_classes: int) -> Float[Array, "batch classes"] | None:
     """Labels as the networks take them; None for an unconditional model (`num_classes` 0).
+
+    Weights stay as they are.
 
     Raises:
         UserError: a conditional model is given no labels.
     """
     if num_classes and y is None:
         raise UserError(f"The model is conditional on {num_classes} classes, but the batch has no labels y.")
-    return jax.nn.one_hot(y, num_classes) if num_classes else None
+    if not num_classes or y is None:
+        return None
+    return y if jnp.issubdtype(y.dtype, jnp.floating) else jax.nn.one_hot(y, num_classes)
 
 
-def labels_for(y: Int[Array, " n"] | None, n: int, num_classes: int) -> Float[Array, "n classes"] | None:
+def labels_for(y: Labels, n: int, num_classes: int) -> Float[Array, "batch classes"] | None:
     """One-hot labels for n samples: those given, else the classes in turn, so that each is drawn equally often."""
     if num_classes and y is None:
         y = jnp.arange(n) % num_classes

@@ -10,11 +10,12 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from gvlab import rng, tree
 from gvlab.losses import discriminator_loss, non_saturating_generator_loss
 from gvlab.models.base import (
+    Labels,
     check_first_batch,
     eval_apply,
     init_module,
@@ -278,10 +279,10 @@ def _model(
     def prior(key: PRNGKey, n: int) -> Float[Array, "n latent"]:
         return jax.random.normal(key, (n, parts.latent_dim))
 
-    def decode(state: GANState, z: Float[Array, "n latent"], y: Int[Array, " n"] | None = None) -> Array:
+    def decode(state: GANState, z: Float[Array, "n latent"], y: Labels = None) -> Array:
         return eval_apply(generator, state.ema_params, state.ema_stats, z, labels_for(y, len(z), num_classes))
 
-    def sample(state: GANState, key: PRNGKey, n: int, y: Int[Array, " n"] | None = None) -> Array:
+    def sample(state: GANState, key: PRNGKey, n: int, y: Labels = None) -> Array:
         return decode(state, prior(key, n), y)
 
     def evaluate(state: GANState, batch: Batch, key: PRNGKey) -> Info:

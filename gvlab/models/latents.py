@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, Int
 from gvlab import rng, tree
 from gvlab.losses import elbo
 from gvlab.models.base import (
+    Labels,
     check_first_batch,
     eval_apply,
     init_module,
@@ -175,12 +176,12 @@ def autoencoder(
     def prior(key: PRNGKey, n: int) -> Float[Array, "n latent"]:
         return jax.random.normal(key, (n, latents.length))
 
-    def decode(state: VAEState, z: Float[Array, "n latent"], y: Int[Array, " n"] | None = None) -> Array:
+    def decode(state: VAEState, z: Float[Array, "n latent"], y: Labels = None) -> Array:
         apply, labels = evaluating(state), labels_for(y, len(z), num_classes)
         raw = apply("decoder", latents.expand(apply, z, labels), labels)
         return jnp.clip(observation.mean(raw), *data_range)
 
-    def sample(state: VAEState, key: PRNGKey, n: int, y: Int[Array, " n"] | None = None) -> Array:
+    def sample(state: VAEState, key: PRNGKey, n: int, y: Labels = None) -> Array:
         return decode(state, prior(key, n), y)
 
     return Model(init, train_step, sample, evaluate, prior, decode, encode, log_likelihood, log_weights)

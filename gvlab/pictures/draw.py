@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, UInt8
+from jaxtyping import Array, Float, UInt8
 
 from gvlab import metrics, rng, sizes
 from gvlab.build import Program
@@ -25,15 +25,14 @@ MOST_PIXELS = 89_478_485
 """Of a picture: beyond it Pillow takes a picture for an attack, and few programs open it."""
 
 
-def samples(program: Program, state: PyTree, seed: int, n: int) -> Sheet:
-    """n samples, eight in a row; points as a scatter over the data.
+def samples(program: Program, made: Float[Array, "n *shape"], columns: int = 8) -> Sheet:
+    """Images in [0, 1], so many in a row; points as a scatter over the data."""
+    return _shown(program, np.asarray(made), columns)
 
-    Raises:
-        UserError: so many make a picture that is too large, or do not fit into the memory.
-    """
-    _check_pixels(program, -(-n // 8), 8, f"--n is {n}, which")
-    sizes.check_sampling(program.experiment, program.model, state, n, program.dataset.shape, f"--n {n}")
-    return _sheet(program, program.model.sample(state, rng.stream(rng.root(seed), rng.PICTURE), n), 8)
+
+def check_samples(program: Program, n: int, columns: int = 8) -> None:
+    """Raises `UserError` if so many samples make a picture that is too large."""
+    _check_pixels(program, -(-n // columns), columns, f"--n is {n}, which")
 
 
 def reconstructions(program: Program, state: PyTree, n: int) -> Sheet:
@@ -136,7 +135,10 @@ def _encoder(program: Program) -> Any:
 
 
 def _sheet(program: Program, x: Array, columns: int) -> Sheet:
-    made = np.asarray(program.to_unit(x))
+    return _shown(program, np.asarray(program.to_unit(x)), columns)
+
+
+def _shown(program: Program, made: np.ndarray, columns: int) -> Sheet:
     if made.ndim == 4:
         return sheets.enlarge(sheets.grid(made, columns))
     return sheets.scatter(made, program.dataset.test.x[:2000])

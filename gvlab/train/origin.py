@@ -97,7 +97,21 @@ def program_of(run: Path) -> Program:
         if known is None:
             raise
         missing, why = True, f"there is none here ({str(error).partition(':')[0].rstrip('.')})"
-    if missing and known:
-        one = known["data"]
-        dataset = data.Absent(one["name"], tuple(one["shape"]), one["classes"], one["labelled"], why)
-    return build.program(experiment, dataset)
+    return build.program(experiment, _absent(known, why) if missing and known else dataset)
+
+
+def program_without_data(run: Path) -> Program:
+    """The program of a run, for what needs none of the examples that it was trained on: they are not looked for.
+
+    Raises:
+        UserError: it is no run, or one of before its data were recorded, and they are not here.
+    """
+    known = read(run)
+    if known is None:
+        return program_of(run)
+    return build.program(rundir.read_config(run), _absent(known, "they were not looked for"))
+
+
+def _absent(known: Origin, why: str) -> data.Absent:
+    one = known["data"]
+    return data.Absent(one["name"], tuple(one["shape"]), one["classes"], one["labelled"], why)

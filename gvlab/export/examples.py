@@ -1,0 +1,143 @@
+"""Examples written as they come: a folder of PNG files, or an .npz or .npy file, of any number in constant memory.
+
+What is written is what `gvlab evaluate --images`, torch-fidelity and guided-diffusion's evaluator read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import errno
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from jaxtyping import UInt8
+
+from gvlab.data import Split
+from gvlab.files import replacing
+from gvlab.pictures import sheets
+from gvlab.types import UserError
+
+LABELS = "labels.csv"
+"""In a folder of examples with classes: a line `file,class` of each."""
+_IMAGES, _CLASSES = "arr_0.npy", "arr_1.npy"
+"""In an .npz file, as `np.savez` calls what it is given without a name, and guided-diffusion expects it."""
+
+
+def write(
+    out: Path,
+    batches: Iterable[Split],
+    n: int,
+    shape: tuple[int, ...],
+    listen: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Writes examples to `out`, all of them or, when something goes wrong, nothing.
+
+    Args:
+        out: a file that ends in .npz or .npy; anything else is a folder, which must be new or empty.
+        batches: the examples, as stored (images uint8), n in all.
+        n: how many.
+        shape: of one example.
+        listen: hears how many are written.
+
+    Raises:
+        UserError: the folder has something in it, or the examples are no images of 1, 3 or 4 channels and so cannot be
+            PNG files.
+    """
+    check(out, shape)
+    if out.suffix.lower() in (".npz", ".npy"):
+        _write_array(out, batches, n, shape, listen)
+    else:
+        _write_folder(out, batches, n, listen)
+
+
+def check(out: Path, shape: tuple[int, ...]) -> None:
+    """Raises `UserError` for what `write` would refuse."""
+    suffix = out.suffix.lower()
+    if suffix in (".npz", ".npy"):
+        return
+    if len(shape) != 3 or shape[2] not in (1, 3, 4):
+        raise UserError(f"Examples of the shape {shape} are no PNG files: choose an --out that ends in .npz.")
+    if suffix:
+        raise UserError(f"--out is {out}, but must end in .npz or .npy, or be a folder, whose name has no ending.")
+    if os.path.lexists(out) and not (out.is_dir() and not os.listdir(out)):
+        raise UserError(f"{out} is there already and not an empty folder: choose another --out, or move it away.")
+
+
+def _write_array(
+    out: Path, batches: Iterable[Split], n: int, shape: tuple[int, ...], listen: Callable[[int], None]
+) -> None:
+    classes: list[np.ndarray] = []
+    with replacing(out) as file, contextlib.ExitStack() as stack:
+        archive = None
+        target: IO[bytes] = file
+        if out.suffix.lower() == ".npz":
+            archive = stack.enter_context(zipfile.ZipFile(file, "w", zipfile.ZIP_STORED))
+            target = stack.enter_context(archive.open(_IMAGES, "w", force_zip64=True))
+        for done, batch in _counted(batches):
+            if done == len(batch.x):
+                dtype = np.lib.format.dtype_to_descr(batch.x.dtype)
+                header = {"descr": dtype, "fortran_order": False, "shape": (n, *shape)}
+                np.lib.format.write_array_header_2_0(target, header)
+            target.write(np.ascontiguousarray(batch.x).data)
+            classes += [] if batch.y is None else [batch.y]
+            listen(done)
+        if archive is not None:
+            target.close()
+            if classes:
+                with archive.open(_CLASSES, "w") as labels:
+                    np.lib.format.write_array(labels, np.concatenate(classes))
+
+
+def _write_folder(out: Path, batches: Iterable[Split], n: int, listen: Callable[[int], None]) -> None:
+    digits, first = len(str(n - 1)), 0
+    with _appearing(out) as part, contextlib.ExitStack() as stack:
+        table = None
+        for done, batch in _counted(batches):
+            names = [f"{first + i:0{digits}}.png" for i in range(len(batch.x))]
+            for name, image in zip(names, batch.x, strict=True):
+                _write_png(part / name, image)
+            if batch.y is not None:
+                if table is None:
+                    file = stack.enter_context((part / LABELS).open("w", encoding="utf-8", newline=""))
+                    table = csv.writer(file, lineterminator="\n")
+                    table.writerow(["file", "class"])
+                table.writerows(zip(names, batch.y.tolist(), strict=True))
+            first = done
+            listen(done)
+
+
+def _counted(batches: Iterable[Split]) -> Iterator[tuple[int, Split]]:
+    """Each batch with how many examples there are up to its end."""
+    done = 0
+    for batch in batches:
+        done += len(batch.x)
+        yield done, batch
+
+
+def _write_png(file: Path, image: UInt8[np.ndarray, "height width channel"]) -> None:
+    file.write_bytes(sheets.png_bytes(image))
+
+
+@contextlib.contextmanager
+def _appearing(folder: Path) -> Iterator[Path]:
+    """A folder that appears by one rename when all is in it; of a failure nothing is left."""
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part.mkdir()
+    try:
+        yield part
+        try:
+            part.rename(folder)  # an empty one is replaced
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise UserError(f"{folder} was made by somebody else meanwhile: choose another --out.") from error
+            raise
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise

@@ -1,0 +1,71 @@
+"""Latents as .npz files: what an encoder gave for images, and what a decoder is to take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Num
+
+from gvlab.data import image_sets
+from gvlab.files import replacing, require_regular
+from gvlab.trained import BATCH, Trained
+from gvlab.types import UserError
+
+
+def write_latents(
+    out: Path,
+    model: Trained,
+    images: image_sets.ImageSet,
+    y: int | None = None,
+    listen: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Writes `names` [n], and of q(z|x) of each image `mean` and `logvar` [n, latent], as float32.
+
+    Args:
+        out: an .npz file.
+        model: a VAE.
+        images: of its shape.
+        y: the class of all of them, for a conditional model.
+        listen: hears how many are encoded.
+
+    Raises:
+        UserError: the model has no encoder.
+    """
+    means, logvars, done = [], [], 0
+    for batch in images.in_order(BATCH):
+        mean, logvar = model.encode(batch, y)
+        means.append(np.asarray(mean))
+        logvars.append(np.asarray(logvar))
+        done += len(batch)
+        listen(done)
+    with replacing(out) as file:
+        np.savez(file, names=np.array(images.names), mean=np.concatenate(means), logvar=np.concatenate(logvars))
+
+
+def read_latents(file: Path) -> tuple[Float[np.ndarray, "n latent"], Num[np.ndarray, "n *classes"] | None]:
+    """(z, y) of an .npz file with an array `z`, or else `mean`, and perhaps `y`: classes [n] or weights [n, classes].
+
+    Raises:
+        UserError: there is no such file or no such array, or their lengths differ.
+    """
+    require_regular(file)
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise ValueError("no archive of arrays")
+            name = next((name for name in ("z", "mean") if name in arrays), None)
+            if name is None:
+                raise UserError(f"{file} holds {', '.join(arrays)}, but an array z or mean [n, latent] is wanted.")
+            z, y = arrays[name], arrays.get("y")
+    except UserError:
+        raise
+    except Exception as error:  # cut off, encrypted, of objects: as many kinds as there are mistakes
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{file} cannot be read as an .npz file of latents ({reason}): save it anew.") from error
+    if z.ndim != 2 or not np.issubdtype(z.dtype, np.floating):
+        raise UserError(f"{file} holds {name} as {z.dtype}{list(z.shape)}, but floats [n, latent] are wanted.")
+    if y is not None and (not y.shape or len(y) != len(z)):
+        raise UserError(f"{file} holds {len(z)} latents, but y has the shape {y.shape}: give one entry for each.")
+    return z, y

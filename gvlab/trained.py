@@ -1,0 +1,283 @@
+"""A trained model in the hand: samples, latents and reconstructions of a run, without the data it was trained on."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Array, Float, Num
+
+from gvlab import config as c
+from gvlab import models, rng, sizes
+from gvlab.build import Program
+from gvlab.data import Split, check_batch
+from gvlab.train import loop, origin
+from gvlab.types import Batch, Diverged, PRNGKey, PyTree, UserError
+
+Latents: TypeAlias = Float[Array, "n latent"]
+
+BATCH = 500
+"""Examples per call of the device in `Trained.stored`, as in `gvlab.evaluate`: it generates the same ones."""
+
+
+def load(run: Path | str) -> Trained:
+    """The model of a run directory, with the parameters of its newest checkpoint.
+
+    Nothing but the run is read; the training data need not be here. A run of before its data were recorded
+    (origin.json) needs them.
+
+    Args:
+        run: a directory that `gvlab train` or `gvlab compare` made, `.../seed-<k>`.
+
+    Raises:
+        UserError: it is no run, it has no checkpoint yet, or its model was given from Python.
+
+    Examples:
+        >>> import tempfile
+        >>> import gvlab
+        >>> from gvlab import build, config, data, train
+        >>> experiment = config.Experiment("points", config.VAE(config.MLP((8,)), 2), steps=2)
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     run = train.train(train.alone(build.program(experiment, data.load("digits"))), directory, seed=0)
+        ...     model = gvlab.load(run)
+        >>> model.sample(3).shape
+        (3, 16, 16, 1)
+    """
+    run = Path(run)
+    program = origin.program_without_data(run)
+    return Trained(program, loop.restore(program, run))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trained:
+    """A trained model and its state. Images go in and come out in [0, 1] (or go in as uint8), points as they are."""
+
+    program: Program
+    state: PyTree
+
+    @property
+    def experiment(self) -> c.Experiment:
+        """As config.json of the run has it."""
+        return self.program.experiment
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one example: (height, width, channel), or (d,)."""
+        return self.program.dataset.shape
+
+    @property
+    def classes(self) -> int:
+        """Of which a conditional model makes examples; 0 for an unconditional one."""
+        return self.program.dataset.num_classes if self.experiment.model.conditional else 0
+
+    @property
+    def params(self) -> PyTree:
+        """The parameters that `sample`, `encode` and `decode` compute with: of a GAN the generator's average."""
+        return self.state.ema_params if isinstance(self.state, models.GANState) else self.state.params
+
+    def __repr__(self) -> str:
+        experiment, step = self.experiment, int(self.state.step)
+        classes = f", {self.classes} classes" if self.classes else ""
+        return f"<{experiment.name}, seed {experiment.seed}, step {step}: examples {self.shape}{classes}>"
+
+    def sample(
+        self, n: int, seed: int = 0, y: npt.ArrayLike | None = None, truncation: float | None = None
+    ) -> Float[Array, "n *shape"]:
+        """New examples: latents from the prior, decoded. A VAE gives the mean of p(x|z).
+
+        Args:
+            n: how many.
+            seed: of the latents; with 0 and without the others these are the samples of `gvlab sample`.
+            y: as for `decode`.
+            truncation: the latents' entries are drawn again until they lie within it (Brock et al. 2019, section 3.1);
+                less variety for more typical examples.
+
+        Raises:
+            UserError: `n` or `truncation` is no positive number, so many do not fit into the memory, or as `decode`.
+        """
+        _check_count(n)
+        self.check_size(n, f"n = {n}")
+        return self.decode(self.latents(rng.stream(rng.root(seed), rng.PICTURE), n, truncation), y)
+
+    def check_size(self, n: int, asked: str) -> None:
+        """Raises `UserError` unless n examples can be made at once; `asked` is what asked for them."""
+        sizes.check_sampling(self.experiment, self.program.model, self.state, n, self.shape, asked)
+
+    def check_encoder(self) -> None:
+        """Raises `UserError` for a model without one."""
+        if self.program.model.encode is None:
+            raise UserError(f"{self.experiment.name} is a GAN, which has no encoder: encoding needs a VAE.")
+
+    def latents(self, key: PRNGKey, n: int, truncation: float | None = None) -> Float[Array, "n latent"]:
+        """Of the prior; `truncation` as for `sample`."""
+        if truncation is None:
+            return self.program.model.prior(key, n)
+        if not (truncation > 0 and math.isfinite(truncation)):
+            raise UserError(f"truncation is {truncation}, but must be a positive number.")
+        shape = jax.eval_shape(lambda key: self.program.model.prior(key, n), key).shape
+        return jax.random.truncated_normal(key, -truncation, truncation, shape)
+
+    def decode(self, z: npt.ArrayLike, y: npt.ArrayLike | None = None) -> Float[Array, "n *shape"]:
+        """Examples of latents [n, latent].
+
+        Args:
+            z: the latents.
+            y: for a conditional model its classes: one number for all, integers [n], or weights [n, classes], which
+                may lie between classes; by default the classes in turn.
+
+        Raises:
+            UserError: `z` has another shape; the model has no classes, or not that one; other shapes of `y`.
+        """
+        checked = self.checked(z)
+        return self._decode(self.state, checked, self.labels(y, len(checked)))
+
+    def checked(self, z: npt.ArrayLike) -> Float[Array, "n latent"]:
+        """The latents, or `UserError` if they have another shape or are not finite."""
+        latents, width = np.asarray(z), self.experiment.model.latent_dim
+        if latents.ndim != 2 or latents.shape[1] != width or not len(latents):
+            raise UserError(f"The latents have shape {latents.shape}, but [n, {width}] is wanted.")
+        if not np.issubdtype(latents.dtype, np.floating) or not np.isfinite(latents).all():
+            raise UserError(f"The latents have type {latents.dtype}, but finite floats are wanted: clean them first.")
+        return jnp.asarray(latents, jnp.float32)
+
+    def encode(self, x: npt.ArrayLike, y: npt.ArrayLike | None = None) -> tuple[Latents, Latents]:
+        """Mean and log-variance of q(z|x), each [n, latent].
+
+        Args:
+            x: images in [0, 1] or as uint8 [n, height, width, channel], or points [n, d]. A model of binarised images
+                sees them binarised, always in the same way.
+            y: as for `decode`; without it a conditional model is given the classes in turn.
+
+        Raises:
+            UserError: the model has no encoder, or the examples have another shape or range.
+        """
+        self.check_encoder()
+        stored = self._stored(x)
+        return self._encode(self.state, stored, self.labels(y, len(stored)))
+
+    def labels(self, y: npt.ArrayLike | None, n: int, first: int = 0) -> Array | None:
+        """The labels of n examples, as `decode` has them: integers [n] or weights [n, classes]; None without classes.
+
+        Where none are given: the classes in turn, the example number `first` being of class `first` modulo their
+        number.
+        """
+        if not self.classes:
+            if y is not None:
+                raise UserError(f"{self.experiment.name} is unconditional, but y is given: leave it out.")
+            return None
+        if y is None:
+            return (first + jnp.arange(n)) % self.classes
+        labels = np.asarray(y)
+        if np.issubdtype(labels.dtype, np.integer) and labels.shape in ((), (n,)):
+            wrong = labels[(labels < 0) | (labels >= self.classes)]
+            if wrong.size:
+                raise UserError(f"y is {wrong.flat[0]}, but the classes are numbered from 0 to {self.classes - 1}.")
+            return jnp.broadcast_to(jnp.asarray(labels, jnp.int32), (n,))
+        if np.issubdtype(labels.dtype, np.floating) and labels.shape == (n, self.classes):
+            return jnp.asarray(labels, jnp.float32)
+        raise UserError(
+            f"y has type {labels.dtype} and shape {labels.shape}, but integers, one or [{n}], or weights "
+            f"[{n}, {self.classes}] are wanted."
+        )
+
+    def stored(
+        self, n: int, seed: int | None = None, y: int | None = None, truncation: float | None = None
+    ) -> Iterator[Split]:
+        """As many samples as one likes, in batches on the host, as a data set would store them: images in 8 bits.
+
+        Args:
+            n: how many in all.
+            seed: of the latents. By default the run's own, and then, without the other arguments, the first of these
+                are those that `gvlab evaluate` measures.
+            y: the class of all of them, for a conditional model; by default the classes in turn.
+            truncation: as for `sample`.
+
+        Returns:
+            x [batch, *shape], of at most `BATCH` examples, and their classes y [batch] or None.
+
+        Raises:
+            UserError: as `sample`.
+            Diverged: a value is not finite.
+        """
+        _check_count(n)
+        size = min(BATCH, n)
+        key = rng.stream(rng.root(self.experiment.seed if seed is None else seed), rng.EVALUATE, 0)
+        key = jax.random.fold_in(key, 2)
+        for number, start in enumerate(range(0, n, size)):
+            z = self.latents(jax.random.fold_in(key, number), size, truncation)
+            yield self._split(z, self.labels(y, size, first=start), kept=min(size, n - start))
+
+    def decoded(
+        self, z: Float[np.ndarray, "n latent"], y: Num[np.ndarray, "n *classes"] | None = None
+    ) -> Iterator[Split]:
+        """As `stored`, of latents that are given; `y` as for `decode`, with an entry for each."""
+        size = min(BATCH, len(z))
+        for start in range(0, len(z), size):
+            rows = np.minimum(np.arange(start, start + size), len(z) - 1)  # the last batch is filled up
+            given = None if y is None else y[rows]
+            kept = min(size, len(z) - start)
+            yield self._split(self.checked(z[rows]), self.labels(given, size, first=start), kept)
+
+    def _split(self, z: Array, y: Array | None, kept: int) -> Split:
+        """The examples of a batch of latents, as stored, the first `kept` of them."""
+        x, finite = self._as_stored(self.state, z, y)
+        if not finite:
+            raise Diverged(f"At step {int(self.state.step)} a generated value is not finite.")
+        classes = None if y is None or y.ndim > 1 else np.asarray(y, np.int32)[:kept]
+        return Split(np.asarray(x)[:kept], classes)
+
+    @functools.cached_property
+    def _decode(self) -> Any:
+        model, program = self.program.model, self.program
+        return jax.jit(lambda state, z, y: program.to_unit(model.decode(state, z, y)))
+
+    @functools.cached_property
+    def _as_stored(self) -> Any:
+        low, high = self.program.data_range
+
+        def as_stored(state: PyTree, z: Array, y: Array | None) -> tuple[Array, Array]:
+            x = self.program.model.decode(state, z, y)
+            finite = jnp.isfinite(x).all()
+            if x.ndim != 4:
+                return x, finite
+            levels = (x - low) / (high - low) * 255
+            return jnp.round(jnp.clip(levels, 0.0, 255.0)).astype(jnp.uint8), finite
+
+        return jax.jit(as_stored)
+
+    @functools.cached_property
+    def _encode(self) -> Any:
+        program = self.program
+
+        def encode(state: PyTree, stored: Array, y: Array | None) -> tuple[Array, Array]:
+            assert program.model.encode is not None
+            x = program.preprocess(stored, rng.stream(rng.root(0), rng.EVALUATE))
+            return program.model.encode(state, Batch(x, y))
+
+        return jax.jit(encode)
+
+    def _stored(self, x: npt.ArrayLike) -> Array:
+        """Examples as they are stored: images in [0, 1] are rounded to 8 bits."""
+        given = np.asarray(x)
+        if given.shape[1:] != self.shape or not len(given):
+            wanted = ", ".join(["n", *map(str, self.shape)])
+            raise UserError(f"The examples have shape {given.shape}, but [{wanted}] is wanted.")
+        if len(self.shape) != 3:
+            return jnp.asarray(given, jnp.float32)
+        if given.dtype == np.uint8:
+            return jnp.asarray(given)
+        check_batch(given, shape=self.shape, low=0.0, high=1.0)
+        return jnp.asarray(np.round(np.clip(given, 0, 1) * 255).astype(np.uint8))
+
+
+def _check_count(n: int) -> None:
+    if not 1 <= n < 2**31:
+        raise UserError(f"n is {n}, but must be from 1 to {2**31 - 1}.")

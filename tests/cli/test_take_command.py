@@ -1,0 +1,112 @@
+"""Samples and latents by the command line, as files for other programs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import harness
+import numpy as np
+import pytest
+from harness import EXPERIMENTS, assert_refused, call, experiment_file
+from PIL import Image
+
+import gvlab
+from gvlab.data import image_sets
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory):
+    """A run of a VAE of ten classes."""
+    root, vae = tmp_path_factory.mktemp("conditional"), EXPERIMENTS["vae"]
+    experiment = replace(vae, name="classes", steps=10, model=replace(vae.model, conditional=True))
+    assert call("train", experiment_file(root, experiment), "--out", root) == 0
+    return root / "classes" / "seed-0"
+
+
+def test_a_folder_measures_as_the_run_itself(tmp_path, capsys):
+    run, folder = harness.compared() / "units" / "gan" / "seed-0", tmp_path / "samples"
+    assert call("sample", run, "--n", 64, "--out", folder) == 0
+    assert capsys.readouterr().out == f"{folder}\n"
+    measures = ("--metrics", "frechet", "sliced_wasserstein", "--features", "pixels")
+    assert call("evaluate", "--images", folder, "--against", "digits", *measures, "--out", tmp_path / "m.json") == 0
+    found = json.loads((tmp_path / "m.json").read_text())["measures"]
+    known = json.loads((run / "evaluation.json").read_text())["measures"]
+    assert found["frechet_pixels"]["value"] == pytest.approx(known["frechet_pixels"]["value"], rel=1e-4)
+
+
+def test_archives_of_samples_and_of_the_latents_of_images(tmp_path, capsys):
+    run = harness.trained("vae")
+    assert call("sample", run, "--n", 30, "--seed", 4, "--out", tmp_path / "samples.npz") == 0
+    samples = np.load(tmp_path / "samples.npz")["arr_0"]
+    np.testing.assert_array_equal(samples, next(gvlab.load(run).stored(30, seed=4)).x)
+
+    assert call("encode", run, "--images", tmp_path / "samples.npz", "--out", tmp_path / "z.npz") == 0
+    latents = np.load(tmp_path / "z.npz")
+    np.testing.assert_allclose(latents["mean"], gvlab.load(run).encode(samples)[0], atol=1e-5)
+    assert latents["names"].tolist() == [str(i) for i in range(30)]
+
+    assert call("decode", run, "--latents", tmp_path / "z.npz", "--out", tmp_path / "again") == 0
+    again = np.concatenate(list(image_sets.read(tmp_path / "again").in_order(100)))
+    np.testing.assert_array_equal(again, next(gvlab.load(run).decoded(latents["mean"])).x)
+    assert call("decode", run, "--latents", tmp_path / "z.npz", "--out", tmp_path / "again.png") == 0
+    assert np.asarray(Image.open(tmp_path / "again.png")).shape == (4 * (4 * 17 + 1), 4 * (8 * 17 + 1))
+
+
+def test_classes(conditional, tmp_path):
+    assert call("sample", conditional, "--classes", "all", "--n", 3, "--out", tmp_path / "all.png") == 0
+    sheet = np.asarray(Image.open(tmp_path / "all.png"))
+    assert sheet.shape[0] / sheet.shape[1] == (10 * 17 + 1) / (3 * 17 + 1)  # a row for each class
+    assert call("sample", conditional, "--class", 7, "--n", 5, "--out", tmp_path / "sevens") == 0
+    assert (tmp_path / "sevens" / "labels.csv").read_text().splitlines()[1:] == [f"{i}.png,7" for i in range(5)]
+    assert call("sample", conditional, "--class", 7, "--n", 5, "--out", tmp_path / "sevens.png") == 0
+    code = call("encode", conditional, "--images", tmp_path / "sevens", "--class", 7, "--out", tmp_path / "z.npz")
+    assert code == 0
+    z = np.load(tmp_path / "z.npz")["mean"]
+    weights = np.full((5, 10), 0.1, np.float32)
+    np.savez(tmp_path / "between.npz", z=z, y=weights)
+    assert call("decode", conditional, "--latents", tmp_path / "between.npz", "--out", tmp_path / "between.npy") == 0
+    between = np.load(tmp_path / "between.npy")
+    np.testing.assert_array_equal(between, next(gvlab.load(conditional).decoded(z, weights)).x)
+
+
+MISTAKES = {
+    "a class of none": (["sample", "RUN", "--class", "3"], ["--class 3 is for conditional models"]),
+    "no such class": (["sample", "CLASSES", "--class", "10"], ["--class is 10", "0 to 9"]),
+    "negative class": (["sample", "CLASSES", "--class", "-1"], ["--class is -1", "0 to 9"]),
+    "both": (["sample", "CLASSES", "--classes", "all", "--class", "1"], ["exclude each other"]),
+    "all as files": (["sample", "CLASSES", "--classes", "all"], ["makes a picture"]),
+    "no truncation": (["sample", "RUN", "--truncation", "0"], ["--truncation is 0.0"]),
+    "no number": (["sample", "RUN", "--truncation", "nan"], ["--truncation is nan"]),
+    "none": (["sample", "RUN", "--n", "0"], ["--n is 0"]),
+    "of a GAN": (["encode", "GAN", "--images", "IMAGES"], ["gan is a GAN, which has no encoder"]),
+    "no class": (["encode", "CLASSES", "--images", "IMAGES"], ["conditional on 10 classes", "--class K"]),
+    "of another size": (["encode", "RUN", "--images", "LARGE"], ["(20, 20, 1)", "(16, 16, 1)"]),
+    "no latents": (["decode", "RUN", "--latents", "IMAGES"], ["holds arr_0", "z or mean"]),
+    "no file": (["decode", "RUN", "--latents", "NOTHING"], ["cannot be read"]),
+    "wrong latents": (["decode", "RUN", "--latents", "LATENTS"], ["shape (3, 5)", "[n, 4]"]),
+}
+
+
+@pytest.mark.parametrize(("args", "words"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_gets_one_sentence_and_leaves_nothing(args, words, conditional, tmp_path, capsys):
+    given = tmp_path / "given"
+    given.mkdir()
+    np.savez(given / "images.npz", np.zeros((3, 16, 16, 1), np.uint8))
+    np.savez(given / "large.npz", np.zeros((3, 20, 20, 1), np.uint8))
+    np.savez(given / "latents.npz", z=np.zeros((3, 5), np.float32))
+    names = {
+        "RUN": harness.trained("vae"),
+        "GAN": harness.trained("gan"),
+        "CLASSES": conditional,
+        "IMAGES": given / "images.npz",
+        "LARGE": given / "large.npz",
+        "LATENTS": given / "latents.npz",
+        "NOTHING": given / "nothing.npz",
+    }
+    out = tmp_path / "made" / ("z.npz" if args[0] == "encode" else "samples")
+    out.parent.mkdir()
+    capsys.readouterr()
+    code = call(*(names.get(arg, arg) for arg in args), "--out", out)
+    assert_refused(code, *capsys.readouterr(), *words)
+    assert list(out.parent.iterdir()) == []
