@@ -131,8 +131,11 @@ def owned(directory: Path, lock_file: str = "lock") -> Iterator[None]:
         yield
 
 
-REMEDY = "restore it from a copy, or move it away and run the command again"
-"""What to do about a damaged file: nothing that could cost what is whole."""
+REMEDY = "restore it from a copy"
+"""What to do about a damaged file that a run needs, or it would be taken for another one."""
+
+MADE_AGAIN = f"{REMEDY}, or move it away and run the command again"
+"""What to do about a damaged file that can be made from others."""
 
 
 def read_json(file: Path, schema: Any = dict[str, Any], most: int = 64 * 2**20, remedy: str = REMEDY) -> Any:

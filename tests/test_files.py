@@ -103,7 +103,7 @@ def test_what_is_no_json_gets_a_sentence_that_names_the_file(raw, reason, tmp_pa
     sentence = str(refusal.value)
     assert sentence.startswith(f"{tmp_path / 'status.json'} is damaged (")
     assert reason in sentence
-    assert sentence.endswith(": restore it from a copy, or move it away and run the command again.")
+    assert sentence.endswith(": restore it from a copy.")
     assert len(sentence) < 400
 
 

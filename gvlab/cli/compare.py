@@ -138,6 +138,8 @@ def _verify(args: argparse.Namespace, rest: list[str]) -> None:
     if wrong:
         print(f"gvlab: {len(wrong)} of {len(verdicts)} are not what was recorded: {', '.join(wrong)}.", file=sys.stderr)
         raise SystemExit(1)
+    if unknown:
+        raise SystemExit(3)
 
 
 def _show(plan: Plan, comparison: dict[str, Any], root: Path, full: bool) -> None:

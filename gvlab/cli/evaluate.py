@@ -48,7 +48,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     evaluate.add_argument("--split", choices=("test", "train"), help="to compare with (default: the experiment's)")
     evaluate.add_argument("--k", type=int, help="samples of the importance-weighted bound (default: the experiment's)")
     evaluate.add_argument("--ais-variance", type=float, help="of the noise about a GAN's images in [0, 1], for ais")
-    evaluate.add_argument("--out", type=Path, metavar="FILE.json", help="where --images' measures go")
+    evaluate.add_argument("--out", type=Path, metavar="FILE.json", help="of --images (default: FOLDER.evaluation.json)")
 
 
 def _evaluate(args: argparse.Namespace, rest: list[str]) -> None:
@@ -95,6 +95,12 @@ def _evaluate_run(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path
 
     evaluate.check(evaluation)
     program, state = trained(args.run_directory)
+    known = rundir.status(args.run_directory)
+    if known["status"] in ("complete", "interrupted") and int(state.step) < known["step"]:
+        raise UserError(
+            f"{args.run_directory} is at step {known['step']}, but its newest checkpoint that can be used is of step "
+            f"{int(state.step)}: repeat gvlab train, which makes the later one again, then measure."
+        )
     _check_weights(args, evaluation)
     earlier = evaluate.earlier(args.run_directory, program, state)
     bound = earlier.get(evaluate.BOUND)
@@ -147,6 +153,21 @@ def _say_batch(measure: str, batch: int, batches: int) -> None:
     print(f"{measure}: batch {batch} of {batches}", file=sys.stderr, flush=True)
 
 
+def _check_out(out: Path, images: Path) -> None:
+    """Raises `UserError` where measures would take the place of anything but measures."""
+    from gvlab import evaluate
+
+    if out.suffix.lower() != ".json":
+        raise UserError(f"--out is {out}, but measures are JSON: let its name end in .json.")
+    if images.is_dir() and images.resolve() in out.resolve().parents:
+        raise UserError(f"--out is {out}, which lies among the images that are measured: choose another place.")
+    if os.path.lexists(out):
+        try:
+            evaluate.read_file(out)
+        except UserError as error:
+            raise UserError(f"{out} is there already, and holds no measures: choose another --out.") from error
+
+
 def _evaluate_images(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path, Any]:
     if not args.against:
         raise UserError("--images are compared with a data set: name it with --against.")
@@ -161,11 +182,12 @@ def _evaluate_images(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[P
     evaluate.check(evaluation)
     _check_weights(args, evaluation)
     out = args.out or Path(f"{os.path.abspath(args.images)}.evaluation.json")  # also of "."
+    _check_out(out, args.images)
     dataset, images = data.load(args.against), image_sets.read(args.images)
     extractors = evaluate.extractors_of(evaluation, dataset, args.weights)
     measures = evaluate.of_images(images, dataset, evaluation, extractors)
     protocol = {"images_sha256": images.sha256, "against": dataset.name, "evaluation": config.to_dict(evaluation)}
     if images.left_out:
         protocol["left_out"] = images.left_out
-        print(f"{images.path}: beside the images lie {images.left_out}, which nobody measures.")
+        print(f"{images.path}: nobody measures what else is there ({images.left_out}).")
     return evaluate.write_file(out, protocol, measures), measures

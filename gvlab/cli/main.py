@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import re
 import signal
 import sys
@@ -59,6 +60,8 @@ def main(argv: list[str] | None = None) -> None:
 def _main(argv: list[str]) -> int:
     try:
         _check_letters(argv)
+        if argv and argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version"):
+            raise UserError(f"Unknown argument {argv[0]} before any command (see gvlab --help).")
         if argv[:1] == ["train"] and len(argv) > 2 and {"-h", "--help"} & set(argv):
             backend.check_variables()
             train.help_of(parser(), argv)
@@ -120,8 +123,20 @@ def _fail(sentence: str, code: int) -> int:
 def _sentence(error: UserError | OSError) -> str:
     if isinstance(error, UserError):
         return str(error)
-    where = f" ({error.filename})" if error.filename else ""
-    return f"The file system refuses: {error.strerror or error}{where}; make room or choose another path, then repeat."
+    where = f" ({re.sub(_PART, '', str(error.filename))})" if error.filename else ""
+    remedy = _REMEDIES.get(error.errno or 0, "make room or choose another path, then repeat")
+    return f"The file system refuses: {error.strerror or error}{where}; {remedy}."
+
+
+_PART = r"\.\d+\.part$"
+"""What `files.replacing` appends to a name."""
+
+_REMEDIES = {
+    errno.ENOENT: "make the directory first, or choose another path",
+    errno.EACCES: "change its permissions, or choose another path",
+    errno.EPERM: "change its permissions, or choose another path",
+    errno.EROFS: "choose another path",
+}
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import itertools
 import os
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +41,17 @@ def override(experiment: Experiment, args: list[str], prog: str) -> Experiment:
     except SystemExit as stop:
         if stop.code == 0:
             raise
-        raise UserError(f"{_first_block(printed.getvalue())} (see {prog} --help).") from stop
+        raise UserError(f"{_plainly(_first_block(printed.getvalue()))} (see {prog} --help).") from stop
     if unknown:
         field = unknown[0].split("=")[0]
         raise UserError(f"Unknown field {field}{nearest(field, options(experiment))} (see {prog} --help).")
     return made
+
+
+def _plainly(error: str) -> str:
+    """Without Python's words for what is no number."""
+    error = re.sub(r"invalid literal for int\(\) with base 10: ('.*?')", r"\1 is no whole number", error)
+    return re.sub(r"could not convert string to float: ('.*?')", r"\1 is no number", error)
 
 
 @contextlib.contextmanager

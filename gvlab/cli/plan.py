@@ -25,6 +25,8 @@ def planned(args: argparse.Namespace) -> Plan:
     files = [text for text in args.experiments if "=" not in text or os.path.isfile(text)]
     settings = [text for text in args.experiments if text not in files]
     other = None
+    if [Path(file).name for file in files] == ["plan.json"] and not Path(files[0]).is_file():
+        raise UserError(f"There is no plan {files[0]}: name one that gvlab compare made.")
     if [Path(file).name for file in files] == ["plan.json"]:
         other = compare.read_plan(Path(files[0]).parent)
         experiments, seeds = list(other.experiments), other.seeds

@@ -45,10 +45,13 @@ def _train(args: argparse.Namespace, rest: list[str]) -> None:
     backend.start(args.coordinator, args.processes, args.process)
     program = program_of(experiment)
     from gvlab import evaluate
+    from gvlab.extractors.extractor import INCEPTION
     from gvlab.runs import directory as rundir
     from gvlab.train import engines, loop
 
     evaluate.check(experiment.evaluation)
+    if not set(experiment.evaluation.features) & set(INCEPTION):  # whose weights need not be here yet
+        evaluate.check_ahead(program, evaluate.extractors_of(experiment.evaluation, program.dataset))
     run = rundir.path(args.out, experiment)
     rundir.check_config(run, experiment)
     before = rundir.status(run)

@@ -73,6 +73,8 @@ def run(plan: Plan, root: Path, listen: Listen, together: int | None = None) -> 
     with owned(root):
         missing = pending(plan, root, programs)
         plan = replace(plan, directory=str(root))
+        if sentence := _dropped(plan, root):
+            print(sentence, file=sys.stderr, flush=True)
         write_plan(root, plan)
         if missing and (sentence := too_few(plan)):
             print(sentence, file=sys.stderr, flush=True)
@@ -84,6 +86,23 @@ def run(plan: Plan, root: Path, listen: Listen, together: int | None = None) -> 
             units.make(engine, members, root, functools.partial(listen, schedule.title(group)))
             schedule.made(group)
         return write(plan, root)
+
+
+def _dropped(plan: Plan, root: Path) -> str | None:
+    """A sentence, if the plan lacks what the comparison had: the tables are of what is named, and of nothing else."""
+    if not (root / "plan.json").is_file():
+        return None
+    before = read_plan(root)
+    names = {experiment.name for experiment in plan.experiments}
+    lost = [experiment.name for experiment in before.experiments if experiment.name not in names]
+    if lost:
+        return (
+            f"{root} compared {' and '.join(lost)}, too: the tables and the report will be without, unless you name "
+            f"{'it' if len(lost) == 1 else 'them'} again (the units stay)."
+        )
+    if plan.seeds < before.seeds:
+        return f"{root} had {before.seeds} seeds: the tables and the report will be of {plan.seeds} (the units stay)."
+    return None
 
 
 def of_other_code(plan: Plan, root: Path, programs: dict[str, Program], missing: Sequence[c.Experiment]) -> list[str]:

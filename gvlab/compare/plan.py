@@ -100,7 +100,8 @@ def read_plan(root: Path) -> Plan:
         UserError: there is none, or it is damaged.
     """
     if not (root / "plan.json").is_file():
-        raise UserError(f"{root} is not the directory of a comparison: it has no plan.json.")
+        there = "it has no plan.json" if root.is_dir() else "there is no such directory"
+        raise UserError(f"{root} is no directory of a comparison, since {there}: name one that gvlab compare made.")
     made = read_json(root / "plan.json", _Written)
     try:
         experiments = tuple(c.from_dict(experiment) for experiment in made["experiments"])

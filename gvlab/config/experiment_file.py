@@ -42,8 +42,10 @@ def call(file: Path, function: str) -> Any:
     The file is a module in `sys.modules` under a name of its own, and the modules beside it can be imported. It is read
     anew every time, and so are they.
     """
+    if file.is_dir():
+        raise UserError(f"{file} is a directory, but an experiment file is wanted: name one, such as {file}/NAME.py.")
     if not file.is_file():
-        raise UserError(f"There is no experiment file {file}.")
+        raise UserError(f"There is no experiment file {file}: name one that is there.")
     if file.suffix != ".py":
         raise UserError(f"{file} is not a Python file: its name does not end in .py.")
     try:

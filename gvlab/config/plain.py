@@ -62,7 +62,7 @@ def plain(hint: Any, value: Any, where: str) -> Any:
 def _check_range(value: Any, where: str) -> None:
     """Raises `UserError` for a value of a right type that no JSON, or no computation, could hold."""
     if isinstance(value, int) and abs(value) > LARGEST:
-        raise UserError(f"{where} is a number of {value.bit_length()} bits, but 64 must do: choose a smaller one.")
+        raise UserError(f"{where} is {described(value)}, but must be from -{LARGEST} to {LARGEST}.")
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{where} is {value}, but must be a finite number.")
     if isinstance(value, str):

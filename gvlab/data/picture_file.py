@@ -63,7 +63,7 @@ def opened(file: Path, formats: tuple[str, ...] = tuple(FORMATS)) -> Iterator[Im
     Raises:
         UserError: it is no such picture, or damaged, or would fill the memory; also if that is found only inside.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     require_regular(file)
     try:
@@ -78,6 +78,9 @@ def opened(file: Path, formats: tuple[str, ...] = tuple(FORMATS)) -> Iterator[Im
                 yield picture
     except UserError:
         raise
+    except UnidentifiedImageError as error:
+        kinds = " or ".join([", ".join(formats[:-1]), formats[-1]] if len(formats) > 1 else formats)
+        raise UserError(f"{file} holds no picture of the kind {kinds}: save it as one, or move it away.") from error
     except Exception as error:  # of a damaged file's bytes Pillow makes exceptions of any kind
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{file} cannot be read as a picture ({reason}): replace it, or move it away.") from error

@@ -149,13 +149,18 @@ def of_images(
         stamp["channels"] = "three equal ones, taken for one" if grey else "one, taken for three equal ones"
         images = images.twin
     if images.shape != dataset.shape:
-        colour = images.shape[:2] == dataset.shape[:2]
-        advice = "turn them grey" if colour else "compare images of one size, so that no resize enters the number"
+        advice = "compare images of one size, so that no resize enters the number"
+        if images.shape[:2] == dataset.shape[:2]:
+            advice = "turn those that have colours grey"
+        if len(dataset.shape) != 3:
+            advice = "compare them with a data set of images"
         raise UserError(
             f"The images in {images.path} have the shape {images.shape}, but those of {dataset.name} {dataset.shape}: "
             f"{advice}."
         )
-    count = min(asked.samples or images.count, images.count)
+    count = asked.samples or images.count
+    if count > images.count:
+        raise UserError(f"--samples is {count}, but {images.path} has only {images.count} images: ask for fewer.")
     names = _distance_names(asked, dataset)
     for extractor in extractors:
         distances.check_ahead(names, extractor, dataset, asked.split, count)

@@ -12,7 +12,7 @@ from gvlab.build import Program
 from gvlab.evaluate import usual
 from gvlab.evaluate.stamps import stamp
 from gvlab.extractors import catalogue
-from gvlab.files import json_sha256, read_json, write_atomically
+from gvlab.files import MADE_AGAIN, json_sha256, read_json, write_atomically
 from gvlab.schema import Count, Least
 from gvlab.types import PyTree, UserError
 
@@ -48,7 +48,7 @@ class _Evaluation(TypedDict):
 
 def read_file(file: Path) -> dict[str, Any] | None:
     """evaluation.json of a run; None where there is none (`UserError` if it is damaged)."""
-    return read_json(file, _Evaluation)
+    return read_json(file, _Evaluation, remedy=MADE_AGAIN)
 
 
 def write(run: Path, program: Program, state: PyTree, measures: Measures, kept: Measures | None = None) -> Path:

@@ -63,7 +63,7 @@ def check(out: Path, shape: tuple[int, ...]) -> None:
         return
     if len(shape) != 3 or shape[2] not in (1, 3, 4):
         raise UserError(f"Examples of the shape {shape} are no PNG files: choose an --out that ends in .npz.")
-    if suffix:
+    if suffix or out.name.startswith("."):
         raise UserError(f"--out is {out}, but must end in .npz or .npy, or be a folder, whose name has no ending.")
     if os.path.lexists(out) and not (out.is_dir() and not os.listdir(out)):
         raise UserError(f"{out} is there already and not an empty folder: choose another --out, or move it away.")
@@ -128,7 +128,6 @@ def _write_png(file: Path, image: UInt8[np.ndarray, "height width channel"]) -> 
 def _appearing(folder: Path) -> Iterator[Path]:
     """A folder that appears by one rename when all is in it; of a failure nothing is left."""
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    folder.parent.mkdir(parents=True, exist_ok=True)
     part.mkdir()
     try:
         yield part

@@ -39,7 +39,7 @@ def save_png(target: Path, sheet: np.ndarray) -> None:
     from PIL import Image
 
     if target.suffix.lower() != ".png":
-        raise UserError(f"Pictures are PNG files, but {target} does not end in .png: choose such a name.")
+        raise UserError(f"Pictures are PNG files, but {target} is no name of one: choose one such as grid.png.")
 
     with files.replacing(target) as part:
         Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet).save(part, format="PNG")

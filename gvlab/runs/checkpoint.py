@@ -37,7 +37,7 @@ class Checkpoints:
         """Raises `UserError` for a path that orbax cannot take, and where `checkpoints` is no directory."""
         self.run, self.directory = run, run / "checkpoints"
         self.aside = run / ASIDE
-        _check_place(self.directory)
+        check_place(run)
         self._failed = False
         self._unread: tuple[int, str, PyTree] | None = None
         self._quiet = contextlib.ExitStack()
@@ -143,7 +143,7 @@ def read(run: Path, like: PyTree) -> tuple[PyTree | None, list[str]]:
     directory = run / "checkpoints"
     if not os.path.lexists(directory):
         return None, []
-    _check_place(directory)
+    check_place(run)
     manager = _manager(directory, read_only=True)
     try:
         state, broken = _newest(manager, run, _shapes(like), math.inf)
@@ -152,8 +152,9 @@ def read(run: Path, like: PyTree) -> tuple[PyTree | None, list[str]]:
     return state, [f"{_complaint(step, why)}; an older one is used." for step, why in broken.items()]
 
 
-def _check_place(directory: Path) -> None:
-    """Refuses what orbax would choke on later, when its threads run, or after training."""
+def check_place(run: Path) -> None:
+    """Refuses (`UserError`) what orbax would choke on later, when its threads run, or after training."""
+    directory = run / "checkpoints"
     if os.path.lexists(directory) and not directory.is_dir():
         raise UserError(f"{directory} is no directory, but checkpoints are to lie there: move it away, then repeat.")
     if "**" in str(directory.absolute()):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
 from gvlab import config as c
-from gvlab.files import read_json, read_json_lines, write_atomically
+from gvlab.files import MADE_AGAIN, read_json, read_json_lines, write_atomically
 from gvlab.schema import Count
 from gvlab.types import UserError
 
@@ -52,6 +53,10 @@ class _Program(TypedDict):
     program: Training | None
 
 
+TRAINED = ("checkpoints", "metrics.jsonl", "origin.json", "states.jsonl")
+"""What a run directory has only after its config.json was written."""
+
+
 def path(root: Path, experiment: c.Experiment) -> Path:
     """<root>/<experiment>/seed-<k>."""
     return root / experiment.name / f"seed-{experiment.seed}"
@@ -66,11 +71,22 @@ def read_config(run: Path) -> c.Experiment:
     file = run / "config.json"
     values = read_json(file)
     if values is None:
-        raise UserError(f"{run} is not a run directory: it has no config.json.")
+        raise UserError(_no_run(run))
     try:
         return c.from_dict(values)
     except UserError as error:
         raise UserError(f"{file} is damaged ({str(error).rstrip('.')}): restore it from a copy.") from error
+
+
+def _no_run(run: Path) -> str:
+    """Why a directory without config.json is none, and what may be meant."""
+    if not run.exists():
+        return f"There is no {run}: name a run directory, such as runs/digits_vae/seed-0."
+    if not run.is_dir():
+        return f"{run} is a file, but a run directory is wanted: name the directory that it is in."
+    inner = sorted(path.parent for path in (*run.glob("*/config.json"), *run.glob("*/*/config.json")))
+    hint = f"name one within it, such as {inner[0]}" if inner else "name one, such as runs/digits_vae/seed-0"
+    return f"{run} is not a run directory, since it has no config.json: {hint}."
 
 
 def check_config(run: Path, experiment: c.Experiment, ignore: Sequence[str] = c.WITHOUT_INFLUENCE) -> None:
@@ -84,7 +100,12 @@ def check_config(run: Path, experiment: c.Experiment, ignore: Sequence[str] = c.
     Raises:
         UserError: a field differs, which it names.
     """
-    if not (run / "config.json").exists():
+    if not os.path.lexists(run / "config.json"):
+        if any((run / name).exists() for name in TRAINED):
+            raise UserError(
+                f"{run} was trained, but by what configuration nobody knows, since its config.json is gone: restore "
+                "that file from a copy, or use another --out."
+            )
         return
     found = c.difference(read_config(run), experiment, ignore=tuple(ignore))
     if found:
@@ -100,7 +121,7 @@ def _plain(value: Any) -> str:
 
 def status(run: Path) -> Status:
     """What status.json says; a run without one is new."""
-    return read_json(run / "status.json", Status) or Status(status="new", step=0)
+    return read_json(run / "status.json", Status, remedy=MADE_AGAIN) or Status(status="new", step=0)
 
 
 def check_new(run: Path) -> None:

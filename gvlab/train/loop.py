@@ -94,6 +94,7 @@ def train_together(
 def _train(engine: Engine, runs: list[tuple[c.Experiment, Path]], listen: Listener | None) -> list[Diverged | None]:
     """Trains what is not at its end yet; why each run diverged, or None."""
     for experiment, run in runs:
+        checkpoint.check_place(run)
         rundir.check_config(run, experiment)
     found: list[Diverged | None] = [None] * len(runs)
     first = jax.process_index() == 0

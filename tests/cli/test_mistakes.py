@@ -49,7 +49,7 @@ MISTAKES = {
     "no file": (["train"], ["EXPERIMENT.py"]),
     "options first": (["train", "--steps", "5", "FILE"], ["first"]),
     "unknown option": (["compare", "FILE", "--steppes", "3"], ["--steppes"]),
-    "no run": (["sample", "nowhere", "--out", "grid.png"], ["nowhere", "not a run directory"]),
+    "no run": (["sample", "nowhere", "--out", "grid.png"], ["There is no nowhere"]),
     "no run to evaluate": (["evaluate", "nowhere"], ["nowhere"]),
     "no picture": (["sample", "VAE"], ["--out"]),
     "no samples": (["sample", "VAE", "--n", "0", "--out", "grid.png"], ["--n", "0"]),

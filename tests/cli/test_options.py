@@ -43,7 +43,7 @@ REFUSED = {
     ),
     "latents": (["train", "FILE", "--model.latent-dim", HUGE], ["latent_dim = 1000000000", "GiB of memory", "smaller"]),
     "latents beyond 32 bits": (["train", "FILE", "--model.latent-dim", str(2**31)], ["latent_dim", "2147483647"]),
-    "latents beyond 64 bits": (["train", "FILE", "--model.latent-dim", str(10**30)], ["latent_dim", "bits"]),
+    "latents beyond 64 bits": (["train", "FILE", "--model.latent-dim", str(10**30)], ["latent_dim", str(10**30)]),
     "samples per step": (["train", "FILE", "--model.num-samples", LARGEST], ["num_samples = 2147483647", "GiB"]),
     "units": (["train", "FILE", "--model.network.hidden", HUGE, HUGE], ["network.hidden = 1000000000", "GiB"]),
     "of a comparison": (["compare", "FILE", "vae.model.latent-dim=1000000000"], ["latent_dim = 1000000000", "GiB"]),
@@ -64,10 +64,16 @@ REFUSED = {
     "name beyond a file system": (["train", "FILE", "--name", "a" * 256], ["256 letters", "255 bytes"]),
     "no seed": (["sample", "VAE", "--seed", "-1", "--out", "a.png"], ["--seed is -1"]),
     "no noise": (["evaluate", "GAN", "--metrics", "ais", "--ais-variance", "nan"], ["ais_variance is nan"]),
-    "a folder of samples": (
-        ["sample", "VAE", "--n", "5", "--out", "samples_dir"],
-        ["samples_dir does not end in .png"],
-    ),
+    "samples of another kind": (["sample", "VAE", "--n", "5", "--out", "a.jpg"], ["--out is a.jpg", ".npz"]),
+    "samples without a name": (["sample", "VAE", "--n", "5", "--out", ".png"], ["--out is .png", ".npz"]),
+    "a picture without a name": (["interpolate", "VAE", "--out", ".png"], [".png is no name", "grid.png"]),
+    "a picture in no folder": (["interpolate", "VAE", "--out", "no/a.png"], ["(no/a.png)", "make the directory first"]),
+    "a pattern": (["train", "FILE", "--out", "a**b"], ["'**'"]),
+    "no command before an option": (["--verison"], ["--verison"]),
+    "a run in a file": (["sample", "FILE", "--out", "a.png"], ["vae.py is a file", "a run directory is wanted"]),
+    "a comparison in nothing": (["report", "nosuch"], ["nosuch is no directory of a comparison", "no such directory"]),
+    "a plan in nothing": (["compare", "nosuch/plan.json"], ["There is no plan nosuch/plan.json"]),
+    "features of other data": (["train", "FILE", "--evaluation.features", "cifar10"], ["cifar10"]),
     "steps of five thousand digits": (["train", "FILE", "--steps", "9" * 5000], ["--steps", "5000 digits"]),
     "units of five thousand digits": (["train", "FILE", "--model.network.hidden", "9" * 5000], ["hidden", "999..."]),
     "samples of five thousand digits": (["sample", "VAE", "--out", "a.png", "--n", "9" * 5000], ["--n", "999..."]),
@@ -123,7 +129,7 @@ def test_what_tyro_refuses_is_one_sentence_on_any_terminal(encoding, tmp_path, m
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(sys, name, io.TextIOWrapper(errors, encoding, write_through=True))
     assert call("train", file, "--steps", "many", "--log-every", "3") == 2
-    expected = "gvlab: Error parsing --steps: invalid literal for int() with base 10: 'many' (see gvlab train"
+    expected = "gvlab: Error parsing --steps: 'many' is no whole number (see gvlab train"
     assert errors.getvalue().decode().startswith(expected)
     assert "---" not in errors.getvalue().decode()
 

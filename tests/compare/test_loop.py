@@ -187,14 +187,19 @@ def test_units_that_a_smaller_plan_leaves_out_are_counted_and_stay(made, capsys)
     root, files = made
     before = harness.contents(root)
     assert call("compare", files[0], "--seeds", 1, "--out", root) == 0
+    said = f"{root} compared gan, too: the tables and the report will be without, unless you name it again"
+    err = capsys.readouterr().err.splitlines(keepends=True)
+    assert err[0] == f"{said} (the units stay).\n"
     sentence = "Not in the plan and so left out: 3 complete units in units/ (2 of gan, 1 of vae).\n"
-    assert capsys.readouterr().err == sentence
+    assert err[1:] == [sentence]
     assert changed(root, before) == TABLES | {"plan.json"}
     assert call("report", root) == 0
     assert capsys.readouterr().err == sentence
     assert "left out" not in (root / "comparison.json").read_text()  # it follows from the plan's units, as verify knows
     assert call("compare", *files, "--seeds", 2, "--out", root) == 0
     assert capsys.readouterr().err == ""
+    assert call("compare", *files, "--seeds", 1, "--out", root) == 0
+    assert f"{root} had 2 seeds: the tables and the report will be of 1 (the units stay)." in capsys.readouterr().err
 
 
 # --- killed -----------------------------------------------------------------------------------------------------------

@@ -101,6 +101,7 @@ def test_a_unit_that_is_not_there(root, trainings):
     assert (one.unit, one.outcome) == ("vae/seed-0", "unverified")
     assert "vae/seed-0 is not complete" in one.sentence
     assert not trainings
+    assert code("verify", root, "--unit", "vae/seed-0") == 3
 
 
 FILES = ["comparison.json", "comparison.csv", "table.md", "table.tex", "report.html"]

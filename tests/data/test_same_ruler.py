@@ -16,6 +16,7 @@ from gvlab.data import image_sets
 from gvlab.evaluate import measure, of_sets, stamps
 from gvlab.extractors import catalogue
 from gvlab.train import loop
+from gvlab.types import UserError
 
 pytestmark = pytest.mark.usefixtures("one_device")
 
@@ -126,10 +127,30 @@ def test_without_out_the_numbers_lie_beside_the_images(name, tmp_path, monkeypat
     assert len(list(made.iterdir())) == 8
 
 
-def test_all_images_are_used_where_more_samples_are_asked_for(archive):
+def test_all_images_are_used_and_more_are_not_there(archive):
     dataset = data.load("digits")
     extractors = evaluate.extractors_of(c.Evaluation(features=("pixels",)), dataset)
-    for samples in (0, 10_000):
-        asked = c.Evaluation(samples=samples, measures=("kernel",))
-        found = evaluate.of_images(image_sets.read(archive), dataset, asked, extractors)
-        assert found["kernel_pixels"]["stamp"]["generated"] == SAMPLES
+    found = evaluate.of_images(image_sets.read(archive), dataset, c.Evaluation(measures=("kernel",)), extractors)
+    assert found["kernel_pixels"]["stamp"]["generated"] == SAMPLES
+    more = c.Evaluation(samples=SAMPLES + 1, measures=("kernel",))
+    with pytest.raises(UserError, match=f"--samples is {SAMPLES + 1}, but .* has only {SAMPLES} images"):
+        evaluate.of_images(image_sets.read(archive), dataset, more, extractors)
+
+
+def test_measures_take_the_place_of_nothing_but_measures(tmp_path, capsys):
+    made = save(tmp_path / "made", generated()[:8])
+    args = ("evaluate", "--images", made, "--against", "digits", "--metrics", "kernel", "--features", "pixels", "--out")
+    mine = tmp_path / "mine.json"
+    mine.write_text('{"important": 1}')
+    (tmp_path / "mine.py").write_text("x = 1\n")
+    before = harness.contents(tmp_path)
+    for out, words in (
+        (made / "numbers.json", "lies among the images"),
+        (made / "0.png", "let its name end in .json"),
+        (tmp_path / "mine.py", "let its name end in .json"),
+        (mine, "is there already, and holds no measures"),
+    ):
+        harness.assert_refused(call(*args, out), *capsys.readouterr(), str(out), words)
+    assert harness.contents(tmp_path) == before
+    for _ in range(2):  # the second time, measures are there
+        assert call(*args, tmp_path / "numbers.json") == 0

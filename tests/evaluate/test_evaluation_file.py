@@ -158,6 +158,20 @@ def test_the_command_measures_writes_and_prints(tmp_path, capsys):
     assert json.loads((made / "evaluation.json").read_text())["measures"]["iw_bound_nats"]["stamp"]["k"] == 3
 
 
+def test_measures_of_the_end_are_not_replaced_by_those_of_an_earlier_step(tmp_path, capsys):
+    made = shutil.copytree(harness.trained("vae"), tmp_path / "vae" / "seed-0")
+    (made / "evaluation.json").write_text("{}")
+    newest = max((made / "checkpoints").iterdir(), key=lambda path: int(path.name) if path.name.isdecimal() else -1)
+    shutil.rmtree(newest / "state")
+    capsys.readouterr()
+    code = harness.call("evaluate", made)
+    out, err = capsys.readouterr()
+    report, _, sentence = err.partition("\n")
+    assert "The checkpoint of step 100 cannot be used" in report
+    harness.assert_refused(code, out, sentence, "is at step 100", "can be used is of step 90", "repeat gvlab train")
+    assert (made / "evaluation.json").read_text() == "{}"
+
+
 def test_the_noise_of_a_measurement_belongs_to_the_seed():
     key = rng.stream(rng.root(0), rng.EVALUATE, 0)
     kind = [features.pixels()], ("frechet",)

@@ -102,8 +102,26 @@ def test_another_config_is_refused(other, words, tmp_path):
 
 
 def test_what_is_not_a_run_directory(tmp_path):
-    with pytest.raises(UserError, match=r"is not a run directory: it has no config.json"):
+    with pytest.raises(
+        UserError, match=r"is not a run directory, since it has no config.json: name one, such as"
+    ):
         rundir.read_config(tmp_path)
+    with pytest.raises(UserError, match=r"There is no .*nowhere: name a run directory"):
+        rundir.read_config(tmp_path / "nowhere")
+    (tmp_path / "e" / "seed-3").mkdir(parents=True)
+    (tmp_path / "e" / "seed-3" / "config.json").touch()
+    for above in (tmp_path, tmp_path / "e"):
+        with pytest.raises(UserError, match=r"name one within it, such as .*/e/seed-3\."):
+            rundir.read_config(above)
+
+
+@pytest.mark.parametrize("left", rundir.TRAINED)
+def test_a_run_whose_config_is_gone_is_not_taken_for_a_new_one(left, tmp_path):
+    """Or it would go on as another experiment, whose config.json would then speak of all its steps."""
+    rundir.check_config(tmp_path, EXPERIMENTS["vae"])
+    (tmp_path / left).touch()
+    with pytest.raises(UserError, match=r"by what configuration nobody knows, since its config\.json is gone"):
+        rundir.check_config(tmp_path, EXPERIMENTS["vae"])
 
 
 def test_the_environment_names_what_the_numbers_depend_on(tmp_path):
@@ -186,7 +204,7 @@ def test_what_is_kept_by_step_comes_back_and_damage_gets_a_sentence(file, write,
     write(tmp_path, values)
     assert list(read(tmp_path).items()) == sorted(values.items())
     (tmp_path / file).write_text('{"step": 0}\n')
-    with pytest.raises(UserError, match=rf"{file} is damaged .*: restore it from a copy, or move it away"):
+    with pytest.raises(UserError, match=rf"{file} is damaged .*: restore it from a copy\."):
         read(tmp_path)
 
 
