@@ -39,7 +39,7 @@ HOMES = {
     "ray": {"compare.launch"},
     "safetensors": {"extractors.weights"},
     "rich": {"cli.terminal"},
-    "PIL": {"pictures.sheets", "data.picture_file"},
+    "PIL": {"pictures.sheets", "data.picture_file", "data.fitting"},
     "tensorboardX": {"runs.curves"},
     "jinja2": {"compare.report.page"},
 }

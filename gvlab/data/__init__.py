@@ -4,6 +4,8 @@ from gvlab.data.batches import batch, permute
 from gvlab.data.catalogue import CATALOGUE, Card
 from gvlab.data.checks import check_batch
 from gvlab.data.dataset import Absent, Dataset, Split, fingerprint, from_arrays
+from gvlab.data.folders import add_folder
+from gvlab.data.own import Own, listed, remove
 from gvlab.data.sources import is_prepared, load, prepare
 from gvlab.data.synthetic import MIXTURES, Mixture, grid, ring
 from gvlab.data.transforms import binarize, dequantize, flip, to_symmetric, to_unit
@@ -15,7 +17,9 @@ __all__ = [
     "Card",
     "Dataset",
     "Mixture",
+    "Own",
     "Split",
+    "add_folder",
     "batch",
     "binarize",
     "check_batch",
@@ -25,9 +29,11 @@ __all__ = [
     "from_arrays",
     "grid",
     "is_prepared",
+    "listed",
     "load",
     "permute",
     "prepare",
+    "remove",
     "ring",
     "to_symmetric",
     "to_unit",

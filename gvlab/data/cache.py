@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from gvlab.schema import Count
 from gvlab.types import UserError
 
 CARD = "card.json"
-_NAMES = ("train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy")
+NAMES = ("train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy")
 
 
 class _File(TypedDict):
@@ -37,24 +37,55 @@ class _Card(TypedDict):
 
     name: str
     num_classes: Count
+    class_names: NotRequired[list[str]]
     files: dict[str, _File]
 
 
-def write(directory: Path, dataset: Dataset, origin: dict[str, str]) -> None:
+def write(directory: Path, dataset: Dataset, origin: dict[str, Any]) -> None:
     """Writes `dataset` into `directory`, replacing a damaged one; to be called under `lock(directory)`.
 
     Args:
+        directory: of the data set.
+        dataset: what is kept.
         origin: what else the card shall say, such as versions.
+    """
+    with part_of(directory) as part:
+        for name, array in _arrays(dataset).items():
+            with (part / name).open("wb") as file:
+                np.save(file, array)
+        finish(part, directory, dataset, origin)
+
+
+@contextlib.contextmanager
+def part_of(directory: Path) -> Iterator[Path]:
+    """A directory beside `directory` in which its files are made; to be used under `lock(directory)`.
+
+    It is gone afterwards, unless `finish` gave it its place.
     """
     for leftover in directory.parent.glob(f".{directory.name}.*.part"):  # of killed writers: we hold the lock
         _remove(leftover)
     part = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", suffix=".part", dir=directory.parent))
     part.chmod(0o755)  # mkdtemp's 0700 would lock out the others who share the data directory
+    try:
+        yield part
+    finally:
+        if part.exists():
+            _remove(part)
+
+
+def finish(part: Path, directory: Path, dataset: Dataset, origin: dict[str, Any]) -> None:
+    """Writes the card of the arrays that lie in `part`, and gives that the place of `directory` by one rename.
+
+    Args:
+        part: of `part_of`, with the files that `write` names and nothing else.
+        directory: of the data set.
+        dataset: of which they are.
+        origin: what else the card shall say, such as versions.
+    """
     files = {}
     for name, array in _arrays(dataset).items():
-        with (part / name).open("wb") as file:
-            np.save(file, array)
-            _flush(file)
+        with (part / name).open("rb") as file:
+            os.fsync(file.fileno())
         files[name] = {
             "dtype": str(array.dtype),
             "shape": list(array.shape),
@@ -64,6 +95,7 @@ def write(directory: Path, dataset: Dataset, origin: dict[str, str]) -> None:
     card = {
         "name": dataset.name,
         "num_classes": dataset.num_classes,
+        "class_names": list(dataset.class_names),
         "checksum": dataset.checksum,
         "origin": origin,
         "files": files,
@@ -91,14 +123,18 @@ def is_whole(directory: Path) -> bool:
     )
 
 
-def read(directory: Path) -> Dataset:
+def read(directory: Path, anew: str = "it is prepared anew") -> Dataset:
     """The data set of a whole directory, its arrays mapped read-only.
+
+    Args:
+        directory: of the data set.
+        anew: what happens, or is to be done, when a damaged directory has been moved away.
 
     Raises:
         UserError: a file is not the one that was written.
     """
     card = _card(directory)
-    anew = f"move {directory} away, and it is prepared anew"
+    anew = f"move {directory} away, and {anew}"
     if card is None:
         raise UserError(f"{directory / CARD} is missing or damaged: {anew}.")
     arrays = {}
@@ -111,7 +147,8 @@ def read(directory: Path) -> Dataset:
             raise UserError(f"{directory / name} is damaged: {anew}.") from error
     train, test = (Split(arrays[f"{split}_x.npy"], arrays.get(f"{split}_y.npy")) for split in ("train", "test"))
     # Of the arrays, not of the card: who changes both has another data set.
-    return Dataset(card["name"], train, test, card["num_classes"], fingerprint(train, test))
+    class_names = tuple(card.get("class_names", ()))
+    return Dataset(card["name"], train, test, card["num_classes"], fingerprint(train, test), class_names)
 
 
 @contextlib.contextmanager
@@ -125,7 +162,7 @@ def lock(directory: Path) -> Iterator[None]:
 
 def _arrays(dataset: Dataset) -> dict[str, np.ndarray]:
     arrays = (dataset.train.x, dataset.train.y, dataset.test.x, dataset.test.y)
-    return {name: array for name, array in zip(_NAMES, arrays, strict=True) if array is not None}
+    return {name: array for name, array in zip(NAMES, arrays, strict=True) if array is not None}
 
 
 def _card(directory: Path) -> _Card | None:
@@ -136,7 +173,7 @@ def _card(directory: Path) -> _Card | None:
         card: _Card = read_json(directory / CARD, _Card)
     except UserError:
         return None
-    return card if {"train_x.npy", "test_x.npy"} <= card["files"].keys() <= set(_NAMES) else None
+    return card if {"train_x.npy", "test_x.npy"} <= card["files"].keys() <= set(NAMES) else None
 
 
 def _remove(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gvlab.types import UserError
@@ -86,14 +87,24 @@ MADE_FROM = {"stacked_mnist": "mnist"}
 """Data sets that are made at every load from the arrays of another one."""
 
 
-def card(name: str) -> Card:
+def card(name: str, others: Iterable[str] = ()) -> Card:
     """The card of a data set.
+
+    Args:
+        name: a key of `CATALOGUE`.
+        others: names besides, for the sentence.
 
     Raises:
         UserError: for an unknown name, with the nearest one.
     """
     if name in CATALOGUE:
         return CATALOGUE[name]
-    nearest = difflib.get_close_matches(name, CATALOGUE, n=1)
+    raise unknown(name, others)
+
+
+def unknown(name: str, others: Iterable[str] = ()) -> UserError:
+    """The sentence for a name that is neither in the catalogue nor among the others."""
+    names = [*CATALOGUE, *others]
+    nearest = difflib.get_close_matches(name, names, n=1)
     hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-    raise UserError(f"Unknown data set {name!r}{hint}: choose one of {', '.join(CATALOGUE)}.")
+    return UserError(f"Unknown data set {name!r}{hint}: choose one of {', '.join(names)}.")

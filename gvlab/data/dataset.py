@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,8 @@ class Dataset:
     test: Split
     num_classes: int
     checksum: str
+    class_names: tuple[str, ...] = ()
+    """Of the classes 0, 1, ..., where they have names."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -59,7 +62,7 @@ class Absent(Dataset):
     def __init__(self, name: str, shape: tuple[int, ...], num_classes: int, labelled: bool, why: str) -> None:
         """`why` it is not here, for the sentence that who wants its examples is told."""
         values = {"name": name, "num_classes": num_classes, "checksum": ""}
-        values |= {"_shape": shape, "_labelled": labelled, "_why": why}
+        values |= {"class_names": (), "_shape": shape, "_labelled": labelled, "_why": why}
         for field, value in values.items():
             object.__setattr__(self, field, value)  # a Dataset is frozen
 
@@ -102,6 +105,7 @@ def from_arrays(
     test_x: npt.ArrayLike,
     train_y: npt.ArrayLike | None = None,
     test_y: npt.ArrayLike | None = None,
+    class_names: Sequence[str] = (),
 ) -> Dataset:
     """A data set of one's own arrays; the number of classes is the largest label plus one.
 
@@ -109,11 +113,12 @@ def from_arrays(
         name: what to call the data set in reports.
         train_x, test_x: images uint8 [n, height, width, channel], or vectors float32 [n, d].
         train_y, test_y: labels 0, 1, ... [n] of any integer type; both or neither.
+        class_names: of the classes 0, 1, ...; all or none.
 
     Raises:
         UserError: for another rank or type, more than 4 channels, NaN, infinity, an empty split, splits that don't
-            match each other, labels that are missing, negative, not integers or not as many as the examples, and a
-            class between 0 and the largest label that has no training example.
+            match each other, labels that are missing, negative, not integers or not as many as the examples, a class
+            between 0 and the largest label that has no training example, and names that are not as many as the classes.
 
     Examples:
         >>> import numpy as np
@@ -141,7 +146,9 @@ def from_arrays(
         num_classes = _checked_classes(name, of_train, of_test)
         train = Split(arrays["train_x"], of_train.astype(np.int32))
         test = Split(arrays["test_x"], of_test.astype(np.int32))
-    return Dataset(name, train, test, num_classes, fingerprint(train, test))
+    if class_names and len(class_names) != num_classes:
+        raise UserError(f"{name}: class_names has {len(class_names)} names for {num_classes} classes; give one each.")
+    return Dataset(name, train, test, num_classes, fingerprint(train, test), tuple(class_names))
 
 
 def _array(label: str, x: npt.ArrayLike) -> np.ndarray:

@@ -14,19 +14,14 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from gvlab.data import picture_file
+from gvlab.data.listing import KINDS, SUFFIXES, TEXTS, counted, in_words, is_hidden, of_suffix
 from gvlab.files import require_regular
 from gvlab.types import UserError
 
-SUFFIXES = tuple(suffix for suffixes in picture_file.FORMATS.values() for suffix in suffixes)
-SYSTEM_FILES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx")
-"""What Windows and macOS leave in folders without hiding it by a dot."""
-TEXTS = (".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".yaml", ".yml", ".xml", ".html", ".log")
-"""What may lie beside pictures because it cannot be one."""
 ORDER_SEED = 0
 """Of the order in which images are given: NumPy's legacy generator, whose stream is frozen."""
 _DIGEST = 16
 """Bytes of the hash of one image."""
-_KINDS = "PNG, JPEG, WebP or BMP"
 _BOMB = 2**30
 """Bytes; an archive that claims more, and a hundred times its own size, is no set of images."""
 
@@ -98,8 +93,8 @@ def read(path: Path) -> ImageSet:
     """Opens a set of images, and looks at every file of it once.
 
     A folder is its pictures: the PNG, JPEG, WebP and BMP files that lie directly in it. Hidden files (whose names begin
-    with a dot), `SYSTEM_FILES` and `TEXTS` may lie beside them, and are named in `left_out`; with anything else, such
-    as a sub-folder with something in it or files of another kind, the folder is refused.
+    with a dot), and what `listing` calls SYSTEM_FILES and TEXTS, may lie beside them, and are named in `left_out`; with
+    anything else, such as a sub-folder with something in it or files of another kind, the folder is refused.
 
     Images have one size. Grey ones among RGB ones get three equal channels.
 
@@ -118,7 +113,7 @@ def read(path: Path) -> ImageSet:
     if path.suffix.lower() in (".npz", ".npy"):
         array, left_out = _stored(path)
         return _image_set(path, array, left_out, array=array)
-    raise UserError(f"{path} is neither a directory of {_KINDS} files nor an .npz or .npy file: name one of these.")
+    raise UserError(f"{path} is neither a directory of {KINDS} files nor an .npz or .npy file: name one of these.")
 
 
 def _image_set(
@@ -171,45 +166,30 @@ def _listed(path: Path) -> tuple[tuple[Path, ...], str]:
     folders: list[str] = []
     for file in sorted(path.iterdir()):
         suffix = file.suffix.lower()
-        if _is_hidden(file.name):
+        if is_hidden(file.name):
             allowed["that are hidden or the system's"] += 1
         elif file.is_dir():
-            entries = sum(not _is_hidden(name) for name in os.listdir(file))
+            entries = sum(not is_hidden(name) for name in os.listdir(file))
             folders += [f"a sub-folder ({file.name}, {entries} entries)"] if entries else []
         elif suffix in SUFFIXES:
             pictures.append(file)
         elif suffix in TEXTS:
             allowed["of text"] += 1
         else:
-            unread[f"of {suffix}" if suffix else "without a suffix"] += 1
-    others = _in_words([*_counted(unread), *folders])
+            unread[of_suffix(suffix)] += 1
+    others = in_words([*counted(unread), *folders])
     if not pictures:
         raise UserError(
-            f"{path} directly holds no {_KINDS} files{others and ', but '}{others}: name the directory of the images, "
+            f"{path} directly holds no {KINDS} files{others and ', but '}{others}: name the directory of the images, "
             "or save them so."
         )
     if others:
         count = len(pictures)
         raise UserError(
             f"{path} holds {count} picture{'s' * (count > 1)}, and beside them {others}, which would be left out: save "
-            f"all images as {_KINDS} files in one directory, and nothing else."
+            f"all images as {KINDS} files in one directory, and nothing else."
         )
-    return tuple(pictures), _in_words(_counted(allowed))
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name.lower() in SYSTEM_FILES
-
-
-def _counted(kinds: Counter[str]) -> list[str]:
-    return [f"{count} file{'s' * (count > 1)} {kind}" for kind, count in kinds.most_common()]
-
-
-def _in_words(parts: list[str], most: int = 4) -> str:
-    """Such as "50 files of .tif, 1 file of .gif and 1 file without a suffix", on one line."""
-    shown = [" ".join(part.split()) for part in parts[:most]]
-    shown += [f"{len(parts) - most} more"] if len(parts) > most else []
-    return " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
+    return tuple(pictures), in_words(counted(allowed))
 
 
 def _of_one_size(files: tuple[Path, ...]) -> Iterator[UInt8[np.ndarray, "height width channel"]]:

@@ -3,7 +3,7 @@
 The embedded and synthetic ones are made on the spot, and StackedMNIST from MNIST. The others come from the stock
 builders of tensorflow-datasets (TFDS), which verify what they download; they are read once and kept as memory-mapped
 arrays beside TFDS's own files, in `<data_dir>/gvlab/<name>-<version>/`. From then on neither TFDS nor TensorFlow is
-imported.
+imported. Data sets of the user's own lie in `<data_dir>/gvlab/own/` (`own`).
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gvlab.data import cache, made, preparation, synthetic
-from gvlab.data.catalogue import MADE_FROM, card
+from gvlab.data import cache, made, own, preparation, synthetic
+from gvlab.data.catalogue import CATALOGUE, MADE_FROM, card
 from gvlab.data.dataset import Dataset
+from gvlab.data.places import data_dir as place
 from gvlab.data.preparation import directory_of
 from gvlab.types import UserError
 
 
 def load(name: str, data_dir: str | None = None) -> Dataset:
-    """The data set `name` of the catalogue, prepared first where need be.
+    """The data set `name`: of the catalogue, prepared first where need be, or one that was added.
 
     Args:
-        name: a key of `CATALOGUE`.
+        name: a key of `CATALOGUE`, or of an own data set.
         data_dir: TFDS's data directory; by default `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
 
     Returns:
@@ -40,7 +41,9 @@ def load(name: str, data_dir: str | None = None) -> Dataset:
         >>> digits.train.x.shape, digits.test.x.shape, digits.num_classes
         ((1497, 16, 16, 1), (300, 16, 16, 1), 10)
     """
-    known = card(name)
+    if name not in CATALOGUE and (dataset := own.load(name, data_dir)) is not None:
+        return dataset
+    known = card(name, () if name in CATALOGUE else [one.name for one in own.listed(data_dir)])
     if name == "digits":
         return made.digits()
     if name == "ring":
@@ -70,7 +73,7 @@ def prepare(name: str, data_dir: str | None = None) -> Path | None:
         return prepare(MADE_FROM[name], data_dir)
     if card(name).version is None:
         return None
-    root = _data_dir(data_dir)
+    root = place(data_dir)
     directory = directory_of(name, root)
     if cache.is_whole(directory):
         return directory
@@ -108,13 +111,4 @@ def is_prepared(name: str, data_dir: str | None = None) -> bool:
     """Whether `load(name, data_dir)` needs no download and no TFDS."""
     if name in MADE_FROM:
         return is_prepared(MADE_FROM[name], data_dir)
-    return card(name).version is None or cache.is_whole(directory_of(name, _data_dir(data_dir)))
-
-
-def _data_dir(data_dir: str | None) -> Path:
-    """TFDS's own choice, made without importing it."""
-    chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or os.path.join("~", "tensorflow_datasets")
-    try:
-        return Path(chosen).expanduser().absolute()
-    except RuntimeError as error:  # a user without a home
-        raise UserError(f"{chosen} leads nowhere, since there is no home directory: set TFDS_DATA_DIR.") from error
+    return card(name).version is None or cache.is_whole(directory_of(name, place(data_dir)))

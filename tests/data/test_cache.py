@@ -78,6 +78,23 @@ def test_a_data_set_without_labels(tmp_path):
     assert cache.read(tmp_path / "bare").train.y is None
 
 
+def test_the_names_of_classes_are_kept(tmp_path):
+    x = np.ones((2, 3, 3, 1), np.uint8)
+    cache.write(tmp_path / "named", from_arrays("named", x, x, [0, 1], [0, 1], ("cat", "dög")), {})
+    assert cache.read(tmp_path / "named").class_names == ("cat", "dög")
+    card = json.loads((tmp_path / "named" / "card.json").read_text())
+    del card["class_names"]  # of a gvlab of before
+    (tmp_path / "named" / "card.json").write_text(json.dumps(card))
+    assert cache.read(tmp_path / "named").class_names == ()
+
+
+def test_a_failed_writer_leaves_nothing(tmp_path, dataset, monkeypatch):
+    monkeypatch.setattr(np, "save", lambda file, array: file.write(b"half") and os.open("/nowhere/file", 0))
+    with pytest.raises(FileNotFoundError):
+        cache.write(tmp_path / "tiny", dataset, {})
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize("moment", ["between the arrays", "before the rename"])
 def test_a_killed_writer_leaves_nothing_that_is_believed(tmp_path, dataset, moment):
     directory = tmp_path / "tiny"

@@ -17,6 +17,13 @@ def test_own_images_with_labels():
     np.testing.assert_array_equal(dataset.train.x, IMAGES)
 
 
+def test_classes_may_have_names():
+    assert from_arrays("mine", IMAGES, IMAGES, [1, 0], [0, 1], class_names=["cat", "dog"]).class_names == ("cat", "dog")
+    assert from_arrays("mine", IMAGES, IMAGES, [1, 0], [0, 1]).class_names == ()
+    with pytest.raises(UserError, match="class_names has 1 names for 2 classes"):
+        from_arrays("mine", IMAGES, IMAGES, [1, 0], [0, 1], class_names=["cat"])
+
+
 def test_own_vectors_without_labels():
     dataset = from_arrays("mine", VECTORS, VECTORS)
     assert (dataset.shape, dataset.num_classes, dataset.train.y) == ((3,), 0, None)

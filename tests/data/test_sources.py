@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from fresh import imported_after
 
-from gvlab.data import CATALOGUE, cache, from_arrays, is_prepared, load, preparation, prepare, sources
+from gvlab.data import CATALOGUE, cache, from_arrays, is_prepared, load, places, preparation, prepare
 from gvlab.types import UserError
 
 # The checksum of version 3.0.1, the same from TFRecord as from ArrayRecord files.
@@ -92,7 +92,7 @@ def test_stacked_mnist_itself():
 @needs_tensorflow
 @pytest.mark.xdist_group("binarized_mnist")
 def test_binarized_mnist_itself(tmp_path, no_network):
-    downloads = sources._data_dir(None) / "downloads" / "binarized_mnist"
+    downloads = places.data_dir(None) / "downloads" / "binarized_mnist"
     if not downloads.is_dir():
         pytest.skip("the files of binarized_mnist are not in the downloads of TFDS_DATA_DIR")
     (tmp_path / "downloads").mkdir()
@@ -122,10 +122,10 @@ def test_a_cached_data_set_needs_neither_tfds_nor_tensorflow(tmp_path, monkeypat
 
 def test_the_data_directory_is_that_of_tfds(monkeypatch):
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
-    assert sources._data_dir(None) == Path.home() / "tensorflow_datasets"
+    assert places.data_dir(None) == Path.home() / "tensorflow_datasets"
     monkeypatch.setenv("TFDS_DATA_DIR", "~/elsewhere")
-    assert sources._data_dir(None) == Path.home() / "elsewhere"
-    assert sources._data_dir("/given") == Path("/given")
+    assert places.data_dir(None) == Path.home() / "elsewhere"
+    assert places.data_dir("/given") == Path("/given")
 
 
 # --- what cannot be brought ---------------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ def is_alive(pid: int) -> bool:
 @pytest.fixture
 def downloaded(tmp_path):
     """A new data directory with nothing but the downloads of MNIST in it."""
-    downloads = sources._data_dir(None) / "downloads" / "mnist"
+    downloads = places.data_dir(None) / "downloads" / "mnist"
     if len(list(downloads.glob("*.gz"))) != 4:
         pytest.skip("the files of MNIST are not in the downloads of TFDS_DATA_DIR")
     (tmp_path / "data" / "downloads").mkdir(parents=True)

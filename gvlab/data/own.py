@@ -1,0 +1,244 @@
+"""The user's own data sets: each is made once of pictures, arrays or a builder of TFDS, and then lies in the cache.
+
+A set is found by its name. Its card keeps how it was made, so that what is asked for again in the same way is there
+already, and what is asked for in another way under the same name is refused. Where the source lies is no part of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+from gvlab.data import cache
+from gvlab.data.catalogue import CATALOGUE
+from gvlab.data.dataset import Dataset
+from gvlab.data.places import data_dir as place
+from gvlab.data.places import own_directory
+from gvlab.data.rows import Rows, gathered, test_rows
+from gvlab.data.stamps import Stamp
+from gvlab.files import read_json
+from gvlab.schema import Count
+from gvlab.types import UserError
+
+_LONGEST = 200
+"""Bytes of a name; a file's has at most 255, and ours are longer."""
+
+
+class Origin(TypedDict):
+    """Of card.json: how a set was made."""
+
+    kind: str
+    source: str
+    settings: dict[str, Any]
+    stats: str
+    contents: str
+    pixels: str
+    """What resampled them."""
+    copies: dict[str, Count]
+    skipped: list[str]
+    remarks: list[str]
+
+
+class _File(TypedDict):
+    shape: list[Count]
+
+
+class _Card(TypedDict):
+    name: str
+    num_classes: Count
+    class_names: list[str]
+    checksum: str
+    origin: Origin
+    files: dict[str, _File]
+
+
+@dataclass(frozen=True)
+class Own:
+    """A data set of the user's as its card describes it."""
+
+    name: str
+    directory: Path
+    shape: tuple[int, ...]
+    train: int
+    test: int
+    num_classes: int
+    class_names: tuple[str, ...]
+    origin: Origin
+    is_new: bool = False
+    """Whether it has just been made."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a set is made, for `make`."""
+
+    kind: str
+    source: str
+    """Where the source lies, for the record."""
+    settings: dict[str, Any]
+    """What decides the examples besides the source's bytes, as JSON has it."""
+    stamp: Callable[[], Stamp] | None
+    """Of the source's files; None where they are not here, which is no matter once the set is made."""
+    write: Callable[[Path], Rows]
+    """Reads the source; `rows.npy` and whatever else it needs go into the directory given."""
+    share: float
+    """Of the examples that are for testing, where the source has no test split of its own."""
+
+
+def make(name: str, recipe: Recipe, data_dir: str | None = None) -> Own:
+    """The set of that name, made by the recipe unless it is there already.
+
+    Raises:
+        UserError: the name is taken or cannot be one, the source is refused, or the disk is full. Nothing is left then.
+    """
+    _check_name(name)
+    directory = own_directory(place(data_dir)) / name
+    try:
+        with cache.lock(directory):
+            if (known := _read(directory)) is not None:
+                _check_same(known, recipe)
+                return known
+            if recipe.stamp is None:
+                raise UserError(
+                    f"{recipe.source} is not there, and no data set {name} was made of it here: name what is there."
+                )
+            with cache.part_of(directory) as part:
+                _write(name, recipe, part, directory)
+            made = _read(directory)
+            assert made is not None
+            return Own(**{**vars(made), "is_new": True})
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(
+            f"{name} does not fit into {directory.parent} ({error.strerror}): make room there, or name another "
+            "directory in TFDS_DATA_DIR."
+        ) from error
+
+
+def load(name: str, data_dir: str | None = None) -> Dataset | None:
+    """The set of that name, its arrays mapped read-only; None if there is none.
+
+    Raises:
+        UserError: a file of it is damaged.
+    """
+    if not _is_name(name):
+        return None
+    directory = own_directory(place(data_dir)) / name
+    if not (directory / cache.CARD).exists():
+        return None
+    return cache.read(directory, f"add {name} anew")
+
+
+def listed(data_dir: str | None = None) -> list[Own]:
+    """All sets that are whole, by name."""
+    directory = own_directory(place(data_dir))
+    places = sorted(directory.iterdir()) if directory.is_dir() else []
+    return [own for place in places if not place.name.startswith(".") and (own := _read(place)) is not None]
+
+
+def remove(name: str, data_dir: str | None = None) -> Path:
+    """Removes the set of that name; the pictures or arrays that it was made of stay where they are.
+
+    Returns:
+        Where it lay.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    directory = own_directory(place(data_dir)) / name
+    if name in CATALOGUE:
+        raise UserError(f"{name} is one of gvlab's own data sets, and only what was added can be removed.")
+    if not _is_name(name) or not directory.is_dir():
+        from gvlab.data.catalogue import unknown
+
+        raise unknown(name, [own.name for own in listed(data_dir)])
+    with cache.lock(directory):
+        away = directory.with_name(f".{name}.removed.part")  # in one step, so that nobody sees a half of it
+        if away.exists():
+            shutil.rmtree(away)
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            directory.rename(away)
+            shutil.rmtree(away)
+    return directory
+
+
+def _write(name: str, recipe: Recipe, part: Path, directory: Path) -> None:
+    assert recipe.stamp is not None
+    stamp = recipe.stamp()
+    before = stamp.of_stats()
+    rows = recipe.write(part)
+    if len(rows.x) < 2:
+        raise UserError(
+            f"{recipe.source} has {len(rows.x) or 'no'} image{'s' * (not len(rows.x))}, but at least one is needed to "
+            "train on and one to test with: add others."
+        )
+    is_test = test_rows(rows, recipe.share, name) if rows.is_test is None else rows.is_test
+    dataset, copies = gathered(part, rows, is_test, name)
+    for leftover in set(part.iterdir()) - {part / file for file in cache.NAMES}:
+        leftover.unlink()
+    contents = stamp.of_contents()
+    if stamp.of_stats() != before:
+        raise UserError(f"{recipe.source} changed while it was read: repeat the command.")
+    origin: Origin = {
+        "kind": recipe.kind,
+        "source": recipe.source,
+        "settings": recipe.settings,
+        "stats": before,
+        "contents": contents,
+        "pixels": rows.origin.get("pixels", "as they were"),
+        "copies": copies,
+        "skipped": rows.origin.get("skipped", []),
+        "remarks": list(rows.remarks),
+    }
+    cache.finish(part, directory, dataset, dict(origin))
+
+
+def _read(directory: Path) -> Own | None:
+    """What the card says of a whole set; None if there is none, or it is damaged."""
+    if not cache.is_whole(directory):
+        return None
+    try:
+        card: _Card = read_json(directory / cache.CARD, _Card)
+    except UserError:
+        return None
+    train, test = (card["files"][f"{split}_x.npy"]["shape"] for split in ("train", "test"))
+    names, shape = tuple(card["class_names"]), tuple(train[1:])
+    return Own(directory.name, directory, shape, train[0], test[0], card["num_classes"], names, card["origin"])
+
+
+def _check_same(known: Own, recipe: Recipe) -> None:
+    """Raises `UserError` if the set was made of something else, or in another way."""
+    name, before = known.name, known.origin
+    then = f"use another name, or `gvlab data remove {name}` first"
+    if before["kind"] != recipe.kind:
+        raise UserError(f"{name} exists, made of a {before['kind']}, not of a {recipe.kind}: {then}.")
+    for setting, new in recipe.settings.items():
+        old = before["settings"].get(setting)
+        if old != new:
+            raise UserError(f"{name} exists with {setting} = {json.dumps(old)}, not {json.dumps(new)}: {then}.")
+    stamp = recipe.stamp and recipe.stamp()
+    if stamp is None or stamp.of_stats() == before["stats"] or stamp.of_contents() == before["contents"]:
+        return
+    raise UserError(f"{name} exists, made of other files than now lie in {recipe.source}: {then}.")
+
+
+def _is_name(name: str) -> bool:
+    plain = bool(name) and not name.startswith(".") and name.isprintable() and not set(name) & set("/\\:")
+    return plain and len(name.encode(errors="replace")) <= _LONGEST
+
+
+def _check_name(name: str) -> None:
+    if name in CATALOGUE:
+        raise UserError(f"{name} is the name of one of gvlab's own data sets: give yours another.")
+    if not _is_name(name):
+        raise UserError(
+            f"A data set cannot be called {name[:80]!r}: choose a plain name without slashes and colons, such as "
+            "'flowers'."
+        )
