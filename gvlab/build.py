@@ -93,6 +93,50 @@ OBSERVATIONS = {
 UNBOUNDED = (-float("inf"), float("inf"))
 
 
+def dataset(config: c.Data) -> data.Dataset:
+    """The data set that an experiment names; one with a source is made first, unless it is there.
+
+    Raises:
+        UserError: there is none of that name, or it is another than the source says, or cannot be made.
+    """
+    if config.source is not None:
+        add(config.name, config.source)
+    return data.load(config.name)
+
+
+def add(name: str, source: c.Folder | c.Arrays | c.Tfds) -> data.Own:
+    """Makes a data set of one's own, unless it is there: `gvlab data add`.
+
+    Raises:
+        UserError: the name or the source is refused, or a set of that name was made otherwise.
+    """
+    match source:
+        case c.Folder():
+            return data.add_folder(
+                name,
+                source.path,
+                size=_pair(source.size),
+                fit=source.fit,
+                test=source.test,
+                test_path=source.test_path or None,
+                classes=source.labels,
+                background=_colour(source.background),
+                unreadable=source.unreadable,
+            )
+        case c.Arrays():
+            return data.add_arrays(name, source.path, layout=source.layout, value_range=source.range, test=source.test)
+        case c.Tfds():
+            return data.add_builder(name, source.builder, size=_pair(source.size), fit=source.fit, test=source.test)
+
+
+def _pair(size: tuple[int, ...]) -> tuple[int, int] | None:
+    return (size[0], size[1]) if size else None
+
+
+def _colour(background: tuple[int, ...]) -> tuple[int, int, int] | None:
+    return (background[0], background[1], background[2]) if background else None
+
+
 def adam(config: c.Adam, updates_per_step: int = 1) -> optax.GradientTransformation:
     """Adam with its learning-rate drops.
 

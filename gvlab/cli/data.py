@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from gvlab.cli import terminal
+from gvlab.errors import UserError
+
+if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
+    from gvlab.config import Arrays, Folder, Tfds
+    from gvlab.data import Own
+
+_TFDS = "tfds:"
+_OF = {
+    "folder": {"size", "fit", "test", "test_dir", "labels", "background", "skip_unreadable"},
+    "file": {"test", "layout", "range"},
+    "builder": {"size", "fit", "test"},
+}
+"""The options that there are for each kind of source."""
 
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -16,6 +33,33 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     prepare = actions.add_parser("prepare", help="Download, verify and cache one.")
     prepare.add_argument("name", metavar="NAME")
     prepare.set_defaults(run=_data_prepare)
+    _add_add(actions.add_parser("add", help="Make one of your own pictures, of arrays, or of a builder of TFDS."))
+    remove = actions.add_parser("remove", help="Remove one that was added; what it was made of stays.")
+    remove.add_argument("name", metavar="NAME")
+    remove.set_defaults(run=_data_remove)
+
+
+def _add_add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="what to call it from now on")
+    parser.add_argument(
+        "path", metavar="PATH", help="a folder, an .npz or .npy file, or tfds:BUILDER[/CONFIG][:VERSION]"
+    )
+    parser.add_argument("--size", metavar="N|HxW", help="height and width in pixels (default: as all pictures are)")
+    parser.add_argument("--fit", choices=("crop", "pad", "stretch"), help="other shapes to that size (default: crop)")
+    parser.add_argument("--test", type=float, metavar="SHARE", help="of the examples, for testing (default: 0.1)")
+    parser.add_argument("--test-dir", metavar="DIR", help="a folder of test pictures instead")
+    parser.add_argument(
+        "--labels",
+        metavar="SOURCE",
+        help="folders, none, or a .csv file (default: folders where there are sub-folders)",
+    )
+    parser.add_argument("--background", metavar="R,G,B", help="behind transparent pixels, and around padded pictures")
+    parser.add_argument("--skip-unreadable", action="store_true", default=None, help="leave damaged files out")
+    parser.add_argument("--layout", choices=("NHWC", "NCHW"), help="of arrays, where it is not plain")
+    parser.add_argument("--range", choices=("255", "1", "-1..1"), help="of arrays, where it is not plain")
+    # -1..1 is a value, as -1 is one: argparse asks this pattern, and it has no other door.
+    parser._negative_number_matcher = re.compile(r"-\d")
+    parser.set_defaults(run=_data_add)
 
 
 def _data_list(args: argparse.Namespace, rest: list[str]) -> None:
@@ -33,9 +77,17 @@ def _data_list(args: argparse.Namespace, rest: list[str]) -> None:
         ]
         for name, card in data.CATALOGUE.items()
     ]
+    rows += [
+        [own.name, str(own.shape), f"{own.train} + {own.test}", str(own.num_classes), "yours", "added", _made_of(own)]
+        for own in data.listed()
+    ]
     terminal.print_table(
         ["name", "shape", "train + test", "classes", "licence", "download", "what it is"], rows, left=7
     )
+
+
+def _made_of(own: Own) -> str:
+    return f"A {own.origin['kind']}: {own.origin['source']}"
 
 
 def _data_prepare(args: argparse.Namespace, rest: list[str]) -> None:
@@ -43,3 +95,96 @@ def _data_prepare(args: argparse.Namespace, rest: list[str]) -> None:
 
     where = data.prepare(args.name)
     print(f"{args.name} is ready{f': {where}' if where else ' (it comes with gvlab)'}")
+
+
+def _data_remove(args: argparse.Namespace, rest: list[str]) -> None:
+    from gvlab import data
+
+    print(f"Removed {args.name}: {data.remove(args.name)}")
+
+
+def _data_add(args: argparse.Namespace, rest: list[str]) -> None:
+    source = _source(args)
+    from gvlab import build
+
+    own = build.add(args.name, source)
+    for remark in own.origin["remarks"] if own.is_new else ():
+        print(f"gvlab: {remark}", file=sys.stderr)
+    classes = f"{own.num_classes} classes" if own.num_classes else "no labels"
+    if own.class_names:
+        shown = ", ".join(own.class_names[:8])
+        classes += f" ({shown}{', ...' * (len(own.class_names) > 8)})"
+    shape = "x".join(map(str, own.shape))
+    print(f"{own.name}: {own.train} training and {own.test} test images of {shape}, {classes}.")
+    print(_of_copies(own.origin["copies"]))
+    verb = "Made" if own.is_new else "It was there already, made of the same in the same way"
+    print(f"{verb}: {own.directory}")
+    print(f'In an experiment file: Data(name="{own.name}")')
+
+
+def _of_copies(copies: dict[str, int]) -> str:
+    if not any(copies.values()):
+        return "No image is there twice."
+    return (
+        f"Exact copies: {copies['train']} within the training images, {copies['test']} within the test images; "
+        f"{copies['across']} test images are training images, too."
+    )
+
+
+def _source(args: argparse.Namespace) -> Folder | Arrays | Tfds:
+    """The source that the options describe.
+
+    Raises:
+        UserError: there is nothing at the path, or an option is of another kind of source.
+    """
+    from gvlab import config
+
+    path = Path(args.path)
+    if args.path.startswith(_TFDS):
+        kind = "builder"
+    elif path.is_dir():
+        kind = "folder"
+    elif path.suffix.lower() in (".npz", ".npy"):
+        kind = "file"
+    else:
+        what = "neither a folder nor an .npz or .npy file" if path.exists() else "not there"
+        raise UserError(f"{path} is {what}: name a folder of pictures, such a file, or tfds:BUILDER.")
+    given = {
+        name: value for name, value in vars(args).items() if name in set().union(*_OF.values()) and value is not None
+    }
+    for name in given:
+        if name not in _OF[kind]:
+            kinds = " or ".join(f"a {kind}" for kind, options in _OF.items() if name in options)
+            raise UserError(f"--{name.replace('_', '-')} is for {kinds}, but {args.path} is a {kind}: leave it out.")
+    if "test" in given and "test_dir" in given:
+        raise UserError(f"--test {args.test} and --test-dir {args.test_dir} both choose the test images: give one.")
+    fields: dict[str, Any] = {
+        name: given[name] for name in ("fit", "test", "labels", "layout", "range") if name in given
+    }
+    if "size" in given:
+        fields["size"] = _numbers("--size", args.size, r"\d{1,5}(x\d{1,5})?", "N or HxW, such as 64 or 48x64")
+    if "background" in given:
+        fields["background"] = _numbers("--background", args.background, r"\d+,\d+,\d+", "R,G,B, such as 255,255,255")
+    if "fit" in given and "size" not in given:
+        raise UserError(f"--fit {args.fit} needs a --size to fit to: give one, or leave it out.")
+    if kind == "builder":
+        return config.Tfds(args.path.removeprefix(_TFDS), **fields)
+    if kind == "file":
+        return config.Arrays(str(path), **fields)
+    if "test_dir" in given:
+        fields["test_path"] = _directory(args.test_dir)
+    if "skip_unreadable" in given:
+        fields["unreadable"] = "skip"
+    return config.Folder(str(path), **fields)
+
+
+def _directory(path: str) -> str:
+    if not Path(path).is_dir():
+        raise UserError(f"--test-dir {path} is no folder: name the one of the test pictures.")
+    return path
+
+
+def _numbers(option: str, text: str, pattern: str, wanted: str) -> tuple[int, ...]:
+    if not re.fullmatch(pattern, text):
+        raise UserError(f"{option} is {text!r}, but must be {wanted}.")
+    return tuple(int(number) for number in re.findall(r"\d+", text))

@@ -84,5 +84,6 @@ def options(config: Any, prefix: str = "--") -> list[str]:
     names: list[str] = []
     for f in dataclasses.fields(config):
         name, value = prefix + f.name.replace("_", "-"), getattr(config, f.name)
-        names += options(value, name + ".") if dataclasses.is_dataclass(value) else [name]
+        if value is not None:  # nothing was chosen there, and only the file can
+            names += options(value, name + ".") if dataclasses.is_dataclass(value) else [name]
     return names

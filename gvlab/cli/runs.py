@@ -15,9 +15,9 @@ if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
 def program_of(experiment: Experiment) -> Program:
     """The experiment on its data; starts the back-end."""
     backend.start()
-    from gvlab import build, data
+    from gvlab import build
 
-    return build.program(experiment, data.load(experiment.data.name))
+    return build.program(experiment, build.dataset(experiment.data))
 
 
 def trained(run: Path) -> tuple[Program, Any]:

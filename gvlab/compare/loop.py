@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gvlab import build, data, evaluate
+from gvlab import build, evaluate
 from gvlab import config as c
 from gvlab.build import Program
 from gvlab.compare import identity, marks, report, results, tables, units
@@ -38,7 +38,7 @@ Listen = Callable[[str], Listener | None]
 
 def programs_of(plan: Plan) -> dict[str, Program]:
     """The experiments on their data, by name; everything that can be refused before training is refused here."""
-    programs = {e.name: build.program(e, data.load(e.data.name)) for e in plan.experiments}
+    programs = {e.name: build.program(e, build.dataset(e.data)) for e in plan.experiments}
     for program in programs.values():
         evaluate.check_ahead(program, evaluate.extractors_of(program.experiment.evaluation, program.dataset))
     return programs
@@ -121,7 +121,7 @@ def run_unit(root: Path, name: str, listen: Listen) -> None:
     """
     plan = read_plan(root)
     experiment = unit_named(plan, name)
-    program = build.program(experiment, data.load(experiment.data.name))
+    program = build.program(experiment, build.dataset(experiment.data))
     if not units.is_complete(root, program):
         units.make(engines.alone(program), [program], root, functools.partial(listen, title([experiment])))
 

@@ -63,11 +63,11 @@ def verify(
     plan = compare.read_plan(root)
     chosen = list(plan.units()) if names is None else [compare.unit_named(plan, name) for name in dict.fromkeys(names)]
     files = derived(plan, root)
-    load = functools.cache(data.load)
+    load = functools.cache(build.dataset)
     verdicts: dict[str, Verified] = {}
     groups: dict[tuple[tuple[str, ...], int], list[Doubted]] = {}
     for experiment in chosen:
-        name, doubted = units.name(experiment), _doubted(root, experiment, load(experiment.data.name))
+        name, doubted = units.name(experiment), _doubted(root, experiment, load(experiment.data))
         if isinstance(doubted, str):
             verdicts[name] = Verified(name, "different", doubted)
         elif isinstance(doubted, Verified):

@@ -20,6 +20,7 @@ from gvlab.config.gan import GAN
 from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
 from gvlab.config.networks import DCGAN, MLP, Article, MaxoutMLP, ReluMLP, TwoLayerMLP, TwoMLPs
 from gvlab.config.optimizers import Adam
+from gvlab.config.sources import Arrays, Folder, Tfds
 from gvlab.config.vae import VAE
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "VAE",
     "WITHOUT_INFLUENCE",
     "Adam",
+    "Arrays",
     "Article",
     "Bernoulli",
     "Categorical",
@@ -37,10 +39,12 @@ __all__ = [
     "DiscretizedLogistic",
     "Evaluation",
     "Experiment",
+    "Folder",
     "Gaussian",
     "LearnedGaussian",
     "MaxoutMLP",
     "ReluMLP",
+    "Tfds",
     "TwoLayerMLP",
     "TwoMLPs",
     "completed",

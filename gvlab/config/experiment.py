@@ -11,6 +11,7 @@ from gvlab.config.fields import decode, to_dict
 from gvlab.config.gan import GAN
 from gvlab.config.likelihoods import Categorical, DiscretizedLogistic
 from gvlab.config.plain import settle
+from gvlab.config.sources import Arrays, Folder, Tfds
 from gvlab.config.vae import VAE
 from gvlab.errors import UserError
 from gvlab.schema import parse
@@ -21,12 +22,14 @@ class Data:
     """What is trained on, and what happens to a batch inside the compiled step."""
 
     name: str = "digits"
-    """One of `gvlab data list`."""
+    """One of `gvlab data list`; with a source, the name that the set gets there."""
     flip: bool = False
     """Mirror each image left to right with probability 1/2."""
     quantization: Literal["none", "binarize", "dequantize"] = "none"
     """binarize: each pixel is drawn from the Bernoulli of its intensity, anew at every step (Salakhutdinov & Murray
     2008). dequantize: (255 x + u) / 256 with u uniform in [0, 1), which makes a density of 8-bit images meaningful."""
+    source: Folder | Arrays | Tfds | None = None
+    """What the set is made of where it is not there yet; None: it is there, or in the catalogue."""
 
     def __post_init__(self) -> None:
         settle(self)

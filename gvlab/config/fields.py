@@ -73,7 +73,9 @@ def decode(hint: Any, value: Any, where: str) -> Any:
             raise _wrong(hint, value, where)
         return value
     if is_union(hint):
-        members = {cls.__name__: cls for cls in typing.get_args(hint)}
+        if value is None and types.NoneType in typing.get_args(hint):
+            return None
+        members = {cls.__name__: cls for cls in typing.get_args(hint) if cls is not types.NoneType}
         if not isinstance(value, dict) or value.get("type") not in list(members):  # a list, since it may be unhashable
             raise _wrong(hint, value, where)
         untagged = {name: item for name, item in value.items() if name != "type"}
@@ -124,6 +126,8 @@ def to_float(value: int) -> float:
 def type_name(hint: Any) -> str:
     """A type in words: 'Adam', 'MLP or DCGAN', 'list of int'."""
     members = typing.get_args(hint)
+    if hint is types.NoneType:
+        return "None"
     if typing.get_origin(hint) is Literal:
         return " or ".join(repr(m) for m in members)
     if typing.get_origin(hint) is tuple:
@@ -148,11 +152,14 @@ def described(value: Any, most: int = 80) -> str:
 
 
 def difference(a: Any, b: Any, ignore: tuple[str, ...] = (), where: str = "") -> tuple[str, Any, Any] | None:
-    """The first field in which two configurations differ, as (dotted name, value in a, value in b); None if equal."""
+    """The first field in which two configurations differ, as (dotted name, value in a, value in b); None if equal.
+
+    Fields that `==` leaves out (`field(compare=False)`) are left out.
+    """
     if type(a) is not type(b) or not dataclasses.is_dataclass(a):
         return None if a == b else (where, a, b)
     for f in dataclasses.fields(a):
-        if f.name not in ignore:
+        if f.name not in ignore and f.compare:
             found = difference(getattr(a, f.name), getattr(b, f.name), (), f"{where}.{f.name}".lstrip("."))
             if found:
                 return found
@@ -178,7 +185,8 @@ def leaves(config: Any, prefix: str = "") -> list[str]:
     names = []
     for f in dataclasses.fields(config):
         item = getattr(config, f.name)
-        names += leaves(item, f"{prefix}{f.name}.") if dataclasses.is_dataclass(item) else [prefix + f.name]
+        if item is not None:
+            names += leaves(item, f"{prefix}{f.name}.") if dataclasses.is_dataclass(item) else [prefix + f.name]
     return names
 
 

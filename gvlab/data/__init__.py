@@ -1,6 +1,8 @@
 """Data: arrays in, batches out."""
 
+from gvlab.data.array_files import add_arrays
 from gvlab.data.batches import batch, permute
+from gvlab.data.builders import add_builder
 from gvlab.data.catalogue import CATALOGUE, Card
 from gvlab.data.checks import check_batch
 from gvlab.data.dataset import Absent, Dataset, Split, fingerprint, from_arrays
@@ -19,6 +21,8 @@ __all__ = [
     "Mixture",
     "Own",
     "Split",
+    "add_arrays",
+    "add_builder",
     "add_folder",
     "batch",
     "binarize",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import json
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,14 +28,21 @@ def directory_of(name: str, root: Path) -> Path:
 
 def child() -> NoReturn:
     """Prepares argv[1] under argv[2]; a sentence for the user goes to standard output, with exit code 2."""
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     name, root = sys.argv[1], Path(sys.argv[2])
+    answer(lambda: make_cache(name, root))
+
+
+def answer(work: Callable[[], Any]) -> NoReturn:
+    """Ends the process with what the work returns, or with the sentence that it raises and exit code 2."""
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     try:
         with contextlib.redirect_stdout(sys.stderr):  # TFDS prints
-            make_cache(name, root)
+            found = work()
     except UserError as error:
         print(error)
         sys.exit(2)
+    if found is not None:
+        print(json.dumps(found))
     sys.exit(0)
 
 
@@ -56,7 +64,7 @@ def make_cache(name: str, root: Path) -> None:
             tfds.disable_progress_bar()
             builder = tfds.builder(f"{name}:{CATALOGUE[name].version}", data_dir=str(root))
             if not builder.is_prepared():
-                _download_and_prepare(builder, root)
+                download_and_prepare(builder, root)
             train, test = _read(builder, "train"), _read(builder, "test")
             dataset = Dataset(name, train, test, CATALOGUE[name].num_classes, fingerprint(train, test))
             cache.write(
@@ -72,7 +80,7 @@ def make_cache(name: str, root: Path) -> None:
         ) from error
 
 
-def _download_and_prepare(builder: Any, root: Path) -> None:
+def download_and_prepare(builder: Any, root: Path) -> None:
     """Lets TFDS download what is missing and write ArrayRecord files."""
     import requests
     import tensorflow_datasets as tfds
@@ -86,8 +94,7 @@ def _download_and_prepare(builder: Any, root: Path) -> None:
     except ImportError as error:
         raise UserError(
             f"{name} is not prepared in {root}, and preparing it takes TensorFlow (reading it does not): "
-            "pip install 'gvlab[data]', or copy "
-            f"{directory_of(name, root)} from a machine where `gvlab data prepare {name}` was run."
+            f"pip install 'gvlab[data]', or copy {_elsewhere(builder, root)}."
         ) from error
     missing = _missing(builder, root)
     if missing:
@@ -118,7 +125,7 @@ def _missing(builder: Any, root: Path) -> list[str]:
     downloads = root / "downloads"
     return [
         url
-        for url, info in builder.url_infos.items()
+        for url, info in (builder.url_infos or {}).items()
         if not (_manual_dir(builder.name, root) / info.filename).exists()
         and not any(
             resource.is_locally_cached(epath.Path(folder / resource.get_dl_fname(url, info.checksum)))
@@ -131,9 +138,22 @@ def _manual_dir(name: str, root: Path) -> Path:
     return root / "downloads" / "manual" / name
 
 
+def _elsewhere(builder: Any, root: Path) -> str:
+    """What to copy from another machine, as the end of a sentence."""
+    if builder.name not in CATALOGUE:
+        return f"{builder.data_path} from a machine where TFDS prepared it"
+    return f"{directory_of(builder.name, root)} from a machine where `gvlab data prepare {builder.name}` was run"
+
+
 def _by_hand(builder: Any, root: Path, error: Exception) -> str:
     """The sentence for a machine without a network."""
-    name, directory = builder.name, directory_of(builder.name, root)
+    name = builder.name
+    if name not in CATALOGUE or not builder.url_infos:
+        return (
+            f"{name} is neither prepared in {builder.data_path} nor downloaded, and its files cannot be reached "
+            f"({type(error).__name__}): copy {_elsewhere(builder, root)}."
+        )
+    directory = directory_of(name, root)
     files = ", ".join(info.filename for info in builder.url_infos.values())
     source = next(iter(builder.url_infos)).rsplit("/", 1)[0]
     return (

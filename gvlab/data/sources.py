@@ -8,17 +8,13 @@ imported. Data sets of the user's own lie in `<data_dir>/gvlab/own/` (`own`).
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-from gvlab.data import cache, made, own, preparation, synthetic
+from gvlab.data import cache, child_process, made, own, preparation, synthetic
 from gvlab.data.catalogue import CATALOGUE, MADE_FROM, card
 from gvlab.data.dataset import Dataset
 from gvlab.data.places import data_dir as place
 from gvlab.data.preparation import directory_of
-from gvlab.types import UserError
 
 
 def load(name: str, data_dir: str | None = None) -> Dataset:
@@ -77,33 +73,7 @@ def prepare(name: str, data_dir: str | None = None) -> Path | None:
     directory = directory_of(name, root)
     if cache.is_whole(directory):
         return directory
-    module_path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
-    environment = {"PYTHONPATH": module_path, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    # Names of directories need not be text.
-    environment |= {"PYTHONIOENCODING": "utf-8:surrogateescape"}
-    lifeline, ours = os.pipe()  # which closes however this process ends, and then the child ends, too
-    try:
-        child = subprocess.run(
-            [sys.executable, "-P", "-c", f"from {preparation.__name__} import child; child()", name, str(root)],
-            env={**os.environ, **environment},
-            stdin=lifeline,
-            capture_output=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-            check=False,
-        )
-    finally:
-        os.close(lifeline)
-        os.close(ours)
-    if child.returncode == 2:
-        raise UserError(child.stdout.strip())
-    if child.returncode < 0:
-        raise UserError(
-            f"Preparing {name} was ended by signal {-child.returncode}, most often for want of memory: free some and "
-            "try again."
-        )
-    if child.returncode != 0:
-        raise RuntimeError(f"preparing {name} ended with code {child.returncode}:\n{child.stderr[-4000:]}")
+    child_process.run(preparation.__name__, "child", name, name, str(root))
     return directory
 
 

@@ -90,7 +90,7 @@ def program_of(run: Path) -> Program:
     """
     experiment, known = rundir.read_config(run), read(run)
     try:
-        dataset = data.load(experiment.data.name)
+        dataset = build.dataset(experiment.data)
         missing = known is not None and known["data"]["sha256"] != dataset.checksum
         why = f"the {dataset.name} that is here has other examples"
     except UserError as error:

@@ -1,0 +1,135 @@
+"""How the images of any builder of tensorflow-datasets are read: all of it runs in the process of `builders`."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from gvlab.data import fitting, rows
+from gvlab.data.preparation import answer, download_and_prepare
+from gvlab.types import UserError
+
+_BLACK = (0, 0, 0)
+
+
+def child() -> NoReturn:
+    """Reads a builder as argv[1] says, and prints what else there is to know, as JSON."""
+    name, root, part, size, how = json.loads(sys.argv[1])
+    answer(lambda: read(name, Path(root), Path(part), size and tuple(size), how))
+
+
+def read(name: str, root: Path, part: Path, size: tuple[int, int] | None, how: fitting.Fit) -> dict[str, Any]:
+    """Writes rows.npy, keys.txt, labels.npy and is_test.npy (where there are any) into the directory `part`.
+
+    Returns:
+        `class_names`, `pixels` and `remarks`, as `rows.Rows` has them.
+
+    Raises:
+        UserError: there is no such builder, it has no 8-bit images or several, or it cannot be brought here.
+    """
+    builder = _builder(name, root)
+    image, label = _features(builder, name)
+    if not builder.is_prepared():
+        download_and_prepare(builder, root)
+    if "train" not in builder.info.splits:
+        raise UserError(
+            f"{name} has the splits {', '.join(builder.info.splits)}, but no train: choose another builder."
+        )
+    writer, keys, labels, tested = None, [], [], []
+    sizes: Counter[tuple[int, int]] = Counter()
+    for split in ("train", "test"):
+        for example in _examples(builder, split) if split in builder.info.splits else ():
+            pixels = np.asarray(example[image])
+            sizes[(pixels.shape[0], pixels.shape[1])] += 1
+            if size is None and len(sizes) > 1:
+                shown = " and ".join(f"{height}x{width}" for height, width in sizes)
+                raise UserError(
+                    f"The images of {name} have several sizes (height x width: {shown}), but a data set has one: "
+                    "choose it with --size N or --size HxW (size=(H, W) in Python)."
+                )
+            fitted = fitting.fit(pixels, size or next(iter(sizes)), how, _BLACK)
+            writer = writer or rows.Writer(part / "rows.npy", fitted.shape)
+            writer.append(fitted[None])
+            keys.append(rows.digest(np.ascontiguousarray(pixels).data).hex())
+            labels.append(-1 if label is None else int(example[label]))
+            tested.append(split == "test")
+    if writer is None:
+        raise UserError(f"{name} has no training images: choose another builder.")
+    writer.close()
+    (part / "keys.txt").write_text("\n".join(keys))
+    remarks = []
+    if label is not None and min(labels) >= 0:
+        np.save(part / "labels.npy", np.array(labels, np.int32))
+    elif label is not None:
+        remarks.append("Some images have no label (-1), so all were taken without.")
+        label = None
+    if any(tested):
+        np.save(part / "is_test.npy", np.array(tested))
+    others = [split for split in builder.info.splits if split not in ("train", "test")]
+    if others:
+        remarks.append(
+            f"Left aside: the split{'s' * (len(others) > 1)} {', '.join(others)} of {builder.info.full_name}."
+        )
+    return {
+        "class_names": [] if label is None else list(builder.info.features[label].names),
+        "pixels": f"{builder.info.full_name}; {fitting.stamp() if size else 'as they were'}",
+        "remarks": remarks,
+    }
+
+
+def _builder(name: str, root: Path) -> Any:
+    import tensorflow_datasets as tfds
+
+    tfds.disable_progress_bar()
+    try:
+        return tfds.builder(name, data_dir=str(root), try_gcs=False)
+    except tfds.core.DatasetNotFoundError as error:
+        bare = name.partition(":")[0].partition("/")[0]
+        nearest = difflib.get_close_matches(bare, tfds.list_builders(with_community_datasets=False), n=1)
+        hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+        raise UserError(
+            f"TFDS {tfds.__version__} has no builder {bare!r}{hint}: see https://www.tensorflow.org/datasets/catalog."
+        ) from error
+    except (ImportError, ValueError, AssertionError, KeyError) as error:  # a configuration or version it does not have
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise UserError(f"TFDS cannot make the builder {name!r} ({reason}): correct it.") from error
+
+
+def _features(builder: Any, name: str) -> tuple[str, str | None]:
+    """The names of the image and of the class label."""
+    import tensorflow_datasets as tfds
+
+    features, supervised = builder.info.features, builder.info.supervised_keys or ()
+    if not isinstance(features, tfds.features.FeaturesDict):
+        raise UserError(f"{name} has no images: choose another builder.")
+    images = [key for key, one in features.items() if type(one) is tfds.features.Image]
+    classes = [key for key, one in features.items() if isinstance(one, tfds.features.ClassLabel)]
+    paired = [key for key in supervised if isinstance(key, str)]
+    image = paired[0] if paired and paired[0] in images else images[0] if len(images) == 1 else None
+    if image is None:
+        found = f"several kinds of images ({', '.join(images)})" if images else f"no images, but {', '.join(features)}"
+        raise UserError(f"{name} has {found}: choose another builder, or save the images that you want in a folder.")
+    if features[image].np_dtype != np.uint8:
+        raise UserError(
+            f"{name} has images of {features[image].np_dtype}, but 8 bits are wanted: choose another builder."
+        )
+    if len(paired) == 2 and paired[1] in classes:
+        return image, paired[1]
+    return image, classes[0] if len(classes) == 1 else None
+
+
+def _examples(builder: Any, split: str) -> Iterator[Any]:
+    import tensorflow_datasets as tfds
+
+    if builder.info.file_format == tfds.core.FileFormat.TFRECORD:  # prepared by someone else; only TensorFlow reads it
+        yield from tfds.as_numpy(builder.as_dataset(split=split))
+    else:
+        source = builder.as_data_source(split)
+        yield from (source[number] for number in range(len(source)))
