@@ -75,15 +75,16 @@ def _read(path: Path, part: Path, layout: Layout, value_range: Range) -> rows.Ro
     if len(shapes) > 1:
         raise UserError(f"{path} has images of the shapes {sorted(shapes)} in its two splits: make them equal.")
     span = _span(views, value_range, path)
-    writer, keys = rows.Writer(part / "rows.npy", views[0].shape[1:]), []
-    for view in views:
-        for chunk in _chunks(view):
-            converted = _to_bytes(chunk, span)
-            writer.append(converted)
-            keys += [rows.digest(np.ascontiguousarray(image).data) for image in converted]
+    keys = []
+    with rows.Writer(part / "rows.npy", views[0].shape[1:]) as writer:
+        for view in views:
+            for chunk in _chunks(view):
+                converted = _to_bytes(chunk, span)
+                writer.append(converted)
+                keys += [rows.digest(np.ascontiguousarray(image).data) for image in converted]
+        x = writer.finished()
     y, class_names = _labels(vectors, [len(view) for view in views], path)
     is_test = np.repeat([False, True], [len(view) for view in views]) if len(views) == 2 else None
-    x = writer.close()
     return rows.Rows(x, keys, {"pixels": f"from the range {span}, rounded to nearest"}, y, class_names, is_test)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -42,27 +42,20 @@ def read(name: str, root: Path, part: Path, size: tuple[int, int] | None, how: f
         raise UserError(
             f"{name} has the splits {', '.join(builder.info.splits)}, but no train: choose another builder."
         )
-    writer, keys, labels, tested = None, [], [], []
-    sizes: Counter[tuple[int, int]] = Counter()
-    for split in ("train", "test"):
-        for example in _examples(builder, split) if split in builder.info.splits else ():
+    keys, labels, tested = [], [], []
+    with contextlib.ExitStack() as stack:
+        writer = None
+        for split, example in _examples(builder):
             pixels = np.asarray(example[image])
-            sizes[(pixels.shape[0], pixels.shape[1])] += 1
-            if size is None and len(sizes) > 1:
-                shown = " and ".join(f"{height}x{width}" for height, width in sizes)
-                raise UserError(
-                    f"The images of {name} have several sizes (height x width: {shown}), but a data set has one: "
-                    "choose it with --size N or --size HxW (size=(H, W) in Python)."
-                )
-            fitted = fitting.fit(pixels, size or next(iter(sizes)), how, _BLACK)
-            writer = writer or rows.Writer(part / "rows.npy", fitted.shape)
+            fitted = _fitted(pixels, size, how, writer, name)
+            writer = writer or stack.enter_context(rows.Writer(part / "rows.npy", fitted.shape))
             writer.append(fitted[None])
             keys.append(rows.digest(np.ascontiguousarray(pixels).data).hex())
             labels.append(-1 if label is None else int(example[label]))
             tested.append(split == "test")
-    if writer is None:
-        raise UserError(f"{name} has no training images: choose another builder.")
-    writer.close()
+        if writer is None:
+            raise UserError(f"{name} has no images: choose another builder.")
+        writer.finished()
     (part / "keys.txt").write_text("\n".join(keys))
     remarks = []
     if label is not None and min(labels) >= 0:
@@ -125,11 +118,30 @@ def _features(builder: Any, name: str) -> tuple[str, str | None]:
     return image, classes[0] if len(classes) == 1 else None
 
 
-def _examples(builder: Any, split: str) -> Iterator[Any]:
+def _fitted(
+    pixels: np.ndarray, size: tuple[int, int] | None, how: fitting.Fit, writer: rows.Writer | None, name: str
+) -> np.ndarray:
+    """One image at the size, which is the first one's where none is asked for."""
+    first = pixels.shape if writer is None else writer.shape
+    wanted = size or (first[0], first[1])
+    if size is None and pixels.shape[:2] != wanted:
+        raise UserError(
+            f"The images of {name} have several sizes (height x width: {wanted[0]}x{wanted[1]}, "
+            f"{pixels.shape[0]}x{pixels.shape[1]}), but a data set has one: choose it with --size N or --size HxW "
+            "(size=(H, W) in Python)."
+        )
+    return fitting.fit(pixels, wanted, how, _BLACK)
+
+
+def _examples(builder: Any) -> Iterator[tuple[str, Any]]:
+    """All of train, then all of test, with their split."""
     import tensorflow_datasets as tfds
 
-    if builder.info.file_format == tfds.core.FileFormat.TFRECORD:  # prepared by someone else; only TensorFlow reads it
-        yield from tfds.as_numpy(builder.as_dataset(split=split))
-    else:
-        source = builder.as_data_source(split)
-        yield from (source[number] for number in range(len(source)))
+    for split in ("train", "test"):
+        if split not in builder.info.splits:
+            continue
+        if builder.info.file_format == tfds.core.FileFormat.TFRECORD:  # by someone else; only TensorFlow reads it
+            yield from ((split, example) for example in tfds.as_numpy(builder.as_dataset(split=split)))
+        else:
+            source = builder.as_data_source(split)
+            yield from ((split, source[number]) for number in range(len(source)))

@@ -193,19 +193,20 @@ def _read(
     coloured = background is not None and len(set(background)) > 1
     rgb = [not header.grey or (header.alpha and coloured) for header in headers.values()]
     channels = 3 if any(rgb) else 1
-    writer, keys, kept = rows.Writer(part / "rows.npy", (*new_size, channels)), [], []
-    for number in headers:
-        picture = pictures[number]
-        try:
-            pixels = picture_file.upright(picture.file, background)
-        except picture_file.Unreadable as error:
-            damaged[picture.name] = str(error)
-            continue
-        fitted = fitting.fit(pixels, new_size, fit, background or _BLACK)
-        writer.append((fitted if fitted.shape[2] == channels else fitted.repeat(channels, -1))[None])
-        keys.append(rows.digest(picture.file.read_bytes()))
-        kept.append(number)
-    x = writer.close()
+    keys, kept = [], []
+    with rows.Writer(part / "rows.npy", (*new_size, channels)) as writer:
+        for number in headers:
+            picture = pictures[number]
+            try:
+                pixels = picture_file.upright(picture.file, background)
+            except picture_file.Unreadable as error:
+                damaged[picture.name] = str(error)
+                continue
+            fitted = fitting.fit(pixels, new_size, fit, background or _BLACK)
+            writer.append((fitted if fitted.shape[2] == channels else fitted.repeat(channels, -1))[None])
+            keys.append(rows.digest(picture.file.read_bytes()))
+            kept.append(number)
+        x = writer.finished()
     if damaged and unreadable == "refuse":
         raise UserError(_of_damaged(damaged, len(pictures), path))
     of_class = None if given is None else [given[number] for number in kept]

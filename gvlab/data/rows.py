@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +29,7 @@ def digest(content: bytes | memoryview) -> bytes:
 
 
 class Writer:
-    """An .npy file of uint8 images that grows row by row; its header says how many when it is closed.
+    """An .npy file of uint8 images that grows row by row; its header says how many when it is `finished`.
 
     A map into memory would need the count beforehand, and a full disk would end the process by a signal.
     """
@@ -38,19 +40,25 @@ class Writer:
         self._file = path.open("w+b")
         self._begin = self._header()
 
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        with contextlib.suppress(OSError):  # what was not written before is what failed, and is being told
+            self._file.close()
+
     def append(self, rows: UInt8[np.ndarray, "n height width channel"]) -> None:
         """Adds images of the shape."""
         assert rows.shape[1:] == self.shape
         self._file.write(np.ascontiguousarray(rows).data)
         self.count += len(rows)
 
-    def close(self) -> UInt8[np.ndarray, "n height width channel"]:
-        """The images, mapped read-only."""
+    def finished(self) -> UInt8[np.ndarray, "n height width channel"]:
+        """All images, mapped read-only; nothing more can be added."""
         self._file.seek(0)
         assert self._header() == self._begin  # NumPy leaves room for the count
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._file.close()
         return np.load(self.path, mmap_mode="r")
 
     def _header(self) -> int:
@@ -116,12 +124,12 @@ def gathered(part: Path, rows: Rows, is_test: Bool[np.ndarray, " n"], name: str)
     splits, pixels = [], []
     for split, wanted in (("train", ~is_test), ("test", is_test)):
         order = np.array(sorted(map(int, np.flatnonzero(wanted)), key=rows.keys.__getitem__), np.int64)
-        writer = Writer(part / f"{split}_x.npy", rows.x.shape[1:])
         seen = []
-        for chunk in _chunks(rows.x, order):
-            writer.append(chunk)
-            seen += [digest(image.data) for image in chunk]
-        x, y = writer.close(), None
+        with Writer(part / f"{split}_x.npy", rows.x.shape[1:]) as writer:
+            for chunk in _chunks(rows.x, order):
+                writer.append(chunk)
+                seen += [digest(image.data) for image in chunk]
+            x, y = writer.finished(), None
         if rows.y is not None:
             with (part / f"{split}_y.npy").open("wb") as file:
                 file.write(_as_npy(rows.y[order]))
@@ -150,8 +158,6 @@ def _chunks(x: np.ndarray, order: Int[np.ndarray, " n"]) -> Iterator[np.ndarray]
 
 def _as_npy(array: np.ndarray) -> bytes:
     """Through memory, so that a full disk is an `OSError` with its reason."""
-    import io
-
     buffer = io.BytesIO()
     np.save(buffer, array)
     return buffer.getvalue()

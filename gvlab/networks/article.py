@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gvlab.networks.layers import BatchNorm, Conv, ConvTranspose, append_label
+from gvlab.networks.sizes import nearest_sizes
 from gvlab.types import UserError
 
 _glorot = nn.initializers.glorot_uniform()
@@ -25,10 +26,16 @@ _BatchNorm = partial(BatchNorm, momentum=0.99, epsilon=1e-3)
 
 def _spatial_base(shape: tuple[int, ...]) -> tuple[int, int]:
     """A quarter of the height and of the width: the size before two doublings."""
-    if len(shape) != 3 or shape[0] % 4 or shape[1] % 4 or min(shape) < 1:
+    if len(shape) != 3 or min(shape) < 1:
         raise UserError(
             f"The article's networks cannot make images of shape {shape}: give (height, width, channels) with a height "
-            "and a width divisible by 4, such as (16, 16, 1), (28, 28, 1) or (32, 32, 3)."
+            "and a width divisible by 4."
+        )
+    if shape[0] % 4 or shape[1] % 4:
+        sizes = nearest_sizes(shape[0], shape[1], lambda height, width: not (height % 4 or width % 4))
+        raise UserError(
+            f"The article's networks cannot make images of shape {shape}: a height and a width must be divisible by 4, "
+            f"so the nearest sizes that work are {sizes}."
         )
     return shape[0] // 4, shape[1] // 4
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gvlab.networks.layers import BatchNorm, Conv, ConvTranspose, append_label
+from gvlab.networks.sizes import nearest_sizes
 from gvlab.types import PRNGKey, UserError
 
 
@@ -26,26 +27,40 @@ _BatchNorm = partial(BatchNorm, momentum=0.9, epsilon=1e-5, scale_init=_scale_in
 
 
 def _resamplings(shape: tuple[int, ...]) -> int:
-    """How many times an image's side is halved: until it is 4, 5, 6 or 7 pixels."""
-    side, halvings = shape[0], 0
-    while side > 7 and side % 2 == 0:
-        side, halvings = side // 2, halvings + 1
-    if len(shape) != 3 or shape[0] != shape[1] or not 4 <= side <= 7 or halvings == 0:
+    """How many times both sides are halved: until the shorter one is 4, 5, 6 or 7 pixels.
+
+    Raises:
+        UserError: it never is, or the longer side cannot be halved so often; with the nearest sizes that work.
+    """
+    if len(shape) != 3:
+        raise UserError(f"A DCGAN cannot make images of shape {shape}: give (height, width, channels).")
+    halvings = _halvings(*shape[:2])
+    if halvings == 0:
+        sizes = nearest_sizes(shape[0], shape[1], lambda height, width: _halvings(height, width) > 0)
         raise UserError(
-            f"A DCGAN cannot make images of shape {shape}: give (side, side, channels) with a side of 4, 5, 6 or 7 "
-            "pixels doubled at least once, such as 16, 28, 32 or 64."
+            f"A DCGAN cannot make images of shape {shape}: it doubles a small image whose shorter side is 4, 5, 6 or 7 "
+            f"pixels, at least once, so the nearest sizes that work are {sizes}."
         )
     return halvings
+
+
+def _halvings(height: int, width: int) -> int:
+    """As `_resamplings` says; 0 where it cannot be."""
+    halvings = 0
+    while min(height, width) > 7 and height % 2 == width % 2 == 0:
+        height, width, halvings = height // 2, width // 2, halvings + 1
+    return halvings if 4 <= min(height, width) <= 7 else 0
 
 
 class DCGANGenerator(nn.Module):
     """Projects the latent to a small image, then doubles it by 5x5 transposed convolutions; BatchNorm, then ReLU.
 
-    The project layer makes side/2^n x side/2^n x width*2^(n-1), where n is the number of doublings; every transposed
-    convolution but the last halves the channels. `width=128` at 64 pixels is the paper's.
+    The project layer makes an image of height/2^n x width/2^n with `width` 2^(n-1) channels, where n is the number of
+    doublings, the same for both sides: the shorter one begins with 4 to 7 pixels. Every transposed convolution but the
+    last halves the channels. `width=128` at 64x64 pixels is the paper's.
 
     Attributes:
-        shape: (side, side, channels) of the images.
+        shape: (height, width, channels) of the images.
         width: channels before the last layer.
         axis_name: the mapped axis over which the batch's statistics are averaged.
     """
@@ -61,15 +76,15 @@ class DCGANGenerator(nn.Module):
     @nn.compact
     def __call__(
         self, z: Float[Array, "batch latent"], y: Float[Array, "batch classes"] | None = None, *, train: bool
-    ) -> Float[Array, "batch side side channel"]:
+    ) -> Float[Array, "batch height width channel"]:
         """Images in [-1, 1] from latents `z` and, for a conditional network, one-hot classes `y`."""
         doublings = _resamplings(self.shape)
-        side = self.shape[0] // 2**doublings
+        height, width = (side // 2**doublings for side in self.shape[:2])
         features = self.width * 2 ** (doublings - 1)
         norm = partial(_BatchNorm, use_running_average=not train, axis_name=self.axis_name)
         # BatchNorm's own shift makes a bias before it idle.
-        x = nn.Dense(side * side * features, use_bias=False, kernel_init=_weight_init)(append_label(z, y))
-        x = nn.relu(norm()(x.reshape(-1, side, side, features)))
+        x = nn.Dense(height * width * features, use_bias=False, kernel_init=_weight_init)(append_label(z, y))
+        x = nn.relu(norm()(x.reshape(-1, height, width, features)))
         for _ in range(doublings - 1):
             features //= 2
             x = ConvTranspose(features, (5, 5), (2, 2), use_bias=False, kernel_init=_weight_init)(x)
@@ -93,7 +108,7 @@ class DCGANDiscriminator(nn.Module):
     @nn.compact
     def __call__(
         self,
-        x: Float[Array, "batch side side channel"],
+        x: Float[Array, "batch height width channel"],
         y: Float[Array, "batch classes"] | None = None,
         *,
         train: bool,

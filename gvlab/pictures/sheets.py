@@ -14,7 +14,12 @@ from gvlab.types import UserError
 
 
 def grid(images: Float[np.ndarray, "n height width channel"], columns: int, gap: int = 1) -> np.ndarray:
-    """Images in [0, 1] side by side in rows of `columns`, as uint8 [height, width, channel]; gaps are mid-grey."""
+    """Images in [0, 1] side by side in rows of `columns`, as uint8 [height, width, 1 or 3]; gaps are mid-grey.
+
+    Two channels are shown as red and green. Of four the last is taken for the opacity of the other three, and what is
+    transparent shows the mid-grey behind.
+    """
+    images = _shown(images)
     n, height, width, channel = images.shape
     rows = -(-n // columns)
     sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channel), 0.5, np.float32)
@@ -22,6 +27,16 @@ def grid(images: Float[np.ndarray, "n height width channel"], columns: int, gap:
         top, left = (i // columns) * (height + gap) + gap, (i % columns) * (width + gap) + gap
         sheet[top : top + height, left : left + width] = image
     return np.round(np.clip(sheet, 0, 1) * 255).astype(np.uint8)
+
+
+def _shown(images: Float[np.ndarray, "n height width channel"]) -> Float[np.ndarray, "n height width shown"]:
+    """Of 1 or 3 channels, which a picture has; such images come back as they are."""
+    if images.shape[-1] == 2:
+        return np.concatenate([images, np.zeros_like(images[..., :1])], axis=-1)
+    if images.shape[-1] == 4:
+        opacity = np.clip(images[..., 3:], 0, 1)
+        return opacity * np.clip(images[..., :3], 0, 1) + (1 - opacity) * np.float32(0.5)
+    return images
 
 
 def enlarge(sheet: np.ndarray, least: int = 512) -> np.ndarray:

@@ -25,7 +25,8 @@ from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
 from gvlab.types import UserError
 
 BATCH, LATENT, CLASSES = 4, 7, 3
-IMAGES = [(side, side, channels) for side in (16, 28, 32) for channels in (1, 3)]
+SQUARE = [(side, side, channels) for side in (16, 28, 32) for channels in (1, 3)]
+IMAGES = [*SQUARE, (48, 64, 3), (20, 28, 1), (64, 32, 2), (16, 28, 4)]
 ANY = [*IMAGES, (2,)]
 
 # network, made for a shape; the shapes that it must make or take
@@ -242,7 +243,7 @@ def test_mlps_take_their_activation_and_weights(activation):
         np.testing.assert_allclose(made, np.stack([expected, expected], axis=1), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(17, 17, 1), (16, 28, 1), (18, 18, 1), (7, 7, 1), (2, 2, 1), (16, 16), (2,)])
+@pytest.mark.parametrize("shape", [(17, 17, 1), (28, 30, 1), (18, 18, 1), (7, 7, 1), (2, 2, 1), (16, 16), (2,)])
 def test_dcgan_refuses_what_it_cannot_make(shape):
     with pytest.raises(UserError, match=r"DCGAN cannot make images of shape \(" + ", ".join(map(str, shape))):
         DCGANGenerator(shape)
@@ -250,8 +251,34 @@ def test_dcgan_refuses_what_it_cannot_make(shape):
 
 def test_dcgan_discriminator_refuses_what_the_generator_cannot_make():
     x = jax.ShapeDtypeStruct((1, 17, 17, 1), np.float32)
-    with pytest.raises(UserError, match=r"\(17, 17, 1\).*16, 28, 32 or 64"):
+    with pytest.raises(UserError, match=r"\(17, 17, 1\).* work are 16x16 and 20x20"):
         jax.eval_shape(partial(DCGANDiscriminator().init, train=True), jax.random.key(0), x)
+
+
+@pytest.mark.parametrize(
+    ("shape", "nearest"),
+    [
+        ((9, 9, 1), "8x8 and 10x10"),
+        ((3, 3, 1), "8x8"),
+        ((30, 40, 3), "28x40 and 32x40"),
+        ((100, 100, 3), "96x96 and 112x112"),
+        ((1000, 37, 1), "1000x32 and 1000x40"),
+    ],
+)
+def test_dcgan_names_the_nearest_sizes(shape, nearest):
+    with pytest.raises(UserError, match=rf" work are {nearest}\.$"):
+        DCGANGenerator(shape)
+    for size in nearest.split(" and "):
+        DCGANGenerator((*map(int, size.split("x")), shape[2]))
+
+
+def test_both_sides_of_a_dcgan_are_doubled_equally_often():
+    """48x64 begins with 6x8 and is doubled three times."""
+    z = jax.ShapeDtypeStruct((1, LATENT), np.float32)
+    module = DCGANGenerator((48, 64, 3), width=5)
+    params = jax.eval_shape(partial(module.init, train=True), jax.random.key(0), z)["params"]
+    assert params["Dense_0"]["kernel"].shape == (LATENT, 6 * 8 * 5 * 4)
+    assert len([name for name in params if name.startswith("ConvTranspose")]) == 3
 
 
 @pytest.mark.parametrize("network", [ArticleGenerator, ArticleDecoder])
