@@ -15,6 +15,7 @@ from gvlab.data import fitting, labels, own, picture_file, rows
 from gvlab.data.listing import KINDS, SUFFIXES, TEXTS, counted, in_words, is_hidden, of_suffix
 from gvlab.data.picture_file import Colour, Header
 from gvlab.data.stamps import Stamp
+from gvlab.files import require_regular
 from gvlab.types import UserError
 
 _BLACK: Colour = (0, 0, 0)
@@ -71,6 +72,8 @@ def add_folder(
         raise UserError(f"The labels are {classes!r}, but must be auto, folders, none or a .csv file: name one.")
     is_here = path.is_dir() and (test_path is None or test_path.is_dir())
     pictures = _listed(path, test_path) if is_here else []
+    if is_here and table is not None:
+        require_regular(table)
     settings = {
         "size": None if size is None else list(size),
         "fit": None if size is None else fit,
