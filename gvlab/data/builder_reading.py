@@ -42,7 +42,7 @@ def read(name: str, root: Path, part: Path, size: tuple[int, int] | None, how: f
         raise UserError(
             f"{name} has the splits {', '.join(builder.info.splits)}, but no train: choose another builder."
         )
-    keys, labels, tested = [], [], []
+    keys, labels, tested, largest = [], [], [], 0
     with contextlib.ExitStack() as stack:
         writer = None
         for split, example in _examples(builder):
@@ -53,8 +53,14 @@ def read(name: str, root: Path, part: Path, size: tuple[int, int] | None, how: f
             keys.append(rows.digest(np.ascontiguousarray(pixels).data).hex())
             labels.append(-1 if label is None else int(example[label]))
             tested.append(split == "test")
+            largest = max(largest, int(pixels.max(initial=0)))
         if writer is None:
             raise UserError(f"{name} has no images: choose another builder.")
+        if largest <= 1:  # as binarized_mnist has them
+            raise UserError(
+                f"The images of {name} have no value above 1, so all would be almost black: save them as arrays, and "
+                "add these with --range 1."
+            )
         writer.finished()
     (part / "keys.txt").write_text("\n".join(keys))
     remarks = []

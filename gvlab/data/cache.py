@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import json
 import os
 import shutil
@@ -62,7 +63,9 @@ def part_of(directory: Path) -> Iterator[Path]:
 
     It is gone afterwards, unless `finish` gave it its place.
     """
-    for leftover in directory.parent.glob(f".{directory.name}.*.part"):  # of killed writers: we hold the lock
+    for leftover in directory.parent.glob(
+        f".{glob.escape(directory.name)}.*.part"
+    ):  # of killed writers: we hold the lock
         _remove(leftover)
     part = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", suffix=".part", dir=directory.parent))
     part.chmod(0o755)  # mkdtemp's 0700 would lock out the others who share the data directory

@@ -70,6 +70,8 @@ def add_folder(
     table = Path(classes) if classes not in ("auto", "folders", "none") else None
     if table is not None and table.suffix.lower() != ".csv":
         raise UserError(f"The labels are {classes!r}, but must be auto, folders, none or a .csv file: name one.")
+    if test_path is not None:
+        _check_apart(path.resolve(), test_path.resolve())
     is_here = path.is_dir() and (test_path is None or test_path.is_dir())
     pictures = _listed(path, test_path) if is_here else []
     if is_here and table is not None:
@@ -94,6 +96,14 @@ def add_folder(
 
     recipe = own.Recipe("folder", str(path.absolute()), settings, stamp if is_here else None, write, test)
     return own.make(name, recipe, data_dir)
+
+
+def _check_apart(path: Path, test_path: Path) -> None:
+    if path == test_path or path in test_path.parents or test_path in path.parents:
+        raise UserError(
+            f"{test_path} and {path} lie within each other, so test pictures would be trained on: move one out, or let "
+            "--test choose them."
+        )
 
 
 def _listed(path: Path, test_path: Path | None) -> list[_Picture]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from gvlab.data import cache
-from gvlab.data.catalogue import CATALOGUE
+from gvlab.data.catalogue import CATALOGUE, unknown
 from gvlab.data.dataset import Dataset
 from gvlab.data.places import data_dir as place
 from gvlab.data.places import own_directory
@@ -99,9 +99,12 @@ def make(name: str, recipe: Recipe, data_dir: str | None = None) -> Own:
     """
     _check_name(name)
     directory = own_directory(place(data_dir)) / name
+    if (known := _read(directory)) is not None:  # also where nothing can be written, nor locked
+        _check_same(known, recipe)
+        return known
     try:
         with cache.lock(directory):
-            if (known := _read(directory)) is not None:
+            if (known := _read(directory)) is not None:  # another process was faster
                 _check_same(known, recipe)
                 return known
             if recipe.stamp is None:
@@ -136,6 +139,11 @@ def load(name: str, data_dir: str | None = None) -> Dataset | None:
     return cache.read(directory, f"add {name} anew")
 
 
+def find(name: str, data_dir: str | None = None) -> Own | None:
+    """What the card of that set says; None if there is none, or it is not whole."""
+    return _read(own_directory(place(data_dir)) / name) if _is_name(name) else None
+
+
 def listed(data_dir: str | None = None) -> list[Own]:
     """All sets that are whole, by name."""
     directory = own_directory(place(data_dir))
@@ -156,8 +164,6 @@ def remove(name: str, data_dir: str | None = None) -> Path:
     if name in CATALOGUE:
         raise UserError(f"{name} is one of gvlab's own data sets, and only what was added can be removed.")
     if not _is_name(name) or not directory.is_dir():
-        from gvlab.data.catalogue import unknown
-
         raise unknown(name, [own.name for own in listed(data_dir)])
     with cache.lock(directory):
         away = directory.with_name(f".{name}.removed.part")  # in one step, so that nobody sees a half of it
@@ -180,6 +186,10 @@ def _write(name: str, recipe: Recipe, part: Path, directory: Path) -> None:
             "train on and one to test with: add others."
         )
     is_test = test_rows(rows, recipe.share, name) if rows.is_test is None else rows.is_test
+    if is_test.all() or not is_test.any():
+        raise UserError(
+            f"{recipe.source} has no {'training' if is_test.all() else 'test'} image that could be read: add some."
+        )
     dataset, copies = gathered(part, rows, is_test, name)
     for leftover in set(part.iterdir()) - {part / file for file in cache.NAMES}:
         leftover.unlink()

@@ -65,6 +65,8 @@ def prepare(name: str, data_dir: str | None = None) -> Path | None:
     Raises:
         UserError: for an unknown name, or with what to do if it cannot be done here.
     """
+    if name not in CATALOGUE and (known := own.find(name, data_dir)) is not None:
+        return known.directory
     if name in MADE_FROM:
         return prepare(MADE_FROM[name], data_dir)
     if card(name).version is None:
@@ -79,6 +81,8 @@ def prepare(name: str, data_dir: str | None = None) -> Path | None:
 
 def is_prepared(name: str, data_dir: str | None = None) -> bool:
     """Whether `load(name, data_dir)` needs no download and no TFDS."""
+    if name not in CATALOGUE and own.find(name, data_dir) is not None:
+        return True
     if name in MADE_FROM:
         return is_prepared(MADE_FROM[name], data_dir)
     return card(name).version is None or cache.is_whole(directory_of(name, place(data_dir)))

@@ -60,6 +60,7 @@ BUILDERS = {
     "stereo": (FeaturesDict(left=Image(), right=Image()), None, {"train": []}),
     "deep": (FeaturesDict(image=Image(np.uint16)), None, {"train": []}),
     "untrained": (FEATURES, PAIR, {"test": rows(0, 5)}),
+    "bits": (FEATURES, PAIR, {"train": [{"image": image(n) % 2, "label": 0} for n in range(5)]}),
     "broken": None,
 }
 
@@ -134,6 +135,7 @@ def test_labels_that_are_missing_somewhere_are_left_out(stand_in):
         ("deep", "images of uint16, but 8 bits are wanted"),
         ("untrained", "has the splits test, but no train"),
         ("sizes", r"several sizes \(height x width: 6x5, 9x9\), but a data set has one: choose it with --size"),
+        ("bits", "bits have no value above 1, so all would be almost black: save them as arrays"),
         ("broken", r"cannot make the builder 'broken' \(no such version\)"),
     ],
 )

@@ -111,6 +111,21 @@ def test_a_folder_of_test_pictures(home, tmp_path):
         add_folder("other", train, test_path=test)
 
 
+def test_test_pictures_among_the_others_are_refused(home, tmp_path):
+    folder(tmp_path / "p", 8, ("train", "test"))
+    with pytest.raises(UserError, match="lie within each other, so test pictures would be trained on"):
+        add_folder("mine", tmp_path / "p", test_path=tmp_path / "p" / "test")
+
+
+def test_a_test_folder_without_a_readable_picture(home, tmp_path):
+    folder(tmp_path / "train", 3)
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "a.png").write_bytes(b"")
+    with pytest.raises(UserError, match="has no test image that could be read"):
+        add_folder("mine", tmp_path / "train", test_path=tmp_path / "test", unreadable="skip")
+    assert not leftovers(home)
+
+
 def test_labels_of_a_csv_file(home, tmp_path):
     folder(tmp_path / "p", 6)
     table = tmp_path / "labels.csv"

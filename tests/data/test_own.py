@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from test_folders import folder, home, leftovers, pixels, save
 
-from gvlab.data import add_folder, listed, load, remove, rows
+from gvlab.data import add_folder, cache, is_prepared, listed, load, prepare, remove, rows
 from gvlab.types import UserError
 
 __all__ = ["home"]
@@ -78,6 +78,26 @@ def test_names_that_cannot_be(name, words, home, tmp_path):
     with pytest.raises(UserError, match=words):
         add_folder(name, folder(tmp_path / "p", 3))
     assert not leftovers(home)
+
+
+def test_a_name_is_no_pattern(home, tmp_path):
+    """What another process is just making is left alone."""
+    (home / ".other.x.part").mkdir(parents=True)
+    assert add_folder("*", folder(tmp_path / "p", 3)).is_new
+    assert sorted(leftovers(home)) == ["*", ".other.x.part"]
+
+
+def test_it_is_found_where_nothing_can_be_written(home, tmp_path, monkeypatch):
+    path = folder(tmp_path / "p", 3)
+    add_folder("mine", path)
+
+    def refused(directory):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
+
+    monkeypatch.setattr(cache, "lock", refused)
+    assert not add_folder("mine", path).is_new
+    assert is_prepared("mine")
+    assert prepare("mine") == home / "mine"
 
 
 def test_they_are_listed_and_removed(home, tmp_path):
