@@ -38,7 +38,7 @@ def of_folders(names: Sequence[str], path: Path) -> list[str]:
 def of_file(file: Path, names: Sequence[str], path: Path) -> list[str]:
     """Of each picture, by its path within the folder, what a CSV file says.
 
-    The file's first line names its columns; `file` and `label` are read, others are left alone.
+    The file's first line names its columns; `file`, and `label` or `class`, are read, others are left alone.
 
     Raises:
         UserError: the file is no such table, lacks a picture, or names one that is not there.
@@ -50,18 +50,19 @@ def of_file(file: Path, names: Sequence[str], path: Path) -> list[str]:
     except (ValueError, csv.Error) as error:
         raise UserError(f"{file} cannot be read as a CSV file ({error}): save it anew, in UTF-8.") from error
     head = [cell.strip() for cell in table[0]] if table else []
-    if head.count("file") != 1 or head.count("label") != 1:
+    if head.count("file") != 1 or head.count("label") + head.count("class") != 1:
         raise UserError(
             f"{file} begins with {','.join(head)[:80]!r}, but its first line must name the columns, file and label "
             "among them: add it."
         )
+    of_label = head.index("label" if "label" in head else "class")
     labels: dict[str, str] = {}
     for number, row in enumerate(table[1:], start=2):
         if not row:
             continue
         if len(row) != len(head):
             raise UserError(f"Line {number} of {file} has {len(row)} cells, but the first has {len(head)}: correct it.")
-        name, label = row[head.index("file")].strip().removeprefix("./"), row[head.index("label")].strip()
+        name, label = row[head.index("file")].strip().removeprefix("./"), row[of_label].strip()
         if not label:
             raise UserError(f"Line {number} of {file} has no label for {name!r}: give one, or take the picture away.")
         if labels.setdefault(name, label) != label:

@@ -232,7 +232,10 @@ def _check_same(known: Own, recipe: Recipe) -> None:
     for setting, new in recipe.settings.items():
         old = before["settings"].get(setting)
         if old != new:
-            raise UserError(f"{name} exists with {setting} = {json.dumps(old)}, not {json.dumps(new)}: {then}.")
+            raise UserError(
+                f"{name} exists with {setting} = {json.dumps(old)}, not {json.dumps(new)}: use another name, or `gvlab "
+                f"data remove {name}` first."
+            )
     stamp = recipe.stamp and recipe.stamp()
     if stamp is None or stamp.of_stats() == before["stats"] or stamp.of_contents() == before["contents"]:
         return

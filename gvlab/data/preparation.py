@@ -92,9 +92,15 @@ def download_and_prepare(builder: Any, root: Path) -> None:
     try:
         importlib.import_module("tensorflow")
     except ImportError as error:
+        if name not in CATALOGUE:
+            raise UserError(
+                f"{name} is not prepared in {root}, and preparing it takes TensorFlow: pip install 'gvlab[data]', or "
+                f"copy {builder.data_path} from a machine where TFDS prepared it."
+            ) from error
         raise UserError(
             f"{name} is not prepared in {root}, and preparing it takes TensorFlow (reading it does not): "
-            f"pip install 'gvlab[data]', or copy {_elsewhere(builder, root)}."
+            "pip install 'gvlab[data]', or copy "
+            f"{directory_of(name, root)} from a machine where `gvlab data prepare {name}` was run."
         ) from error
     missing = _missing(builder, root)
     if missing:
@@ -138,20 +144,13 @@ def _manual_dir(name: str, root: Path) -> Path:
     return root / "downloads" / "manual" / name
 
 
-def _elsewhere(builder: Any, root: Path) -> str:
-    """What to copy from another machine, as the end of a sentence."""
-    if builder.name not in CATALOGUE:
-        return f"{builder.data_path} from a machine where TFDS prepared it"
-    return f"{directory_of(builder.name, root)} from a machine where `gvlab data prepare {builder.name}` was run"
-
-
 def _by_hand(builder: Any, root: Path, error: Exception) -> str:
     """The sentence for a machine without a network."""
     name = builder.name
     if name not in CATALOGUE or not builder.url_infos:
         return (
             f"{name} is neither prepared in {builder.data_path} nor downloaded, and its files cannot be reached "
-            f"({type(error).__name__}): copy {_elsewhere(builder, root)}."
+            f"({type(error).__name__}): copy {builder.data_path} from a machine where TFDS prepared it."
         )
     directory = directory_of(name, root)
     files = ", ".join(info.filename for info in builder.url_infos.values())

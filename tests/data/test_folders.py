@@ -133,6 +133,8 @@ def test_labels_of_a_csv_file(home, tmp_path):
     table.write_text(f"label,file,age\n{rows}")
     own = add_folder("mine", tmp_path / "p", classes=str(table))
     assert (own.class_names, own.train, own.test) == (("cat", "dog"), 4, 2)
+    table.write_text(table.read_text().replace("label", "class"))  # as `gvlab sample` writes it
+    assert add_folder("other", tmp_path / "p", classes=str(table)).class_names == ("cat", "dog")
 
 
 def test_exact_copies_are_counted(home, tmp_path):
