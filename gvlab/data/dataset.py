@@ -59,10 +59,18 @@ class Absent(Dataset):
     _labelled: bool
     _why: str
 
-    def __init__(self, name: str, shape: tuple[int, ...], num_classes: int, labelled: bool, why: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        num_classes: int,
+        labelled: bool,
+        why: str,
+        class_names: tuple[str, ...] = (),
+    ) -> None:
         """`why` it is not here, for the sentence that who wants its examples is told."""
         values = {"name": name, "num_classes": num_classes, "checksum": ""}
-        values |= {"class_names": (), "_shape": shape, "_labelled": labelled, "_why": why}
+        values |= {"class_names": class_names, "_shape": shape, "_labelled": labelled, "_why": why}
         for field, value in values.items():
             object.__setattr__(self, field, value)  # a Dataset is frozen
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from gvlab import build, data
 from gvlab.build import Program
@@ -21,6 +21,8 @@ class Data(TypedDict):
     sha256: str
     shape: list[Count]
     classes: Count
+    class_names: NotRequired[list[str]]
+    """Where they have names; a run of before lacks them."""
     labelled: bool
 
 
@@ -34,16 +36,16 @@ class Origin(TypedDict):
 
 def of(program: Program) -> Origin:
     dataset = program.dataset
-    return {
-        "model": "own" if program.own_model else "configuration",
-        "data": {
-            "name": dataset.name,
-            "sha256": dataset.checksum,
-            "shape": list(dataset.shape),
-            "classes": dataset.num_classes,
-            "labelled": dataset.labelled,
-        },
+    about: Data = {
+        "name": dataset.name,
+        "sha256": dataset.checksum,
+        "shape": list(dataset.shape),
+        "classes": dataset.num_classes,
+        "labelled": dataset.labelled,
     }
+    if dataset.class_names:
+        about["class_names"] = list(dataset.class_names)
+    return {"model": "own" if program.own_model else "configuration", "data": about}
 
 
 def read(run: Path) -> Origin | None:
@@ -114,4 +116,5 @@ def program_without_data(run: Path) -> Program:
 
 def _absent(known: Origin, why: str) -> data.Absent:
     one = known["data"]
-    return data.Absent(one["name"], tuple(one["shape"]), one["classes"], one["labelled"], why)
+    names = tuple(one.get("class_names", ()))
+    return data.Absent(one["name"], tuple(one["shape"]), one["classes"], one["labelled"], why, names)

@@ -9,6 +9,7 @@ import pytest
 from harness import assert_refused, call, contents, experiment_file, run
 from PIL import Image
 
+import gvlab
 from gvlab import build, data
 from gvlab import config as c
 
@@ -210,6 +211,7 @@ def test_a_source_in_an_experiment_is_added_and_trained_on_also_where_it_is_not(
     assert call("evaluate", *images, "--features", "pixels", "--metrics", "frechet") == 0
     capsys.readouterr()
     assert call("data", "remove", "mine") == 0
+    assert gvlab.load(run_directory).program.dataset.class_names == ("cat", "dog")  # also without the data
     assert_refused(call("train", file, "--steps", 4), "", capsys.readouterr().err, "nowhere is not there")
     assert call("sample", run_directory, "--out", "again.png") == 0  # which needs no examples
     capsys.readouterr()
