@@ -194,7 +194,7 @@ def _read(
         try:
             headers[number] = picture_file.header(picture.file)
         except picture_file.Unreadable as error:
-            damaged[picture.name] = str(error)
+            damaged[picture.name] = error.reason
     sizes = Counter((header.height, header.width) for header in headers.values())
     if size is None and len(sizes) > 1:
         shown = ", ".join(f"{count} of {width}x{height}" for (height, width), count in sizes.most_common(3))
@@ -213,7 +213,7 @@ def _read(
             try:
                 pixels = picture_file.upright(picture.file, background)
             except picture_file.Unreadable as error:
-                damaged[picture.name] = str(error)
+                damaged[picture.name] = error.reason
                 continue
             fitted = fitting.fit(pixels, new_size, fit, background or _BLACK)
             writer.append((fitted if fitted.shape[2] == channels else fitted.repeat(channels, -1))[None])
@@ -239,11 +239,10 @@ def _read(
 
 
 def _of_damaged(damaged: dict[str, str], count: int, path: Path) -> str:
-    first = next(iter(damaged.values()))
-    reason = first[first.find("(") + 1 : first.rfind(")")] or "damaged"
     return (
         f"{len(damaged)} of {count} files in {path} cannot be read as pictures ({labels.few(list(damaged))}; the "
-        f"first: {reason}): replace them, or leave them out with --skip-unreadable (unreadable='skip' in Python)."
+        f"first: {next(iter(damaged.values()))}): replace them, or leave them out with --skip-unreadable (unreadable="
+        "'skip' in Python)."
     )
 
 

@@ -44,7 +44,11 @@ class Header(NamedTuple):
 
 
 class Unreadable(UserError):
-    """The file is damaged, or no picture at all."""
+    """The file is damaged, or no picture at all; `reason` says so without its name."""
+
+    def __init__(self, sentence: str, reason: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
 
 
 def read(file: Path) -> UInt8[np.ndarray, "height width channel"]:
@@ -139,10 +143,10 @@ def opened(file: Path, formats: tuple[str, ...] = tuple(FORMATS)) -> Iterator[Im
     Raises:
         Unreadable: it is no such picture, or damaged, or would fill the memory; also if that is found only inside.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     require_regular(file)
-    with warnings.catch_warnings(), _unreadable(file):
+    with warnings.catch_warnings(), _unreadable(file, formats):
         warnings.simplefilter("error", UserWarning)  # of tags that are damaged, say
         # A header that claims a billion pixels is refused before they are made.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -154,18 +158,22 @@ def opened(file: Path, formats: tuple[str, ...] = tuple(FORMATS)) -> Iterator[Im
 
 
 @contextlib.contextmanager
-def _unreadable(file: Path) -> Iterator[None]:
+def _unreadable(file: Path, formats: tuple[str, ...] = tuple(FORMATS)) -> Iterator[None]:
     """Makes `Unreadable` of whatever Pillow raises."""
+    from PIL import UnidentifiedImageError
+
     try:
         yield
     except UserError:
         raise
     except UnidentifiedImageError as error:
         kinds = " or ".join([", ".join(formats[:-1]), formats[-1]] if len(formats) > 1 else formats)
-        raise UserError(f"{file} holds no picture of the kind {kinds}: save it as one, or move it away.") from error
+        reason = f"no picture of the kind {kinds}"
+        raise Unreadable(f"{file} holds {reason}: save it as one, or move it away.", reason) from error
     except Exception as error:  # of a damaged file's bytes Pillow makes exceptions of any kind
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise Unreadable(f"{file} cannot be read as a picture ({reason}): replace it, or move it away.") from error
+        sentence = f"{file} cannot be read as a picture ({reason}): replace it, or move it away."
+        raise Unreadable(sentence, reason) from error
 
 
 def _check_kind(file: Path, picture: ImageFile) -> None:
