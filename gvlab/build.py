@@ -119,7 +119,7 @@ def add(name: str, source: c.Folder | c.Arrays | c.Tfds) -> data.Own:
                 fit=source.fit,
                 test=source.test,
                 test_path=source.test_path or None,
-                classes=source.labels,
+                labels=source.labels,
                 background=_colour(source.background),
                 unreadable=source.unreadable,
             )

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from gvlab.data import fitting, labels, own, picture_file, rows
+from gvlab.data import fitting, labelling, own, picture_file, rows
 from gvlab.data.listing import KINDS, SUFFIXES, TEXTS, counted, in_words, is_hidden, of_suffix
 from gvlab.data.picture_file import Colour, Header
 from gvlab.data.stamps import Stamp
@@ -37,7 +37,7 @@ def add_folder(
     fit: fitting.Fit = "crop",
     test: float = 0.1,
     test_path: str | Path | None = None,
-    classes: str = "auto",
+    labels: str = "auto",
     background: Colour | None = None,
     unreadable: Literal["refuse", "skip"] = "refuse",
     data_dir: str | None = None,
@@ -54,7 +54,7 @@ def add_folder(
         fit: what happens to pictures of another shape (`fitting.fit`).
         test: the share of the pictures of each class that is for testing.
         test_path: a folder of test pictures instead, for which `test` is not used.
-        classes: auto: the outermost sub-folders where every picture lies in one, and none where no picture does.
+        labels: auto: the outermost sub-folders where every picture lies in one, and none where no picture does.
             folders, none, or the path of a CSV file with the columns file and label.
         background: red, green and blue behind transparent pixels, and around padded pictures (black where not given).
         unreadable: skip: damaged files are left out, and named in the card.
@@ -67,9 +67,9 @@ def add_folder(
         UserError: whatever would be lost, guessed or left out in silence; nothing is left then.
     """
     path, test_path = Path(path), None if test_path is None else Path(test_path)
-    table = Path(classes) if classes not in ("auto", "folders", "none") else None
+    table = Path(labels) if labels not in ("auto", "folders", "none") else None
     if table is not None and table.suffix.lower() != ".csv":
-        raise UserError(f"The labels are {classes!r}, but must be auto, folders, none or a .csv file: name one.")
+        raise UserError(f"The labels are {labels!r}, but must be auto, folders, none or a .csv file: name one.")
     if test_path is not None:
         _check_apart(path.resolve(), test_path.resolve())
     is_here = path.is_dir() and (test_path is None or test_path.is_dir())
@@ -83,8 +83,8 @@ def add_folder(
         "background": None if background is None else list(background),
         "unreadable": unreadable,
     }
-    if is_here or classes != "auto":
-        settings["labels"] = "a table" if table else _resolved(classes, pictures, path)
+    if is_here or labels != "auto":
+        settings["labels"] = "a table" if table else _resolved(labels, pictures, path)
 
     def stamp() -> Stamp:
         named = {f"{'test' if one.is_test else 'train'}/{one.name}": one.file for one in pictures}
@@ -156,16 +156,17 @@ def _files(path: Path, within: tuple[str, ...]) -> Iterator[Path]:
             yield entry
 
 
-def _resolved(classes: str, pictures: Sequence[_Picture], path: Path) -> str:
+def _resolved(labels: str, pictures: Sequence[_Picture], path: Path) -> str:
     """Where labels come from, folders or none, where that is for the pictures to say."""
     nested = sum("/" in picture.name for picture in pictures)
-    if classes != "auto":
-        return classes
+    if labels != "auto":
+        return labels
     if 0 < nested < len(pictures):
         direct = [picture.name for picture in pictures if "/" not in picture.name]
         raise UserError(
             f"{nested} of {len(pictures)} pictures lie in sub-folders of {path} and the others directly in it "
-            f"({labels.few(direct)}): move these into a class's sub-folder, or take all without labels (--labels none)."
+            f"({labelling.few(direct)}): move these into a class's sub-folder, or take all without labels (--labels "
+            "none)."
         )
     return "folders" if nested else "none"
 
@@ -174,7 +175,7 @@ def _labels_of(pictures: Sequence[_Picture], path: Path, source: str, table: Pat
     names = [picture.name for picture in pictures]
     if source == "none":
         return None
-    return labels.of_folders(names, path) if table is None else labels.of_file(table, names, path)
+    return labelling.of_folders(names, path) if table is None else labelling.of_file(table, names, path)
 
 
 def _read(
@@ -223,7 +224,7 @@ def _read(
     if damaged and unreadable == "refuse":
         raise UserError(_of_damaged(damaged, len(pictures), path))
     of_class = None if given is None else [given[number] for number in kept]
-    names = () if of_class is None else labels.class_order(of_class)
+    names = () if of_class is None else labelling.class_order(of_class)
     is_test = np.array([pictures[number].is_test for number in kept], bool)
     if is_test.any() and of_class is not None:
         _check_classes(of_class, is_test, path)
@@ -240,7 +241,7 @@ def _read(
 
 def _of_damaged(damaged: dict[str, str], count: int, path: Path) -> str:
     return (
-        f"{len(damaged)} of {count} files in {path} cannot be read as pictures ({labels.few(list(damaged))}; the "
+        f"{len(damaged)} of {count} files in {path} cannot be read as pictures ({labelling.few(list(damaged))}; the "
         f"first: {next(iter(damaged.values()))}): replace them, or leave them out with --skip-unreadable (unreadable="
         "'skip' in Python)."
     )
@@ -267,7 +268,7 @@ def _remarks(
     remarks = []
     if damaged:
         remarks.append(
-            f"{len(damaged)} of {count} files could not be read and were left out: {labels.few(list(damaged))}."
+            f"{len(damaged)} of {count} files could not be read and were left out: {labelling.few(list(damaged))}."
         )
     if any(rgb) and not all(rgb):
         remarks.append(f"{len(rgb) - sum(rgb)} of {len(rgb)} pictures are grey, and became RGB like the others.")

@@ -78,7 +78,7 @@ def test_the_outermost_sub_folder_is_the_class(home, tmp_path):
     for number in range(4):
         save(tmp_path / "p" / "ab"[number % 2] / str(number) / "x.png", pixels(number))
     assert add_folder("mine", tmp_path / "p").class_names == ("a", "b")
-    assert add_folder("bare", tmp_path / "p", classes="none").num_classes == 0
+    assert add_folder("bare", tmp_path / "p", labels="none").num_classes == 0
 
 
 def test_names_and_places_of_files_decide_nothing(home, tmp_path):
@@ -131,10 +131,10 @@ def test_labels_of_a_csv_file(home, tmp_path):
     table = tmp_path / "labels.csv"
     rows = "".join(f"{'dog' if number % 2 else 'cat'},{number:03}.png,7\n" for number in range(6))
     table.write_text(f"label,file,age\n{rows}")
-    own = add_folder("mine", tmp_path / "p", classes=str(table))
+    own = add_folder("mine", tmp_path / "p", labels=str(table))
     assert (own.class_names, own.train, own.test) == (("cat", "dog"), 4, 2)
     table.write_text(table.read_text().replace("label", "class"))  # as `gvlab sample` writes it
-    assert add_folder("other", tmp_path / "p", classes=str(table)).class_names == ("cat", "dog")
+    assert add_folder("other", tmp_path / "p", labels=str(table)).class_names == ("cat", "dog")
 
 
 def test_exact_copies_are_counted(home, tmp_path):
@@ -349,7 +349,7 @@ def test_a_bad_table_of_labels(text, words, home, tmp_path):
     table = tmp_path / "labels.csv"
     table.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(UserError, match=words):
-        add_folder("mine", tmp_path / "p", classes=str(table))
+        add_folder("mine", tmp_path / "p", labels=str(table))
     assert not leftovers(home)
 
 

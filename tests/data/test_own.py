@@ -22,7 +22,7 @@ def test_the_same_again_is_there_already(home, tmp_path):
     path = folder(tmp_path / "p", 6, ("a", "b"))
     assert add_folder("mine", path).is_new
     before = (home / "mine" / "card.json").stat().st_ino
-    for again in ({}, {"classes": "folders"}, {"test": 0.1}):
+    for again in ({}, {"labels": "folders"}, {"test": 0.1}):
         assert not add_folder("mine", path, **again).is_new
     assert (home / "mine" / "card.json").stat().st_ino == before
 
@@ -47,7 +47,7 @@ def test_it_does_not_matter_where_the_source_lies(home, tmp_path):
             r"mine exists with size = null, not \[3, 3\]: use another name, or `gvlab data remove mine`",
         ),
         ({"test": 0.5}, "mine exists with test = 0.1, not 0.5"),
-        ({"classes": "none"}, 'mine exists with labels = "folders", not "none"'),
+        ({"labels": "none"}, 'mine exists with labels = "folders", not "none"'),
     ],
 )
 def test_other_settings_under_the_name_are_refused(again, words, home, tmp_path):
