@@ -10,21 +10,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array
 
 from gvlab import config as c
-from gvlab import data, losses, models, networks, rng, sizes
+from gvlab import data, models, networks, rng, sizes
 from gvlab.models import observation
 from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
 from gvlab.types import Batch, Model, PRNGKey, UserError
 
 Shape = tuple[int, ...]
-
-GENERATOR_LOSSES = {
-    "non_saturating": losses.non_saturating_generator_loss,
-    "minimax": losses.minimax_generator_loss,
-}
 
 GANS = {
     c.DCGAN: lambda net, shape, axis: (
@@ -93,16 +87,6 @@ OBSERVATIONS = {
 UNBOUNDED = (-float("inf"), float("inf"))
 
 
-def adam(config: c.Adam, updates_per_step: int = 1) -> optax.GradientTransformation:
-    """Adam with its learning-rate drops.
-
-    optax counts updates, the configuration counts train steps, which may hold several.
-    """
-    drops = [step * updates_per_step for step in config.drop_steps]
-    rate = optax.piecewise_constant_schedule(config.learning_rate, dict.fromkeys(drops, config.drop_factor))
-    return optax.adam(rate if config.drop_steps else config.learning_rate, config.b1, config.b2, config.eps)
-
-
 def data_range(config: c.GAN | c.VAE, shape: Shape) -> tuple[float, float]:
     """The values that the model's images take: [-1, 1] (tanh) for a GAN, [0, 1] for a VAE; vectors are unbounded."""
     if len(shape) != 3:
@@ -141,10 +125,13 @@ def model(
 
 def _gan(config: c.GAN, shape: Shape, num_classes: int, axis_name: str | None) -> Model:
     generator, discriminator = GANS[type(config.network)](config.network, shape, axis_name)
-    optimizers = adam(config.generator_optimizer), adam(config.discriminator_optimizer, config.discriminator_steps)
+    optimizers = (
+        config.generator_optimizer.transformation(1),
+        config.discriminator_optimizer.transformation(config.discriminator_steps),
+    )
     common: dict[str, Any] = {
         "latent_dim": config.latent_dim,
-        "generator_loss": GENERATOR_LOSSES[config.generator_loss],
+        "contest": config.contest.contest(),
         "ema_decay": config.ema_decay,
         "num_classes": num_classes,
         "data_range": data_range(config, shape),
@@ -180,9 +167,9 @@ def _vae(config: c.VAE, shape: Shape, num_classes: int, axis_name: str | None, d
         options |= {"beta": config.beta, "kl_warmup_steps": config.kl_warmup_steps}
     if isinstance(config.network, c.TwoLayerMLP):
         options["layers"] = (config.network.first, config.latent_dim - config.network.first)
-        return TWO_LAYERS[config.objective](*modules, observed, adam(config.optimizer), **options)
+        return TWO_LAYERS[config.objective](*modules, observed, config.optimizer.transformation(1), **options)
     return ONE_LAYER[config.objective](
-        *modules, observed, adam(config.optimizer), latent_dim=config.latent_dim, **options
+        *modules, observed, config.optimizer.transformation(1), latent_dim=config.latent_dim, **options
     )
 
 

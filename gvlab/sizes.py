@@ -59,7 +59,7 @@ def _numbers(config: Any, prefix: str = "") -> Iterator[tuple[str, int]]:
     """The whole numbers of a model's configuration that are sides of its arrays, by dotted name."""
     for field in dataclasses.fields(config):
         value, name = getattr(config, field.name), prefix + field.name
-        if dataclasses.is_dataclass(value) and not isinstance(value, c.Adam):
+        if dataclasses.is_dataclass(value) and not hasattr(value, "transformation"):  # an optimizer has no sides
             yield from _numbers(value, f"{name}.")
         elif type(value) is int and not name.endswith("_steps"):
             yield name, value

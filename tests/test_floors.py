@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "gvlab"
 # in a circle, neither of packages nor of modules.
 FLOORS = [
     {"errors", "types", "backend", "tree", "rng", "files", "memory", "schema", "numbers"},
-    {"losses", "metrics", "statistics", "config", "parallel", "extractors"},
+    {"losses", "metrics", "statistics", "config", "parallel", "extractors", "schedules"},
     {"data", "networks", "runs"},
     {"models", "sizes"},
     {"build"},

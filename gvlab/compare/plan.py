@@ -124,21 +124,26 @@ def swept(experiment: c.Experiment, field: str, values: Sequence[Any]) -> list[c
     Args:
         experiment: to be varied.
         field: the end of a dotted name that only one field has, such as `optimizer.learning_rate`.
-        values: of the field's type.
+        values: of the field's type; names of classes where it holds one of several.
 
     Raises:
         UserError: there is no such field or there are several, or it refuses a value.
     """
     asked = field.replace("-", "_")
-    fields = [name for name in c.leaves(experiment) if name not in ("name", "seed")]
+    fields = [name for name in (*c.leaves(experiment), *c.choices(experiment)) if name not in ("name", "seed")]
     fitting = [name for name in fields if name == asked or name.endswith(f".{asked}")]
     if len(fitting) != 1:
         which = f"could be {' or '.join(fitting)}" if fitting else f"is no field{c.nearest(asked, fields)}"
         raise UserError(f"--sweep {field} {which} of {experiment.name}: give the whole name of one field.")
     return [
-        replace(c.with_value(experiment, fitting[0], value), name=f"{experiment.name},{asked}={value}")
-        for value in values
+        replace(_with(experiment, fitting[0], value), name=f"{experiment.name},{asked}={value}") for value in values
     ]
+
+
+def _with(experiment: c.Experiment, name: str, value: Any) -> c.Experiment:
+    if name not in c.choices(experiment):
+        return c.with_value(experiment, name, value)
+    return c.from_json(c.to_json(c.with_choice(experiment, name, str(value))))  # which checks it
 
 
 def unit_named(plan: Plan, name: str) -> c.Experiment:

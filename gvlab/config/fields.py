@@ -12,6 +12,7 @@ import typing
 from collections.abc import Iterable
 from typing import Any, Literal
 
+from gvlab.config.earlier import as_now
 from gvlab.errors import UserError
 
 
@@ -100,6 +101,7 @@ def _wrong(hint: Any, value: Any, where: str) -> UserError:
 def _decode_fields(cls: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise _wrong(cls, value, where)
+    value = as_now(cls.__name__, value)
     hints = field_types(cls)
     prefix = f"{where}." if where else ""
     for name in value:

@@ -9,7 +9,7 @@ from typing import Literal
 from gvlab.config.checks import check_size
 from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
 from gvlab.config.networks import MLP, Article, ReluMLP, TwoLayerMLP
-from gvlab.config.optimizers import Adam
+from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
 from gvlab.errors import UserError
 
@@ -35,7 +35,7 @@ class VAE:
     """Monte-Carlo samples of the latent per example and step."""
     conditional: bool = False
     """Give the class label to both networks (Sohn et al. 2015)."""
-    optimizer: Adam = Adam()
+    optimizer: AnyOptimizer = Adam()
 
     def __post_init__(self) -> None:
         settle(self)
