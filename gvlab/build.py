@@ -1,4 +1,4 @@
-"""From a configuration to data, networks and a `Model`: visible dict literals, nothing registered."""
+"""From a configuration to data, networks and a `Model`: its parts make themselves, nothing is registered."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,57 +13,9 @@ from jaxtyping import Array
 
 from gvlab import config as c
 from gvlab import data, models, networks, rng, sizes
-from gvlab.models import observation
-from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
 from gvlab.types import Batch, Model, PRNGKey, UserError
 
 Shape = tuple[int, ...]
-
-GANS = {
-    c.DCGAN: lambda net, shape, axis: (
-        networks.DCGANGenerator(shape=shape, width=net.width, axis_name=axis),
-        networks.DCGANDiscriminator(width=net.width, axis_name=axis),
-    ),
-    c.Article: lambda net, shape, axis: (
-        networks.ArticleGenerator(shape=shape, axis_name=axis),
-        networks.ArticleDiscriminator(axis_name=axis),
-    ),
-    c.MLP: lambda net, shape, axis: (
-        networks.MLPGenerator(shape=shape, hidden=net.hidden[::-1]),
-        networks.MLPDiscriminator(hidden=net.hidden),
-    ),
-    c.TwoMLPs: lambda net, shape, axis: (
-        networks.MLPGenerator(shape=shape, hidden=net.generator),
-        networks.MLPDiscriminator(hidden=net.discriminator),
-    ),
-    c.MaxoutMLP: lambda net, shape, axis: (
-        NormalizedMLPGenerator(shape=shape, hidden=net.generator, axis_name=axis),
-        MaxoutDiscriminator(hidden=net.discriminator, pieces=net.pieces),
-    ),
-}
-
-RELU: dict[str, Any] = {"activation": nn.relu, "kernel_init": nn.initializers.lecun_normal()}
-
-VAES = {
-    c.Article: lambda net, shape, latent, **output: (
-        networks.ArticleEncoder(latent_dim=latent),
-        networks.ArticleDecoder(shape=shape, **output),
-    ),
-    c.MLP: lambda net, shape, latent, **output: (
-        networks.MLPEncoder(latent_dim=latent, hidden=net.hidden),
-        networks.MLPDecoder(shape=shape, hidden=net.hidden[::-1], **output),
-    ),
-    c.ReluMLP: lambda net, shape, latent, **output: (
-        networks.MLPEncoder(latent_dim=latent, hidden=net.hidden, **RELU),
-        networks.MLPDecoder(shape=shape, hidden=net.hidden[::-1], **RELU, **output),
-    ),
-    c.TwoLayerMLP: lambda net, shape, latent, **output: (
-        networks.MLPEncoder(latent_dim=net.first, hidden=net.hidden),
-        networks.MLPEncoder(latent_dim=latent - net.first, hidden=net.top_hidden),
-        networks.MLPEncoder(latent_dim=net.first, hidden=net.top_hidden[::-1]),
-        networks.MLPDecoder(shape=shape, hidden=net.hidden[::-1], **output),
-    ),
-}
 
 ONE_LAYER: dict[str, Callable[..., Model]] = {
     "elbo": models.variational_autoencoder,
@@ -74,14 +25,6 @@ ONE_LAYER: dict[str, Callable[..., Model]] = {
 TWO_LAYERS: dict[str, Callable[..., Model]] = {
     "elbo": models.two_layer_variational_autoencoder,
     "importance_weighted": models.two_layer_importance_weighted_autoencoder,
-}
-
-OBSERVATIONS = {
-    c.Bernoulli: lambda likelihood: observation.bernoulli(),
-    c.Gaussian: lambda likelihood: observation.gaussian(likelihood.variance),
-    c.LearnedGaussian: lambda likelihood: observation.learned_gaussian(),
-    c.DiscretizedLogistic: lambda likelihood: observation.discretized_logistic(),
-    c.Categorical: lambda likelihood: observation.categorical(likelihood.levels),
 }
 
 UNBOUNDED = (-float("inf"), float("inf"))
@@ -124,7 +67,7 @@ def model(
 
 
 def _gan(config: c.GAN, shape: Shape, num_classes: int, axis_name: str | None) -> Model:
-    generator, discriminator = GANS[type(config.network)](config.network, shape, axis_name)
+    generator, discriminator = config.network.networks(shape, num_classes, axis_name)
     optimizers = (
         config.generator_optimizer.transformation(1),
         config.discriminator_optimizer.transformation(config.discriminator_steps),
@@ -150,13 +93,13 @@ def _vae(config: c.VAE, shape: Shape, num_classes: int, axis_name: str | None, d
             f"The likelihood {type(config.likelihood).__name__} is one of images in [0, 1], but the data are vectors "
             f"{shape}: use Gaussian or LearnedGaussian."
         )
-    observed = OBSERVATIONS[type(config.likelihood)](config.likelihood)
-    output: dict[str, Any] = {"parameters": observed.parameters}
+    observed = config.likelihood.observation()
+    modules = config.network.coders(shape, config.latent_dim, observed.parameters, num_classes, axis_name)
     if config.output_bias == "data_mean":
         if data_mean is None:
             raise UserError("VAE.output_bias is 'data_mean', but no data_mean was given: pass the training mean.")
-        output["output_bias_init"] = networks.bernoulli_bias(data_mean)
-    modules = VAES[type(config.network)](config.network, shape, config.latent_dim, **output)
+        bias: Any = networks.bernoulli_bias(data_mean)
+        modules = (*modules[:-1], modules[-1].clone(output_bias_init=bias))
     options: dict[str, Any] = {
         "num_samples": config.num_samples,
         "num_classes": num_classes,
