@@ -12,7 +12,9 @@ import numpy as np
 from jaxtyping import Array
 
 from gvlab import config as c
-from gvlab import data, models, networks, rng, sizes
+from gvlab import data, models, networks, own_parts, rng, sizes
+from gvlab.config import own
+from gvlab.own_parts import made
 from gvlab.types import Batch, Model, PRNGKey, UserError
 
 Shape = tuple[int, ...]
@@ -67,14 +69,14 @@ def model(
 
 
 def _gan(config: c.GAN, shape: Shape, num_classes: int, axis_name: str | None) -> Model:
-    generator, discriminator = config.network.networks(shape, num_classes, axis_name)
+    generator, discriminator = made(config.network, "networks", shape, num_classes, axis_name)
     optimizers = (
-        config.generator_optimizer.transformation(1),
-        config.discriminator_optimizer.transformation(config.discriminator_steps),
+        made(config.generator_optimizer, "transformation", 1),
+        made(config.discriminator_optimizer, "transformation", config.discriminator_steps),
     )
     common: dict[str, Any] = {
         "latent_dim": config.latent_dim,
-        "contest": config.contest.contest(),
+        "contest": made(config.contest, "contest"),
         "ema_decay": config.ema_decay,
         "num_classes": num_classes,
         "data_range": data_range(config, shape),
@@ -88,13 +90,14 @@ def _gan(config: c.GAN, shape: Shape, num_classes: int, axis_name: str | None) -
 
 
 def _vae(config: c.VAE, shape: Shape, num_classes: int, axis_name: str | None, data_mean: np.ndarray | None) -> Model:
-    if len(shape) != 3 and not isinstance(config.likelihood, c.Gaussian | c.LearnedGaussian):
+    of_vectors = isinstance(config.likelihood, c.Gaussian | c.LearnedGaussian) or own.is_own(type(config.likelihood))
+    if len(shape) != 3 and not of_vectors:
         raise UserError(
             f"The likelihood {type(config.likelihood).__name__} is one of images in [0, 1], but the data are vectors "
             f"{shape}: use Gaussian or LearnedGaussian."
         )
-    observed = config.likelihood.observation()
-    modules = config.network.coders(shape, config.latent_dim, observed.parameters, num_classes, axis_name)
+    observed = made(config.likelihood, "observation")
+    modules = made(config.network, "coders", shape, config.latent_dim, observed.parameters, num_classes, axis_name)
     if config.output_bias == "data_mean":
         if data_mean is None:
             raise UserError("VAE.output_bias is 'data_mean', but no data_mean was given: pass the training mean.")
@@ -110,9 +113,9 @@ def _vae(config: c.VAE, shape: Shape, num_classes: int, axis_name: str | None, d
         options |= {"beta": config.beta, "kl_warmup_steps": config.kl_warmup_steps}
     if isinstance(config.network, c.TwoLayerMLP):
         options["layers"] = (config.network.first, config.latent_dim - config.network.first)
-        return TWO_LAYERS[config.objective](*modules, observed, config.optimizer.transformation(1), **options)
+        return TWO_LAYERS[config.objective](*modules, observed, made(config.optimizer, "transformation", 1), **options)
     return ONE_LAYER[config.objective](
-        *modules, observed, config.optimizer.transformation(1), latent_dim=config.latent_dim, **options
+        *modules, observed, made(config.optimizer, "transformation", 1), latent_dim=config.latent_dim, **options
     )
 
 
@@ -128,8 +131,8 @@ class Program:
 
     @property
     def own_model(self) -> bool:
-        """Whether the model is not known to be the configuration's."""
-        return self.model is not self.built
+        """Whether the model is not known to be the configuration's, or is of classes that no experiment file has."""
+        return self.model is not self.built or "" in own.files(self.experiment)
 
     @property
     def data_range(self) -> tuple[float, float]:
@@ -179,8 +182,12 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
     Raises:
         UserError: what the experiment asks for does not fit the data.
     """
+    if own_ones := [part for _, part in own.parts(experiment)]:
+        _check_own(experiment, dataset, own_ones)
     model = _model_on(experiment, dataset)
     built = Program(experiment, dataset, model, model)
+    if own_ones:
+        own_parts.check_repeats((model, _model_on(experiment, dataset)), _step_of(built))
     if isinstance(dataset, data.Absent):
         return built
     if experiment.examples_per_step > len(dataset.train.x):
@@ -198,6 +205,23 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
         raise UserError(f"Data.flip and Data.quantization are for images, but {dataset.name} has vectors.")
     sizes.check_training(experiment, built.model, built.first_batch())
     return built
+
+
+def _check_own(experiment: c.Experiment, dataset: data.Dataset, parts: list[Any]) -> None:
+    """Raises UserError if the experiment's own parts are not here, or do not fit."""
+    for part in parts:
+        if isinstance(part, own.Unopened):
+            part.refuse()
+        if not own.file_sha256(type(part)):
+            own.note_class(type(part))
+    classes = dataset.num_classes if experiment.model.conditional else 0
+    own_parts.check_shapes(experiment, dataset.shape, classes)
+
+
+def _step_of(program: Program) -> Batch:
+    """Zero examples for one train step, whatever its batch size: as few as there are updates."""
+    count = 2 * program.experiment.examples_per_step // program.experiment.batch_size
+    return jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape[1:]), leaf.dtype), program.first_batch())
 
 
 def with_values(program: Program, values: dict[str, Array]) -> Program:

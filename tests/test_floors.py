@@ -17,7 +17,7 @@ FLOORS = [
     {"data", "networks"},
     {"models"},
     {"config"},
-    {"runs", "sizes"},
+    {"runs", "sizes", "own_parts"},
     {"build"},
     {"evaluate"},
     {"pictures"},

@@ -62,6 +62,7 @@ def _train(args: argparse.Namespace, rest: list[str]) -> None:
             loop.train(engines.alone(program), args.out, experiment.seed, listen=listen)
     except loop.Interrupted as stop:
         terminal.stopped(stop, stop.signum)
+    terminal.say_own_parts([experiment], run / rundir.EXPERIMENT_FILE)
     if before == rundir.status(run):
         print(f"{run} is complete: {before['step']} steps.")
     else:

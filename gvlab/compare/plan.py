@@ -11,7 +11,9 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from gvlab import config as c
 from gvlab.compare import units
+from gvlab.config import experiment_file, own
 from gvlab.files import read_json, write_atomically
+from gvlab.runs import directory as rundir
 from gvlab.types import Json, UserError
 
 SCHEMA = 1
@@ -116,6 +118,24 @@ def read_plan(root: Path) -> Plan:
             f"{root / 'plan.json'} is damaged ({str(error).rstrip('.')}): restore it from a copy, or move "
             f"it away and repeat gvlab compare with --out {root}."
         ) from error
+
+
+def open_parts(root: Path, files: Sequence[Path]) -> None:
+    """Executes the experiment files that the user named for a comparison, experiments of which have their own parts.
+
+    Raises:
+        UserError: no experiment has such parts, or they are of another file, or of another version of it.
+    """
+    plan = read_plan(root)
+    of = {sha256: experiment.name for experiment in plan.experiments for sha256 in own.files(experiment) if sha256}
+    for file in files:
+        if not of:
+            raise UserError(f"{root} has no parts of an experiment file's own: leave --experiment {file} out.")
+        copies = {
+            sha256: sorted((root / "units" / name).glob(f"seed-*/{rundir.EXPERIMENT_FILE}"))
+            for sha256, name in of.items()
+        }
+        experiment_file.open_parts(file, copies)
 
 
 def swept(experiment: c.Experiment, field: str, values: Sequence[Any]) -> list[c.Experiment]:

@@ -22,6 +22,7 @@ from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic
 from gvlab.config.members import choices, with_choice
 from gvlab.config.networks import DCGAN, MLP, Article, MaxoutMLP, ReluMLP, TwoLayerMLP, TwoMLPs
 from gvlab.config.optimizers import SGD, Adam, AdamW, Clipped, RMSprop
+from gvlab.config.protocols import OwnCoders, OwnContest, OwnNetworks, OwnObservation, OwnOptimizer, OwnSchedule
 from gvlab.config.schedules import Constant, Cosine, Linear
 from gvlab.config.vae import VAE
 
@@ -53,6 +54,12 @@ __all__ = [
     "MaxoutMLP",
     "Minimax",
     "NonSaturating",
+    "OwnCoders",
+    "OwnContest",
+    "OwnNetworks",
+    "OwnObservation",
+    "OwnOptimizer",
+    "OwnSchedule",
     "RMSprop",
     "ReluMLP",
     "TwoLayerMLP",

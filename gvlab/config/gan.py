@@ -10,6 +10,7 @@ from gvlab.config.contests import Hinge, LeastSquares, Minimax, NonSaturating, W
 from gvlab.config.networks import DCGAN, MLP, Article, MaxoutMLP, TwoMLPs
 from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
+from gvlab.config.protocols import OwnContest, OwnNetworks
 from gvlab.errors import UserError
 
 
@@ -17,9 +18,9 @@ from gvlab.errors import UserError
 class GAN:
     """A generative adversarial network (Goodfellow et al. 2014)."""
 
-    network: DCGAN | Article | MLP | TwoMLPs | MaxoutMLP = DCGAN()
+    network: DCGAN | Article | MLP | TwoMLPs | MaxoutMLP | OwnNetworks = DCGAN()
     latent_dim: int = 100
-    contest: NonSaturating | Minimax | Hinge | LeastSquares | Wasserstein = NonSaturating()
+    contest: NonSaturating | Minimax | Hinge | LeastSquares | Wasserstein | OwnContest = NonSaturating()
     update: Literal["alternating", "simultaneous"] = "alternating"
     """alternating: `discriminator_steps` updates of the discriminator, then one of the generator against the new one.
     simultaneous: both from the same generated batch, which costs one generator pass less."""

@@ -6,7 +6,7 @@ import dataclasses
 import typing
 from typing import Any
 
-from gvlab.config.fields import field_types, is_union, nearest, with_traced
+from gvlab.config.fields import field_types, is_protocol, is_union, nearest, with_traced
 from gvlab.errors import UserError
 
 
@@ -18,7 +18,11 @@ def choices(config: Any, prefix: str = "") -> dict[str, list[Any]]:
     for field in dataclasses.fields(config):
         value, name = getattr(config, field.name), prefix + field.name
         if is_union(hints[field.name]):
-            found[name] = [cls for cls in typing.get_args(hints[field.name]) if dataclasses.is_dataclass(cls)]
+            found[name] = [
+                cls
+                for cls in typing.get_args(hints[field.name])
+                if dataclasses.is_dataclass(cls) and not is_protocol(cls)
+            ]
         if dataclasses.is_dataclass(value):
             found |= choices(value, f"{name}.")
     return found

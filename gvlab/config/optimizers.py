@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gvlab.config.checks import check_fraction, check_not_negative, check_positive
 from gvlab.config.plain import settle
+from gvlab.config.protocols import OwnOptimizer
 from gvlab.config.schedules import AnySchedule, Constant
 from gvlab.errors import UserError
 
@@ -130,7 +131,7 @@ class Clipped:
     """Gradients whose norm, over all parameters of a player, is at most `norm`, before another optimizer takes them."""
 
     norm: float = 1.0
-    optimizer: Adam | AdamW | RMSprop | SGD = Adam()
+    optimizer: Adam | AdamW | RMSprop | SGD | OwnOptimizer = Adam()
 
     def __post_init__(self) -> None:
         settle(self)
@@ -142,7 +143,7 @@ class Clipped:
         return optax.chain(optax.clip_by_global_norm(self.norm), self.optimizer.transformation(updates_per_step))
 
 
-AnyOptimizer = Adam | AdamW | RMSprop | SGD | Clipped
+AnyOptimizer = Adam | AdamW | RMSprop | SGD | Clipped | OwnOptimizer
 
 
 def _rate(learning_rate: float, schedule: AnySchedule) -> optax.GradientTransformation:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gvlab.config.checks import check_not_negative, check_size
 from gvlab.config.plain import settle
+from gvlab.config.protocols import OwnSchedule
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     import optax
@@ -61,4 +62,4 @@ class Linear:
         return optax.linear_schedule(self.begin, self.end, self.steps)
 
 
-AnySchedule = Constant | Cosine | Linear
+AnySchedule = Constant | Cosine | Linear | OwnSchedule

@@ -11,6 +11,7 @@ from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic
 from gvlab.config.networks import MLP, Article, ReluMLP, TwoLayerMLP
 from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
+from gvlab.config.protocols import OwnCoders, OwnObservation
 from gvlab.errors import UserError
 
 
@@ -18,12 +19,14 @@ from gvlab.errors import UserError
 class VAE:
     """A variational autoencoder (Kingma & Welling 2014) with a standard normal prior and a diagonal posterior."""
 
-    network: Article | MLP | ReluMLP | TwoLayerMLP = Article()
+    network: Article | MLP | ReluMLP | TwoLayerMLP | OwnCoders = Article()
     latent_dim: int = 32
     """Length of z."""
     objective: Literal["elbo", "importance_weighted"] = "elbo"
     """importance_weighted: the tighter bound on log p(x) by `num_samples` weights (Burda et al. 2016, equation 8)."""
-    likelihood: Bernoulli | Gaussian | LearnedGaussian | DiscretizedLogistic | Categorical = Bernoulli()
+    likelihood: Bernoulli | Gaussian | LearnedGaussian | DiscretizedLogistic | Categorical | OwnObservation = (
+        Bernoulli()
+    )
     output_bias: Literal["zeros", "data_mean"] = "zeros"
     """data_mean: fully connected networks with Bernoulli pixels begin with the mean of the training data (Burda et al.
     2016)."""

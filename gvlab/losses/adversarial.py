@@ -178,7 +178,12 @@ def _of_fakes(loss: Callable[[Float[Array, "*batch"]], Float[Array, "*batch"]]) 
 
 
 non_saturating = Contest(discriminator_loss, _of_fakes(non_saturating_generator_loss))
+"""Goodfellow et al. 2014, section 3."""
 minimax = Contest(discriminator_loss, _of_fakes(minimax_generator_loss))
+"""Goodfellow et al. 2014, equation 1."""
 hinge = Contest(hinge_discriminator_loss, _of_fakes(wasserstein_generator_loss))
+"""Lim & Ye 2017; Miyato et al. 2018."""
 least_squares = Contest(least_squares_discriminator_loss, _of_fakes(least_squares_generator_loss))
+"""Mao et al. 2017."""
 wasserstein = Contest(wasserstein_discriminator_loss, _of_fakes(wasserstein_generator_loss))
+"""Arjovsky et al. 2017; the slope of the discriminator is for something else to bound."""
