@@ -18,7 +18,7 @@ from test_build import shapes_of_a_run
 from gvlab import build, losses, memory, models, networks
 from gvlab import config as c
 from gvlab.config import own
-from gvlab.train import engines
+from gvlab.train import engines, loop, origin
 from gvlab.types import UserError
 
 
@@ -328,3 +328,16 @@ def test_an_experiment_without_its_classes_builds_nothing():
     assert isinstance(unopened.model.network, own.Unopened)
     with pytest.raises(UserError, match="The class Gone was given from Python"):
         build.program(unopened, made.dataset)
+
+
+def test_from_python_a_run_goes_on_and_says_that_no_file_has_its_classes(tmp_path, monkeypatch):
+    made = program(GAN, IMAGE)
+    engine = engines.alone(made, jax.devices()[:1])
+    run = loop.train(engine, tmp_path, seed=0, steps=2)
+    assert origin.read(run)["model"] == "own"
+    assert not (run / "experiment.py").exists()
+    assert loop.train(engine, tmp_path, seed=0, steps=4) == run
+    assert int(loop.restore(made, run).step) == 4
+    monkeypatch.setattr(own, "_OF_PYTHON", {})
+    with pytest.raises(UserError, match="The class Nets was given from Python, by no experiment file"):
+        origin.program_of(run)

@@ -32,6 +32,8 @@ class Source:
 
 _SOURCES: dict[str, Source] = {}
 """By hash. Who executes a file twice gets the classes of the first time, so that configurations stay equal."""
+_MODULES: dict[str, str] = {}
+"""The hash of the file by the name of its module, which is one of its text."""
 _OF_PYTHON: dict[str, Any] = {}
 """Classes from elsewhere, such as a notebook, by name: the last that a program was built of."""
 
@@ -40,10 +42,6 @@ def add(source: Source) -> None:
     """Takes note of a file that the user named, and that was executed."""
     _SOURCES.setdefault(source.sha256, source)
     _MODULES[source.module.__name__] = source.sha256
-
-
-_MODULES: dict[str, str] = {}
-"""The hash of the file by the name of its module, which is one of its text."""
 
 
 def source(sha256: str) -> Source | None:

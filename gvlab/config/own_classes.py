@@ -58,6 +58,11 @@ def check_class(cls: Any, where: str) -> None:
         )
     if own.FILE in {field.name for field in dataclasses.fields(cls)}:
         raise UserError(f"{cls.__name__}.{own.FILE} is a name that config.json needs itself: choose another one.")
+    if not cls.__dataclass_params__.eq or any(not field.init for field in dataclasses.fields(cls)):
+        raise UserError(
+            f"{where} is of the class {cls.__name__}, which the fields in config.json do not make again: "
+            "leave eq=False and init=False out."
+        )
     try:
         hints = field_types(cls)
     except Exception as error:  # whatever the annotations of a user's class evaluate to

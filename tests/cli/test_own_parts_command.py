@@ -12,7 +12,10 @@ import jaxtyping
 import pytest
 from harness import assert_refused, call
 
+import gvlab
+from gvlab.config import own
 from gvlab.files import read_json, sha256
+from gvlab.types import UserError
 
 FILE = """
 from dataclasses import dataclass
@@ -71,8 +74,6 @@ def trained(tmp_path_factory) -> tuple[Path, Path]:
 @pytest.fixture
 def forgotten(monkeypatch):
     """As another process would have it: no file was executed here."""
-    from gvlab.config import own
-
     monkeypatch.setattr(own, "_SOURCES", {})
     monkeypatch.setattr(own, "_MODULES", {})
 
@@ -92,6 +93,7 @@ def test_a_run_keeps_the_file_and_its_hash(trained, capsys):
 
 COMMANDS = {
     "sample": ["sample", "RUN", "--n", "2", "--out", "PICTURE"],
+    "sample to a file": ["sample", "RUN", "--n", "2", "--out", "FILE"],
     "interpolate": ["interpolate", "RUN", "--rows", "2", "--columns", "3", "--out", "PICTURE"],
     "neighbours": ["neighbours", "RUN", "--n", "2", "--k", "2", "--out", "PICTURE"],
     "evaluate": ["evaluate", "RUN"],
@@ -99,7 +101,7 @@ COMMANDS = {
 
 
 def filled(args: list[str], run: Path, picture: Path) -> list[object]:
-    return [{"RUN": run, "PICTURE": picture}.get(arg, arg) for arg in args]
+    return [{"RUN": run, "PICTURE": picture, "FILE": picture.with_suffix(".npz")}.get(arg, arg) for arg in args]
 
 
 @pytest.mark.parametrize("args", COMMANDS.values(), ids=COMMANDS)
@@ -124,6 +126,13 @@ def test_commands_take_the_file(args, trained, forgotten, tmp_path, capsys):
     # 3. with it
     assert call(*filled(args, run, tmp_path / "a.png"), "--experiment", file) == 0, capsys.readouterr().err
     assert (run / "evaluation.json").is_file() == (args[0] == "evaluate")
+
+
+def test_from_python_the_file_is_named_too(trained, forgotten):
+    file, run = trained
+    with pytest.raises(UserError, match="name the file with --experiment FILE"):
+        gvlab.load(run)
+    assert gvlab.load(run, experiment=file).sample(2).shape == (2, 16, 16, 1)
 
 
 def test_another_version_of_the_file_does_not_go_on(trained, tmp_path, capsys):

@@ -100,6 +100,18 @@ class Lost:
     def contest(self): ...
 
 
+@dataclass(frozen=True, eq=False)
+class Unequal:
+    def contest(self): ...
+
+
+@dataclass(frozen=True)
+class Derived:
+    twice: float = dataclasses.field(default=2.0, init=False)
+
+    def contest(self): ...
+
+
 @dataclass(frozen=True)
 class Idle:
     margin: float = 1.0
@@ -119,6 +131,11 @@ NO_CONTESTS = {
     "two functions": ((len, max), ["GAN.contest is", WRITE]),
     "a class": (Margin, ["GAN.contest is the class Margin, but must be an instance of it: Margin(...)."]),
     "not frozen": (Thawed(), ["of the class Thawed, which is not frozen", "write @dataclass(frozen=True) above it"]),
+    "equal to nothing": (Unequal(), ["of the class Unequal, which the fields", "leave eq=False and init=False out"]),
+    "with a derived field": (
+        Derived(),
+        ["of the class Derived, which the fields", "leave eq=False and init=False out"],
+    ),
     "without the method": (Idle(), ["of the class Idle, which has no method contest(): write one"]),
     "with any field": (Holds(), ["Holds.function is of type", "use int, float, bool, str"]),
     "with a mutable field": (
