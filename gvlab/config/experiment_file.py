@@ -59,7 +59,7 @@ def open_parts(file: Path, recorded: Mapping[str, Sequence[Path]]) -> None:
         UserError: it is none of them, and which lines differ; or it does not run.
     """
     if not file.is_file():
-        raise UserError(f"There is no experiment file {file}.")
+        raise UserError(f"There is no experiment file {file}: name one that is there.")
     check_version(file, file.read_bytes(), recorded)
     _called(file, None)
 
