@@ -1,4 +1,4 @@
-"""From a configuration to data, networks and a `Model`: visible dict literals, nothing registered."""
+"""From a configuration to data, networks and a `Model`: its parts make themselves, nothing is registered."""
 
 from __future__ import annotations
 
@@ -6,71 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array
 
 from gvlab import config as c
-from gvlab import data, losses, models, networks, rng, sizes
-from gvlab.models import observation
-from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
+from gvlab import data, models, networks, own_parts, rng, sizes
+from gvlab.config import own
+from gvlab.own_parts import made
 from gvlab.types import Batch, Model, PRNGKey, UserError
 
 Shape = tuple[int, ...]
-
-GENERATOR_LOSSES = {
-    "non_saturating": losses.non_saturating_generator_loss,
-    "minimax": losses.minimax_generator_loss,
-}
-
-GANS = {
-    c.DCGAN: lambda net, shape, axis: (
-        networks.DCGANGenerator(shape=shape, width=net.width, axis_name=axis),
-        networks.DCGANDiscriminator(width=net.width, axis_name=axis),
-    ),
-    c.Article: lambda net, shape, axis: (
-        networks.ArticleGenerator(shape=shape, axis_name=axis),
-        networks.ArticleDiscriminator(axis_name=axis),
-    ),
-    c.MLP: lambda net, shape, axis: (
-        networks.MLPGenerator(shape=shape, hidden=net.hidden[::-1]),
-        networks.MLPDiscriminator(hidden=net.hidden),
-    ),
-    c.TwoMLPs: lambda net, shape, axis: (
-        networks.MLPGenerator(shape=shape, hidden=net.generator),
-        networks.MLPDiscriminator(hidden=net.discriminator),
-    ),
-    c.MaxoutMLP: lambda net, shape, axis: (
-        NormalizedMLPGenerator(shape=shape, hidden=net.generator, axis_name=axis),
-        MaxoutDiscriminator(hidden=net.discriminator, pieces=net.pieces),
-    ),
-}
-
-RELU: dict[str, Any] = {"activation": nn.relu, "kernel_init": nn.initializers.lecun_normal()}
-
-VAES = {
-    c.Article: lambda net, shape, latent, **output: (
-        networks.ArticleEncoder(latent_dim=latent),
-        networks.ArticleDecoder(shape=shape, **output),
-    ),
-    c.MLP: lambda net, shape, latent, **output: (
-        networks.MLPEncoder(latent_dim=latent, hidden=net.hidden),
-        networks.MLPDecoder(shape=shape, hidden=net.hidden[::-1], **output),
-    ),
-    c.ReluMLP: lambda net, shape, latent, **output: (
-        networks.MLPEncoder(latent_dim=latent, hidden=net.hidden, **RELU),
-        networks.MLPDecoder(shape=shape, hidden=net.hidden[::-1], **RELU, **output),
-    ),
-    c.TwoLayerMLP: lambda net, shape, latent, **output: (
-        networks.MLPEncoder(latent_dim=net.first, hidden=net.hidden),
-        networks.MLPEncoder(latent_dim=latent - net.first, hidden=net.top_hidden),
-        networks.MLPEncoder(latent_dim=net.first, hidden=net.top_hidden[::-1]),
-        networks.MLPDecoder(shape=shape, hidden=net.hidden[::-1], **output),
-    ),
-}
 
 ONE_LAYER: dict[str, Callable[..., Model]] = {
     "elbo": models.variational_autoencoder,
@@ -80,14 +27,6 @@ ONE_LAYER: dict[str, Callable[..., Model]] = {
 TWO_LAYERS: dict[str, Callable[..., Model]] = {
     "elbo": models.two_layer_variational_autoencoder,
     "importance_weighted": models.two_layer_importance_weighted_autoencoder,
-}
-
-OBSERVATIONS = {
-    c.Bernoulli: lambda likelihood: observation.bernoulli(),
-    c.Gaussian: lambda likelihood: observation.gaussian(likelihood.variance),
-    c.LearnedGaussian: lambda likelihood: observation.learned_gaussian(),
-    c.DiscretizedLogistic: lambda likelihood: observation.discretized_logistic(),
-    c.Categorical: lambda likelihood: observation.categorical(likelihood.levels),
 }
 
 UNBOUNDED = (-float("inf"), float("inf"))
@@ -137,16 +76,6 @@ def _colour(background: tuple[int, ...]) -> tuple[int, int, int] | None:
     return (background[0], background[1], background[2]) if background else None
 
 
-def adam(config: c.Adam, updates_per_step: int = 1) -> optax.GradientTransformation:
-    """Adam with its learning-rate drops.
-
-    optax counts updates, the configuration counts train steps, which may hold several.
-    """
-    drops = [step * updates_per_step for step in config.drop_steps]
-    rate = optax.piecewise_constant_schedule(config.learning_rate, dict.fromkeys(drops, config.drop_factor))
-    return optax.adam(rate if config.drop_steps else config.learning_rate, config.b1, config.b2, config.eps)
-
-
 def data_range(config: c.GAN | c.VAE, shape: Shape) -> tuple[float, float]:
     """The values that the model's images take: [-1, 1] (tanh) for a GAN, [0, 1] for a VAE; vectors are unbounded."""
     if len(shape) != 3:
@@ -184,11 +113,14 @@ def model(
 
 
 def _gan(config: c.GAN, shape: Shape, num_classes: int, axis_name: str | None) -> Model:
-    generator, discriminator = GANS[type(config.network)](config.network, shape, axis_name)
-    optimizers = adam(config.generator_optimizer), adam(config.discriminator_optimizer, config.discriminator_steps)
+    generator, discriminator = made(config.network, "networks", shape, num_classes, axis_name)
+    optimizers = (
+        made(config.generator_optimizer, "transformation", 1),
+        made(config.discriminator_optimizer, "transformation", config.discriminator_steps),
+    )
     common: dict[str, Any] = {
         "latent_dim": config.latent_dim,
-        "generator_loss": GENERATOR_LOSSES[config.generator_loss],
+        "contest": made(config.contest, "contest"),
         "ema_decay": config.ema_decay,
         "num_classes": num_classes,
         "data_range": data_range(config, shape),
@@ -202,18 +134,19 @@ def _gan(config: c.GAN, shape: Shape, num_classes: int, axis_name: str | None) -
 
 
 def _vae(config: c.VAE, shape: Shape, num_classes: int, axis_name: str | None, data_mean: np.ndarray | None) -> Model:
-    if len(shape) != 3 and not isinstance(config.likelihood, c.Gaussian | c.LearnedGaussian):
+    of_vectors = isinstance(config.likelihood, c.Gaussian | c.LearnedGaussian) or own.is_own(type(config.likelihood))
+    if len(shape) != 3 and not of_vectors:
         raise UserError(
             f"The likelihood {type(config.likelihood).__name__} is one of images in [0, 1], but the data are vectors "
             f"{shape}: use Gaussian or LearnedGaussian."
         )
-    observed = OBSERVATIONS[type(config.likelihood)](config.likelihood)
-    output: dict[str, Any] = {"parameters": observed.parameters}
+    observed = made(config.likelihood, "observation")
+    modules = made(config.network, "coders", shape, config.latent_dim, observed.parameters, num_classes, axis_name)
     if config.output_bias == "data_mean":
         if data_mean is None:
             raise UserError("VAE.output_bias is 'data_mean', but no data_mean was given: pass the training mean.")
-        output["output_bias_init"] = networks.bernoulli_bias(data_mean)
-    modules = VAES[type(config.network)](config.network, shape, config.latent_dim, **output)
+        bias: Any = networks.bernoulli_bias(data_mean)
+        modules = (*modules[:-1], modules[-1].clone(output_bias_init=bias))
     options: dict[str, Any] = {
         "num_samples": config.num_samples,
         "num_classes": num_classes,
@@ -224,9 +157,9 @@ def _vae(config: c.VAE, shape: Shape, num_classes: int, axis_name: str | None, d
         options |= {"beta": config.beta, "kl_warmup_steps": config.kl_warmup_steps}
     if isinstance(config.network, c.TwoLayerMLP):
         options["layers"] = (config.network.first, config.latent_dim - config.network.first)
-        return TWO_LAYERS[config.objective](*modules, observed, adam(config.optimizer), **options)
+        return TWO_LAYERS[config.objective](*modules, observed, made(config.optimizer, "transformation", 1), **options)
     return ONE_LAYER[config.objective](
-        *modules, observed, adam(config.optimizer), latent_dim=config.latent_dim, **options
+        *modules, observed, made(config.optimizer, "transformation", 1), latent_dim=config.latent_dim, **options
     )
 
 
@@ -242,8 +175,8 @@ class Program:
 
     @property
     def own_model(self) -> bool:
-        """Whether the model is not known to be the configuration's."""
-        return self.model is not self.built
+        """Whether the model is not known to be the configuration's, or is of classes that no experiment file has."""
+        return self.model is not self.built or "" in own.files(self.experiment)
 
     @property
     def data_range(self) -> tuple[float, float]:
@@ -293,8 +226,12 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
     Raises:
         UserError: what the experiment asks for does not fit the data.
     """
+    if own_ones := [part for _, part in own.parts(experiment)]:
+        _check_own(experiment, dataset, own_ones)
     model = _model_on(experiment, dataset)
     built = Program(experiment, dataset, model, model)
+    if own_ones:
+        own_parts.check_repeats((model, _model_on(experiment, dataset)), _step_of(built))
     if isinstance(dataset, data.Absent):
         return built
     if experiment.examples_per_step > len(dataset.train.x):
@@ -312,6 +249,23 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
         raise UserError(f"Data.flip and Data.quantization are for images, but {dataset.name} has vectors.")
     sizes.check_training(experiment, built.model, built.first_batch())
     return built
+
+
+def _check_own(experiment: c.Experiment, dataset: data.Dataset, parts: list[Any]) -> None:
+    """Raises UserError if the experiment's own parts are not here, or do not fit."""
+    for part in parts:
+        if isinstance(part, own.Unopened):
+            part.refuse()
+        if not own.file_sha256(type(part)):
+            own.note_class(type(part))
+    classes = dataset.num_classes if experiment.model.conditional else 0
+    own_parts.check_shapes(experiment, dataset.shape, classes)
+
+
+def _step_of(program: Program) -> Batch:
+    """Zero examples for one train step, whatever its batch size: as few as there are updates."""
+    count = 2 * program.experiment.examples_per_step // program.experiment.batch_size
+    return jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape[1:]), leaf.dtype), program.first_batch())
 
 
 def with_values(program: Program, values: dict[str, Array]) -> Program:

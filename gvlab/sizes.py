@@ -12,6 +12,7 @@ import jax
 
 from gvlab import config as c
 from gvlab import memory
+from gvlab.config import own
 from gvlab.types import Batch, Model
 
 Shape = tuple[int, ...]
@@ -30,7 +31,11 @@ def check_training(experiment: c.Experiment, model: Model, batch: Batch) -> None
     """
     shape, examples = batch.x.shape[1:], experiment.examples_per_step
     config = experiment.model
-    if _MARGIN * (_most_of_state(config, shape) + examples * _most_of_example(config, shape)) < memory.limit():
+    known = not own.is_own(type(config.network))  # of other networks the numbers tell nothing
+    if (
+        known
+        and _MARGIN * (_most_of_state(config, shape) + examples * _most_of_example(config, shape)) < memory.limit()
+    ):
         return
     key = jax.eval_shape(jax.random.key, 0)
     of_step = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((examples, *leaf.shape[1:]), leaf.dtype), batch)
@@ -48,7 +53,8 @@ def check_training(experiment: c.Experiment, model: Model, batch: Batch) -> None
 
 def check_sampling(experiment: c.Experiment, model: Model, state: Any, n: int, shape: Shape, option: str) -> None:
     """Raises `UserError` unless n examples can be generated at once; `option` is what asked for them."""
-    if _MARGIN * n * _most_of_example(experiment.model, shape) < memory.limit():
+    known = not own.is_own(type(experiment.model.network))
+    if known and _MARGIN * n * _most_of_example(experiment.model, shape) < memory.limit():
         return
     key = jax.eval_shape(jax.random.key, 0)
     needed = memory.least(functools.partial(model.sample, n=n), state, key)
@@ -59,12 +65,16 @@ def _numbers(config: Any, prefix: str = "") -> Iterator[tuple[str, int]]:
     """The whole numbers of a model's configuration that are sides of its arrays, by dotted name."""
     for field in dataclasses.fields(config):
         value, name = getattr(config, field.name), prefix + field.name
-        if dataclasses.is_dataclass(value) and not isinstance(value, c.Adam):
+        if dataclasses.is_dataclass(value) and not hasattr(value, "transformation"):  # an optimizer has no sides
             yield from _numbers(value, f"{name}.")
         elif type(value) is int and not name.endswith("_steps"):
             yield name, value
         elif isinstance(value, tuple) and value and type(value[0]) is int:
             yield name, max(value)
+
+
+def _pieces(config: Any) -> int:
+    return config.network.pieces if isinstance(config.network, c.MaxoutMLP) else 1
 
 
 def _largest(config: Any) -> list[tuple[str, int]]:
@@ -93,12 +103,12 @@ def _most_of_state(config: Any, shape: Shape) -> int:
     if isinstance(config.network, c.DCGAN):  # kernels of 4x4; channels double with every halving, up to eight times
         return 16 * (16 * (8 * config.network.width) ** 2 + 128 * config.network.width * config.latent_dim + numbers)
     layers = 4 + 2 * sum(len(value) for value in vars(config.network).values() if isinstance(value, tuple))
-    pieces = getattr(config.network, "pieces", 1)
+    pieces = _pieces(config)
     return 16 * layers * pieces * max(_side(config), _parameters(config, shape)) ** 2
 
 
 def _most_of_example(config: Any, shape: Shape) -> int:
     """More bytes than any array of one example has: all channels at every pixel, or all parameters of the pixels."""
     pixels = math.prod(shape[:2]) if isinstance(config.network, c.DCGAN | c.Article) else 1
-    pieces = getattr(config.network, "pieces", 1)
+    pieces = _pieces(config)
     return 4 * getattr(config, "num_samples", 1) * max(_parameters(config, shape), pixels * pieces * _side(config))

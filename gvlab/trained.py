@@ -19,6 +19,7 @@ from gvlab import config as c
 from gvlab import models, rng, sizes
 from gvlab.build import Program
 from gvlab.data import Split, check_batch
+from gvlab.runs import directory as rundir
 from gvlab.train import loop, origin
 from gvlab.types import Batch, Diverged, PRNGKey, PyTree, UserError
 
@@ -28,7 +29,7 @@ BATCH = 500
 """Examples per call of the device in `Trained.stored`, as in `gvlab.evaluate`: it generates the same ones."""
 
 
-def load(run: Path | str) -> Trained:
+def load(run: Path | str, experiment: Path | str | None = None) -> Trained:
     """The model of a run directory, with the parameters of its newest checkpoint.
 
     Nothing but the run is read; the training data need not be here. A run of before its data were recorded
@@ -36,9 +37,12 @@ def load(run: Path | str) -> Trained:
 
     Args:
         run: a directory that `gvlab train` or `gvlab compare` made, `.../seed-<k>`.
+        experiment: the experiment file, where classes of its own were trained with: it is executed, its copy in the run
+            never is.
 
     Raises:
-        UserError: it is no run, it has no checkpoint yet, or its model was given from Python.
+        UserError: it is no run, it has no checkpoint yet, its model was given from Python, or `experiment` is missing
+            or another version of the file.
 
     Examples:
         >>> import tempfile
@@ -52,6 +56,7 @@ def load(run: Path | str) -> Trained:
         (3, 16, 16, 1)
     """
     run = Path(run)
+    rundir.open_parts(run, None if experiment is None else Path(experiment))
     program = origin.program_without_data(run)
     return Trained(program, loop.restore(program, run))
 

@@ -13,9 +13,11 @@ PACKAGE = Path(__file__).resolve().parents[1] / "gvlab"
 # in a circle, neither of packages nor of modules.
 FLOORS = [
     {"errors", "types", "backend", "tree", "rng", "files", "memory", "schema", "numbers"},
-    {"losses", "metrics", "statistics", "config", "parallel", "extractors"},
-    {"data", "networks", "runs"},
-    {"models", "sizes"},
+    {"losses", "metrics", "statistics", "parallel", "extractors", "schedules"},
+    {"data", "networks"},
+    {"models"},
+    {"config"},
+    {"runs", "sizes", "own_parts"},
     {"build"},
     {"evaluate"},
     {"pictures"},

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gvlab import backend
 from gvlab.cli import terminal
 from gvlab.cli.plan import directory_of, planned
+from gvlab.cli.runs import add_experiment
 from gvlab.errors import Diverged, UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
@@ -48,9 +49,12 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         help="ray: a Ray cluster; commands: print one shell line per unit, for a scheduler (default: here)",
     )
 
+    add_experiment(compare, action="append")
+
     unit = command("unit", "Make one unit of a comparison that was planned.", _unit)
     unit.add_argument("directory", type=Path, metavar="DIR")
     unit.add_argument("unit", metavar="EXPERIMENT/seed-K")
+    add_experiment(unit, action="append")
 
     report = command("report", "Make the tables and the report of a comparison anew, without training.", _report)
     report.add_argument("directory", type=Path, metavar="DIR")
@@ -60,6 +64,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     verify = command("verify", "Train units of a comparison again and say whether the numbers are true.", _verify)
     verify.add_argument("directory", type=Path, metavar="DIR")
     verify.add_argument("--unit", nargs="+", metavar="EXPERIMENT/seed-K", help="default: all")
+    add_experiment(verify, action="append")
     verify.add_argument("--fraction", type=float, help="of the steps, rounded up to a checkpoint (default: all)")
 
 
@@ -77,6 +82,7 @@ def _compare(args: argparse.Namespace, rest: list[str]) -> None:
     plan = planned(args)
     from gvlab import compare
     from gvlab.compare import launch
+    from gvlab.runs import directory as rundir
     from gvlab.train import loop
 
     root = directory_of(args, plan)
@@ -98,6 +104,7 @@ def _compare(args: argparse.Namespace, rest: list[str]) -> None:
         except loop.Interrupted as stop:
             terminal.stopped(stop, stop.signum)
     _show(plan, comparison, root, args.full)
+    terminal.say_own_parts(plan.experiments, root / "units" / "*" / "*" / rundir.EXPERIMENT_FILE)
 
 
 def _unit(args: argparse.Namespace, rest: list[str]) -> None:
@@ -105,6 +112,7 @@ def _unit(args: argparse.Namespace, rest: list[str]) -> None:
     from gvlab import compare
     from gvlab.train import loop
 
+    compare.open_parts(args.directory, args.experiment or ())
     with terminal.listening() as listen:
         try:
             compare.run_unit(args.directory, args.unit, listen)
@@ -125,6 +133,7 @@ def _verify(args: argparse.Namespace, rest: list[str]) -> None:
     from gvlab import compare
     from gvlab.compare import verify
 
+    compare.open_parts(args.directory, args.experiment or ())
     with terminal.listening() as listen:
         verdicts = verify.verify(args.directory, args.unit, args.fraction, listen)
     for verified in verdicts:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gvlab.cli.runs import trained
+from gvlab.cli.runs import add_experiment, trained
 from gvlab.errors import UserError
 
 
@@ -37,12 +37,13 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     neighbours.add_argument("--weights", type=Path, metavar="FILE", help="of Inception (default: downloaded once)")
     for drawing in (reconstruct, interpolate, traverse, neighbours):
         drawing.add_argument("--out", type=Path, required=True, metavar="GRID.png", help="the picture's file")
+        add_experiment(drawing)
 
 
 def _reconstruct(args: argparse.Namespace, rest: list[str]) -> None:
     n = 16 if args.n is None else args.n
     at_least("--n", n, 1)
-    program, state = trained(args.run_directory)
+    program, state = trained(args.run_directory, args.experiment)
     there = len(program.dataset.test.x)
     if args.n is not None and n > there:
         raise UserError(f"--n is {n}, but {program.dataset.name} has only {there} test examples: ask for fewer.")
@@ -55,7 +56,7 @@ def _interpolate(args: argparse.Namespace, rest: list[str]) -> None:
     at_least("--rows", args.rows, 1)
     at_least("--columns", args.columns, 2)
     check_seed(args.seed)
-    program, state = trained(args.run_directory)
+    program, state = trained(args.run_directory, args.experiment)
     from gvlab.pictures import draw
 
     save(draw.interpolations(program, state, args.seed, args.rows, args.columns), args.out)
@@ -63,7 +64,7 @@ def _interpolate(args: argparse.Namespace, rest: list[str]) -> None:
 
 def _traverse(args: argparse.Namespace, rest: list[str]) -> None:
     at_least("--columns", args.columns, 2)
-    program, state = trained(args.run_directory)
+    program, state = trained(args.run_directory, args.experiment)
     from gvlab.pictures import draw
 
     save(draw.traversals(program, state, args.example, args.columns), args.out)
@@ -80,7 +81,7 @@ def _neighbours(args: argparse.Namespace, rest: list[str]) -> None:
             f"--weights {args.weights} are Inception's, but --features is {args.features}: name one of "
             f"{', '.join(INCEPTION)}, or leave them out."
         )
-    program, state = trained(args.run_directory)
+    program, state = trained(args.run_directory, args.experiment)
     from gvlab.extractors import catalogue
     from gvlab.pictures import draw
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gvlab import backend
 from gvlab.cli import terminal
-from gvlab.cli.runs import trained
+from gvlab.cli.runs import add_experiment, trained
 from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
@@ -48,6 +48,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     evaluate.add_argument("--split", choices=("test", "train"), help="to compare with (default: the experiment's)")
     evaluate.add_argument("--k", type=int, help="samples of the importance-weighted bound (default: the experiment's)")
     evaluate.add_argument("--ais-variance", type=float, help="of the noise about a GAN's images in [0, 1], for ais")
+    add_experiment(evaluate)
     evaluate.add_argument("--out", type=Path, metavar="FILE.json", help="of --images (default: FOLDER.evaluation.json)")
 
 
@@ -88,13 +89,14 @@ def _evaluate_run(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path
             f"{args.run_directory} is a unit of a comparison, whose measures are recorded: copy it without its "
             "unit.json, and evaluate the copy."
         )
+    rundir.open_parts(args.run_directory, args.experiment)
     experiment = rundir.read_config(args.run_directory)
     evaluation = replace(experiment.evaluation, **asked)  # refuse a bad value before anything is computed
     _check_effects(args, experiment)
     from gvlab import evaluate
 
     evaluate.check(evaluation)
-    program, state = trained(args.run_directory)
+    program, state = trained(args.run_directory, args.experiment)
     known = rundir.status(args.run_directory)
     if known["status"] in ("complete", "interrupted") and int(state.step) < known["step"]:
         raise UserError(
@@ -171,7 +173,11 @@ def _check_out(out: Path, images: Path) -> None:
 def _evaluate_images(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path, Any]:
     if not args.against:
         raise UserError("--images are compared with a data set: name it with --against.")
-    for option, given in (("--k", args.k), ("--ais-variance", args.ais_variance)):
+    for option, given in (
+        ("--k", args.k),
+        ("--ais-variance", args.ais_variance),
+        ("--experiment", args.experiment),
+    ):
         if given is not None:
             raise UserError(f"{option} is {given}, but is of models, and --images have none: leave it out.")
     backend.start()

@@ -20,6 +20,9 @@ if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
 def override(experiment: Experiment, args: list[str], prog: str) -> Experiment:
     """The experiment with the fields that `args` set (`--model.latent-dim 64`), parsed and checked by tyro.
 
+    Where a field holds one of several classes its name chooses another one, with its defaults (`--model.contest hinge`,
+    `--model.network MLP --model.network.hidden 8`).
+
     Raises:
         UserError: a field does not exist (the nearest is named), or a value is of the wrong type.
     """
@@ -27,6 +30,7 @@ def override(experiment: Experiment, args: list[str], prog: str) -> Experiment:
 
     from gvlab.config import Experiment, nearest
 
+    experiment, args = _chosen(experiment, args)
     printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed), _unwrapped(args):
@@ -52,6 +56,29 @@ def _plainly(error: str) -> str:
     """Without Python's words for what is no number."""
     error = re.sub(r"invalid literal for int\(\) with base 10: ('.*?')", r"\1 is no whole number", error)
     return re.sub(r"could not convert string to float: ('.*?')", r"\1 is no number", error)
+
+
+def _chosen(experiment: Experiment, args: list[str]) -> tuple[Experiment, list[str]]:
+    """The experiment with the classes that `args` choose, and the other arguments.
+
+    Whether the classes fit their fields' neighbours is checked when tyro has set the rest.
+    """
+    from gvlab.config import choices, with_choice
+
+    rest, waiting = [], list(args)
+    while waiting:
+        option, separator, value = waiting.pop(0).partition("=")
+        name, names = option.removeprefix("--").replace("-", "_"), choices(experiment)
+        if not option.startswith("--") or name not in names:
+            rest.append(option + separator + value)
+            continue
+        if not separator:
+            if not waiting or waiting[0].startswith("--"):
+                members = ", ".join(cls.__name__ for cls in names[name])
+                raise UserError(f"The argument {option} needs a value: one of {members}.")
+            value = waiting.pop(0)
+        experiment = with_choice(experiment, name, value)
+    return experiment, rest
 
 
 @contextlib.contextmanager
@@ -80,10 +107,25 @@ def _first_block(box: str) -> str:
 
 
 def options(config: Any, prefix: str = "--") -> list[str]:
-    """The options of all fields of a configuration, as tyro spells them."""
+    """The options of all fields of a configuration, as tyro spells them, and of those that hold one of several
+    classes."""
     names: list[str] = []
     for f in dataclasses.fields(config):
         name, value = prefix + f.name.replace("_", "-"), getattr(config, f.name)
         if value is not None:  # nothing was chosen there, and only the file can
             names += options(value, name + ".") if dataclasses.is_dataclass(value) else [name]
+    if prefix == "--":
+        from gvlab.config import choices
+
+        names += [f"--{name.replace('_', '-')}" for name in choices(config)]
     return names
+
+
+def classes(experiment: Experiment) -> str:
+    """The fields that hold one of several classes, a line each: --model.contest NonSaturating|Minimax|... ."""
+    from gvlab.config import choices
+
+    return "\n".join(
+        f"  --{name.replace('_', '-')} {'|'.join(cls.__name__ for cls in members)}"
+        for name, members in choices(experiment).items()
+    )

@@ -28,12 +28,17 @@ def planned(args: argparse.Namespace) -> Plan:
     if [Path(file).name for file in files] == ["plan.json"] and not Path(files[0]).is_file():
         raise UserError(f"There is no plan {files[0]}: name one that gvlab compare made.")
     if [Path(file).name for file in files] == ["plan.json"]:
+        compare.open_parts(Path(files[0]).parent, args.experiment or ())
         other = compare.read_plan(Path(files[0]).parent)
         experiments, seeds = list(other.experiments), other.seeds
     elif files:
         experiments, seeds = [experiment_file.load(Path(file)) for file in files], compare.SEEDS
     else:
         raise UserError(f"{settings[0]} sets a field, but no experiment file is named.")
+    if args.experiment and not other:
+        raise UserError(
+            f"--experiment {args.experiment[0]} is for a plan.json, whose parts are of that file: name the file itself."
+        )
     twice = [text for text in settings if [one.split("=")[0] for one in settings].count(text.split("=")[0]) > 1]
     if twice:
         raise UserError(f"{twice[0]} and {twice[-1]} set one field: give it once, or --sweep over its values.")

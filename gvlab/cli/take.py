@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gvlab import backend
 from gvlab.cli import terminal
 from gvlab.cli.draw import at_least, check_seed, save
+from gvlab.cli.runs import add_experiment
 from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
@@ -51,13 +52,15 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     decode.add_argument(
         "--out", type=Path, required=True, metavar="OUT", help="GRID.png, FILE.npz, FILE.npy, or a folder for PNG files"
     )
+    for taking in (sample, encode, decode):
+        add_experiment(taking)
 
 
-def _load(run: Path) -> Trained:
+def _load(args: argparse.Namespace) -> Trained:
     backend.start()
     from gvlab import trained
 
-    return trained.load(run)
+    return trained.load(args.run_directory, args.experiment)
 
 
 def _sample(args: argparse.Namespace, rest: list[str]) -> None:
@@ -72,7 +75,7 @@ def _sample(args: argparse.Namespace, rest: list[str]) -> None:
     picture = args.out.suffix.lower() == ".png"
     if args.classes and not picture:
         raise UserError(f"--classes all makes a picture, but --out is {args.out}: let it end in .png, or leave it out.")
-    model = _load(args.run_directory)
+    model = _load(args)
     _check_classes(model, args)
     if picture:
         _picture(model, args)
@@ -128,7 +131,7 @@ def _with_data(model: Trained, run: Path) -> Any:
 def _encode(args: argparse.Namespace, rest: list[str]) -> None:
     if args.out.suffix.lower() != ".npz":
         raise UserError(f"--out is {args.out}, but latents are an .npz file: let it end in .npz.")
-    model = _load(args.run_directory)
+    model = _load(args)
     from gvlab import export
     from gvlab.data import image_sets
 
@@ -152,7 +155,7 @@ def _encode(args: argparse.Namespace, rest: list[str]) -> None:
 
 
 def _decode(args: argparse.Namespace, rest: list[str]) -> None:
-    model = _load(args.run_directory)
+    model = _load(args)
     from gvlab import export
 
     z, y = export.read_latents(args.latents)

@@ -6,13 +6,14 @@ import contextlib
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from gvlab.numbers import number
 
 if TYPE_CHECKING:
+    from gvlab.config import Experiment
     from gvlab.train.record import Listener, Progress
 
 
@@ -128,3 +129,12 @@ def listening() -> Iterator[Callable[[str], Listener]]:
             return _plain_lines(title, 30, time.monotonic())
 
         yield listen
+
+
+def say_own_parts(experiments: Iterable[Experiment], copy: Path) -> None:
+    """Says which classes of the experiments' own files take part, if any, and where the copies lie."""
+    from gvlab.config import own
+
+    for sha256, names in {item for experiment in experiments for item in own.files(experiment).items()}:
+        if source := own.source(sha256):
+            print(f"{names} of {source.path.name} (SHA-256 {sha256[:12]}) took part: a copy is kept as {copy}.")

@@ -35,8 +35,10 @@ def help_of(parser: argparse.ArgumentParser, argv: list[str]) -> None:
         "Options of the command itself: --out DIR, the directory of runs (default: runs); for one run on several hosts "
         "--coordinator HOST:PORT --processes N --process I, or --coordinator auto.\n"
     )
+    experiment = experiment_file.load(Path(files[0]))
+    print(f"Options that choose a class, with its defaults:\n{overrides.classes(experiment)}\n")
     with contextlib.suppress(SystemExit):
-        overrides.override(experiment_file.load(Path(files[0])), ["--help"], f"gvlab train {files[0]}")
+        overrides.override(experiment, ["--help"], f"gvlab train {files[0]}")
 
 
 def _train(args: argparse.Namespace, rest: list[str]) -> None:
@@ -60,6 +62,7 @@ def _train(args: argparse.Namespace, rest: list[str]) -> None:
             loop.train(engines.alone(program), args.out, experiment.seed, listen=listen)
     except loop.Interrupted as stop:
         terminal.stopped(stop, stop.signum)
+    terminal.say_own_parts([experiment], run / rundir.EXPERIMENT_FILE)
     if before == rundir.status(run):
         print(f"{run} is complete: {before['step']} steps.")
     else:

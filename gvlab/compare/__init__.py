@@ -4,7 +4,18 @@ from gvlab.compare.budgets import MATCHES, matched, seconds_per_step
 from gvlab.compare.frame import load
 from gvlab.compare.groups import differing, title
 from gvlab.compare.loop import UNEQUAL, Listen, notes, pending, programs_of, run, run_unit, write
-from gvlab.compare.plan import LONGEST_NAME, MOST_SEEDS, SCHEMA, SEEDS, Plan, read_plan, swept, unit_named, write_plan
+from gvlab.compare.plan import (
+    LONGEST_NAME,
+    MOST_SEEDS,
+    SCHEMA,
+    SEEDS,
+    Plan,
+    open_parts,
+    read_plan,
+    swept,
+    unit_named,
+    write_plan,
+)
 
 __all__ = [
     "LONGEST_NAME",
@@ -19,6 +30,7 @@ __all__ = [
     "load",
     "matched",
     "notes",
+    "open_parts",
     "pending",
     "programs_of",
     "read_plan",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from gvlab import compare
 from gvlab import config as c
 from gvlab.compare import units
 from gvlab.compare.schedule import too_few
+from gvlab.config import experiment_file, own
 from gvlab.files import owned
 from gvlab.types import UserError
 
@@ -29,7 +32,16 @@ def commands(plan: compare.Plan, root: Path) -> list[str]:
     Writes the plan. Afterwards `gvlab report` makes the tables.
     """
     with _planned(plan, root) as missing:
-        return [shlex.join(["gvlab", "unit", str(root.absolute()), units.name(experiment)]) for experiment in missing]
+        return [
+            shlex.join(["gvlab", "unit", str(root.absolute()), units.name(experiment), *_option(experiment)])
+            for experiment in missing
+        ]
+
+
+def _option(experiment: c.Experiment) -> list[str]:
+    """--experiment FILE, where the experiment has parts of a file's own."""
+    sources = [source for sha256 in own.files(experiment) if (source := own.source(sha256))]
+    return [word for source in sources for word in ("--experiment", str(source.path))]
 
 
 def ray(plan: compare.Plan, root: Path) -> None:
@@ -47,7 +59,7 @@ def ray(plan: compare.Plan, root: Path) -> None:
         gpus = 1 if engine.cluster_resources().get("GPU") else 0
         task = engine.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES, retry_exceptions=False)(_unit)
         try:
-            waiting = {task.remote(str(root.absolute()), units.name(e)): units.name(e) for e in missing}
+            waiting = {task.remote(str(root.absolute()), units.name(e), _texts(e)): units.name(e) for e in missing}
             while waiting:
                 done, _ = engine.wait(list(waiting))
                 for reference in done:
@@ -95,8 +107,18 @@ def _planned(plan: compare.Plan, root: Path) -> Iterator[list[c.Experiment]]:
         yield missing
 
 
-def _unit(root: str, name: str) -> None:
+def _texts(experiment: c.Experiment) -> list[bytes]:
+    """The experiment files that the unit's own parts are of, which the worker need not see."""
+    return [source.text for sha256 in own.files(experiment) if (source := own.source(sha256))]
+
+
+def _unit(root: str, name: str, texts: Sequence[bytes]) -> None:
     from gvlab import backend
 
     backend.start()
-    compare.run_unit(Path(root), name, lambda title: None)
+    with tempfile.TemporaryDirectory(prefix="gvlab-experiment-") as directory:
+        for i, text in enumerate(texts):
+            file = Path(directory) / f"experiment_{i}.py"
+            file.write_bytes(text)
+            experiment_file.open_parts(file, {hashlib.sha256(text).hexdigest(): []})
+        compare.run_unit(Path(root), name, lambda title: None)

@@ -11,7 +11,9 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from gvlab import config as c
 from gvlab.compare import units
+from gvlab.config import experiment_file, own
 from gvlab.files import read_json, write_atomically
+from gvlab.runs import directory as rundir
 from gvlab.types import Json, UserError
 
 SCHEMA = 1
@@ -118,27 +120,50 @@ def read_plan(root: Path) -> Plan:
         ) from error
 
 
+def open_parts(root: Path, files: Sequence[Path]) -> None:
+    """Executes the experiment files that the user named for a comparison, experiments of which have their own parts.
+
+    Raises:
+        UserError: no experiment has such parts, or they are of another file, or of another version of it.
+    """
+    plan = read_plan(root)
+    of = {sha256: experiment.name for experiment in plan.experiments for sha256 in own.files(experiment) if sha256}
+    for file in files:
+        if not of:
+            raise UserError(f"{root} has no parts of an experiment file's own: leave --experiment {file} out.")
+        copies = {
+            sha256: sorted((root / "units" / name).glob(f"seed-*/{rundir.EXPERIMENT_FILE}"))
+            for sha256, name in of.items()
+        }
+        experiment_file.open_parts(file, copies)
+
+
 def swept(experiment: c.Experiment, field: str, values: Sequence[Any]) -> list[c.Experiment]:
     """One experiment for each value of a field, named after it.
 
     Args:
         experiment: to be varied.
         field: the end of a dotted name that only one field has, such as `optimizer.learning_rate`.
-        values: of the field's type.
+        values: of the field's type; names of classes where it holds one of several.
 
     Raises:
         UserError: there is no such field or there are several, or it refuses a value.
     """
     asked = field.replace("-", "_")
-    fields = [name for name in c.leaves(experiment) if name not in ("name", "seed")]
+    fields = [name for name in (*c.leaves(experiment), *c.choices(experiment)) if name not in ("name", "seed")]
     fitting = [name for name in fields if name == asked or name.endswith(f".{asked}")]
     if len(fitting) != 1:
         which = f"could be {' or '.join(fitting)}" if fitting else f"is no field{c.nearest(asked, fields)}"
         raise UserError(f"--sweep {field} {which} of {experiment.name}: give the whole name of one field.")
     return [
-        replace(c.with_value(experiment, fitting[0], value), name=f"{experiment.name},{asked}={value}")
-        for value in values
+        replace(_with(experiment, fitting[0], value), name=f"{experiment.name},{asked}={value}") for value in values
     ]
+
+
+def _with(experiment: c.Experiment, name: str, value: Any) -> c.Experiment:
+    if name not in c.choices(experiment):
+        return c.with_value(experiment, name, value)
+    return c.from_json(c.to_json(c.with_choice(experiment, name, str(value))))  # which checks it
 
 
 def unit_named(plan: Plan, name: str) -> c.Experiment:

@@ -99,6 +99,8 @@ def _doubted(root: Path, experiment: c.Experiment, dataset: data.Dataset) -> Dou
         return f"The data set {dataset.name} is not the one that {name} was trained on."
     if rundir.read_config(unit.run) != experiment:
         return f"The configuration in {unit.run / 'config.json'} is not the one that was recorded."
+    if not rundir.copy_is_true(unit.run):
+        return f"{unit.run / rundir.EXPERIMENT_FILE} is not the file that {name} was trained with."
     if not _is_group(record["group"], name):
         return f"unit.json of {name} names the group {record['group']}, which are not different units with {name}."
     parameters = tree.count_named(jax.eval_shape(program.model.init, rng.root(0), program.first_batch()), "params")

@@ -4,6 +4,7 @@ Schedules are stated in absolute steps, so that `steps` only says when to stop: 
 whatever `steps` is, and a finished run can be continued by asking for more.
 """
 
+from gvlab.config.contests import Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
 from gvlab.config.experiment import (
     OF_A_UNIT,
     WITHOUT_INFLUENCE,
@@ -18,8 +19,11 @@ from gvlab.config.experiment import (
 from gvlab.config.fields import completed, difference, leaves, member_to_dict, nearest, to_dict, value, with_traced
 from gvlab.config.gan import GAN
 from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
+from gvlab.config.members import choices, with_choice
 from gvlab.config.networks import DCGAN, MLP, Article, MaxoutMLP, ReluMLP, TwoLayerMLP, TwoMLPs
-from gvlab.config.optimizers import Adam
+from gvlab.config.optimizers import SGD, Adam, AdamW, Clipped, RMSprop
+from gvlab.config.protocols import OwnCoders, OwnContest, OwnNetworks, OwnObservation, OwnOptimizer, OwnSchedule
+from gvlab.config.schedules import Constant, Cosine, Linear
 from gvlab.config.sources import Arrays, Folder, Tfds
 from gvlab.config.vae import VAE
 
@@ -28,25 +32,44 @@ __all__ = [
     "GAN",
     "MLP",
     "OF_A_UNIT",
+    "SGD",
     "VAE",
     "WITHOUT_INFLUENCE",
     "Adam",
+    "AdamW",
     "Arrays",
     "Article",
     "Bernoulli",
     "Categorical",
+    "Clipped",
+    "Constant",
+    "Cosine",
     "Data",
     "DiscretizedLogistic",
     "Evaluation",
     "Experiment",
     "Folder",
     "Gaussian",
+    "Hinge",
     "LearnedGaussian",
+    "LeastSquares",
+    "Linear",
     "MaxoutMLP",
+    "Minimax",
+    "NonSaturating",
+    "OwnCoders",
+    "OwnContest",
+    "OwnNetworks",
+    "OwnObservation",
+    "OwnOptimizer",
+    "OwnSchedule",
+    "RMSprop",
     "ReluMLP",
     "Tfds",
     "TwoLayerMLP",
     "TwoMLPs",
+    "Wasserstein",
+    "choices",
     "completed",
     "difference",
     "from_dict",
@@ -57,6 +80,7 @@ __all__ = [
     "to_dict",
     "to_json",
     "value",
+    "with_choice",
     "with_traced",
     "with_value",
 ]

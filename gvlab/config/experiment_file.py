@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import hashlib
 import importlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from gvlab.config import own
 from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
@@ -27,10 +29,11 @@ def load(file: Path) -> Experiment:
     """
     from gvlab.config.experiment import Experiment, from_json, to_json
 
-    experiment = call(file, "config")
+    module, experiment = _called(file, "config")
     if not isinstance(experiment, Experiment):
         raise UserError(f"config() in {file} returns {type(experiment).__name__}, but must return an Experiment.")
     try:
+        _check_own_parts(experiment, module, _before.found if _before else set())
         return from_json(to_json(experiment))  # of a class of the file's own, only what is the experiment's
     except UserError as error:
         raise UserError(f"{file}: {error}") from error
@@ -42,6 +45,72 @@ def call(file: Path, function: str) -> Any:
     The file is a module in `sys.modules` under a name of its own, and the modules beside it can be imported. It is read
     anew every time, and so are they.
     """
+    return _called(file, function)[1]
+
+
+def open_parts(file: Path, recorded: Mapping[str, Sequence[Path]]) -> None:
+    """Executes an experiment file for the classes that it defines: the user's word that it may be.
+
+    Args:
+        file: that is to be the one of which parts were recorded.
+        recorded: the SHA-256 of the files that may be meant, each with the places where copies may lie.
+
+    Raises:
+        UserError: it is none of them, and which lines differ; or it does not run.
+    """
+    if not file.is_file():
+        raise UserError(f"There is no experiment file {file}: name one that is there.")
+    check_version(file, file.read_bytes(), recorded)
+    _called(file, None)
+
+
+def check_version(
+    file: Path, text: bytes, recorded: Mapping[str, Sequence[Path]], remedy: str = "use that version"
+) -> None:
+    """Raises `UserError` unless the file's text is that of which parts were recorded; arguments as in `open_parts`."""
+    found = hashlib.sha256(text).hexdigest()
+    if found in recorded:
+        return
+    for sha256, places in recorded.items():
+        for copy in places:
+            if copy.is_file() and hashlib.sha256(before := copy.read_bytes()).hexdigest() == sha256:
+                raise UserError(
+                    f"{file} is not the version that was trained with, of which {copy} is a copy: "
+                    f"{_first_lines(before, text)}; {remedy}."
+                )
+    known = " or ".join(sha256[:12] for sha256 in recorded)
+    raise UserError(f"{file} has the SHA-256 {found[:12]}, but {known} was recorded: name the file that was used.")
+
+
+def _first_lines(before: bytes, now: bytes, most: int = 3) -> str:
+    """In which lines two texts differ, by their numbers in the second."""
+    old, new = (text.decode(errors="replace").splitlines() for text in (before, now))
+    blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    lines = [start + 1 for kind, _, _, start, _ in blocks if kind != "equal"]
+    if not lines:
+        return "they differ in how lines end"
+    more = f" and {len(lines) - most} more places" if len(lines) > most else ""
+    return f"they differ at line{'s'[: len(lines) > 1]} {', '.join(map(str, lines[:most]))}{more}"
+
+
+def _check_own_parts(experiment: Experiment, module: ModuleType, siblings: set[str]) -> None:
+    """Raises `UserError` if a copy of the file would not be all that the experiment's own parts are made of."""
+    for name, part in own.parts(experiment):
+        cls = type(part)
+        if vars(module).get(cls.__name__) is not cls or cls.__module__ != module.__name__:
+            raise UserError(
+                f"{name} is of the class {cls.__name__}, of which a run could keep no copy: define it in the file "
+                "itself, outside of any function."
+            )
+        if siblings:
+            raise UserError(
+                f"{name} is of the class {cls.__name__}, but the file imports {' and '.join(sorted(siblings))} from "
+                "beside it, of which a run keeps no copy: put that into the file, or install it as a package."
+            )
+
+
+def _called(file: Path, function: str | None) -> tuple[ModuleType, Any]:
+    """The file's module, and what its function returns."""
     if file.is_dir():
         raise UserError(f"{file} is a directory, but an experiment file is wanted: name one, such as {file}/NAME.py.")
     if not file.is_file():
@@ -51,9 +120,11 @@ def call(file: Path, function: str) -> Any:
     try:
         with _importable_beside(file.resolve().parent):
             module = _module(file)
+            if function is None:
+                return module, None
             if not callable(getattr(module, function, None)):
                 raise UserError(f"It does not define a function {function}().")
-            return getattr(module, function)()
+            return module, getattr(module, function)()
     except UserError as error:
         raise UserError(f"{file}: {error}") from error
     except (Exception, SystemExit) as error:  # whatever the user's own code raises
@@ -61,9 +132,12 @@ def call(file: Path, function: str) -> Any:
 
 
 def _module(file: Path) -> ModuleType:
-    """The file as a module, which `sys.modules` has from its first line on: dataclasses and pickle look there."""
-    path = str(file.absolute())
-    name = f"experiment_{hashlib.sha256(path.encode(errors='surrogateescape')).hexdigest()[:16]}"
+    """The file as a module, which `sys.modules` has from its first line on: dataclasses and pickle look there.
+
+    It is named after its path and its text: classes of two versions of a file are of two modules.
+    """
+    path, text = str(file.absolute()), file.read_bytes()
+    name = f"experiment_{hashlib.sha256(path.encode(errors='surrogateescape') + text).hexdigest()[:16]}"
     loader = SourceFileLoader(name, path)
     spec = spec_from_file_location(name, path, loader=loader)
     assert spec is not None  # which it only is without a loader
@@ -71,10 +145,11 @@ def _module(file: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         # Not by the loader, which would take what it compiled a moment ago for the file as it now is.
-        exec(loader.source_to_code(file.read_bytes(), path), module.__dict__)
+        exec(loader.source_to_code(text, path), module.__dict__)
     except BaseException:
         del sys.modules[name]
         raise
+    own.add(own.Source(file.absolute(), text, module))
     return module
 
 

@@ -12,12 +12,19 @@ import typing
 from collections.abc import Iterable
 from typing import Any, Literal
 
+from gvlab.config import own
+from gvlab.config.earlier import as_now
 from gvlab.errors import UserError
 
 
 def is_union(hint: Any) -> bool:
     """Whether a field of that type holds one of several classes, so that its JSON must say which."""
     return isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+
+
+def is_protocol(hint: Any) -> bool:
+    """Whether a member of a union stands for the user's own classes."""
+    return getattr(hint, "_is_protocol", False)
 
 
 @functools.cache
@@ -34,7 +41,9 @@ def to_dict(config: Any) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for f in dataclasses.fields(config):
         value = getattr(config, f.name)
-        if dataclasses.is_dataclass(value):
+        if isinstance(value, own.Unopened):
+            value = value.to_dict()
+        elif dataclasses.is_dataclass(value):
             value = member_to_dict(value) if is_union(hints[f.name]) else to_dict(value)
         out[f.name] = value
     return out
@@ -42,7 +51,12 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 def member_to_dict(member: Any) -> dict[str, Any]:
     """As `to_dict`, of a member of a union that stands alone: with its class under `type`."""
-    return {"type": type(member).__name__} | to_dict(member)
+    if isinstance(member, own.Unopened):
+        return member.to_dict()
+    cls = type(member)
+    if own.is_own(cls):
+        return {"type": f"{own.PREFIX}{cls.__name__}", own.FILE: own.file_sha256(cls)} | to_dict(member)
+    return {"type": cls.__name__} | to_dict(member)
 
 
 def completed(hint: Any, value: Any) -> dict[str, Any]:
@@ -75,7 +89,11 @@ def decode(hint: Any, value: Any, where: str) -> Any:
     if is_union(hint):
         if value is None and types.NoneType in typing.get_args(hint):
             return None
-        members = {cls.__name__: cls for cls in typing.get_args(hint) if cls is not types.NoneType}
+        if own.is_json(value) and any(map(is_protocol, typing.get_args(hint))):
+            return _own_part(value, where)
+        members = {
+            cls.__name__: cls for cls in typing.get_args(hint) if cls is not types.NoneType and not is_protocol(cls)
+        }
         if not isinstance(value, dict) or value.get("type") not in list(members):  # a list, since it may be unhashable
             raise _wrong(hint, value, where)
         untagged = {name: item for name, item in value.items() if name != "type"}
@@ -93,6 +111,21 @@ def decode(hint: Any, value: Any, where: str) -> Any:
     return value
 
 
+def _own_part(value: dict[str, Any], where: str) -> Any:
+    """The part, or what stands for it where its class is not here."""
+    fields = {name: item for name, item in value.items() if name not in ("type", own.FILE)}
+    cls = own.class_of(value)
+    if cls is None:
+        sha256 = value.get(own.FILE, "")
+        return own.Unopened(value["type"].removeprefix(own.PREFIX), sha256 if isinstance(sha256, str) else "", fields)
+    try:
+        return decode(cls, fields, where)
+    except UserError:
+        raise
+    except Exception as error:  # of its own __post_init__
+        raise UserError(f"{where} is refused by {cls.__name__} ({' '.join(str(error).split())}).") from error
+
+
 def _wrong(hint: Any, value: Any, where: str) -> UserError:
     return UserError(
         f"The field {where or 'of the experiment'} is {described(value)}, but must be of type {type_name(hint)}."
@@ -102,6 +135,7 @@ def _wrong(hint: Any, value: Any, where: str) -> UserError:
 def _decode_fields(cls: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise _wrong(cls, value, where)
+    value = as_now(cls.__name__, value)
     hints = field_types(cls)
     prefix = f"{where}." if where else ""
     for name in value:
@@ -128,6 +162,8 @@ def type_name(hint: Any) -> str:
     members = typing.get_args(hint)
     if hint is types.NoneType:
         return "None"
+    if is_protocol(hint):
+        return "a class of your own"
     if typing.get_origin(hint) is Literal:
         return " or ".join(repr(m) for m in members)
     if typing.get_origin(hint) is tuple:

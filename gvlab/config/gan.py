@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gvlab.config.checks import check_fraction, check_size
+from gvlab.config.contests import Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
 from gvlab.config.networks import DCGAN, MLP, Article, MaxoutMLP, TwoMLPs
-from gvlab.config.optimizers import Adam
+from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
+from gvlab.config.protocols import OwnContest, OwnNetworks
 from gvlab.errors import UserError
 
 
@@ -16,9 +18,9 @@ from gvlab.errors import UserError
 class GAN:
     """A generative adversarial network (Goodfellow et al. 2014)."""
 
-    network: DCGAN | Article | MLP | TwoMLPs | MaxoutMLP = DCGAN()
+    network: DCGAN | Article | MLP | TwoMLPs | MaxoutMLP | OwnNetworks = DCGAN()
     latent_dim: int = 100
-    generator_loss: Literal["non_saturating", "minimax"] = "non_saturating"
+    contest: NonSaturating | Minimax | Hinge | LeastSquares | Wasserstein | OwnContest = NonSaturating()
     update: Literal["alternating", "simultaneous"] = "alternating"
     """alternating: `discriminator_steps` updates of the discriminator, then one of the generator against the new one.
     simultaneous: both from the same generated batch, which costs one generator pass less."""
@@ -27,8 +29,8 @@ class GAN:
     """Decay per step of the generator's average, which `sample` uses; 0 switches the average off."""
     conditional: bool = False
     """Give the class label to both networks (Mirza & Osindero 2014)."""
-    generator_optimizer: Adam = Adam(learning_rate=2e-4, b1=0.5)
-    discriminator_optimizer: Adam = Adam(learning_rate=2e-4, b1=0.5)
+    generator_optimizer: AnyOptimizer = Adam(learning_rate=2e-4, b1=0.5)
+    discriminator_optimizer: AnyOptimizer = Adam(learning_rate=2e-4, b1=0.5)
 
     def __post_init__(self) -> None:
         settle(self)

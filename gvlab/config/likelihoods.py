@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gvlab.config.checks import check_positive
 from gvlab.config.plain import settle
 from gvlab.errors import UserError
 
+if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
+    from gvlab.models import Observation
+
 
 @dataclass(frozen=True)
 class Bernoulli:
     """Pixels in [0, 1] as probabilities of a coin; a likelihood of the data only where they are 0 or 1."""
+
+    def observation(self) -> Observation:
+        from gvlab.models import observation
+
+        return observation.bernoulli()
 
 
 @dataclass(frozen=True)
@@ -24,15 +33,30 @@ class Gaussian:
         settle(self)
         check_positive("Gaussian", variance=self.variance)
 
+    def observation(self) -> Observation:
+        from gvlab.models import observation
+
+        return observation.gaussian(self.variance)
+
 
 @dataclass(frozen=True)
 class LearnedGaussian:
     """Independent normal pixels; the decoder gives mean and log-variance of each."""
 
+    def observation(self) -> Observation:
+        from gvlab.models import observation
+
+        return observation.learned_gaussian()
+
 
 @dataclass(frozen=True)
 class DiscretizedLogistic:
     """8-bit pixels under a logistic density integrated over each level (Kingma et al. 2016; Salimans et al. 2017)."""
+
+    def observation(self) -> Observation:
+        from gvlab.models import observation
+
+        return observation.discretized_logistic()
 
 
 @dataclass(frozen=True)
@@ -45,3 +69,8 @@ class Categorical:
         settle(self)
         if self.levels < 2:
             raise UserError(f"Categorical.levels is {self.levels}, but must be at least 2.")
+
+    def observation(self) -> Observation:
+        from gvlab.models import observation
+
+        return observation.categorical(self.levels)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gvlab.config.checks import check_layers, check_size
 from gvlab.config.plain import settle
+
+if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
+    import flax.linen as nn
 
 
 @dataclass(frozen=True)
@@ -19,10 +23,36 @@ class DCGAN:
         settle(self)
         check_size("DCGAN", width=self.width)
 
+    def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
+        from gvlab import networks
+
+        return (
+            networks.DCGANGenerator(shape=shape, width=self.width, axis_name=axis_name),
+            networks.DCGANDiscriminator(width=self.width, axis_name=axis_name),
+        )
+
 
 @dataclass(frozen=True)
 class Article:
     """The four networks of the article that the project grew out of."""
+
+    def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
+        from gvlab import networks
+
+        return (
+            networks.ArticleGenerator(shape=shape, axis_name=axis_name),
+            networks.ArticleDiscriminator(axis_name=axis_name),
+        )
+
+    def coders(
+        self, shape: tuple[int, ...], latent_dim: int, parameters: int, classes: int, axis_name: str | None
+    ) -> tuple[nn.Module, ...]:
+        from gvlab import networks
+
+        return (
+            networks.ArticleEncoder(latent_dim=latent_dim),
+            networks.ArticleDecoder(shape=shape, parameters=parameters),
+        )
 
 
 @dataclass(frozen=True)
@@ -35,6 +65,24 @@ class MLP:
     def __post_init__(self) -> None:
         settle(self)
         check_layers("MLP", hidden=self.hidden)
+
+    def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
+        from gvlab import networks
+
+        return (
+            networks.MLPGenerator(shape=shape, hidden=self.hidden[::-1]),
+            networks.MLPDiscriminator(hidden=self.hidden),
+        )
+
+    def coders(
+        self, shape: tuple[int, ...], latent_dim: int, parameters: int, classes: int, axis_name: str | None
+    ) -> tuple[nn.Module, ...]:
+        from gvlab import networks
+
+        return (
+            networks.MLPEncoder(latent_dim=latent_dim, hidden=self.hidden),
+            networks.MLPDecoder(shape=shape, hidden=self.hidden[::-1], parameters=parameters),
+        )
 
 
 @dataclass(frozen=True)
@@ -49,6 +97,14 @@ class TwoMLPs:
     def __post_init__(self) -> None:
         settle(self)
         check_layers("TwoMLPs", generator=self.generator, discriminator=self.discriminator)
+
+    def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
+        from gvlab import networks
+
+        return (
+            networks.MLPGenerator(shape=shape, hidden=self.generator),
+            networks.MLPDiscriminator(hidden=self.discriminator),
+        )
 
 
 @dataclass(frozen=True)
@@ -67,6 +123,14 @@ class MaxoutMLP:
         check_layers("MaxoutMLP", generator=self.generator, discriminator=self.discriminator)
         check_size("MaxoutMLP", pieces=self.pieces)
 
+    def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
+        from gvlab.networks import MaxoutDiscriminator, NormalizedMLPGenerator
+
+        return (
+            NormalizedMLPGenerator(shape=shape, hidden=self.generator, axis_name=axis_name),
+            MaxoutDiscriminator(hidden=self.discriminator, pieces=self.pieces),
+        )
+
 
 @dataclass(frozen=True)
 class ReluMLP:
@@ -78,6 +142,25 @@ class ReluMLP:
     def __post_init__(self) -> None:
         settle(self)
         check_layers("ReluMLP", hidden=self.hidden)
+
+    def coders(
+        self, shape: tuple[int, ...], latent_dim: int, parameters: int, classes: int, axis_name: str | None
+    ) -> tuple[nn.Module, ...]:
+        from flax.linen import initializers, relu
+
+        from gvlab import networks
+
+        kernel_init = initializers.lecun_normal()
+        return (
+            networks.MLPEncoder(latent_dim=latent_dim, hidden=self.hidden, activation=relu, kernel_init=kernel_init),
+            networks.MLPDecoder(
+                shape=shape,
+                hidden=self.hidden[::-1],
+                activation=relu,
+                kernel_init=kernel_init,
+                parameters=parameters,
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -98,3 +181,16 @@ class TwoLayerMLP:
         settle(self)
         check_layers("TwoLayerMLP", hidden=self.hidden, top_hidden=self.top_hidden)
         check_size("TwoLayerMLP", first=self.first)
+
+    def coders(
+        self, shape: tuple[int, ...], latent_dim: int, parameters: int, classes: int, axis_name: str | None
+    ) -> tuple[nn.Module, ...]:
+        """Four: both encoders, from the data up, and both decoders, down again."""
+        from gvlab import networks
+
+        return (
+            networks.MLPEncoder(latent_dim=self.first, hidden=self.hidden),
+            networks.MLPEncoder(latent_dim=latent_dim - self.first, hidden=self.top_hidden),
+            networks.MLPEncoder(latent_dim=self.first, hidden=self.top_hidden[::-1]),
+            networks.MLPDecoder(shape=shape, hidden=self.hidden[::-1], parameters=parameters),
+        )

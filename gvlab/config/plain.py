@@ -8,7 +8,9 @@ import numbers
 import typing
 from typing import Any, Literal
 
-from gvlab.config.fields import described, field_types, is_union, to_float, type_name
+from gvlab.config import own
+from gvlab.config.fields import described, field_types, is_protocol, is_union, to_float, type_name
+from gvlab.config.own_classes import check
 from gvlab.errors import UserError
 
 LARGEST = 2**63 - 1
@@ -42,7 +44,14 @@ def plain(hint: Any, value: Any, where: str) -> Any:
             raise UserError(
                 f"{where} is the class {value.__name__}, but must be an instance of it: {value.__name__}()."
             )
-        if not isinstance(value, members):
+        if type(value) in members or isinstance(value, own.Unopened):
+            return value
+        protocol = next(filter(is_protocol, members), None)
+        if protocol and _may_be_own(value):
+            check(value, protocol, where)
+            settle(value)
+            return value
+        if not isinstance(value, tuple(member for member in members if not is_protocol(member))):
             raise _wrong(hint, value, where)
         return value
     value = _scalar(value)
@@ -57,6 +66,15 @@ def plain(hint: Any, value: Any, where: str) -> Any:
         raise _wrong(hint, value, where)
     _check_range(value, where)
     return value
+
+
+def _may_be_own(value: Any) -> bool:
+    """Whether somebody meant it as a part of their own: it is no value of JSON's, and no class of gvlab's."""
+    return (
+        not isinstance(value, bool | int | float | complex | str | bytes | list | dict | set | None)
+        and not (type(value) is tuple and all(isinstance(item, bool | int | float | str) for item in value))
+        and own.is_own(value if isinstance(value, type) else type(value))
+    )
 
 
 def _check_range(value: Any, where: str) -> None:

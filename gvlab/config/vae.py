@@ -9,8 +9,9 @@ from typing import Literal
 from gvlab.config.checks import check_size
 from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
 from gvlab.config.networks import MLP, Article, ReluMLP, TwoLayerMLP
-from gvlab.config.optimizers import Adam
+from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
+from gvlab.config.protocols import OwnCoders, OwnObservation
 from gvlab.errors import UserError
 
 
@@ -18,12 +19,14 @@ from gvlab.errors import UserError
 class VAE:
     """A variational autoencoder (Kingma & Welling 2014) with a standard normal prior and a diagonal posterior."""
 
-    network: Article | MLP | ReluMLP | TwoLayerMLP = Article()
+    network: Article | MLP | ReluMLP | TwoLayerMLP | OwnCoders = Article()
     latent_dim: int = 32
     """Length of z."""
     objective: Literal["elbo", "importance_weighted"] = "elbo"
     """importance_weighted: the tighter bound on log p(x) by `num_samples` weights (Burda et al. 2016, equation 8)."""
-    likelihood: Bernoulli | Gaussian | LearnedGaussian | DiscretizedLogistic | Categorical = Bernoulli()
+    likelihood: Bernoulli | Gaussian | LearnedGaussian | DiscretizedLogistic | Categorical | OwnObservation = (
+        Bernoulli()
+    )
     output_bias: Literal["zeros", "data_mean"] = "zeros"
     """data_mean: fully connected networks with Bernoulli pixels begin with the mean of the training data (Burda et al.
     2016)."""
@@ -35,7 +38,7 @@ class VAE:
     """Monte-Carlo samples of the latent per example and step."""
     conditional: bool = False
     """Give the class label to both networks (Sohn et al. 2015)."""
-    optimizer: Adam = Adam()
+    optimizer: AnyOptimizer = Adam()
 
     def __post_init__(self) -> None:
         settle(self)

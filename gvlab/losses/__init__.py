@@ -1,6 +1,21 @@
 """Objectives as pure functions: one equation, one function, one number per example; reductions are the caller's."""
 
-from gvlab.losses.adversarial import discriminator_loss, minimax_generator_loss, non_saturating_generator_loss
+from gvlab.losses.adversarial import (
+    Contest,
+    discriminator_loss,
+    hinge,
+    hinge_discriminator_loss,
+    least_squares,
+    least_squares_discriminator_loss,
+    least_squares_generator_loss,
+    minimax,
+    minimax_generator_loss,
+    non_saturating,
+    non_saturating_generator_loss,
+    wasserstein,
+    wasserstein_discriminator_loss,
+    wasserstein_generator_loss,
+)
 from gvlab.losses.bounds import (
     bits_per_dim,
     elbo,
@@ -17,6 +32,7 @@ from gvlab.losses.likelihoods import (
 )
 
 __all__ = [
+    "Contest",
     "bernoulli_log_prob",
     "bits_per_dim",
     "categorical_log_prob",
@@ -25,11 +41,21 @@ __all__ = [
     "elbo",
     "gaussian_kl",
     "gaussian_log_prob",
+    "hinge",
+    "hinge_discriminator_loss",
     "importance_weighted_bound",
+    "least_squares",
+    "least_squares_discriminator_loss",
+    "least_squares_generator_loss",
+    "minimax",
     "minimax_generator_loss",
+    "non_saturating",
     "non_saturating_generator_loss",
     "normal_log_prob",
     "standard_normal_log_prob",
+    "wasserstein",
+    "wasserstein_discriminator_loss",
+    "wasserstein_generator_loss",
 ]
 
 

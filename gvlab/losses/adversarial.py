@@ -1,12 +1,26 @@
-"""The two-player game of Goodfellow et al. 2014, on logits: D(x) = sigmoid(logit).
+"""The games of GANs on logits: what each player minimises, and the `Contest`s that say which loss plays which.
 
-Each function minimises: the discriminator descends `discriminator_loss`, the generator one of the other two.
+In the game of Goodfellow et al. 2014 the discriminator's verdict is D(x) = sigmoid(logit); elsewhere it is the logit.
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gvlab.losses._shapes import require_equal
+
+PerPair = Callable[[Float[Array, "*batch"], Float[Array, "*batch"]], Float[Array, "*batch"]]
+"""(real logits, fake logits) -> loss of each pair."""
+
+
+class Contest(NamedTuple):
+    """What the two players of a GAN minimise; each sees both logits, and XLA drops what it leaves unread."""
+
+    discriminator: PerPair
+    generator: PerPair
 
 
 def discriminator_loss(
@@ -61,3 +75,115 @@ def non_saturating_generator_loss(fake_logits: Float[Array, "*batch"]) -> Float[
     Reference: Goodfellow et al., "Generative Adversarial Nets", 2014, section 3 (below eq. 1).
     """
     return jax.nn.softplus(-fake_logits)
+
+
+def hinge_discriminator_loss(
+    real_logits: Float[Array, "*batch"], fake_logits: Float[Array, "*batch"]
+) -> Float[Array, "*batch"]:
+    """max(0, 1 - D(x)) + max(0, 1 + D(G(z))): nothing is gained beyond a margin of 1 on either side.
+
+    Args:
+        real_logits: logits of real examples, shape [*batch].
+        fake_logits: logits of generated examples, shape [*batch].
+
+    Returns:
+        The loss, at least 0, shape [*batch]; 2 where the discriminator says 0 of everything.
+
+    Raises:
+        UserError: if the shapes differ.
+
+    Reference: Lim & Ye, "Geometric GAN", 2017; Miyato et al., "Spectral Normalization for Generative Adversarial
+    Networks", 2018, eq. 16.
+    """
+    require_equal(real_logits=real_logits, fake_logits=fake_logits)
+    return jax.nn.relu(1 - real_logits) + jax.nn.relu(1 + fake_logits)
+
+
+def least_squares_discriminator_loss(
+    real_logits: Float[Array, "*batch"], fake_logits: Float[Array, "*batch"]
+) -> Float[Array, "*batch"]:
+    """(D(x) - 1)^2 / 2 + D(G(z))^2 / 2: a regression of 1 for real examples and 0 for generated ones.
+
+    Args:
+        real_logits: verdicts on real examples, shape [*batch]; the logits themselves, without a sigmoid.
+        fake_logits: verdicts on generated examples, shape [*batch].
+
+    Returns:
+        The loss, at least 0, shape [*batch]; 1/4 where the discriminator says 1/2 of everything.
+
+    Raises:
+        UserError: if the shapes differ.
+
+    Reference: Mao et al., "Least Squares Generative Adversarial Networks", 2017, eq. 9 (a = 0, b = c = 1).
+    """
+    require_equal(real_logits=real_logits, fake_logits=fake_logits)
+    return (jnp.square(real_logits - 1) + jnp.square(fake_logits)) / 2
+
+
+def least_squares_generator_loss(fake_logits: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+    """(D(G(z)) - 1)^2 / 2: also what is judged too real is drawn to 1.
+
+    Args:
+        fake_logits: verdicts on generated examples, shape [*batch].
+
+    Returns:
+        The loss, at least 0, shape [*batch].
+
+    Reference: Mao et al., "Least Squares Generative Adversarial Networks", 2017, eq. 9 (a = 0, b = c = 1).
+    """
+    return jnp.square(fake_logits - 1) / 2
+
+
+def wasserstein_discriminator_loss(
+    real_logits: Float[Array, "*batch"], fake_logits: Float[Array, "*batch"]
+) -> Float[Array, "*batch"]:
+    """D(G(z)) - D(x): for a critic with a bounded slope, minus the distance between data and model.
+
+    Nothing here bounds the slope; without such a device the loss has no lower end.
+
+    Args:
+        real_logits: the critic of real examples, shape [*batch].
+        fake_logits: the critic of generated examples, shape [*batch].
+
+    Returns:
+        The loss, of either sign, shape [*batch].
+
+    Raises:
+        UserError: if the shapes differ.
+
+    Reference: Arjovsky et al., "Wasserstein GAN", 2017, eq. 2 (negated: the critic maximises it).
+    """
+    require_equal(real_logits=real_logits, fake_logits=fake_logits)
+    return fake_logits - real_logits
+
+
+def wasserstein_generator_loss(fake_logits: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+    """-D(G(z)): the critic's verdict itself, also the generator's side of the hinge.
+
+    Args:
+        fake_logits: the critic of generated examples, shape [*batch].
+
+    Returns:
+        The loss, of either sign, shape [*batch].
+
+    Reference: Arjovsky et al., "Wasserstein GAN", 2017, eq. 2; Miyato et al., "Spectral Normalization for Generative
+    Adversarial Networks", 2018, eq. 17.
+    """
+    return -fake_logits
+
+
+def _of_fakes(loss: Callable[[Float[Array, "*batch"]], Float[Array, "*batch"]]) -> PerPair:
+    """A generator's loss that looks at nothing but its own logits."""
+    return lambda real_logits, fake_logits: loss(fake_logits)
+
+
+non_saturating = Contest(discriminator_loss, _of_fakes(non_saturating_generator_loss))
+"""Goodfellow et al. 2014, section 3."""
+minimax = Contest(discriminator_loss, _of_fakes(minimax_generator_loss))
+"""Goodfellow et al. 2014, equation 1."""
+hinge = Contest(hinge_discriminator_loss, _of_fakes(wasserstein_generator_loss))
+"""Lim & Ye 2017; Miyato et al. 2018."""
+least_squares = Contest(least_squares_discriminator_loss, _of_fakes(least_squares_generator_loss))
+"""Mao et al. 2017."""
+wasserstein = Contest(wasserstein_discriminator_loss, _of_fakes(wasserstein_generator_loss))
+"""Arjovsky et al. 2017; the slope of the discriminator is for something else to bound."""

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import optax
 from jaxtyping import Array, Float, Int
 
 from gvlab.data.checks import check_batch
@@ -35,6 +36,13 @@ def train_apply(module: nn.Module, params: PyTree, stats: PyTree, *inputs: Any) 
 def eval_apply(module: nn.Module, params: PyTree, stats: PyTree, *inputs: Any) -> Any:
     """The module in evaluation mode, with its running statistics."""
     return module.apply({"params": params, "batch_stats": stats}, *inputs, train=False)
+
+
+def updates_of(
+    optimizer: optax.GradientTransformation, grads: PyTree, optimizer_state: PyTree, params: PyTree, step: jax.Array
+) -> tuple[PyTree, PyTree]:
+    """What is to be added to the parameters, and the optimizer's next state; schedules are told the train step."""
+    return optax.with_extra_args_support(optimizer).update(grads, optimizer_state, params, step=step)
 
 
 Labels: TypeAlias = Int[Array, " batch"] | Float[Array, "batch classes"] | None

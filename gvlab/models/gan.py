@@ -10,10 +10,10 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from gvlab import rng, tree
-from gvlab.losses import discriminator_loss, non_saturating_generator_loss
+from gvlab.losses import Contest, non_saturating
 from gvlab.models.base import (
     Labels,
     check_first_batch,
@@ -23,11 +23,10 @@ from gvlab.models.base import (
     one_hot,
     output_of,
     train_apply,
+    updates_of,
 )
 from gvlab.parallel import mean_over
 from gvlab.types import Batch, Info, Model, PRNGKey, PyTree, UserError
-
-PerExample = Callable[[Float[Array, " batch"]], Float[Array, " batch"]]
 
 
 @flax.struct.dataclass
@@ -59,7 +58,7 @@ class _Parts(NamedTuple):
     generator_optimizer: optax.GradientTransformation
     discriminator_optimizer: optax.GradientTransformation
     latent_dim: int
-    generator_loss: PerExample
+    contest: Contest
     ema_decay: float | Float[Array, ""]
     num_classes: int
     axis_name: str | None
@@ -72,7 +71,7 @@ def alternating_gan(
     discriminator_optimizer: optax.GradientTransformation,
     *,
     latent_dim: int,
-    generator_loss: PerExample = non_saturating_generator_loss,
+    contest: Contest = non_saturating,
     discriminator_steps: int = 1,
     ema_decay: float | Float[Array, ""] = 0.999,
     num_classes: int = 0,
@@ -91,7 +90,7 @@ def alternating_gan(
         generator_optimizer: optax transformation of the generator's gradients.
         discriminator_optimizer: the discriminator's.
         latent_dim: length of the standard normal latent z.
-        generator_loss: logits of generated images [b] -> loss [b].
+        contest: what the two players minimise, each (real logits [b], fake logits [b]) -> loss [b].
         discriminator_steps: updates of the discriminator per step.
         ema_decay: decay of the average of the generator (parameters and batch statistics) that `sample` and `decode`
             use; see `tree.ema_decay` for its first steps.
@@ -100,7 +99,8 @@ def alternating_gan(
         axis_name: name of the `pmap` axis over which gradients, statistics and losses are averaged.
 
     Returns:
-        A `Model` with states of type `GANState` and the terms `d_loss`, `g_loss` (nats), `real_logit`, `fake_logit`,
+        A `Model` with states of type `GANState` and the terms `d_loss`, `g_loss` (in nats where the contest is of
+        log-likelihoods), `real_logit`, `fake_logit`,
         `grad_norm/generator` and `grad_norm/discriminator`.
     """
     parts = _Parts(
@@ -109,7 +109,7 @@ def alternating_gan(
         generator_optimizer,
         discriminator_optimizer,
         latent_dim,
-        generator_loss,
+        contest,
         ema_decay,
         num_classes,
         axis_name,
@@ -126,8 +126,8 @@ def alternating_gan(
         g, d = state.generator, state.discriminator
         for i in range(discriminator_steps):
             share = jax.tree.map(lambda leaf, i=i: leaf[:, i], shares)
-            d, d_info = _discriminator_update(parts, g, d, share, jax.random.fold_in(key, i))
-        g, g_info = _generator_update(parts, g, d, share, jax.random.fold_in(key, discriminator_steps))
+            d, d_info = _discriminator_update(parts, g, d, share, state.step, jax.random.fold_in(key, i))
+        g, g_info = _generator_update(parts, g, d, share, state.step, jax.random.fold_in(key, discriminator_steps))
         return _next(parts, state, g, d), d_info | g_info
 
     return _model(parts, train_step, data_range)
@@ -140,7 +140,7 @@ def simultaneous_gan(
     discriminator_optimizer: optax.GradientTransformation,
     *,
     latent_dim: int,
-    generator_loss: PerExample = non_saturating_generator_loss,
+    contest: Contest = non_saturating,
     ema_decay: float | Float[Array, ""] = 0.999,
     num_classes: int = 0,
     data_range: tuple[float, float] = (-1.0, 1.0),
@@ -158,7 +158,7 @@ def simultaneous_gan(
         generator_optimizer,
         discriminator_optimizer,
         latent_dim,
-        generator_loss,
+        contest,
         ema_decay,
         num_classes,
         axis_name,
@@ -178,17 +178,17 @@ def simultaneous_gan(
         )
 
         # 2. the losses, and their gradients with respect to the logits
-        d_loss, (to_real, to_fake) = jax.value_and_grad(lambda r, f: discriminator_loss(r, f).mean(), argnums=(0, 1))(
-            real_logits, fake_logits
-        )
-        g_loss, to_generator = jax.value_and_grad(lambda f: generator_loss(f).mean())(fake_logits)
+        d_loss, (to_real, to_fake) = jax.value_and_grad(
+            lambda r, f: contest.discriminator(r, f).mean(), argnums=(0, 1)
+        )(real_logits, fake_logits)
+        g_loss, to_generator = jax.value_and_grad(lambda f: contest.generator(real_logits, f).mean())(fake_logits)
 
         # 3. backward, through the discriminator twice and the generator once
         d_grads = jax.tree.map(jnp.add, pull_real_logits(to_real)[0], pull_fake_logits(to_fake)[0])
         (g_grads,) = pull_fake(pull_fake_logits(to_generator)[1])
 
-        d, d_norm = _descend(discriminator_optimizer, d, d_grads, d_stats, axis_name)
-        g, g_norm = _descend(generator_optimizer, g, g_grads, g_stats, axis_name)
+        d, d_norm = _descend(discriminator_optimizer, d, d_grads, d_stats, state.step, axis_name)
+        g, g_norm = _descend(generator_optimizer, g, g_grads, g_stats, state.step, axis_name)
         info = _discriminator_info(d_loss, real_logits, fake_logits) | {"g_loss": g_loss}
         norms = {"grad_norm/discriminator": d_norm, "grad_norm/generator": g_norm}
         return _next(parts, state, g, d), mean_over(info, axis_name) | norms
@@ -196,7 +196,9 @@ def simultaneous_gan(
     return _model(parts, train_step, data_range)
 
 
-def _discriminator_update(parts: _Parts, g: Player, d: Player, batch: Batch, key: PRNGKey) -> tuple[Player, Info]:
+def _discriminator_update(
+    parts: _Parts, g: Player, d: Player, batch: Batch, step: Int[Array, ""], key: PRNGKey
+) -> tuple[Player, Info]:
     y = one_hot(batch.y, parts.num_classes)
     z = rng.normal(key, (len(batch.x), parts.latent_dim), parts.axis_name)
     fake, _ = train_apply(parts.generator, g.params, g.stats, z, y)
@@ -204,25 +206,29 @@ def _discriminator_update(parts: _Parts, g: Player, d: Player, batch: Batch, key
     def objective(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, PyTree]]:
         real_logits, stats = train_apply(parts.discriminator, params, d.stats, batch.x, y)
         fake_logits, stats = train_apply(parts.discriminator, params, stats, fake, y)
-        loss = discriminator_loss(real_logits, fake_logits).mean()
+        loss = parts.contest.discriminator(real_logits, fake_logits).mean()
         return loss, (_discriminator_info(loss, real_logits, fake_logits), stats)
 
     grads, (info, stats) = jax.grad(objective, has_aux=True)(d.params)
-    d, norm = _descend(parts.discriminator_optimizer, d, grads, stats, parts.axis_name)
+    d, norm = _descend(parts.discriminator_optimizer, d, grads, stats, step, parts.axis_name)
     return d, mean_over(info, parts.axis_name) | {"grad_norm/discriminator": norm}
 
 
-def _generator_update(parts: _Parts, g: Player, d: Player, batch: Batch, key: PRNGKey) -> tuple[Player, Info]:
+def _generator_update(
+    parts: _Parts, g: Player, d: Player, batch: Batch, step: Int[Array, ""], key: PRNGKey
+) -> tuple[Player, Info]:
     y = one_hot(batch.y, parts.num_classes)
     z = rng.normal(key, (len(batch.x), parts.latent_dim), parts.axis_name)
+    # Dropped before it is compiled where the contest's generator leaves it unread.
+    real_logits, _ = train_apply(parts.discriminator, d.params, d.stats, batch.x, y)
 
     def objective(params: PyTree) -> tuple[Float[Array, ""], PyTree]:
         fake, stats = train_apply(parts.generator, params, g.stats, z, y)
         fake_logits, _ = train_apply(parts.discriminator, d.params, d.stats, fake, y)
-        return parts.generator_loss(fake_logits).mean(), stats
+        return parts.contest.generator(real_logits, fake_logits).mean(), stats
 
     (loss, stats), grads = jax.value_and_grad(objective, has_aux=True)(g.params)
-    g, norm = _descend(parts.generator_optimizer, g, grads, stats, parts.axis_name)
+    g, norm = _descend(parts.generator_optimizer, g, grads, stats, step, parts.axis_name)
     return g, mean_over({"g_loss": loss}, parts.axis_name) | {"grad_norm/generator": norm}
 
 
@@ -231,11 +237,16 @@ def _discriminator_info(loss: Array, real_logits: Array, fake_logits: Array) -> 
 
 
 def _descend(
-    optimizer: optax.GradientTransformation, player: Player, grads: PyTree, stats: PyTree, axis_name: str | None
+    optimizer: optax.GradientTransformation,
+    player: Player,
+    grads: PyTree,
+    stats: PyTree,
+    step: Int[Array, ""],
+    axis_name: str | None,
 ) -> tuple[Player, Float[Array, ""]]:
     """The player after one optimizer update, and the norm of its gradient."""
     grads = mean_over(grads, axis_name)
-    updates, optimizer_state = optimizer.update(grads, player.optimizer, player.params)
+    updates, optimizer_state = updates_of(optimizer, grads, player.optimizer, player.params, step)
     params = optax.apply_updates(player.params, updates)
     return Player(params=params, stats=stats, optimizer=optimizer_state), tree.norm(grads)
 
@@ -291,7 +302,7 @@ def _model(
         real_logits = eval_apply(discriminator, d.params, d.stats, batch.x, y)
         fake_logits = eval_apply(discriminator, d.params, d.stats, fake, y)
         return {
-            "d_loss": discriminator_loss(real_logits, fake_logits),
+            "d_loss": parts.contest.discriminator(real_logits, fake_logits),
             "real_logit": real_logits,
             "fake_logit": fake_logits,
         }

@@ -27,6 +27,7 @@ from gvlab.models.base import (
     one_hot,
     output_of,
     train_apply,
+    updates_of,
 )
 from gvlab.models.observation import Observation
 from gvlab.parallel import mean_over
@@ -125,7 +126,7 @@ def autoencoder(
 
         grads, (info, stats) = jax.grad(loss, has_aux=True)(state.params)
         grads = mean_over(grads, axis_name)
-        updates, optimizer_state = optimizer.update(grads, state.optimizer, state.params)
+        updates, optimizer_state = updates_of(optimizer, grads, state.optimizer, state.params, state.step)
         new = VAEState(
             step=state.step + 1,
             params=optax.apply_updates(state.params, updates),

@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
 from gvlab import config as c
+from gvlab.config import experiment_file, own
 from gvlab.files import MADE_AGAIN, read_json, read_json_lines, write_atomically
+from gvlab.files import sha256 as file_sha256
 from gvlab.schema import Count
 from gvlab.types import UserError
+
+EXPERIMENT_FILE = "experiment.py"
+"""The copy of the file that a run's own parts are of. It is never executed: it shows what was, and how another
+version differs."""
 
 
 class Status(TypedDict):
@@ -110,13 +116,45 @@ def check_config(run: Path, experiment: c.Experiment, ignore: Sequence[str] = c.
     found = c.difference(read_config(run), experiment, ignore=tuple(ignore))
     if found:
         name, old, new = found
+        _check_file(run, experiment)
         raise UserError(
             f"{run} was made with {name} = {_plain(old)}, not {_plain(new)}: use the old value, or another --out."
         )
 
 
+def _check_file(run: Path, experiment: c.Experiment) -> None:
+    """Raises UserError if the experiment's own parts are of another version of the file than the run's."""
+    recorded, now = own.files(read_config(run)), own.files(experiment)
+    copies = {sha256: [run / EXPERIMENT_FILE] for sha256 in recorded}
+    for sha256 in now:
+        source = own.source(sha256)
+        if source and recorded and sha256 not in recorded:
+            experiment_file.check_version(source.path, source.text, copies, "use that version, or another --out")
+
+
+def open_parts(run: Path, file: Path | None) -> None:
+    """Executes the experiment file that the user named for a run whose own parts are of it; does nothing without one.
+
+    Raises:
+        UserError: the run has no such parts, or they are of another file, or of another version of it.
+    """
+    if file is None:
+        return
+    recorded = [sha256 for sha256 in own.files(read_config(run)) if sha256]
+    if not recorded:
+        raise UserError(f"{run} has no parts of an experiment file's own: leave --experiment {file} out.")
+    experiment_file.open_parts(file, {sha256: [run / EXPERIMENT_FILE] for sha256 in recorded})
+
+
+def copy_is_true(run: Path) -> bool:
+    """Whether the copy of the experiment file, where a run's own parts are of one, is the file that was recorded."""
+    recorded, copy = [sha256 for sha256 in own.files(read_config(run)) if sha256], run / EXPERIMENT_FILE
+    return all(copy.is_file() and file_sha256(copy) == sha256 for sha256 in recorded)
+
+
 def _plain(value: Any) -> str:
-    return json.dumps(c.member_to_dict(value) if hasattr(value, "__dataclass_fields__") else value)
+    is_part = isinstance(value, own.Unopened) or hasattr(value, "__dataclass_fields__")
+    return json.dumps(c.member_to_dict(value) if is_part else value)
 
 
 def status(run: Path) -> Status:

@@ -235,7 +235,7 @@ def _functions(
     try:
         state = jax.eval_shape(init, key, values)
         names = tuple(sorted(jax.eval_shape(named, state, arrays, key, values)[1]))
-    except jax.errors.ConcretizationTypeError as error:
+    except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
         raise UserError(
             f"One of {', '.join(batched)} decides what is computed, so its values cannot share a program: compare them "
             "as experiments of their own."

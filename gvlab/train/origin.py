@@ -8,7 +8,8 @@ from typing import Literal, NotRequired, TypedDict
 
 from gvlab import build, data
 from gvlab.build import Program
-from gvlab.files import read_json, write_atomically
+from gvlab.config import own
+from gvlab.files import read_json, replacing, write_atomically
 from gvlab.runs import directory as rundir
 from gvlab.schema import Count
 from gvlab.types import UserError
@@ -54,7 +55,12 @@ def read(run: Path) -> Origin | None:
 
 
 def write(run: Path, program: Program) -> None:
+    """Writes origin.json, and the experiment file, where parts of the model are of it."""
     write_atomically(run / "origin.json", json.dumps(of(program), indent=2) + "\n")
+    for sha256 in own.files(program.experiment):
+        if source := own.source(sha256):
+            with replacing(run / rundir.EXPERIMENT_FILE) as file:
+                file.write(source.text)
 
 
 def check(run: Path, program: Program) -> None:

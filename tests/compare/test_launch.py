@@ -126,7 +126,8 @@ def test_ray_tells_why_a_unit_failed(tmp_path, monkeypatch):
         def __init__(self, function):
             assert function is launch._unit
 
-        def remote(self, root, name):
+        def remote(self, root, name, texts):
+            assert texts == []
             asked.append(name)
             return name
 

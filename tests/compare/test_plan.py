@@ -187,6 +187,16 @@ def test_a_sweep_makes_an_experiment_of_each_value(planned, files):
     assert compare.swept(COMPARED["vae"], "model.optimizer.learning_rate", [1])[0].model.optimizer.learning_rate == 1.0
 
 
+def test_a_sweep_over_classes(planned, files):
+    plan = planned(files[1], "--sweep", "contest=hinge,least_squares")
+    assert [e.name for e in plan.experiments] == ["gan,contest=hinge", "gan,contest=least_squares"]
+    assert [e.model.contest for e in plan.experiments] == [c.Hinge(), c.LeastSquares()]
+    plan = planned(*files, "gan.model.contest=Wasserstein")
+    assert [e.model for e in plan.experiments] == [
+        COMPARED["vae"].model, replace(COMPARED["gan"].model, contest=c.Wasserstein())
+    ]  # fmt: skip
+
+
 SWEEPS = {
     "ambiguous": ("gan", "learning_rate", [0.1], "generator_optimizer.learning_rate or model.discriminator_optimizer"),
     "misspelt": ("vae", "optimizer.learnign_rate", [0.1], "did you mean model.optimizer.learning_rate?"),
@@ -194,6 +204,8 @@ SWEEPS = {
     "half a number": ("vae", "batch_size", [2.5], "2.5, but must be of type int"),
     "out of range": ("vae", "optimizer.b1", [1.5], "Adam.b1 is 1.5"),
     "the seed": ("vae", "seed", [1], "is no field"),
+    "no such class": ("gan", "contest", ["hing"], "model.contest is 'hing', but must be one of NonSaturating, Min"),
+    "a class that does not fit": ("vae", "network", ["TwoLayerMLP"], "VAE.latent_dim is 4"),
 }
 
 

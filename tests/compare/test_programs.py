@@ -113,8 +113,7 @@ def test_names_and_the_order_of_functions_decide_nothing():
 
 def test_a_loss_that_is_not_used_decides_nothing(monkeypatch):
     before = digests()
-    monkeypatch.setattr(losses, "non_saturating_generator_loss", lambda logits: -logits)
-    monkeypatch.setitem(build.GENERATOR_LOSSES, "hinge", lambda logits: -logits)
+    monkeypatch.setattr(losses, "non_saturating", losses.hinge)
     monkeypatch.setitem(build.ONE_LAYER, "another", vae_models.variational_autoencoder)
     assert changed(digests(), before) == []
 
@@ -129,9 +128,9 @@ def test_an_equation_of_the_loss(monkeypatch):
     assert changed(digests(), before) == ["step"]
 
 
-def test_another_generator_loss():
+def test_another_contest():
     before = digests(COMPARED["gan"])
-    saturating = replace(COMPARED["gan"].model, generator_loss="minimax")
+    saturating = replace(COMPARED["gan"].model, contest=c.Minimax())
     assert changed(digests(COMPARED["gan"], model=saturating), before) == ["step"]
 
 

@@ -27,9 +27,17 @@ def compiled_once():
 
 
 def without(config: dict[str, Any]) -> None:
-    """Takes away fields that have a default, on every level."""
+    """Takes away fields that have a default, on every level, and writes others as they were once written."""
     del config["keep_every"], config["data"]["flip"], config["evaluation"]["ais_variance"]
-    config["model"].pop("ema_decay" if config["model"]["type"] == "GAN" else "kl_warmup_steps")
+    model = config["model"]
+    model.pop("ema_decay" if model["type"] == "GAN" else "kl_warmup_steps")
+    if model["type"] == "GAN":  # whose discriminator had one loss only
+        assert model.pop("contest") == {"type": "NonSaturating"}
+        model["generator_loss"] = "non_saturating"
+    for name in ("optimizer", "generator_optimizer", "discriminator_optimizer"):  # of which there was one class only
+        if name in model:
+            assert model[name].pop("type") == "Adam"
+            del model[name]["schedule"]
 
 
 @pytest.fixture

@@ -16,19 +16,31 @@ LIKELIHOODS = [
     c.Categorical(levels=2),
 ]
 ADAMS = [c.Adam(), c.Adam(learning_rate=1 / 3, eps=1e-300, drop_steps=(10, 20), drop_factor=2.0), c.Adam(b1=0.0, b2=0)]
+OPTIMIZERS = [
+    *ADAMS,
+    c.Adam(schedule=c.Cosine(steps=7, end=0.5)),
+    c.AdamW(weight_decay=0.0, schedule=c.Linear(begin=0.0, end=1.0)),
+    c.RMSprop(decay=0.99),
+    c.SGD(momentum=0.5),
+    c.Clipped(norm=0.1, optimizer=c.SGD()),
+]
 GANS = [
-    c.GAN(network=network, update=update, generator_loss=loss, discriminator_steps=steps, generator_optimizer=adam)
-    for network, loss, (update, steps), adam in itertools.product(
+    c.GAN(network=network, update=update, contest=contest, discriminator_steps=steps, generator_optimizer=adam)
+    for network, contest, (update, steps), adam in itertools.product(
         GAN_NETWORKS,
-        ("non_saturating", "minimax"),
+        (c.NonSaturating(), c.Hinge()),
         (("alternating", 1), ("alternating", 3), ("simultaneous", 1)),
         ADAMS[:2],
     )
 ]
-VAES = [
-    c.VAE(network=network, likelihood=likelihood, optimizer=adam, beta=beta, conditional=beta == 0)
-    for network, likelihood, adam, beta in itertools.product(VAE_NETWORKS, LIKELIHOODS, ADAMS, (0, 1.0, 4))
-] + [c.VAE(network=network, objective="importance_weighted", num_samples=5) for network in VAE_NETWORKS]
+VAES = (
+    [
+        c.VAE(network=network, likelihood=likelihood, optimizer=adam, beta=beta, conditional=beta == 0)
+        for network, likelihood, adam, beta in itertools.product(VAE_NETWORKS, LIKELIHOODS, ADAMS, (0, 1.0, 4))
+    ]
+    + [c.VAE(optimizer=optimizer) for optimizer in OPTIMIZERS[3:]]
+    + [c.VAE(network=network, objective="importance_weighted", num_samples=5) for network in VAE_NETWORKS]
+)
 DATA = [c.Data(), c.Data(name="mnist", flip=True), c.Data(quantization="binarize"), c.Data(quantization="dequantize")]
 GREY, BINARY = c.Data(flip=True), c.Data(quantization="binarize")
 

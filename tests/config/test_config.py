@@ -20,6 +20,13 @@ def experiment(**fields):
 REFUSED = [
     *((c.Adam, name, bad) for name in ("learning_rate", "eps", "drop_factor") for bad in (0.0, -1e-3, NAN, INFINITY)),
     *((c.Adam, name, bad) for name in ("b1", "b2") for bad in (-0.1, 1.0, 2.0, NAN)),
+    *((cls, "learning_rate", bad) for cls in (c.AdamW, c.RMSprop, c.SGD) for bad in (0.0, -1e-3, NAN, INFINITY)),
+    *((c.AdamW, "weight_decay", bad) for bad in (-0.1, NAN, INFINITY)),
+    *((c.RMSprop, "decay", bad) for bad in (-0.1, 1.0, NAN)),
+    *((c.SGD, "momentum", bad) for bad in (-0.1, 1.0, NAN)),
+    *((c.Clipped, "norm", bad) for bad in (0.0, -1.0, NAN, INFINITY)),
+    *((cls, "steps", bad) for cls in (c.Cosine, c.Linear) for bad in (0, -1)),
+    *((cls, "end", bad) for cls in (c.Cosine, c.Linear) for bad in (-0.1, NAN, INFINITY)),
     (c.Adam, "drop_steps", (0,)),
     (c.Adam, "drop_steps", (5, -3)),
     (c.DCGAN, "width", 0),
@@ -82,6 +89,10 @@ def test_the_edges_are_allowed():
 def test_combinations_that_contradict_themselves_are_refused():
     with pytest.raises(UserError, match=r"discriminator_steps is 2, but simultaneous .* use update='alternating'"):
         c.GAN(update="simultaneous", discriminator_steps=2)
+    with pytest.raises(
+        UserError, match=r"drop_steps is \(5,\), but Adam.schedule is Cosine, too: leave one of them out"
+    ):
+        c.Adam(drop_steps=(5,), schedule=c.Cosine())
     for make in (c.MLP, c.ReluMLP, c.TwoLayerMLP):
         with pytest.raises(UserError, match=rf"{make.__name__}\.hidden is empty"):
             make(hidden=())

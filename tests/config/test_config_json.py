@@ -136,9 +136,9 @@ def test_a_missing_field_with_a_default_has_it(path):
         ("model.ema_decay", "0.9", "float"),
         ("model.ema_decay", True, "float"),
         ("model.update", "sometimes", "'alternating' or 'simultaneous'"),
-        ("model.network", {"type": "VAE"}, "DCGAN or Article or MLP or TwoMLPs or MaxoutMLP"),
-        ("model.network", {"hidden": [1]}, "DCGAN or Article or MLP or TwoMLPs or MaxoutMLP"),
-        ("model.network", "MLP", "DCGAN or Article or MLP or TwoMLPs or MaxoutMLP"),
+        ("model.network", {"type": "VAE"}, "DCGAN or Article or MLP or TwoMLPs or MaxoutMLP or a class of your own"),
+        ("model.network", {"hidden": [1]}, "DCGAN or Article or MLP or TwoMLPs or MaxoutMLP or a class of your own"),
+        ("model.network", "MLP", "DCGAN or Article or MLP or TwoMLPs or MaxoutMLP or a class of your own"),
         ("model.network.hidden", 200, "list of int"),
         ("model.network.hidden", [200.0], "int"),
         ("model", [], "GAN or VAE"),
@@ -177,3 +177,31 @@ def test_json_that_is_no_experiment_is_refused(text):
 def test_what_the_dataclasses_refuse_is_refused_from_json_too():
     assert refusal(edited("steps", -1)) == "Experiment.steps is -1, but must be a positive number."
     assert "GAN.latent_dim is 0" in refusal(edited("model.latent_dim", 0))
+
+
+# As earlier versions wrote it ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("text", "contest"), [("non_saturating", c.NonSaturating()), ("minimax", c.Minimax())])
+def test_the_loss_of_the_generator_alone_is_understood(text, contest):
+    values = json.loads(edited("model.generator_loss", text))
+    del values["model"]["contest"]
+    assert c.from_json(json.dumps(values)).model.contest == contest
+    assert json.loads(c.to_json(c.from_json(json.dumps(values))))["model"]["contest"] == {
+        "type": type(contest).__name__
+    }
+
+
+def test_a_loss_that_never_was_is_refused_and_so_are_two():
+    values = json.loads(edited("model.generator_loss", "wgan"))
+    del values["model"]["contest"]
+    assert "The field model.generator_loss does not exist" in refusal(json.dumps(values))
+    assert "The field model.generator_loss does not exist" in refusal(edited("model.generator_loss", "minimax"))
+
+
+def test_an_optimizer_of_when_there_was_one_only_is_adam():
+    values = json.loads(edited("model.generator_optimizer", {"learning_rate": 0.25, "drop_steps": [3]}))
+    assert c.from_json(json.dumps(values)).model.generator_optimizer == c.Adam(learning_rate=0.25, drop_steps=(3,))
+    values = json.loads(c.to_json(SMALL))
+    values["model"]["optimizer"] = {"b1": 0.5}
+    assert c.from_json(json.dumps(values)).model.optimizer == c.Adam(b1=0.5)

@@ -152,6 +152,8 @@ def test_what_is_no_file_of_python(tmp_path):
     (tmp_path / "own.txt").write_text(CONFIG)
     with pytest.raises(UserError, match=r"does not end in \.py"):
         experiment_file.load(tmp_path / "own.txt")
-    for nothing in (tmp_path, tmp_path / "nowhere.py", tmp_path / "a\0b.py"):
+    with pytest.raises(UserError, match="is a directory, but an experiment file is wanted"):
+        experiment_file.load(tmp_path)
+    for nothing in (tmp_path / "nowhere.py", tmp_path / "a\0b.py"):
         with pytest.raises(UserError, match="There is no experiment file"):
             experiment_file.load(nothing)

@@ -57,11 +57,11 @@ def test_what_equals_a_plain_value_becomes_it(make, same):
     [
         (
             lambda: c.VAE(optimizer=optax.adam(1e-3)),
-            "VAE.optimizer is an object of the class optax.Grad.*type Adam",
+            "VAE.optimizer is an object of the class optax.Grad.*a frozen dataclass with a method transformation",
         ),
         (lambda: c.VAE(optimizer=c.Adam), r"VAE.optimizer is the class Adam, but must be an instance of it: Adam\(\)"),
         (lambda: c.Experiment("a", c.GAN, 1), r"Experiment.model is the class GAN, but must be an instance.*: GAN\(\)"),
-        (lambda: c.VAE(network=lambda x: x), "VAE.network is the function .*<lambda>, but must be of type Article or"),
+        (lambda: c.VAE(network=lambda x: x), "VAE.network is the function .*<lambda>, which config.json cannot hold"),
         (lambda: c.VAE(network=c.DCGAN()), r"VAE.network is DCGAN\(width=64\)"),
         (lambda: c.VAE(likelihood="Bernoulli"), "VAE.likelihood is 'Bernoulli'"),
         (lambda: c.VAE(latent_dim=3.0), "VAE.latent_dim is 3.0, but must be of type int"),
@@ -83,7 +83,10 @@ def test_what_equals_a_plain_value_becomes_it(make, same):
         (lambda: c.Adam(float("nan")), "Adam.learning_rate is nan, but must be a finite number"),
         (lambda: c.VAE(beta=np.float32("inf")), "VAE.beta is inf, but must be a finite number"),
         (lambda: c.Adam(10**400), "Adam.learning_rate is inf"),
-        (lambda: c.Experiment("a", c.VAE(), 10**5000), "Experiment.steps is a number of 16610 bits"),
+        (
+            lambda: c.Experiment("a", c.VAE(), 10**5000),
+            "Experiment.steps is a value of int with too many digits to print",
+        ),
         (lambda: c.Experiment("a", c.VAE(), (10**5000,)), "Experiment.steps is a value of tuple with too many digits"),
         (lambda: c.Experiment("a", c.VAE(), 1, data="mnist"), "Experiment.data is 'mnist', but must be of type Data"),
         (lambda: c.Data(flip=1), "Data.flip is 1, but must be of type bool"),
@@ -98,7 +101,7 @@ def test_what_equals_none_is_refused_in_one_sentence(make, message):
     with pytest.raises(UserError, match=message) as caught:
         make()
     assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 250
+    assert len(str(caught.value)) < 300
 
 
 def test_numbers_of_json_that_are_too_large():

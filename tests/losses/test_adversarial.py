@@ -1,4 +1,6 @@
 import inspect
+import json
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -7,6 +9,7 @@ import pytest
 from jax.test_util import check_grads
 from scipy.special import expit, log_expit
 
+from gvlab import losses
 from gvlab.losses import discriminator_loss, minimax_generator_loss, non_saturating_generator_loss
 from gvlab.types import UserError
 
@@ -88,3 +91,86 @@ def test_a_column_of_logits_is_refused():
     # [batch] with [batch, 1] would broadcast to [batch, batch]. Unwrapped: without the tests' type checks.
     with pytest.raises(UserError, match=r"real_logits \(4, 1\), fake_logits \(4,\)"):
         inspect.unwrap(discriminator_loss)(jnp.zeros((4, 1)), jnp.zeros(4))
+
+
+# Contests ------------------------------------------------------------------------------------------------------------
+
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "adversarial.json").read_text())["adversarial_losses"]
+CONTESTS = {
+    losses.non_saturating: ("studiogan d_vanilla", "studiogan g_vanilla"),
+    losses.minimax: ("studiogan d_vanilla", "minimax generator mean log(1-sigmoid(fake)) [formula]"),
+    losses.hinge: ("studiogan d_hinge", "studiogan g_hinge"),
+    losses.least_squares: ("studiogan d_ls", "studiogan g_ls"),
+    losses.wasserstein: ("studiogan d_wasserstein", "studiogan g_wasserstein"),
+}
+"""Each with the golden values of its two sides."""
+SIDES = [
+    (getattr(contest, side), name)
+    for contest, names in CONTESTS.items()
+    for side, name in zip(contest._fields, names, strict=True)
+]
+each_contest = pytest.mark.parametrize("contest", CONTESTS, ids=[names[1] for names in CONTESTS.values()])
+
+
+def golden_logits(scale, k):
+    return scale * np.sin(0.37 * np.arange(7) + 0.1 + 0.7 * k)
+
+
+def test_every_public_contest_has_golden_values():
+    assert set(CONTESTS) == {one for one in vars(losses).values() if isinstance(one, losses.Contest)}
+
+
+@pytest.mark.parametrize(("loss", "name"), SIDES, ids=[name for _, name in SIDES])
+def test_contests_agree_with_the_reference(loss, name):
+    with jax.enable_x64(True):
+        real, fake = jnp.asarray(golden_logits(1.9, 1)), jnp.asarray(golden_logits(1.6, 3))
+        value, grads = jax.value_and_grad(lambda r, f: loss(r, f).mean(), argnums=(0, 1))(real, fake)
+    golden = GOLDEN[name]
+    np.testing.assert_allclose(value, golden["value"], rtol=1e-9)
+    for grad, expected in zip(grads, (golden["grad_real"], golden["grad_fake"]), strict=True):
+        np.testing.assert_allclose(grad, np.zeros(7) if expected is None else expected, rtol=1e-9, atol=1e-12)
+
+
+def test_tf_gan_agrees_on_the_halves_of_least_squares():
+    real, fake = jnp.asarray(golden_logits(1.9, 1), jnp.float32), jnp.asarray(golden_logits(1.6, 3), jnp.float32)
+    for side, name in (("discriminator", "least_squares_discriminator"), ("generator", "least_squares_generator")):
+        value = getattr(losses.least_squares, side)(real, fake).mean()
+        np.testing.assert_allclose(value, GOLDEN[f"tfgan {name}"]["value"], rtol=1e-6)
+
+
+@each_contest
+def test_a_discriminator_that_is_right_loses_less_and_a_generator_that_is_believed_too(contest):
+    high, low = jnp.full(3, 0.4), jnp.full(3, -0.4)
+    assert (contest.discriminator(high, low) < contest.discriminator(low, high)).all()
+    assert (contest.generator(low, high) < contest.generator(low, low)).all()
+
+
+@each_contest
+def test_gradients_of_contests(contest):
+    with jax.enable_x64(True):
+        real, fake = jnp.asarray(REAL + 0.01), jnp.asarray(FAKE + 0.01)  # off the hinge's corners
+        check_grads(jax.jit(contest.discriminator), (real, fake), order=1)
+        check_grads(jax.jit(contest.generator), (real, fake), order=1)
+
+
+@each_contest
+def test_contests_of_extreme_logits_are_finite(contest):
+    real, fake = jnp.array([-1e4, 1e4, -1e4, 1e4]), jnp.array([-1e4, 1e4, 1e4, -1e4])
+    for side in contest:
+        value, grads = jax.value_and_grad(lambda r, f, side=side: side(r, f).sum(), argnums=(0, 1))(real, fake)
+        assert np.isfinite(value)
+        assert all(np.isfinite(grad).all() for grad in grads)
+
+
+def test_the_margin_of_the_hinge_and_the_targets_of_least_squares():
+    real, fake = jnp.array([1.0, 2.0, 0.5]), jnp.array([-1.0, -3.0, 0.5])
+    np.testing.assert_array_equal(losses.hinge.discriminator(real, fake), [0.0, 0.0, 2.0])
+    np.testing.assert_array_equal(losses.least_squares.discriminator(jnp.ones(2), jnp.zeros(2)), [0.0, 0.0])
+    np.testing.assert_array_equal(losses.least_squares.generator(jnp.zeros(2), jnp.array([1.0, 3.0])), [0.0, 2.0])
+    np.testing.assert_array_equal(losses.wasserstein.discriminator(real, fake), fake - real)
+
+
+@pytest.mark.parametrize("contest", [losses.hinge, losses.least_squares, losses.wasserstein])
+def test_a_column_of_logits_is_refused_by_every_discriminator(contest):
+    with pytest.raises(UserError, match=r"real_logits \(4, 1\), fake_logits \(4,\)"):
+        inspect.unwrap(contest.discriminator)(jnp.zeros((4, 1)), jnp.zeros(4))

@@ -42,6 +42,18 @@ CASES = [
         ("real_logits", "fake_logits"),
         {"real_logits": normal(BATCH), "fake_logits": -normal(BATCH)},
     ),
+    *(
+        Case(loss, ("real_logits", "fake_logits"), {"real_logits": normal(BATCH), "fake_logits": -normal(BATCH)})
+        for loss in (
+            losses.hinge_discriminator_loss,
+            losses.least_squares_discriminator_loss,
+            losses.wasserstein_discriminator_loss,
+        )
+    ),
+    *(
+        Case(loss, ("fake_logits",), {"fake_logits": normal(BATCH)})
+        for loss in (losses.least_squares_generator_loss, losses.wasserstein_generator_loss)
+    ),
     Case(losses.minimax_generator_loss, ("fake_logits",), {"fake_logits": normal(BATCH)}),
     Case(losses.non_saturating_generator_loss, ("fake_logits",), {"fake_logits": normal(BATCH)}),
     Case(losses.bernoulli_log_prob, ("logits", "x"), {"logits": PARAMETERS, "x": image()}, samples=(SAMPLES,)),
@@ -98,7 +110,14 @@ def bound(case):
 
 
 def test_every_public_loss_is_in_the_table():
-    assert {case.loss.__name__ for case in CASES} == set(losses.__all__)
+    functions = {name for name in losses.__all__ if inspect.isfunction(getattr(losses, name))}
+    assert {case.loss.__name__ for case in CASES} == functions
+
+
+def test_what_else_is_public_are_the_contests():
+    others = {name for name in losses.__all__ if not inspect.isfunction(getattr(losses, name))} - {"Contest"}
+    assert others == {"non_saturating", "minimax", "hinge", "least_squares", "wasserstein"}
+    assert all(isinstance(getattr(losses, name), losses.Contest) for name in others)
 
 
 @each_case

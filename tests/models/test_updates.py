@@ -3,6 +3,7 @@
 The networks have BatchNorm, so its statistics are compared too; the optimizer is SGD, so a step is a gradient.
 """
 
+from collections.abc import Callable
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import optax
 import pytest
 from zoo import NormDiscriminator, NormGenerator, quick_jit
 
-from gvlab import tree
+from gvlab import losses, tree
 from gvlab.losses import minimax_generator_loss, non_saturating_generator_loss
 from gvlab.models import alternating_gan, observation, simultaneous_gan, variational_autoencoder
 from gvlab.types import Batch, UserError
@@ -46,30 +47,53 @@ def log_sigmoid(logits):
     return -jnp.logaddexp(0.0, -logits)
 
 
-GENERATOR_LOSSES = {  # by the book: -log D(G(z)), and log(1 - D(G(z)))
-    non_saturating_generator_loss: lambda logits: -log_sigmoid(logits),
-    minimax_generator_loss: lambda logits: log_sigmoid(-logits),
+class Book(NamedTuple):
+    """The losses as papers write them."""
+
+    discriminator: Callable
+    generator: Callable
+
+
+def log_loss(real, fake):
+    return -log_sigmoid(real) - log_sigmoid(-fake)
+
+
+CONTESTS = {  # by the book: -log D(G(z)), log(1 - D(G(z))), margins
+    losses.non_saturating: Book(log_loss, lambda real, fake: -log_sigmoid(fake)),
+    losses.minimax: Book(log_loss, lambda real, fake: log_sigmoid(-fake)),
+    losses.hinge: Book(
+        lambda real, fake: jnp.maximum(0.0, 1 - real) + jnp.maximum(0.0, 1 + fake), lambda real, fake: -fake
+    ),
 }
+# A generator that looks at real logits, too: of the batch that the step has anyway.
+RELATIVISTIC = losses.Contest(
+    lambda real, fake: jax.nn.softplus(fake - real), lambda real, fake: jax.nn.softplus(real - fake)
+)
+CONTESTS[RELATIVISTIC] = Book(
+    lambda real, fake: -log_sigmoid(real - fake), lambda real, fake: -log_sigmoid(fake - real)
+)
 
 
-@quick_jit
-def discriminator_gradient(g: Half, d: Half, x, z):
+@partial(quick_jit, static_argnums=4)
+def discriminator_gradient(g: Half, d: Half, x, z, contest):
     fake, _ = apply(NormGenerator(), *g, z)
 
     def loss(params):
         real_logits, stats = apply(NormDiscriminator(), params, d.stats, x)
         fake_logits, stats = apply(NormDiscriminator(), params, stats, fake)
-        return jnp.mean(-log_sigmoid(real_logits) - log_sigmoid(-fake_logits)), stats
+        return jnp.mean(CONTESTS[contest].discriminator(real_logits, fake_logits)), stats
 
     return jax.value_and_grad(loss, has_aux=True)(d.params)
 
 
-@partial(quick_jit, static_argnums=3)
-def generator_gradient(g: Half, d: Half, z, generator_loss):
+@partial(quick_jit, static_argnums=4)
+def generator_gradient(g: Half, d: Half, x, z, contest):
+    real_logits, _ = apply(NormDiscriminator(), *d, x)
+
     def loss(params):
         fake, stats = apply(NormGenerator(), params, g.stats, z)
         logits, _ = apply(NormDiscriminator(), d.params, d.stats, fake)
-        return jnp.mean(GENERATOR_LOSSES[generator_loss](logits)), stats
+        return jnp.mean(CONTESTS[contest].generator(real_logits, logits)), stats
 
     return jax.value_and_grad(loss, has_aux=True)(g.params)
 
@@ -100,45 +124,46 @@ def assert_close(actual, expected):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), actual, expected)
 
 
-every_loss = pytest.mark.parametrize("loss", GENERATOR_LOSSES, ids=["non-saturating", "minimax"])
+every_contest = pytest.mark.parametrize("contest", CONTESTS, ids=["non-saturating", "minimax", "hinge", "relativistic"])
 
 
-@every_loss
-def test_a_simultaneous_step_takes_both_gradients_at_the_old_parameters(loss):
-    model, state, batch = made(simultaneous_gan, generator_loss=loss)
+@every_contest
+def test_a_simultaneous_step_takes_both_gradients_at_the_old_parameters(contest):
+    model, state, batch = made(simultaneous_gan, contest=contest)
     key = jax.random.key(1)
     new, info = quick_jit(model.train_step)(state, batch, key)
 
     g, d = halves(state)
     z = latents(key)
-    (d_loss, d_stats), d_grads = discriminator_gradient(g, d, batch.x, z)
-    (g_loss, g_stats), g_grads = generator_gradient(g, d, z, loss)
+    (d_loss, d_stats), d_grads = discriminator_gradient(g, d, batch.x, z, contest)
+    (g_loss, g_stats), g_grads = generator_gradient(g, d, batch.x, z, contest)
     assert_close(halves(new), (descend(g, g_grads, g_stats), descend(d, d_grads, d_stats)))
     assert_close((info["d_loss"], info["g_loss"]), (d_loss, g_loss))
     norms = info["grad_norm/discriminator"], info["grad_norm/generator"]
     assert_close(norms, (norm(d_grads), norm(g_grads)))
 
 
-@every_loss
+@every_contest
 @pytest.mark.parametrize("steps", [1, 2])
-def test_an_alternating_step_updates_the_generator_against_the_new_discriminator(loss, steps):
+def test_an_alternating_step_updates_the_generator_against_the_new_discriminator(contest, steps):
     """`steps` updates of the discriminator by hand, each on its own share and latents, then one of the other."""
-    model, state, batch = made(alternating_gan, size=steps * SIZE, generator_loss=loss, discriminator_steps=steps)
+    model, state, batch = made(alternating_gan, size=steps * SIZE, contest=contest, discriminator_steps=steps)
     key = jax.random.key(1)
     new, info = quick_jit(model.train_step)(state, batch, key)
 
     g, d = halves(state)
     for i in range(steps):
         share = np.asarray(batch.x)[i::steps]
-        (d_loss, d_stats), d_grads = discriminator_gradient(g, d, share, latents(jax.random.fold_in(key, i)))
+        z = latents(jax.random.fold_in(key, i))
+        (d_loss, d_stats), d_grads = discriminator_gradient(g, d, share, z, contest)
         d = descend(d, d_grads, d_stats)
     z = latents(jax.random.fold_in(key, steps))
-    (g_loss, g_stats), g_grads = generator_gradient(g, d, z, loss)
+    (g_loss, g_stats), g_grads = generator_gradient(g, d, share, z, contest)
     assert_close(halves(new), (descend(g, g_grads, g_stats), d))
     assert_close((info["d_loss"], info["g_loss"]), (d_loss, g_loss))
 
     # Against the old discriminator it would have been another update.
-    _, old_grads = generator_gradient(g, halves(state)[1], z, loss)
+    _, old_grads = generator_gradient(g, halves(state)[1], share, z, contest)
     leaves = map(jax.tree.leaves, jax.device_get((g_grads, old_grads)))
     assert max(np.abs(a - b).max() for a, b in zip(*leaves, strict=True)) > 1e-3
 

@@ -134,7 +134,7 @@ GANS = {
     "mlp gan": gan(models.alternating_gan, mlp_gan, (2,)),
     "mlp gan, 2 discriminator steps": gan(models.alternating_gan, mlp_gan, IMAGE, size=16, discriminator_steps=2),
     "mlp gan, simultaneous": gan(models.simultaneous_gan, mlp_gan, (2,)),
-    "mlp gan, minimax": gan(models.alternating_gan, mlp_gan, (2,), generator_loss=losses.minimax_generator_loss),
+    "mlp gan, minimax": gan(models.alternating_gan, mlp_gan, (2,), contest=losses.minimax),
     "mlp gan, conditional, no ema": gan(models.alternating_gan, mlp_gan, IMAGE, num_classes=3, ema_decay=0.0),
     "dcgan, simultaneous": gan(models.simultaneous_gan, dcgan, (16, 16, 1)),
     "norm gan, simultaneous": gan(models.simultaneous_gan, norm_gan, (2,)),

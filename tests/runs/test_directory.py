@@ -102,9 +102,7 @@ def test_another_config_is_refused(other, words, tmp_path):
 
 
 def test_what_is_not_a_run_directory(tmp_path):
-    with pytest.raises(
-        UserError, match=r"is not a run directory, since it has no config.json: name one, such as"
-    ):
+    with pytest.raises(UserError, match=r"is not a run directory, since it has no config.json: name one, such as"):
         rundir.read_config(tmp_path)
     with pytest.raises(UserError, match=r"There is no .*nowhere: name a run directory"):
         rundir.read_config(tmp_path / "nowhere")

@@ -23,7 +23,7 @@ _OF_COMPARISONS = r"(plan|comparison)\.json|comparison\.csv|table\.(md|tex)|repo
 _OF_UNITS = (
     r"(config|origin|environment|status|evaluation|unit)\.json|(metrics|states|groups|programs)\.jsonl"
     r"|(samples|pictures)/[^/]+\.png"
-    r"|lock|unit\.lock"
+    r"|experiment\.py|lock|unit\.lock"
 )
 _NAMED_AS_ONE = {
     "tensorboard/": "tensorboard/",

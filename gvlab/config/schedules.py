@@ -1,0 +1,65 @@
+"""How a learning rate changes: factors on it as functions of the train step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gvlab.config.checks import check_not_negative, check_size
+from gvlab.config.plain import settle
+from gvlab.config.protocols import OwnSchedule
+
+if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
+    import optax
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The learning rate itself at every step."""
+
+    def schedule(self) -> optax.Schedule:
+        import optax
+
+        return optax.constant_schedule(1.0)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """From 1 to `end` along half a cosine (Loshchilov & Hutter 2017), then `end`."""
+
+    steps: int = 10_000
+    """Train steps until the end is reached."""
+    end: float = 0.0
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_size("Cosine", steps=self.steps)
+        check_not_negative("Cosine", end=self.end)
+
+    def schedule(self) -> optax.Schedule:
+        import optax
+
+        return optax.cosine_decay_schedule(1.0, self.steps, alpha=self.end)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """From `begin` to `end` along a line, then `end`: a decay, or a warm-up."""
+
+    steps: int = 10_000
+    """Train steps until the end is reached."""
+    begin: float = 1.0
+    end: float = 0.0
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_size("Linear", steps=self.steps)
+        check_not_negative("Linear", begin=self.begin, end=self.end)
+
+    def schedule(self) -> optax.Schedule:
+        import optax
+
+        return optax.linear_schedule(self.begin, self.end, self.steps)
+
+
+AnySchedule = Constant | Cosine | Linear | OwnSchedule

@@ -1,0 +1,196 @@
+"""What parts of one's own give is looked at before anything is trained: kinds, shapes, and whether it repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from gvlab import config as c
+from gvlab.config import own
+from gvlab.losses import Contest
+from gvlab.models import Observation
+from gvlab.types import Batch, Model, PRNGKey, UserError
+
+Shape = tuple[int, ...]
+
+
+def made(part: Any, method: str, *args: Any) -> Any:
+    """What a part's method gives; whatever a method of one's own raises is one sentence.
+
+    Raises:
+        UserError: it fails, or gives something of another kind than the part is.
+    """
+    if not own.is_own(type(part)) or isinstance(part, own.Unopened):
+        return getattr(part, method)(*args)
+    where = f"{type(part).__name__}.{method}()"
+    found = _called(where, getattr(part, method), *args)
+    _KINDS[method](where, found)
+    return found
+
+
+def _called(where: str, function: Callable[..., Any], *args: Any) -> Any:
+    try:
+        return function(*args)
+    except (UserError, jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError):
+        raise  # the latter two tell that a number can't be batched
+    except Exception as error:  # whatever the user's own code raises
+        text = " ".join(str(error).split())
+        raise UserError(
+            f"{where} fails with {type(error).__name__}: {text[:300]}{'...'[: len(text) > 300]}."
+        ) from error
+
+
+def _two_modules(where: str, found: Any, names: str) -> None:
+    if not isinstance(found, tuple) or len(found) != 2 or not all(isinstance(one, nn.Module) for one in found):
+        kinds = ", ".join(type(one).__name__ for one in found) if isinstance(found, tuple) else type(found).__name__
+        raise UserError(f"{where} returns ({kinds}), but must return two Flax modules, ({names}).")
+
+
+def _of_class(where: str, found: Any, cls: Any, example: str) -> None:
+    if not isinstance(found, cls):
+        raise UserError(f"{where} returns {type(found).__name__}, but must return {example}.")
+
+
+def _is_schedule(where: str, found: Any) -> None:
+    if not callable(found):
+        raise UserError(f"{where} returns {type(found).__name__}, but must return a function of the train step.")
+
+
+_KINDS: dict[str, Callable[[str, Any], None]] = {
+    "networks": lambda where, found: _two_modules(where, found, "generator, discriminator"),
+    "coders": lambda where, found: _two_modules(where, found, "encoder, decoder"),
+    "contest": lambda where, found: _of_class(where, found, Contest, "a gvlab.losses.Contest"),
+    "observation": lambda where, found: _of_class(where, found, Observation, "a gvlab.models.Observation"),
+    "transformation": lambda where, found: _of_class(
+        where, found, optax.GradientTransformation, "an optax.GradientTransformation"
+    ),
+    "schedule": _is_schedule,
+}
+
+
+# --- shapes -----------------------------------------------------------------------------------------------------------
+
+
+def check_shapes(experiment: c.Experiment, shape: Shape, classes: int) -> None:
+    """Raises `UserError` if a part of one's own gives arrays of other shapes than it must; computes nothing.
+
+    Args:
+        experiment: whose parts they are.
+        shape: of one example.
+        classes: 0, or how many a conditional model has.
+    """
+    model = experiment.model
+    for name, part in own.parts(model):
+        if name == "network":
+            if isinstance(model, c.GAN):
+                _check_players(model, part, shape, classes)
+            else:
+                _check_coders(model, part, shape, classes)
+        elif hasattr(part, "contest"):
+            _check_contest(part)
+        elif hasattr(part, "observation"):
+            _check_observation(part, shape)
+        elif hasattr(part, "transformation"):
+            _check_optimizer(part)
+        elif hasattr(part, "schedule"):
+            rate = jax.eval_shape(made(part, "schedule"), jax.ShapeDtypeStruct((), jnp.int32))
+            _require(f"{type(part).__name__}.schedule()", "a factor", jnp.shape(rate), ())
+
+
+def _check_players(model: c.GAN, part: Any, shape: Shape, classes: int) -> None:
+    generator, discriminator = made(part, "networks", shape, classes, None)
+    where = f"{type(part).__name__}.networks()"
+    images = _output(f"The generator of {where}", generator, (2, model.latent_dim), classes)
+    _require(f"The generator of {where}", "examples", jnp.shape(images), (2, *shape))
+    logits = _output(f"The discriminator of {where}", discriminator, (2, *shape), classes)
+    _require(f"The discriminator of {where}", "logits", jnp.shape(logits), (2,))
+
+
+def _check_coders(model: c.VAE, part: Any, shape: Shape, classes: int) -> None:
+    parameters = made(model.likelihood, "observation").parameters
+    encoder, decoder = made(part, "coders", shape, model.latent_dim, parameters, classes, None)
+    where = f"{type(part).__name__}.coders()"
+    posterior = _output(f"The encoder of {where}", encoder, (2, *shape), classes)
+    if not isinstance(posterior, tuple) or len(posterior) != 2:
+        raise UserError(
+            f"The encoder of {where} gives {type(posterior).__name__}, but must give a pair (mean, logvar)."
+        )
+    for name, array in zip(("means", "log-variances"), posterior, strict=True):
+        _require(f"The encoder of {where}", name, jnp.shape(array), (2, model.latent_dim))
+    raw = _output(f"The decoder of {where}", decoder, (2, model.latent_dim), classes)
+    _require(
+        f"The decoder of {where}", "parameters of pixels", jnp.shape(raw), (2, *shape[:-1], shape[-1] * parameters)
+    )
+
+
+def _check_contest(part: Any) -> None:
+    logits = jax.ShapeDtypeStruct((3,), jnp.float32)
+    contest = made(part, "contest")
+    for side in contest._fields:
+        where = f"The {side}'s loss of {type(part).__name__}.contest()"
+        loss = _called(where, jax.eval_shape, getattr(contest, side), logits, logits)
+        _require(where, "losses of 3 pairs", jnp.shape(loss), (3,))
+
+
+def _check_observation(part: Any, shape: Shape) -> None:
+    observation, where = made(part, "observation"), f"{type(part).__name__}.observation()"
+    x = jax.ShapeDtypeStruct((3, *shape), jnp.float32)
+    raw = jax.ShapeDtypeStruct((2, 3, *shape[:-1], shape[-1] * observation.parameters), jnp.float32)
+    log_prob = _called(f"log_prob of {where}", jax.eval_shape, observation.log_prob, raw, x)
+    _require(f"log_prob of {where}", "nats of 2 draws for 3 examples", jnp.shape(log_prob), (2, 3))
+    mean = _called(f"mean of {where}", jax.eval_shape, observation.mean, raw)
+    _require(f"mean of {where}", "the examples of 2 draws for 3", jnp.shape(mean), (2, 3, *shape))
+
+
+def _check_optimizer(part: Any) -> None:
+    where, params = f"{type(part).__name__}.transformation()", {"w": jnp.zeros((2, 3)), "b": jnp.zeros(3)}
+    optimizer = optax.with_extra_args_support(made(part, "transformation", 1))
+
+    def update(step: jax.Array) -> Any:
+        return optimizer.update(params, optimizer.init(params), params, step=step)[0]
+
+    updates = _called(where, jax.eval_shape, update, jax.ShapeDtypeStruct((), jnp.int32))
+    if jax.tree.map(jnp.shape, updates) != jax.tree.map(jnp.shape, params):
+        raise UserError(f"{where} gives updates of other shapes than the parameters have: give one for each of them.")
+
+
+def _output(where: str, module: nn.Module, shape: Shape, classes: int) -> Any:
+    y = jnp.zeros((shape[0], classes)) if classes else None
+
+    def output(key: PRNGKey, x: jax.Array) -> Any:
+        return module.init_with_output(key, x, y, train=True)[0]
+
+    return _called(where, jax.eval_shape, output, jax.random.key(0), jnp.zeros(shape))
+
+
+def _require(where: str, what: str, found: Any, expected: Shape) -> None:
+    if found != expected:
+        raise UserError(f"{where} gives {what} of shape {found}, but must give {expected}.")
+
+
+# --- the same every time ----------------------------------------------------------------------------------------------
+
+
+def check_repeats(models: Sequence[Model], batch: Batch) -> None:
+    """Raises `UserError` if two models that were built of one experiment are not the same program.
+
+    Args:
+        models: two of them.
+        batch: an example or more in the shape that the model sees.
+    """
+    key = jax.eval_shape(jax.random.key, 0)
+    texts = []
+    for model in models:
+        state = jax.eval_shape(model.init, key, batch)
+        lowered = (jax.jit(model.init).lower(key, batch), jax.jit(model.train_step).lower(state, batch, key))
+        texts.append([one.as_text() for one in lowered])
+    if texts[0] != texts[1]:
+        raise UserError(
+            "The experiment's own parts make another program each time that they are built, so that no seed repeats "
+            "it: draw nothing at random there, and read no clock; what is random in a training comes from its key."
+        )
