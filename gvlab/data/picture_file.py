@@ -166,12 +166,11 @@ def _unreadable(file: Path, formats: tuple[str, ...] = tuple(FORMATS)) -> Iterat
         yield
     except UserError:
         raise
-    except UnidentifiedImageError as error:
-        kinds = " or ".join([", ".join(formats[:-1]), formats[-1]] if len(formats) > 1 else formats)
-        reason = f"no picture of the kind {kinds}"
-        raise Unreadable(f"{file} holds {reason}: save it as one, or move it away.", reason) from error
     except Exception as error:  # of a damaged file's bytes Pillow makes exceptions of any kind
         reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, UnidentifiedImageError):
+            kinds = " or ".join(filter(None, [", ".join(formats[:-1]), formats[-1]]))
+            reason = f"its first bytes are those of no {kinds}"
         sentence = f"{file} cannot be read as a picture ({reason}): replace it, or move it away."
         raise Unreadable(sentence, reason) from error
 
