@@ -97,7 +97,7 @@ def test_a_damaged_plan_gets_a_sentence(damage, tmp_path, capsys):
 
 def test_there_is_no_plan(tmp_path, capsys):
     assert_refused(call("report", tmp_path), *capsys.readouterr(), str(tmp_path), "no plan.json")
-    assert_refused(call("compare", tmp_path / "plan.json"), *capsys.readouterr(), str(tmp_path), "no plan.json")
+    assert_refused(call("compare", tmp_path / "plan.json"), *capsys.readouterr(), f"no plan {tmp_path / 'plan.json'}")
 
 
 def test_a_plan_can_be_run_again_elsewhere(made):
