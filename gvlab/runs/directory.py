@@ -59,7 +59,7 @@ class _Program(TypedDict):
     program: Training | None
 
 
-TRAINED = ("checkpoints", "metrics.jsonl", "origin.json", "states.jsonl")
+TRAINED = ("metrics.jsonl", "origin.json", "states.jsonl")
 """What a run directory has only after its config.json was written."""
 
 
@@ -107,7 +107,8 @@ def check_config(run: Path, experiment: c.Experiment, ignore: Sequence[str] = c.
         UserError: a field differs, which it names.
     """
     if not os.path.lexists(run / "config.json"):
-        if any((run / name).exists() for name in TRAINED):
+        saved = any(path.name.isdecimal() for path in (run / "checkpoints").glob("*"))
+        if saved or any((run / name).exists() for name in TRAINED):
             raise UserError(
                 f"{run} was trained, but by what configuration nobody knows, since its config.json is gone: restore "
                 "that file from a copy, or use another --out."

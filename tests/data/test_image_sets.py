@@ -150,7 +150,7 @@ def test_hidden_files_and_texts_may_lie_beside_the_images(tmp_path, capsys):
     out = tmp_path / "numbers.json"
     args = ("--against", "digits", "--metrics", "kernel", "--features", "pixels", "--out", out)
     assert call("evaluate", "--images", whole, *args) == 0
-    assert f"{whole}: beside the images lie {images.left_out}" in capsys.readouterr().out
+    assert f"{whole}: nobody measures what else is there ({images.left_out})." in capsys.readouterr().out
     assert json.loads(out.read_text())["protocol"]["left_out"] == images.left_out
 
 

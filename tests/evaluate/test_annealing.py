@@ -69,7 +69,7 @@ def test_annealing_agrees_with_the_bound_of_many_samples(few_chains):
 
 
 def test_annealing_is_asked_for_by_name_and_carries_its_protocol(few_chains, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "trained", lambda run: (harness.program("vae"), state("vae")))
+    monkeypatch.setattr(cli, "trained", lambda run, file: (harness.program("vae"), state("vae")))
     made = tmp_path / "vae" / "seed-0"
     shutil.copytree(harness.trained("vae"), made)
     assert harness.call("evaluate", made, "--metrics", "ais") == 0
@@ -231,7 +231,7 @@ def test_a_model_without_a_likelihood_cannot_be_annealed():
 def test_the_command_anneals_a_gan_and_shows_how_far_it_is(few_chains, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(annealing, "AIS", {"examples": 4, "chains": 2, "temperatures": 3, "leapfrog_steps": 1})
     monkeypatch.setattr(annealing, "AIS_BATCH", 2)
-    monkeypatch.setattr(cli, "trained", lambda run: (harness.program("gan"), state("gan")))
+    monkeypatch.setattr(cli, "trained", lambda run, file: (harness.program("gan"), state("gan")))
     made = tmp_path / "gan" / "seed-0"
     shutil.copytree(harness.trained("gan"), made)
     assert harness.call("evaluate", made, "--metrics", "ais_gap", "ais", "--ais-variance", "0.05") == 0

@@ -299,7 +299,7 @@ MISTAKES = {
 @pytest.mark.parametrize(("args", "words"), MISTAKES.values(), ids=MISTAKES)
 def test_a_measure_that_cannot_be_made_gets_one_sentence(args, words, capsys, monkeypatch):
     """And nothing is written. The model is that of the other tests, so that nothing is compiled anew."""
-    monkeypatch.setattr(cli, "trained", lambda run: (harness.program("gan"), state("gan")))
+    monkeypatch.setattr(cli, "trained", lambda run, file: (harness.program("gan"), state("gan")))
     for module, costly in ((held_out, "held_out"), (latent_measures, "latents"), (held_out_bounds, "bound")):
         monkeypatch.setattr(module, costly, None)  # refused before them
     run = harness.trained("gan")

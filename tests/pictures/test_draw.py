@@ -164,7 +164,9 @@ MISTAKES = {
 @pytest.mark.parametrize(("args", "words"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_gets_one_sentence_and_no_picture(args, words, tmp_path, monkeypatch, capsys):
     trained = cli.trained  # a GAN need not be, to be refused
-    monkeypatch.setattr(cli, "trained", lambda run: (harness.program("gan"), None) if run == GAN else trained(run))
+    monkeypatch.setattr(
+        cli, "trained", lambda run, file: (harness.program("gan"), None) if run == GAN else trained(run)
+    )
     code = call(*(harness.trained("vae") if arg == "VAE" else arg for arg in args), "--out", tmp_path / "grid.png")
     assert_refused(code, *capsys.readouterr(), *words)
     assert list(tmp_path.iterdir()) == []

@@ -113,9 +113,11 @@ def test_what_is_not_a_run_directory(tmp_path):
             rundir.read_config(above)
 
 
-@pytest.mark.parametrize("left", rundir.TRAINED)
+@pytest.mark.parametrize("left", [*rundir.TRAINED, "checkpoints/20"])
 def test_a_run_whose_config_is_gone_is_not_taken_for_a_new_one(left, tmp_path):
     """Or it would go on as another experiment, whose config.json would then speak of all its steps."""
+    rundir.check_config(tmp_path, EXPERIMENTS["vae"])
+    (tmp_path / "checkpoints").mkdir()  # as it is before anything was saved
     rundir.check_config(tmp_path, EXPERIMENTS["vae"])
     (tmp_path / left).touch()
     with pytest.raises(UserError, match=r"by what configuration nobody knows, since its config\.json is gone"):

@@ -143,7 +143,7 @@ def test_a_saved_picture_is_the_sheet(channels, tmp_path):
 
 
 def test_a_picture_that_is_not_called_png_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"Pictures are PNG files, but .*a\.jpg does not end in \.png"):
+    with pytest.raises(UserError, match=r"Pictures are PNG files, but .*a\.jpg is no name of one"):
         sheets.save_png(tmp_path / "a.jpg", np.zeros((2, 2, 1), np.uint8))
     assert not list(tmp_path.iterdir())
 
