@@ -257,18 +257,23 @@ def test_the_learning_rate_stays_without_drops():
     np.testing.assert_allclose(sizes_of_steps(c.Adam(learning_rate=0.25), 3), 0.25, rtol=1e-4)
 
 
+def moves(made, state, leaf):
+    """How far each of four steps moves the first layer's `leaf` of the generator and of the discriminator at most."""
+    step, moved = jax.jit(made.model.train_step), []
+    for t in range(4):
+        new, _ = step(state, drawer(made)(rng.root(0), jnp.int32(t)), jax.random.key(t))
+        both = [[p.params["Dense_0"][leaf] for p in (s.generator, s.discriminator)] for s in (state, new)]
+        moved.append([float(np.abs(a - b).max()) for a, b in zip(*both, strict=True)])
+        state = new
+    return moved
+
+
 def test_drops_are_counted_in_train_steps_for_both_players():
     """Also where the discriminator's optimizer makes two updates a step."""
     adam = c.Adam(learning_rate=1.0, drop_steps=(2,), drop_factor=0.0001)
     model = dataclasses.replace(MLP_GAN, discriminator_steps=2, generator_optimizer=adam, discriminator_optimizer=adam)
     made = program(model, IMAGE)
-    state = made.model.init(rng.root(0), made.first_batch())
-    step, moved = jax.jit(made.model.train_step), []
-    for t in range(4):
-        new, _ = step(state, drawer(made)(rng.root(0), jnp.int32(t)), jax.random.key(t))
-        biases = [[p.params["Dense_0"]["bias"] for p in (s.generator, s.discriminator)] for s in (state, new)]
-        moved.append([float(np.abs(a - b).max()) for a, b in zip(*biases, strict=True)])
-        state = new
+    moved = moves(made, made.model.init(rng.root(0), made.first_batch()), "bias")
     assert np.min(moved[:2]) > 0.05
     assert np.max(moved[2:]) < 0.005
 
@@ -351,12 +356,7 @@ def test_a_schedule_counts_train_steps_and_keeps_no_count():
     made = program(model, IMAGE)
     state = made.model.init(rng.root(0), made.first_batch())
     assert not jax.tree.leaves((state.generator.optimizer, state.discriminator.optimizer))
-    step, moved = jax.jit(made.model.train_step), []
-    for t in range(4):
-        new, _ = step(state, drawer(made)(rng.root(0), jnp.int32(t)), jax.random.key(t))
-        kernels = [[p.params["Dense_0"]["kernel"] for p in (s.generator, s.discriminator)] for s in (state, new)]
-        moved.append([float(np.abs(a - b).max()) for a, b in zip(*kernels, strict=True)])
-        state = new
+    moved = moves(made, state, "kernel")
     assert np.min(moved[:2]) > 0
     assert np.max(moved[2:]) == 0
 

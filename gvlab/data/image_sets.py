@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from gvlab.data import picture_file
+from gvlab.data import archives, picture_file
 from gvlab.data.listing import KINDS, SUFFIXES, TEXTS, counted, in_words, is_hidden, of_suffix
 from gvlab.files import require_regular
 from gvlab.types import UserError
@@ -22,8 +21,6 @@ ORDER_SEED = 0
 """Of the order in which images are given: NumPy's legacy generator, whose stream is frozen."""
 _DIGEST = 16
 """Bytes of the hash of one image."""
-_BOMB = 2**30
-"""Bytes; an archive that claims more, and a hundred times its own size, is no set of images."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -235,11 +232,7 @@ def _stored(path: Path) -> tuple[UInt8[np.ndarray, "n height width channel"], st
 
 def _members(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an archive by name; a member that is no array comes as bytes."""
-    with zipfile.ZipFile(path) as archive:  # which `np.load` does not insist on
-        claimed, size = sum(member.file_size for member in archive.infolist()), path.stat().st_size
-        names = archive.namelist()
-    if claimed > max(_BOMB, 100 * size):
-        raise UserError(f"{path} claims {claimed} bytes within {size}, which no images are: save it anew.")
+    names = archives.names(path, times=100)
     if len(names) > 2:  # before they are read
         raise UserError(_no_images(path, names))
     with np.load(path, allow_pickle=False) as file:

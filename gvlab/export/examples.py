@@ -1,6 +1,6 @@
 """Examples written as they come: a folder of PNG files, or an .npz or .npy file, of any number in constant memory.
 
-What is written is what `gvlab evaluate --images`, torch-fidelity and guided-diffusion's evaluator read.
+What is written is what `gvlab evaluate --images` reads.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gvlab.types import UserError
 LABELS = "labels.csv"
 """In a folder of examples with classes: a line `file,class` of each."""
 _IMAGES, _CLASSES = "arr_0.npy", "arr_1.npy"
-"""In an .npz file, as `np.savez` calls what it is given without a name, and guided-diffusion expects it."""
+"""In an .npz file, as `np.savez` calls what it is given without a name, and as guided-diffusion names them."""
 
 
 def write(

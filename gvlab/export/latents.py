@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Num
 
-from gvlab.data import image_sets
+from gvlab.data import archives, image_sets
 from gvlab.files import replacing, require_regular
 from gvlab.trained import BATCH, Trained
 from gvlab.types import UserError
@@ -52,9 +52,8 @@ def read_latents(file: Path) -> tuple[Float[np.ndarray, "n latent"], Num[np.ndar
     """
     require_regular(file)
     try:
+        archives.names(file, times=100)
         with np.load(file, allow_pickle=False) as arrays:
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise ValueError("no archive of arrays")
             name = next((name for name in ("z", "mean") if name in arrays), None)
             if name is None:
                 raise UserError(f"{file} holds {', '.join(arrays)}, but an array z or mean [n, latent] is wanted.")

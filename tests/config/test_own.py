@@ -25,6 +25,9 @@ def as_users_have_it(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
+ADAM = c.Adam()
+
+
 @dataclass(frozen=True)
 class Wide:
     width: int = 3
@@ -32,7 +35,7 @@ class Wide:
     layers: tuple[int, ...] = (4, 5)
     kind: Literal["a", "b"] = "a"
     bias: bool = True
-    optimizer: c.Adam = c.Adam()  # noqa: RUF009
+    optimizer: c.Adam = ADAM
 
     def networks(self, shape, classes, axis_name):
         raise AssertionError("nothing is built here")
@@ -95,7 +98,7 @@ class TakesOurName:
 
 @dataclass(frozen=True)
 class Lost:
-    what: "Nowhere" = None  # type: ignore[name-defined]
+    what: "Nowhere" = None  # type: ignore[name-defined]  # which is what is tested
 
     def contest(self): ...
 
@@ -151,7 +154,7 @@ NO_CONTESTS = {
         ["GAN.contest is 'hinge', but must be of type NonSaturating or Minimax", "a class of your own"],
     ),
     "ours of another kind": (c.DCGAN(), ["GAN.contest is DCGAN(width=64), but must be of type NonSaturating"]),
-    "with a wrong value": (Margin("x"), ["Margin.margin is 'x', but must be of type float"]),  # type: ignore[arg-type]
+    "with a wrong value": (Margin("x"), ["Margin.margin is 'x', but must be of type float"]),  # type: ignore[arg-type]  # on purpose
 }
 
 
@@ -186,7 +189,7 @@ def test_every_kind_of_part_says_its_method(make, call):
 def test_values_of_other_libraries_become_plain_in_a_part_of_ones_own():
     import numpy as np
 
-    part = Wide(width=np.int64(7), layers=[1, 2], leak=1)  # type: ignore[arg-type]
+    part = Wide(width=np.int64(7), layers=[1, 2], leak=1)  # type: ignore[arg-type]  # on purpose
     assert c.GAN(network=part).network == Wide(width=7, layers=(1, 2), leak=1.0)
     assert type(part.leak) is float
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_folders import home, leftovers, pixels
 
-from gvlab.data import add_arrays, array_files, load
+from gvlab.data import add_arrays, archives, load
 from gvlab.types import UserError
 
 __all__ = ["home"]
@@ -163,7 +163,7 @@ def test_damaged_files(name, home, tmp_path):
 
 
 def test_an_archive_that_would_fill_the_disk(home, tmp_path, monkeypatch):
-    monkeypatch.setattr(array_files, "_BOMB", 1000)
+    monkeypatch.setattr(archives, "_BOMB", 1000)
     with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         archive.writestr("x.npy", bytes(10_000_000))
     with pytest.raises(UserError, match="claims 10000000 bytes within"):

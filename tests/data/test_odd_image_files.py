@@ -240,7 +240,7 @@ MISTAKES = {
         raw(lambda directory: claimed((10**9, 32, 32, 3)), "set.npy"),
         ["set.npy cannot"],
     ),
-    "a bomb in an archive": (archive_bomb, ["set.npz claims 2147483648 bytes", "which no images are"]),
+    "a bomb in an archive": (archive_bomb, ["set.npz claims 2147483648 bytes", "which no arrays of numbers are"]),
     "many arrays": (npz(*[IMAGES] * 9), ["9 arrays (arr_0.npy, arr_1.npy, arr_2.npy, ...)", "alone"]),
     "images without an extent": (npz(IMAGES[:, :0]), ["no images, but [4, 0, 16, 1]"]),
     "two arrays": (npz(images=IMAGES, others=IMAGES), ["2 arrays (images, others)", "alone"]),
