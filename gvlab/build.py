@@ -189,7 +189,10 @@ class Program:
 
     def draw(self, arrays: Batch, key: PRNGKey, step: Array) -> Batch:
         """The training batch of a step, as a pure function of the run's key and the step."""
-        batch = data.batch(arrays, key, step, self.experiment.examples_per_step)
+        return self.augmented(data.batch(arrays, key, step, self.experiment.examples_per_step), key, step)
+
+    def augmented(self, batch: Batch, key: PRNGKey, step: Array) -> Batch:
+        """What becomes of the stored examples of a step before the model sees them."""
         augment = rng.stream(key, rng.AUGMENT, step)
         x = batch.x
         if self.experiment.data.flip:

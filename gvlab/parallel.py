@@ -18,6 +18,8 @@ from gvlab.types import Batch, PyTree, UserError
 
 Sharding: TypeAlias = NamedSharding
 """What `replicated` and `split` give."""
+Devices: TypeAlias = Mesh
+"""What `data_mesh` gives."""
 
 AXIS = "data"
 """The name of the mesh axis, and of the `pmap` axis, over which a batch is split."""
@@ -48,6 +50,16 @@ def replicated(mesh: Mesh) -> NamedSharding:
 def split(mesh: Mesh) -> NamedSharding:
     """Each device holds its share of the leading axis."""
     return NamedSharding(mesh, PartitionSpec(AXIS))
+
+
+def split_if_even(mesh: Mesh, count: int) -> NamedSharding:
+    """Each device holds its share of a leading axis of `count`; where that does not divide, each holds all of it."""
+    return replicated(mesh) if count % mesh.size else split(mesh)
+
+
+def behind(sharding: NamedSharding) -> NamedSharding:
+    """The same of arrays with one axis more in front, which is not split."""
+    return NamedSharding(sharding.mesh, PartitionSpec(None, *sharding.spec))
 
 
 def check_divides(batch_size: int, devices: int) -> None:

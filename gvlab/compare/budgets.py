@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -58,12 +60,15 @@ def seconds_per_step(program: Program, seconds: float = 2.0) -> float:
     """Of training alone, by running steps for some seconds after the first, which compiles."""
     engine = engines.alone(program)
     inputs = engine.inputs([program.experiment])
-    advance = engine.many or engine.single
-    state, rows = advance(engine.init(inputs), engine.data, inputs)
-    jax.block_until_ready(rows)
-    start, steps = time.perf_counter(), 0
-    while time.perf_counter() - start < seconds:
-        state, rows = advance(state, engine.data, inputs)
-        jax.block_until_ready(rows)
-        steps += len(rows)
+    state, start, steps = engine.init(inputs), 0.0, 0
+    with contextlib.closing(engine.dispatches(inputs, 0, sys.maxsize)) as dispatches:
+        for advance, examples in dispatches:
+            state, rows = advance(state, examples, inputs)
+            jax.block_until_ready(rows)
+            if not start:
+                start = time.perf_counter()
+                continue
+            steps += len(rows)
+            if time.perf_counter() - start >= seconds:
+                break
     return (time.perf_counter() - start) / steps

@@ -46,17 +46,22 @@ def batch(examples: Batch, key: PRNGKey, step: int | Int[Array, ""], size: int) 
     count = examples.x.shape[0]
     if not 1 <= size <= count:
         raise UserError(f"A batch of {size} cannot be drawn from {count} examples: choose a size from 1 to {count}.")
-    first = jnp.asarray(step).astype(jnp.uint32) * jnp.uint32(size)
-    position = first + jnp.arange(size, dtype=jnp.uint32)
-    epoch = first // jnp.uint32(count)
-    later = position // jnp.uint32(count) > epoch  # size <= N: a batch touches this epoch and at most the next
-    keys = jnp.stack([_round_keys(key, epoch), _round_keys(key, epoch + jnp.uint32(1))])
-    index = permute(position % jnp.uint32(count), keys[later.astype(jnp.int32)].T, count)
+    index = positions(count, key, step, size)
     x, y = examples
     return Batch(
         x.at[index].get(mode="promise_in_bounds"),
         None if y is None else y.at[index].get(mode="promise_in_bounds"),
     )
+
+
+def positions(count: int, key: PRNGKey, step: int | Int[Array, ""], size: int) -> UInt32[Array, " size"]:
+    """Which of `count` examples `batch` takes: for who holds them elsewhere than on the device."""
+    first = jnp.asarray(step).astype(jnp.uint32) * jnp.uint32(size)
+    position = first + jnp.arange(size, dtype=jnp.uint32)
+    epoch = first // jnp.uint32(count)
+    later = position // jnp.uint32(count) > epoch  # size <= N: a batch touches this epoch and at most the next
+    keys = jnp.stack([_round_keys(key, epoch), _round_keys(key, epoch + jnp.uint32(1))])
+    return permute(position % jnp.uint32(count), keys[later.astype(jnp.int32)].T, count)
 
 
 def permute(position: UInt32[Array, " n"], round_keys: UInt32[Array, " rounds n"], count: int) -> UInt32[Array, " n"]:

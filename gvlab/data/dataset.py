@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float32, Int32, Integer, UInt8
 
+from gvlab.data import mapped
 from gvlab.types import UserError
 
 
@@ -103,7 +104,7 @@ def fingerprint(train: Split, test: Split) -> str:
             digest.update(b"none;")
             continue
         digest.update(f"{array.dtype.str}{array.shape};".encode())
-        digest.update(np.ascontiguousarray(array).data)
+        mapped.update(digest, array)
     return digest.hexdigest()
 
 

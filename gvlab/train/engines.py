@@ -7,8 +7,10 @@ the devices.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +20,7 @@ import jax.numpy as jnp
 from gvlab import build, parallel, rng, tree
 from gvlab import config as c
 from gvlab.build import Program
+from gvlab.train import sources
 from gvlab.types import Batch, PyTree, UserError
 
 PICTURES = 64
@@ -77,10 +80,29 @@ class Engine:
     sample: Callable[[PyTree], jax.Array]
     """The state of one run -> samples, images in [0, 1], of the latents that are the same in every run of every
     experiment."""
-    data: Batch
-    """The training split, on the device(s)."""
+    source: sources.Source
+    """Of the examples."""
+    examples: Callable[[PyTree, int, Iterable[int]], Generator[Batch]]
+    """(inputs, first step, numbers of steps) -> what `single` or `many` take as data, dispatch after dispatch."""
     where: parallel.Sharding
     """Of the state of one run."""
+
+    def dispatches(self, inputs: PyTree, first: int, last: int) -> Generator[tuple[Step, Batch]]:
+        """From the step `first` to the step `last`, what to call next and the examples for it; to be closed.
+
+        Many steps where they fit before whatever comes next, else one.
+        """
+
+        def counts() -> Iterator[int]:
+            step = first
+            while step < last:
+                many = self.many is not None and step % self.chunk == 0 and step + self.chunk <= last
+                yield self.chunk if many else 1
+                step += self.chunk if many else 1
+
+        with contextlib.closing(self.examples(inputs, first, counts())) as examples:
+            for count, batch in zip(counts(), examples, strict=True):
+                yield (self.single if count == 1 or self.many is None else self.many), batch
 
 
 def scans_well(device: jax.Device) -> bool:
@@ -103,15 +125,15 @@ def alone(program: Program, devices: Sequence[jax.Device] | None = None) -> Engi
     mesh = parallel.data_mesh(devices or parallel.devices_for(experiment.examples_per_step))
     whole, share = parallel.replicated(mesh), parallel.split(mesh)
     parallel.check_divides(experiment.examples_per_step, mesh.size)
-    arrays = _arrays(program, whole)
-    init, step, names = _functions(program, arrays, share)
+    source = sources.of(program, mesh)
+    init, step, names = _functions(program, source, share)
 
-    def single(state: PyTree, arrays: Batch, key: jax.Array) -> tuple[PyTree, jax.Array]:
-        state, terms = step(state, arrays, key, {})
+    def single(state: PyTree, examples: Batch, key: jax.Array) -> tuple[PyTree, jax.Array]:
+        state, terms = step(state, examples, key, {})
         return state, terms[None, None]
 
     key_of = jax.jit(rng.root, out_shardings=whole)  # of the seed as an argument: a constant would be a program each
-    chunk = _chunk(experiment)
+    chunk = _chunk(experiment, source)
     scans = scans_well(mesh.devices.flat[0]) and chunk > 1
     return Engine(
         program=program,
@@ -119,13 +141,14 @@ def alone(program: Program, devices: Sequence[jax.Device] | None = None) -> Engi
         inputs=lambda experiments: key_of(experiments[0].seed),
         init=jax.jit(lambda key: init(key, {}), out_shardings=whole),
         single=jax.jit(single, donate_argnums=0, out_shardings=whole),
-        many=jax.jit(scanned(single, chunk), donate_argnums=0, out_shardings=whole) if scans else None,
+        many=jax.jit(source.many(single, chunk), donate_argnums=0, out_shardings=whole) if scans else None,
         chunk=chunk,
         is_finite=jax.jit(lambda state: tree.all_finite(state)[None], out_shardings=whole),
         member=lambda state, i: state,
         join=lambda states: states[0],
         sample=jax.jit(parts(program).sample, out_shardings=whole),
-        data=arrays,
+        source=source,
+        examples=source.examples,
         where=whole,
     )
 
@@ -156,30 +179,29 @@ def together(
             )
     devices = jax.devices() if devices is None else devices
     mesh = parallel.data_mesh(devices[: parallel.divisor(runs, len(devices))])
-    whole, first = parallel.replicated(mesh), parallel.replicated(parallel.data_mesh(devices[:1]))
-    arrays = _arrays(program, whole)
-    init, step, names = _functions(program, arrays, None, batched)
+    first = parallel.replicated(parallel.data_mesh(devices[:1]))
+    source = sources.of(program, mesh)
+    init, step, names = _functions(program, source, None, batched)
 
-    def one(state: PyTree, arrays: Batch, key: jax.Array, values: dict[str, jax.Array]) -> tuple[PyTree, jax.Array]:
-        after, terms = step(state, arrays, key, values)
+    def one(state: PyTree, examples: Batch, key: jax.Array, values: dict[str, jax.Array]) -> tuple[PyTree, jax.Array]:
+        after, terms = step(state, examples, key, values)
         fine = jnp.isfinite(terms).all()
         return jax.tree.map(lambda new, old: jnp.where(fine, new, old), after, state), terms
 
-    each = jax.vmap(one, in_axes=(0, None, 0, 0))
+    each = jax.vmap(one, in_axes=(0, source.runs_axis, 0, 0))
 
-    def single(state: PyTree, arrays: Batch, inputs: tuple[jax.Array, dict]) -> tuple[PyTree, jax.Array]:
-        state, terms = each(state, arrays, *inputs)
+    def single(state: PyTree, examples: Batch, inputs: tuple[jax.Array, dict]) -> tuple[PyTree, jax.Array]:
+        state, terms = each(state, examples, *inputs)
         return state, terms[None]
 
-    def share(count: int) -> parallel.Sharding:
-        return whole if count % mesh.size else parallel.split(mesh)
+    share = functools.partial(parallel.split_if_even, mesh)
 
     def inputs(experiments: Sequence[c.Experiment]) -> PyTree:
         keys = jnp.stack([rng.root(experiment.seed) for experiment in experiments])
         values = {name: jnp.array([c.value(e, name) for e in experiments], jnp.float32) for name in batched}
         return jax.device_put((keys, values), share(len(experiments)))
 
-    chunk = _chunk(program.experiment)
+    chunk = _chunk(program.experiment, source)
     scans = scans_well(devices[0]) and chunk > 1
     return Engine(
         program=program,
@@ -187,70 +209,58 @@ def together(
         inputs=inputs,
         init=jax.jit(lambda inputs: jax.vmap(init)(*inputs)),
         single=jax.jit(single, donate_argnums=0),
-        many=jax.jit(scanned(single, chunk), donate_argnums=0) if scans else None,
+        many=jax.jit(source.many(single, chunk), donate_argnums=0) if scans else None,
         chunk=chunk,
         is_finite=jax.jit(jax.vmap(tree.all_finite)),
         member=lambda state, i: jax.device_put(jax.tree.map(lambda leaf: leaf[i], state), first),
-        join=lambda states: jax.device_put(tree.stack(jax.device_get(states)), share(len(states))),
+        join=lambda states: jax.device_put(
+            tree.stack(jax.device_get(states)), parallel.split_if_even(mesh, len(states))
+        ),
         sample=jax.jit(parts(program).sample, out_shardings=first),
-        data=arrays,
+        source=source,
+        examples=lambda inputs, first, counts: source.examples(inputs[0], first, counts),
         where=first,
     )
 
 
-def _arrays(program: Program, where: parallel.Sharding) -> Batch:
-    split = program.dataset.train
-    return jax.device_put(Batch(jnp.asarray(split.x), None if split.y is None else jnp.asarray(split.y)), where)
-
-
-def _chunk(experiment: c.Experiment) -> int:
-    return math.gcd(experiment.log_every, experiment.sample_every, experiment.checkpoint_every)
+def _chunk(experiment: c.Experiment, source: sources.Source) -> int:
+    return source.longest(math.gcd(experiment.log_every, experiment.sample_every, experiment.checkpoint_every))
 
 
 def _functions(
-    program: Program, arrays: Batch, share: parallel.Sharding | None, batched: Sequence[str] = ()
+    program: Program, source: sources.Source, share: parallel.Sharding | None, batched: Sequence[str] = ()
 ) -> tuple[Callable[..., PyTree], Callable[..., tuple[PyTree, jax.Array]], tuple[str, ...]]:
-    """(key, values) -> state; (state, arrays, key, values) -> (state, terms); and the terms' names."""
+    """(key, values) -> state; (state, examples, key, values) -> (state, terms); and the terms' names."""
 
-    def of(values: dict[str, Any]) -> Parts:
-        return parts(build.with_values(program, values) if values else program)
+    def of(values: dict[str, Any]) -> Program:
+        return build.with_values(program, values) if values else program
 
     def init(key: jax.Array, values: dict[str, jax.Array]) -> PyTree:
-        return of(values).init(key)
+        return parts(of(values)).init(key)
 
     def named(
-        state: PyTree, arrays: Batch, key: jax.Array, values: dict[str, jax.Array]
+        state: PyTree, examples: Batch, key: jax.Array, values: dict[str, jax.Array]
     ) -> tuple[PyTree, dict[str, jax.Array]]:
         run = of(values)
-        batch = run.batch(arrays, key, state.step)
+        batch = source.batch(run, examples, key, state.step)
         if share is not None:
             batch = jax.lax.with_sharding_constraint(batch, share)
-        return run.step(state, batch, key)
+        return parts(run).step(state, batch, key)
 
-    def step(state: PyTree, arrays: Batch, key: jax.Array, values: dict[str, jax.Array]) -> tuple[PyTree, jax.Array]:
-        state, info = named(state, arrays, key, values)
+    def step(state: PyTree, examples: Batch, key: jax.Array, values: dict[str, jax.Array]) -> tuple[PyTree, jax.Array]:
+        state, info = named(state, examples, key, values)
         return state, jnp.stack([info[name].astype(jnp.float32) for name in names])
 
     key, values = rng.root(0), {name: jnp.float32(c.value(program.experiment, name)) for name in batched}
     try:
         state = jax.eval_shape(init, key, values)
-        names = tuple(sorted(jax.eval_shape(named, state, arrays, key, values)[1]))
+        names = tuple(sorted(jax.eval_shape(named, state, source.shapes, key, values)[1]))
     except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
         raise UserError(
             f"One of {', '.join(batched)} decides what is computed, so its values cannot share a program: compare them "
             "as experiments of their own."
         ) from error
     return init, step, names
-
-
-def scanned(single: Step, length: int) -> Step:
-    """So many single steps as one function, the rows of their terms stacked: [length, runs, terms]."""
-
-    def many(state: PyTree, arrays: Batch, inputs: PyTree) -> tuple[PyTree, jax.Array]:
-        state, rows = jax.lax.scan(lambda state, _: single(state, arrays, inputs), state, length=length)
-        return state, rows[:, 0]
-
-    return many
 
 
 # --- what a step costs -----------------------------------------------------------------------------------------------
@@ -284,7 +294,9 @@ def _cost(engine: Engine) -> Cost:
     """What each device has to do for a group of one."""
     inputs = engine.inputs([engine.program.experiment])
     state = jax.eval_shape(engine.init, inputs)
-    compiled = engine.single.lower(state, engine.data, inputs).compile()  # type: ignore[attr-defined]
+    with contextlib.closing(engine.dispatches(inputs, 0, 1)) as dispatches:
+        single, examples = next(dispatches)
+    compiled = single.lower(state, examples, inputs).compile()  # type: ignore[attr-defined]
     analysis, memory = compiled.cost_analysis() or {}, compiled.memory_analysis()
     flops = analysis.get("flops")
     return Cost(
@@ -297,7 +309,7 @@ def _cost(engine: Engine) -> Cost:
             + memory.temp_size_in_bytes
             - memory.alias_size_in_bytes
         ),
-        data_bytes=sum(leaf.nbytes for leaf in jax.tree.leaves(engine.data)),
+        data_bytes=engine.source.nbytes,
     )
 
 

@@ -184,11 +184,13 @@ def _advance(engine: Engine, records: list[Record], listen: Listener, caught: li
     for record in records:
         record.begin(_names(records))
     terms = _Terms(engine, records, listen)
-    with jax.transfer_guard("disallow"):
-        while step < experiment.steps and _going(records) and not caught:
-            # 1. One dispatch: many steps where they fit before whatever comes next, else one.
-            many = engine.many and step % engine.chunk == 0 and step + engine.chunk <= experiment.steps
-            state, rows = (engine.many if many else engine.single)(state, engine.data, inputs)  # type: ignore[misc]
+    dispatches = engine.dispatches(inputs, step, experiment.steps)
+    with jax.transfer_guard("disallow"), contextlib.closing(dispatches):
+        for advance, examples in dispatches:
+            # 1. One dispatch, of many steps or of one.
+            if caught or not _going(records):
+                break
+            state, rows = advance(state, examples, inputs)
             step += len(rows)
             terms.add(step, rows)
             # 2. What was logged, one window late: the device works on the next while this one is read.
