@@ -6,9 +6,22 @@ import hashlib
 import mmap
 
 import numpy as np
+from jaxtyping import Integer
 
 _PIECE = 2**26
-"""Bytes that are read before their pages are given back."""
+"""Bytes that are read, one after another, before their pages are given back."""
+_ROWS = 2**8
+"""Rows here and there before that: with each of them the kernel may map a megabyte."""
+
+
+def take(array: np.ndarray, index: Integer[np.ndarray, "*n"]) -> np.ndarray:
+    """The rows `array[index]`, in memory, of which the pages of a mapped array keep nothing."""
+    found = np.empty((index.size, *array.shape[1:]), array.dtype)
+    for start in range(0, index.size, _ROWS):
+        part = index.reshape(-1)[start : start + _ROWS]
+        found[start : start + len(part)] = array[part]
+        release(array)
+    return found.reshape(*index.shape, *array.shape[1:])
 
 
 def at_random(array: np.ndarray) -> None:

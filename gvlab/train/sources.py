@@ -33,8 +33,6 @@ DISPATCH_BYTES = 2**28
 """Of the examples of one dispatch that are streamed."""
 _BLOCK = 256
 """Steps for which it is computed at once which examples they take."""
-_RELEASED_ROWS = 2**12
-"""Rows after which the pages of the file are given back, of which each row may have brought 64 KiB."""
 
 Keys = Key[Array, "*runs"]
 """Of one run, or of several that are trained together."""
@@ -129,17 +127,12 @@ class Streamed:
     def _dispatches(self, keys: np.ndarray, first: int, counts: Iterable[int]) -> Iterator[Batch]:
         """In the thread that reads: the examples of one step, [*runs, size, ...], or of several, [steps, ...]."""
         steps = self._steps(jax.random.wrap_key_data(jnp.asarray(keys)), first)
-        read = 0
         mapped.at_random(self.split.x)
         for count in counts:
             index = next(steps) if count == 1 else np.stack(list(itertools.islice(steps, count)))
             share = parallel.split_if_even(self.mesh, index.shape[count > 1])
             where = share if count == 1 else parallel.behind(share)
             yield jax.tree.map(functools.partial(_placed, index, where), self._arrays)
-            read += index.size
-            if read > _RELEASED_ROWS:
-                mapped.release(self.split.x)
-                read = 0
 
     def _steps(self, keys: Keys, first: int) -> Iterator[UInt32[np.ndarray, "*runs size"]]:
         """Which examples each step takes, from the step `first` on."""
@@ -162,7 +155,7 @@ def _placed(index: np.ndarray, where: parallel.Sharding, array: np.ndarray) -> j
     shape = (*index.shape, *array.shape[1:])
 
     def rows(slices: Any) -> np.ndarray:
-        return np.asarray(array[index[slices[: index.ndim]]])
+        return mapped.take(array, index[slices[: index.ndim]])
 
     return jax.make_array_from_callback(shape, where, rows)
 
