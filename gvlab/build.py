@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from jaxtyping import Array
 from gvlab import config as c
 from gvlab import data, models, networks, own_parts, rng, sizes
 from gvlab.config import own
+from gvlab.data import mapped
 from gvlab.own_parts import made
 from gvlab.types import Batch, Model, PRNGKey, UserError
 
@@ -38,9 +40,27 @@ def dataset(config: c.Data) -> data.Dataset:
     Raises:
         UserError: there is none of that name, or it is another than the source says, or cannot be made.
     """
-    if config.source is not None:
-        add(config.name, config.source)
+    match config.source:
+        case None:
+            pass
+        case c.Folder() | c.Arrays() | c.Tfds():
+            add(config.name, config.source)
+        case _:
+            return _own_dataset(config.name, cast(Hashable, config.source))
     return data.load(config.name)
+
+
+@functools.cache
+def _own_dataset(name: str, source: Hashable) -> data.Dataset:
+    """What a source of one's own gives, checked and hashed like any arrays."""
+    found = made(source, "data")
+    if found.name != name:
+        raise UserError(
+            f"{own_parts.where(source, 'data')} gives the data set {found.name!r}, but Data.name is {name!r}: give "
+            "both one name."
+        )
+    train, test = found.train, found.test
+    return data.from_arrays(name, train.x, test.x, train.y, test.y, found.class_names)
 
 
 def add(name: str, source: c.Folder | c.Arrays | c.Tfds) -> data.Own:
@@ -76,24 +96,22 @@ def _colour(background: tuple[int, ...]) -> tuple[int, int, int] | None:
     return (background[0], background[1], background[2]) if background else None
 
 
-def data_range(config: c.GAN | c.VAE, shape: Shape) -> tuple[float, float]:
-    """The values that the model's images take: [-1, 1] (tanh) for a GAN, [0, 1] for a VAE; vectors are unbounded."""
-    if len(shape) != 3:
-        return UNBOUNDED
-    return (-1.0, 1.0) if isinstance(config, c.GAN) else (0.0, 1.0)
+def data_range(experiment: c.Experiment, shape: Shape) -> tuple[float, float]:
+    """The values that the model's examples take: images in the model's range, vectors unbounded."""
+    return experiment.image_range if len(shape) == 3 else UNBOUNDED
 
 
 def model(
-    config: c.GAN | c.VAE,
+    experiment: c.Experiment,
     shape: Shape,
     num_classes: int,
     axis_name: str | None = None,
     data_mean: np.ndarray | None = None,
 ) -> Model:
-    """The model for data of the shape [*shape].
+    """The model of an experiment, for data of the shape [*shape].
 
     Args:
-        config: of the model.
+        experiment: whose model it is.
         shape: of one example.
         num_classes: of the data; used where the model is conditional.
         axis_name: of the `pmap` axis, if the train step is to be `pmap`ped.
@@ -102,38 +120,45 @@ def model(
     Raises:
         UserError: the networks cannot make this shape, or the likelihood does not fit the data.
     """
+    config, values = experiment.model, data_range(experiment, shape)
+    classes = _classes(experiment, num_classes)
+    if not isinstance(config, c.GAN | c.VAE):
+        return made(config, "model", shape, classes, axis_name)
     if len(shape) != 3 and isinstance(config.network, c.DCGAN | c.Article):
         raise UserError(f"The network {type(config.network).__name__} makes images, not vectors {shape}: use MLP.")
-    if config.conditional and not num_classes:
-        raise UserError("The model is conditional, but the data set has no classes: use conditional=False.")
-    classes = num_classes if config.conditional else 0
+    common: dict[str, Any] = {"num_classes": classes, "data_range": values, "axis_name": axis_name}
     if isinstance(config, c.GAN):
-        return _gan(config, shape, classes, axis_name)
-    return _vae(config, shape, classes, axis_name, data_mean)
+        return _gan(config, shape, common)
+    return _vae(config, shape, common, data_mean)
 
 
-def _gan(config: c.GAN, shape: Shape, num_classes: int, axis_name: str | None) -> Model:
-    generator, discriminator = made(config.network, "networks", shape, num_classes, axis_name)
+def _classes(experiment: c.Experiment, num_classes: int) -> int:
+    """Of those of the data, how many the model is given: all, or none."""
+    if experiment.conditional and not num_classes:
+        raise UserError("The model is conditional, but the data set has no classes: use conditional=False.")
+    return num_classes if experiment.conditional else 0
+
+
+def _gan(config: c.GAN, shape: Shape, common: dict[str, Any]) -> Model:
+    """`common` are the options that all models have."""
+    generator, discriminator = made(config.network, "networks", shape, common["num_classes"], common["axis_name"])
     optimizers = (
         made(config.generator_optimizer, "transformation", 1),
         made(config.discriminator_optimizer, "transformation", config.discriminator_steps),
     )
-    common: dict[str, Any] = {
+    options: dict[str, Any] = common | {
         "latent_dim": config.latent_dim,
         "contest": made(config.contest, "contest"),
         "ema_decay": config.ema_decay,
-        "num_classes": num_classes,
-        "data_range": data_range(config, shape),
-        "axis_name": axis_name,
     }
     if config.update == "simultaneous":
-        return models.simultaneous_gan(generator, discriminator, *optimizers, **common)
+        return models.simultaneous_gan(generator, discriminator, *optimizers, **options)
     return models.alternating_gan(
-        generator, discriminator, *optimizers, discriminator_steps=config.discriminator_steps, **common
+        generator, discriminator, *optimizers, discriminator_steps=config.discriminator_steps, **options
     )
 
 
-def _vae(config: c.VAE, shape: Shape, num_classes: int, axis_name: str | None, data_mean: np.ndarray | None) -> Model:
+def _vae(config: c.VAE, shape: Shape, common: dict[str, Any], data_mean: np.ndarray | None) -> Model:
     of_vectors = isinstance(config.likelihood, c.Gaussian | c.LearnedGaussian) or own.is_own(type(config.likelihood))
     if len(shape) != 3 and not of_vectors:
         raise UserError(
@@ -141,18 +166,14 @@ def _vae(config: c.VAE, shape: Shape, num_classes: int, axis_name: str | None, d
             f"{shape}: use Gaussian or LearnedGaussian."
         )
     observed = made(config.likelihood, "observation")
-    modules = made(config.network, "coders", shape, config.latent_dim, observed.parameters, num_classes, axis_name)
+    classes, axis_name = common["num_classes"], common["axis_name"]
+    modules = made(config.network, "coders", shape, config.latent_dim, observed.parameters, classes, axis_name)
     if config.output_bias == "data_mean":
         if data_mean is None:
             raise UserError("VAE.output_bias is 'data_mean', but no data_mean was given: pass the training mean.")
         bias: Any = networks.bernoulli_bias(data_mean)
         modules = (*modules[:-1], modules[-1].clone(output_bias_init=bias))
-    options: dict[str, Any] = {
-        "num_samples": config.num_samples,
-        "num_classes": num_classes,
-        "data_range": data_range(config, shape),
-        "axis_name": axis_name,
-    }
+    options: dict[str, Any] = common | {"num_samples": config.num_samples}
     if config.objective == "elbo":
         options |= {"beta": config.beta, "kl_warmup_steps": config.kl_warmup_steps}
     if isinstance(config.network, c.TwoLayerMLP):
@@ -179,8 +200,13 @@ class Program:
         return self.model is not self.built or "" in own.files(self.experiment)
 
     @property
+    def latent_dim(self) -> int:
+        """Numbers that the prior gives of one example."""
+        return int(jax.eval_shape(lambda: self.model.prior(rng.root(0), 1)).shape[-1])
+
+    @property
     def data_range(self) -> tuple[float, float]:
-        return data_range(self.experiment.model, self.dataset.shape)
+        return data_range(self.experiment, self.dataset.shape)
 
     def first_batch(self) -> Batch:
         """Two zero examples in the shape that the model sees, to ask it for the shapes of its state."""
@@ -203,7 +229,7 @@ class Program:
         """Stored examples as the model sees them, in training and in evaluation alike."""
         if len(self.dataset.shape) != 3:
             return x
-        if isinstance(self.experiment.model, c.GAN):
+        if self.data_range == (-1.0, 1.0):
             return data.to_symmetric(x)
         return QUANTIZATIONS[self.experiment.data.quantization](key, data.to_unit(x))
 
@@ -229,7 +255,7 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
     Raises:
         UserError: what the experiment asks for does not fit the data.
     """
-    if own_ones := [part for _, part in own.parts(experiment)]:
+    if own_ones := [part for name, part in own.parts(experiment) if name.startswith("model")]:
         _check_own(experiment, dataset, own_ones)
     model = _model_on(experiment, dataset)
     built = Program(experiment, dataset, model, model)
@@ -242,7 +268,7 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
             f"A step takes {experiment.examples_per_step} examples, but {dataset.name} has only "
             f"{len(dataset.train.x)}: use a smaller batch_size."
         )
-    network = experiment.model.network
+    network = getattr(experiment.model, "network", None)
     if experiment.batch_size == 1 and isinstance(experiment.model, c.GAN) and isinstance(network, _NORMALISED):
         raise UserError(
             f"Experiment.batch_size is 1, but {type(network).__name__} normalises its units over the batch, which "
@@ -261,8 +287,7 @@ def _check_own(experiment: c.Experiment, dataset: data.Dataset, parts: list[Any]
             part.refuse()
         if not own.file_sha256(type(part)):
             own.note_class(type(part))
-    classes = dataset.num_classes if experiment.model.conditional else 0
-    own_parts.check_shapes(experiment, dataset.shape, classes)
+    own_parts.check_shapes(experiment, dataset.shape, _classes(experiment, dataset.num_classes))
 
 
 def _step_of(program: Program) -> Batch:
@@ -286,5 +311,5 @@ def _model_on(experiment: c.Experiment, dataset: data.Dataset) -> Model:
     mean = None
     if isinstance(experiment.model, c.VAE) and experiment.model.output_bias == "data_mean":
         absent = isinstance(dataset, data.Absent)  # then what was learned from the mean on is restored
-        mean = np.full(dataset.shape, 0.5) if absent else dataset.train.x.mean(axis=0) / 255
-    return model(experiment.model, dataset.shape, dataset.num_classes, data_mean=mean)
+        mean = np.full(dataset.shape, 0.5) if absent else mapped.mean(dataset.train.x) / 255
+    return model(experiment, dataset.shape, dataset.num_classes, data_mean=mean)

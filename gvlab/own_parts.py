@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from gvlab import config as c
+from gvlab import data
 from gvlab.config import own
 from gvlab.losses import Contest
 from gvlab.models import Observation
@@ -27,10 +28,16 @@ def made(part: Any, method: str, *args: Any) -> Any:
     """
     if not own.is_own(type(part)) or isinstance(part, own.Unopened):
         return getattr(part, method)(*args)
-    where = f"{type(part).__name__}.{method}()"
-    found = _called(where, getattr(part, method), *args)
-    _KINDS[method](where, found)
+    said = where(part, method)
+    found = _called(said, getattr(part, method), *args)
+    _KINDS[method](said, found)
     return found
+
+
+def where(part: Any, method: str) -> str:
+    """How the user calls a part's method."""
+    name = type(part).__name__
+    return own.said(name) if name == own.FROM_FILE else f"{name}.{method}()"
 
 
 def _called(where: str, function: Callable[..., Any], *args: Any) -> Any:
@@ -61,7 +68,13 @@ def _is_schedule(where: str, found: Any) -> None:
         raise UserError(f"{where} returns {type(found).__name__}, but must return a function of the train step.")
 
 
+def _is_dataset(where: str, found: Any) -> None:
+    _of_class(where, found, data.Dataset, "a gvlab.data.Dataset (data.from_arrays makes one)")
+
+
 _KINDS: dict[str, Callable[[str, Any], None]] = {
+    "data": _is_dataset,
+    "model": lambda where, found: _of_class(where, found, Model, "a gvlab.Model"),
     "networks": lambda where, found: _two_modules(where, found, "generator, discriminator"),
     "coders": lambda where, found: _two_modules(where, found, "encoder, decoder"),
     "contest": lambda where, found: _of_class(where, found, Contest, "a gvlab.losses.Contest"),
@@ -85,12 +98,13 @@ def check_shapes(experiment: c.Experiment, shape: Shape, classes: int) -> None:
         classes: 0, or how many a conditional model has.
     """
     model = experiment.model
+    if not isinstance(model, c.GAN | c.VAE):
+        return _check_model(model, shape, classes)
     for name, part in own.parts(model):
-        if name == "network":
-            if isinstance(model, c.GAN):
-                _check_players(model, part, shape, classes)
-            else:
-                _check_coders(model, part, shape, classes)
+        if name == "network" and isinstance(model, c.GAN):
+            _check_players(model, part, shape, classes)
+        elif name == "network":
+            _check_coders(cast(c.VAE, model), part, shape, classes)
         elif hasattr(part, "contest"):
             _check_contest(part)
         elif hasattr(part, "observation"):
@@ -100,6 +114,48 @@ def check_shapes(experiment: c.Experiment, shape: Shape, classes: int) -> None:
         elif hasattr(part, "schedule"):
             rate = jax.eval_shape(made(part, "schedule"), jax.ShapeDtypeStruct((), jnp.int32))
             _require(f"{type(part).__name__}.schedule()", "a factor", jnp.shape(rate), ())
+
+
+def _check_model(part: Any, shape: Shape, classes: int) -> None:
+    """As `gvlab.Model` says what its functions give."""
+    model, where = made(part, "model", shape, classes, None), f"{type(part).__name__}.model()"
+    batch = Batch(jnp.zeros((2, *shape)), jnp.zeros(2, jnp.int32) if classes else None)
+    key, y = jax.random.key(0), None if batch.y is None else jnp.zeros(3, jnp.int32)
+
+    def shapes(name: str, function: Callable[..., Any], *args: Any) -> Any:
+        return _called(f"{name} of {where}", jax.eval_shape, function, *args)
+
+    state = shapes("init", model.init, key, batch)
+    if not hasattr(state, "step"):
+        raise UserError(f"The state of {where} has no field step: count there the train steps that were taken.")
+    _require(f"The state of {where}", "a step", jnp.shape(state.step), ())
+    after, info = shapes("train_step", model.train_step, state, batch, key)
+    if jax.tree.flatten(after) != jax.tree.flatten(state):
+        raise UserError(f"train_step of {where} gives another state than it is given: keep its shapes and types.")
+    for name, term in info.items():
+        _require(f"train_step of {where}", f"the term {name}", jnp.shape(term), ())
+    for name, term in shapes("evaluate", model.evaluate, state, batch, key).items():
+        _require(f"evaluate of {where}", f"the term {name}", jnp.shape(term), (2,))
+    sampled = shapes("sample", lambda state, key: model.sample(state, key, 3, y), state, key)
+    _require(f"sample of {where}", "3 examples", jnp.shape(sampled), (3, *shape))
+    z = shapes("prior", lambda key: model.prior(key, 3), key)
+    if len(z.shape) != 2 or len(z) != 3:
+        raise UserError(f"prior of {where} gives latents of shape {z.shape}, but must give [3, latent].")
+    decoded = shapes("decode", lambda state, z: model.decode(state, z, y), state, z)
+    _require(f"decode of {where}", "3 examples", jnp.shape(decoded), (3, *shape))
+    if model.encode is not None:
+        for name, array in zip(("means", "log-variances"), shapes("encode", model.encode, state, batch), strict=True):
+            _require(f"encode of {where}", name, jnp.shape(array), (2, z.shape[1]))
+    if model.log_weights is not None:
+        weights = shapes("log_weights", lambda state, key: model.log_weights(state, batch, key, 5), state, key)
+        _require(f"log_weights of {where}", "nats of 5 draws for 2 examples", jnp.shape(weights), (5, 2))
+    # Of all that it computes XLA leaves the step alone.
+    began = jax.jit(lambda: model.init(key, batch).step)()
+    ended = jax.jit(lambda: model.train_step(model.init(key, batch), batch, key)[0].step)()
+    if (began, ended) != (0, 1):
+        raise UserError(
+            f"The state of {where} has the step {began}, and after a train_step {ended}, but must count from 0."
+        )
 
 
 def _check_players(model: c.GAN, part: Any, shape: Shape, classes: int) -> None:

@@ -31,7 +31,7 @@ def check_training(experiment: c.Experiment, model: Model, batch: Batch) -> None
     """
     shape, examples = batch.x.shape[1:], experiment.examples_per_step
     config = experiment.model
-    known = not own.is_own(type(config.network))  # of other networks the numbers tell nothing
+    known = _is_known(config)
     if (
         known
         and _MARGIN * (_most_of_state(config, shape) + examples * _most_of_example(config, shape)) < memory.limit()
@@ -53,12 +53,16 @@ def check_training(experiment: c.Experiment, model: Model, batch: Batch) -> None
 
 def check_sampling(experiment: c.Experiment, model: Model, state: Any, n: int, shape: Shape, option: str) -> None:
     """Raises `UserError` unless n examples can be generated at once; `option` is what asked for them."""
-    known = not own.is_own(type(experiment.model.network))
-    if known and _MARGIN * n * _most_of_example(experiment.model, shape) < memory.limit():
+    if _is_known(experiment.model) and _MARGIN * n * _most_of_example(experiment.model, shape) < memory.limit():
         return
     key = jax.eval_shape(jax.random.key, 0)
     needed = memory.least(functools.partial(model.sample, n=n), state, key)
     memory.check(f"{option}, which generates {n} examples at once,", needed, "ask for fewer")
+
+
+def _is_known(config: Any) -> bool:
+    """Whether the network is one of gvlab's; of others the numbers of a configuration tell nothing."""
+    return isinstance(config, c.GAN | c.VAE) and not own.is_own(type(config.network))
 
 
 def _numbers(config: Any, prefix: str = "") -> Iterator[tuple[str, int]]:

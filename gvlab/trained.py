@@ -81,7 +81,7 @@ class Trained:
     @property
     def classes(self) -> int:
         """Of which a conditional model makes examples; 0 for an unconditional one."""
-        return self.program.dataset.num_classes if self.experiment.model.conditional else 0
+        return self.program.dataset.num_classes if self.experiment.conditional else 0
 
     @property
     def params(self) -> PyTree:
@@ -146,7 +146,7 @@ class Trained:
 
     def checked(self, z: npt.ArrayLike) -> Float[Array, "n latent"]:
         """The latents, or `UserError` if they have another shape or are not finite."""
-        latents, width = np.asarray(z), self.experiment.model.latent_dim
+        latents, width = np.asarray(z), self.program.latent_dim
         if latents.ndim != 2 or latents.shape[1] != width or not len(latents):
             raise UserError(f"The latents have shape {latents.shape}, but [n, {width}] is wanted.")
         if not np.issubdtype(latents.dtype, np.floating) or not np.isfinite(latents).all():

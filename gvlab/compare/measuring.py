@@ -70,7 +70,7 @@ def _lowered(program: Program, platform: str) -> str:
 
     def functions(state: PyTree, stored: Array, batch: Batch, key: Array) -> list[PyTree]:
         z = model.prior(key, len(batch.x))
-        y = batch.y if program.experiment.model.conditional else None
+        y = batch.y if program.experiment.conditional else None
         values = [program.preprocess(stored, key), z, model.decode(state, z, y), model.evaluate(state, batch, key)]
         if model.encode is not None:
             values.append(model.encode(state, batch))

@@ -22,7 +22,16 @@ from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic
 from gvlab.config.members import choices, with_choice
 from gvlab.config.networks import DCGAN, MLP, Article, MaxoutMLP, ReluMLP, TwoLayerMLP, TwoMLPs
 from gvlab.config.optimizers import SGD, Adam, AdamW, Clipped, RMSprop
-from gvlab.config.protocols import OwnCoders, OwnContest, OwnNetworks, OwnObservation, OwnOptimizer, OwnSchedule
+from gvlab.config.protocols import (
+    OwnCoders,
+    OwnContest,
+    OwnData,
+    OwnModel,
+    OwnNetworks,
+    OwnObservation,
+    OwnOptimizer,
+    OwnSchedule,
+)
 from gvlab.config.schedules import Constant, Cosine, Linear
 from gvlab.config.sources import Arrays, Folder, Tfds
 from gvlab.config.vae import VAE
@@ -59,6 +68,8 @@ __all__ = [
     "NonSaturating",
     "OwnCoders",
     "OwnContest",
+    "OwnData",
+    "OwnModel",
     "OwnNetworks",
     "OwnObservation",
     "OwnOptimizer",

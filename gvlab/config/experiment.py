@@ -11,6 +11,7 @@ from gvlab.config.fields import decode, to_dict
 from gvlab.config.gan import GAN
 from gvlab.config.likelihoods import Categorical, DiscretizedLogistic
 from gvlab.config.plain import settle
+from gvlab.config.protocols import OwnData, OwnModel
 from gvlab.config.sources import Arrays, Folder, Tfds
 from gvlab.config.vae import VAE
 from gvlab.errors import UserError
@@ -28,7 +29,7 @@ class Data:
     quantization: Literal["none", "binarize", "dequantize"] = "none"
     """binarize: each pixel is drawn from the Bernoulli of its intensity, anew at every step (Salakhutdinov & Murray
     2008). dequantize: (255 x + u) / 256 with u uniform in [0, 1), which makes a density of 8-bit images meaningful."""
-    source: Folder | Arrays | Tfds | None = None
+    source: Folder | Arrays | Tfds | OwnData | None = None
     """What the set is made of where it is not there yet; None: it is there, or in the catalogue."""
 
     def __post_init__(self) -> None:
@@ -72,7 +73,7 @@ class Experiment:
     """All that determines a run. `seed` and the step number determine every random number in it."""
 
     name: str
-    model: GAN | VAE
+    model: GAN | VAE | OwnModel
     steps: int
     data: Data = Data()
     batch_size: int = 64
@@ -105,12 +106,28 @@ class Experiment:
                 f"Experiment.steps x batch_size is {self.steps * self.examples_per_step} examples, but the order of "
                 "examples is defined up to 4294967295: ask for fewer steps."
             )
-        if isinstance(self.model, GAN) and self.data.quantization != "none":
+        if self.image_range not in ((-1.0, 1.0), (0.0, 1.0)):
             raise UserError(
-                f"Data.quantization is {self.data.quantization!r}, but a GAN has no likelihood to serve: use 'none'."
+                f"{type(self.model).__name__}.data_range is {self.image_range!r}, but must be (0.0, 1.0) or "
+                "(-1.0, 1.0)."
+            )
+        if self.image_range != (0.0, 1.0) and self.data.quantization != "none":
+            kind = "a GAN" if isinstance(self.model, GAN) else f"{type(self.model).__name__} of images in [-1, 1]"
+            raise UserError(
+                f"Data.quantization is {self.data.quantization!r}, but {kind} has no likelihood to serve: use 'none'."
             )
         if isinstance(self.model, VAE):
             _check_levels(self.model.likelihood, self.data.quantization)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the model is given the classes."""
+        return bool(getattr(self.model, "conditional", False))
+
+    @property
+    def image_range(self) -> tuple[float, float]:
+        """The values that the model's images take: [-1, 1] (tanh) for a GAN, [0, 1] for a VAE, its own for another."""
+        return (-1.0, 1.0) if isinstance(self.model, GAN) else getattr(self.model, "data_range", (0.0, 1.0))
 
     @property
     def examples_per_step(self) -> int:

@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -33,6 +34,7 @@ def load(file: Path) -> Experiment:
     if not isinstance(experiment, Experiment):
         raise UserError(f"config() in {file} returns {type(experiment).__name__}, but must return an Experiment.")
     try:
+        experiment = _on_its_data(experiment, module)
         _check_own_parts(experiment, module, _before.found if _before else set())
         return from_json(to_json(experiment))  # of a class of the file's own, only what is the experiment's
     except UserError as error:
@@ -93,6 +95,13 @@ def _first_lines(before: bytes, now: bytes, most: int = 3) -> str:
     return f"they differ at line{'s'[: len(lines) > 1]} {', '.join(map(str, lines[:most]))}{more}"
 
 
+def _on_its_data(experiment: Experiment, module: ModuleType) -> Experiment:
+    """The experiment on what `data()` in its file returns, if there is such a function and no other source."""
+    if experiment.data.source is not None or not hasattr(module, own.FROM_FILE):
+        return experiment
+    return replace(experiment, data=replace(experiment.data, source=getattr(module, own.FROM_FILE)()))
+
+
 def _check_own_parts(experiment: Experiment, module: ModuleType, siblings: set[str]) -> None:
     """Raises `UserError` if a copy of the file would not be all that the experiment's own parts are made of."""
     for name, part in own.parts(experiment):
@@ -149,6 +158,7 @@ def _module(file: Path) -> ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
+    own.with_data(module)
     own.add(own.Source(file.absolute(), text, module))
     return module
 

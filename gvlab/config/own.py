@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,41 @@ def add(source: Source) -> None:
 def source(sha256: str) -> Source | None:
     """The file of that hash, if it was executed here."""
     return _SOURCES.get(sha256)
+
+
+FROM_FILE = "FromFile"
+"""The class that `data()` in an experiment file stands for in a configuration."""
+
+
+def said(name: str, before: str = "") -> str:
+    """What the user calls a class of an experiment file, with that before it if it is a class in their eyes, too."""
+    return "data()" if name == FROM_FILE else before + name
+
+
+def with_data(module: ModuleType) -> None:
+    """Gives the module of an experiment file that class, if it defines a function `data()` at its top.
+
+    So what the function returns is a source of examples like any of one's own: known by the hash of the file.
+    """
+    function: Any = vars(module).get("data")
+    if not inspect.isfunction(function) or function.__module__ != module.__name__:
+        return
+    if any(one.default is one.empty and one.kind < one.VAR_POSITIONAL for one in _parameters(function)):
+        return  # a helper
+
+    @dataclasses.dataclass(frozen=True)
+    class FromFile:
+        """What `data()` in the file returns."""
+
+        def data(self) -> Any:
+            return function()
+
+    FromFile.__module__, FromFile.__qualname__ = module.__name__, FROM_FILE
+    setattr(module, FROM_FILE, FromFile)
+
+
+def _parameters(function: Any) -> list[inspect.Parameter]:
+    return list(inspect.signature(function).parameters.values())
 
 
 def note_class(cls: Any) -> None:
@@ -105,11 +141,11 @@ class Unopened:
                 "defined, with gvlab.build.program."
             )
         raise UserError(
-            f"The class {self.name} is of an experiment file (SHA-256 {self.file_sha256[:12]}), and nothing that lies "
-            "in a run directory is executed: name the file with --experiment FILE."
+            f"{said(self.name, 'The class ')} is of an experiment file (SHA-256 {self.file_sha256[:12]}), and nothing "
+            "that lies in a run directory is executed: name the file with --experiment FILE."
         )
 
-    networks = coders = contest = observation = transformation = schedule = refuse
+    data = model = networks = coders = contest = observation = transformation = schedule = refuse
 
 
 def is_json(value: Any) -> bool:
@@ -145,5 +181,5 @@ def files(config: Any) -> dict[str, str]:
     for _, part in parts(config):
         opened = not isinstance(part, Unopened)
         sha256 = file_sha256(type(part)) if opened else part.file_sha256
-        found.setdefault(sha256, []).append(type(part).__name__ if opened else part.name)
+        found.setdefault(sha256, []).append(said(type(part).__name__ if opened else part.name))
     return {sha256: " and ".join(dict.fromkeys(names)) for sha256, names in found.items()}

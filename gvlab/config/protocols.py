@@ -14,8 +14,38 @@ if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     import flax.linen as nn
     import optax
 
+    from gvlab.data import Dataset
     from gvlab.losses import Contest
     from gvlab.models import Observation
+    from gvlab.types import Model
+
+
+@runtime_checkable
+class OwnData(Protocol):
+    """Examples from wherever Python gets them."""
+
+    def data(self) -> Dataset:
+        """The data set, the same every time; `gvlab.data.from_arrays` makes one. Its name is `Data.name`."""
+        ...
+
+
+@runtime_checkable
+class OwnModel(Protocol):
+    """A whole model, where no part of a GAN or a VAE would do.
+
+    Three attributes say more of it, fields or not, and may be left out: `conditional` (False), `data_range` of its
+    images, (0.0, 1.0) or (-1.0, 1.0) (the former), and `likelihood`, one of gvlab's (none), which its nats are of.
+    """
+
+    def model(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> Model:
+        """The model as pure functions, as `gvlab.Model` describes them.
+
+        Args:
+            shape: of one example: (height, width, channels) or (length,).
+            classes: 0, or the number of classes of a conditional model.
+            axis_name: the mapped axis over which gradients and the batch's statistics are averaged, or None.
+        """
+        ...
 
 
 @runtime_checkable

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Float64, Integer, UInt8
 
 _PIECE = 2**26
 """Bytes that are read, one after another, before their pages are given back."""
@@ -36,10 +37,23 @@ def release(array: np.ndarray) -> None:
 
 def update(digest: hashlib._Hash, array: np.ndarray) -> None:
     """Feeds the bytes of an array, in C order, without ever holding all of a mapped one."""
-    array = np.atleast_1d(array)
+    for piece in _pieces(np.atleast_1d(array)):
+        digest.update(np.ascontiguousarray(piece).data)
+
+
+def mean(array: UInt8[np.ndarray, "n *shape"]) -> Float64[np.ndarray, "*shape"]:
+    """Over the rows: exact, since sums of so small whole numbers are."""
+    total = np.zeros(array.shape[1:])
+    for piece in _pieces(array):
+        total += piece.sum(axis=0, dtype=np.float64)
+    return total / len(array)
+
+
+def _pieces(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Runs of rows, each of which is let go when the next is asked for."""
     rows = max(1, _PIECE // max(1, array[:1].nbytes))
     for start in range(0, len(array), rows):
-        digest.update(np.ascontiguousarray(array[start : start + rows]).data)
+        yield array[start : start + rows]
         release(array)
 
 

@@ -118,7 +118,7 @@ def _forward(
     """A pilot that finds the step sizes, and the chains that take them."""
     betas = metrics.sigmoid_schedule(AIS["temperatures"])
     common: dict[str, Any] = {
-        "latent_dim": program.experiment.model.latent_dim,
+        "latent_dim": program.latent_dim,
         "leapfrog_steps": AIS["leapfrog_steps"],
         "loop": _loop(),
     }
@@ -209,13 +209,13 @@ def _drawn(program: Program) -> Callable[[jax.Array, tuple[PyTree, Batch], jax.A
     Raises:
         UserError: the model says too little of p(x|z).
     """
-    model = program.experiment.model
-    if isinstance(model, c.GAN) or isinstance(model.likelihood, c.Gaussian | c.LearnedGaussian):
+    likelihood = getattr(program.experiment.model, "likelihood", None)
+    if isinstance(program.experiment.model, c.GAN) or isinstance(likelihood, c.Gaussian | c.LearnedGaussian):
         return _normal_draw(_observed(program))
-    if isinstance(model.likelihood, c.Bernoulli) or model.likelihood == c.Categorical(levels=2):
+    if isinstance(likelihood, c.Bernoulli) or likelihood == c.Categorical(levels=2):
         return _binary_draw(program.model)
     raise UserError(
-        f"Data cannot be drawn from the likelihood {type(model.likelihood).__name__} of {program.experiment.name}: "
+        f"Data cannot be drawn from the likelihood {type(likelihood).__name__} of {program.experiment.name}: "
         "leave ais_gap out."
     )
 

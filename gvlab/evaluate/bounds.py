@@ -51,5 +51,5 @@ def bound(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measure]
 
 def parameters(program: Program) -> int:
     """Numbers that a decoder makes per example, at most."""
-    likelihood = program.experiment.model.likelihood if isinstance(program.experiment.model, c.VAE) else None
+    likelihood = getattr(program.experiment.model, "likelihood", None)
     return math.prod(program.dataset.shape) * (likelihood.levels if isinstance(likelihood, c.Categorical) else 2)

@@ -121,9 +121,9 @@ def bits_per_dim_offset(program: Program) -> float | None:
     bits, if the values were dequantised (Theis et al. 2016); of values that were not, a density says nothing.
     """
     experiment = program.experiment
-    if not isinstance(experiment.model, c.VAE) or len(program.dataset.shape) != 3:
+    if len(program.dataset.shape) != 3:
         return None
-    match experiment.model.likelihood, experiment.data.quantization:
+    match getattr(experiment.model, "likelihood", None), experiment.data.quantization:
         case c.Bernoulli(), "binarize":
             return 0.0
         case c.DiscretizedLogistic(), "none":

@@ -25,7 +25,7 @@ def latents(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measur
     collapsed = int(metrics.collapsed_units(means, logvars).sum())
     surgery = metrics.elbo_surgery(key, means, logvars)
     shared: dict[str, Any] = {"latents": means.shape[1]}
-    if isinstance(program.experiment.model.network, c.TwoLayerMLP):  # q(h2|x) is no Gaussian there
+    if isinstance(getattr(program.experiment.model, "network", None), c.TwoLayerMLP):  # q(h2|x) is no Gaussian there
         shared["posterior"] = "normal, along the mean of the first layer"
     warning = {"warning": "the posterior has collapsed: no latent depends on x"} if collapsed == means.shape[1] else {}
     information = {"value": surgery.mutual_information_nats, "standard_error": surgery.standard_error_nats}

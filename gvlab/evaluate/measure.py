@@ -109,7 +109,7 @@ def _distance_names(asked: c.Evaluation, dataset: data.Dataset) -> tuple[str, ..
 
 
 def _check_labels(program: Program) -> None:
-    if program.experiment.model.conditional and program.dataset.test.y is None:
+    if program.experiment.conditional and program.dataset.test.y is None:
         raise UserError(
             f"{program.experiment.name} is conditional, but the test split of {program.dataset.name} has no labels: "
             "give its labels, too."
@@ -188,7 +188,7 @@ def _distances(
     program: Program, state: PyTree, key: jax.Array, extractors: Sequence[Extractor], names: Sequence[str]
 ) -> Measures:
     asked, dataset = program.experiment.evaluation, program.dataset
-    kind = "mean of p(x|z)" if isinstance(program.experiment.model, c.VAE) else "generator"
+    kind = "generator" if program.model.log_weights is None else "mean of p(x|z)"
     shared = {"samples": kind, "quantization": "none", "split": asked.split}
     measures: Measures = {}
     for extractor in extractors:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gvlab import config as c
 from gvlab import data, parallel
@@ -38,9 +39,11 @@ def generate(program: Program, state: PyTree, key: jax.Array, clipped: Clipped |
     n = sample_count(program.experiment.evaluation, program.dataset)
     size = min(BATCH, n)
     sample, whole = _sampler(program.model, program.data_range, size)
+    classes = program.dataset.num_classes if program.experiment.conditional else 0
     state = jax.device_put(state, whole)  # as restored, it is on the first device alone
     for i, start in enumerate(range(0, n, size)):
-        x, finite, outside = sample(state, jax.random.fold_in(key, i))
+        labels = (start + np.arange(size)) % classes if classes else None
+        x, finite, outside = sample(state, jax.random.fold_in(key, i), labels)
         if not finite:
             raise Diverged(f"At step {int(state.step)} a generated value is not finite.")
         if clipped is not None:
@@ -51,14 +54,14 @@ def generate(program: Program, state: PyTree, key: jax.Array, clipped: Clipped |
 
 @functools.lru_cache(maxsize=16)
 def _sampler(model: Model, data_range: tuple[float, float], size: int) -> tuple[Callable, parallel.Sharding]:
-    """(state, key) -> examples as stored (images in 8 bits, points as they are), whether all are finite, and how many
-    values lie outside the range of images; compiled once for all seeds.
+    """(state, key, labels or None) -> examples as stored (images in 8 bits, points as they are), whether all are
+    finite, and how many values lie outside the range of images; compiled once for all seeds.
 
     And where the state must be.
     """
 
-    def sample(state: PyTree, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        x = model.sample(state, key, size)
+    def sample(state: PyTree, key: jax.Array, y: jax.Array | None) -> tuple[jax.Array, jax.Array, jax.Array]:
+        x = model.sample(state, key, size) if y is None else model.sample(state, key, size, y)
         finite = jnp.isfinite(x).all()
         if x.ndim != 4:
             return x, finite, jnp.int32(0)

@@ -59,11 +59,11 @@ def stamp(program: Program, state: PyTree) -> dict[str, Any]:
 
 def of_likelihood(program: Program) -> dict[str, Any]:
     """What a number of nats depends on besides."""
-    model = program.experiment.model
-    if not isinstance(model, c.VAE):
+    likelihood = getattr(program.experiment.model, "likelihood", None)
+    if likelihood is None:
         return {}
-    stamp: dict[str, Any] = {"likelihood": c.member_to_dict(model.likelihood)}
-    if isinstance(model.likelihood, c.Bernoulli) and program.experiment.data.quantization != "binarize":
+    stamp: dict[str, Any] = {"likelihood": c.member_to_dict(likelihood)}
+    if isinstance(likelihood, c.Bernoulli) and program.experiment.data.quantization != "binarize":
         stamp["note"] = "the pixels are grey, so nats are of a cross entropy, not of a likelihood"
     return stamp
 

@@ -80,7 +80,7 @@ def traversals(program: Program, state: PyTree, example: int, columns: int, rows
         raise UserError(f"{program.experiment.name} makes points, but a traversal is shown in images.")
     if not 0 <= example < len(test.x):
         raise UserError(f"--example is {example}, but the test images are numbered from 0 to {len(test.x) - 1}.")
-    _check_pixels(program, rows or program.experiment.model.latent_dim, columns, f"--columns is {columns}, which")
+    _check_pixels(program, rows or program.latent_dim, columns, f"--columns is {columns}, which")
     batch = _test_batch(program, min(len(test.x), max(example + 1, 500)))
     means, _ = _encoder(program)(state, batch)
     order = np.argsort(-np.asarray(means).var(axis=0), kind="stable")[:rows]

@@ -102,7 +102,7 @@ def program_of(run: Path) -> Program:
         missing = known is not None and known["data"]["sha256"] != dataset.checksum
         why = f"the {dataset.name} that is here has other examples"
     except UserError as error:
-        if known is None:
+        if known is None or isinstance(experiment.data.source, own.Unopened):  # the file is to be named
             raise
         missing, why = True, f"there is none here ({str(error).partition(':')[0].rstrip('.')})"
     return build.program(experiment, _absent(known, why) if missing and known else dataset)
