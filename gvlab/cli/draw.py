@@ -7,21 +7,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gvlab.cli.runs import add_experiment, trained
+from gvlab.cli.runs import add_class, add_experiment, class_number, class_wanted, drawing, images_for, loaded, trained
 from gvlab.errors import UserError
 
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Adds the commands to the parser; `command(name, help, run)` makes one."""
-    reconstruct = command("reconstruct", "Test images above their reconstructions, by a VAE.", _reconstruct)
+    reconstruct = command("reconstruct", "Images above their reconstructions, by a VAE.", _reconstruct)
     reconstruct.add_argument("run_directory", type=Path, metavar="RUN")
     reconstruct.add_argument("--n", type=int, help="how many (default: 16, or all where there are fewer)")
+    reconstruct.add_argument(
+        "--images", type=Path, metavar="FOLDER", help="or an .npz or .npy file (default: the test images)"
+    )
+    add_class(reconstruct, "of all of --images, for a conditional run")
 
     interpolate = command("interpolate", "Walk between latents on the sphere, one walk per row.", _interpolate)
     interpolate.add_argument("run_directory", type=Path, metavar="RUN")
     interpolate.add_argument("--rows", type=int, default=8, help="walks (default: 8)")
     interpolate.add_argument("--columns", type=int, default=10, help="pictures per walk (default: 10)")
     interpolate.add_argument("--seed", type=int, default=0, help="seed of the latents (default: 0)")
+    interpolate.add_argument(
+        "--classes", metavar="A,B,...", help="walk from class to class instead, with the latent of the row"
+    )
 
     traverse = command("traverse", "One test image with one latent at a time changed, one latent per row.", _traverse)
     traverse.add_argument("run_directory", type=Path, metavar="RUN")
@@ -35,31 +42,60 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     neighbours.add_argument("--seed", type=int, default=0, help="seed of the latents (default: 0)")
     neighbours.add_argument("--features", default="pixels", metavar="NAME", help="nearest in these (default: pixels)")
     neighbours.add_argument("--weights", type=Path, metavar="FILE", help="of Inception (default: downloaded once)")
-    for drawing in (reconstruct, interpolate, traverse, neighbours):
-        drawing.add_argument("--out", type=Path, required=True, metavar="GRID.png", help="the picture's file")
-        add_experiment(drawing)
+    for picture in (reconstruct, interpolate, traverse, neighbours):
+        picture.add_argument("--out", type=Path, required=True, metavar="GRID.png", help="the picture's file")
+        add_experiment(picture)
 
 
 def _reconstruct(args: argparse.Namespace, rest: list[str]) -> None:
     n = 16 if args.n is None else args.n
     at_least("--n", n, 1)
+    if args.images:
+        _reconstruct_images(args, n)
+        return
+    if args.of_class is not None:
+        raise UserError(f"--class {args.of_class} is of --images, but test images have their labels: leave it out.")
     program, state = trained(args.run_directory, args.experiment)
-    there = len(program.dataset.test.x)
-    if args.n is not None and n > there:
-        raise UserError(f"--n is {n}, but {program.dataset.name} has only {there} test examples: ask for fewer.")
+    _check_count(args.n, len(program.dataset.test.x), f"{program.dataset.name} has only", "test examples")
     from gvlab.pictures import draw
 
-    save(draw.reconstructions(program, state, n), args.out)
+    save(draw.reconstructions(program, state, draw.test_batch(program, n)), args.out)
+
+
+def _reconstruct_images(args: argparse.Namespace, n: int) -> None:
+    """Of images that the user brings, for which none of the run's data need be here."""
+    model = loaded(args.run_directory, args.experiment)
+    model.check_encoder()
+    images = images_for(model, args.run_directory, args.images)
+    _check_count(args.n, images.count, f"{args.images} has only", "images")
+    of_class = class_wanted(model, args)
+    from gvlab.pictures import draw
+
+    first = next(images.in_order(n))
+    save(draw.reconstructions(model.program, model.state, draw.batch_of(model.program, first, of_class)), args.out)
+
+
+def _check_count(n: int | None, there: int, has_only: str, what: str) -> None:
+    if n is not None and n > there:
+        raise UserError(f"--n is {n}, but {has_only} {there} {what}: ask for fewer.")
 
 
 def _interpolate(args: argparse.Namespace, rest: list[str]) -> None:
     at_least("--rows", args.rows, 1)
     at_least("--columns", args.columns, 2)
     check_seed(args.seed)
-    program, state = trained(args.run_directory, args.experiment)
+    model = loaded(args.run_directory, args.experiment)
+    program = drawing(model, args.run_directory)
     from gvlab.pictures import draw
 
-    save(draw.interpolations(program, state, args.seed, args.rows, args.columns), args.out)
+    if args.classes is None:
+        save(draw.interpolations(program, model.state, args.seed, args.rows, args.columns), args.out)
+        return
+    classes = [class_number(model, args.run_directory, name, "--classes") for name in args.classes.split(",")]
+    if len(classes) < 2:
+        raise UserError(f"--classes is {args.classes}, but a walk has two ends: name two classes or more, as A,B.")
+    at_least("--columns", args.columns, len(classes))
+    save(draw.class_walks(program, model.state, args.seed, args.rows, args.columns, classes), args.out)
 
 
 def _traverse(args: argparse.Namespace, rest: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -35,14 +36,26 @@ def check_samples(program: Program, n: int, columns: int = 8) -> None:
     _check_pixels(program, -(-n // columns), columns, f"--n is {n}, which")
 
 
-def reconstructions(program: Program, state: PyTree, n: int) -> Sheet:
-    """The first n test images, each row of them above its reconstructions from the posterior's mean.
+def test_batch(program: Program, n: int) -> Batch:
+    """The first n test examples as the model sees them, or all where there are fewer."""
+    test = program.dataset.test
+    batch = batch_of(program, test.x[:n])
+    return batch if test.y is None else Batch(batch.x, jnp.asarray(test.y[:n]))
+
+
+def batch_of(program: Program, stored: np.ndarray, of_class: int | None = None) -> Batch:
+    """Stored examples as the model sees them, all of one class or of none."""
+    x = program.preprocess(jnp.asarray(stored), rng.stream(rng.root(0), rng.EVALUATE))
+    return Batch(x, None if of_class is None else jnp.full(len(x), of_class))
+
+
+def reconstructions(program: Program, state: PyTree, batch: Batch) -> Sheet:
+    """Images as the model sees them, each row of them above its reconstructions from the posterior's mean.
 
     Raises:
         UserError: the model has no encoder, or the picture is too large.
     """
-    _check_pixels(program, -(-min(n, len(program.dataset.test.x)) // 4), 8, f"--n is {n}, which")
-    batch = _test_batch(program, min(n, len(program.dataset.test.x)))
+    _check_pixels(program, -(-len(batch.x) // 4), 8, f"--n is {len(batch.x)}, which")
     mean, _ = _encoder(program)(state, batch)
     reconstructed = program.model.decode(state, mean, batch.y)
     n, shape = len(mean), program.dataset.shape
@@ -67,6 +80,22 @@ def interpolations(program: Program, state: PyTree, seed: int, rows: int, column
     return _sheet(program, program.model.decode(state, walk.reshape(-1, walk.shape[-1]), labels), columns)
 
 
+def class_walks(program: Program, state: PyTree, seed: int, rows: int, columns: int, classes: Sequence[int]) -> Sheet:
+    """One latent in each row, and the label on straight lines from class to class.
+
+    Raises:
+        UserError: the picture is too large.
+    """
+    n, option = rows * columns, f"--rows {rows} with --columns {columns}"
+    _check_pixels(program, rows, columns, option)
+    sizes.check_sampling(program.experiment, program.model, state, n, program.dataset.shape, option)
+    z = program.model.prior(rng.stream(rng.root(seed), rng.PICTURE), rows)
+    ends = np.eye(program.dataset.num_classes, dtype=np.float32)[list(classes)]
+    weights = paths.straight(jnp.asarray(ends), columns)  # [columns, classes]
+    y = jnp.tile(weights, (rows, 1))
+    return _sheet(program, program.model.decode(state, jnp.repeat(z, columns, axis=0), y), columns)
+
+
 def traversals(program: Program, state: PyTree, example: int, columns: int, rows: int | None = None) -> Sheet:
     """A test image's posterior mean with one latent at a time set from -3 to 3: one row each, the most active first.
 
@@ -81,7 +110,7 @@ def traversals(program: Program, state: PyTree, example: int, columns: int, rows
     if not 0 <= example < len(test.x):
         raise UserError(f"--example is {example}, but the test images are numbered from 0 to {len(test.x) - 1}.")
     _check_pixels(program, rows or program.latent_dim, columns, f"--columns is {columns}, which")
-    batch = _test_batch(program, min(len(test.x), max(example + 1, 500)))
+    batch = test_batch(program, min(len(test.x), max(example + 1, 500)))
     means, _ = _encoder(program)(state, batch)
     order = np.argsort(-np.asarray(means).var(axis=0), kind="stable")[:rows]
     values = jnp.linspace(-SPAN, SPAN, columns)
@@ -120,12 +149,6 @@ def _check_pixels(program: Program, rows: int, columns: int, asked: str) -> None
             f"{asked} makes a picture of {height}x{width} pixels, but few programs open more than "
             f"{MOST_PIXELS}: ask for fewer."
         )
-
-
-def _test_batch(program: Program, n: int) -> Batch:
-    test = program.dataset.test
-    x = program.preprocess(jnp.asarray(test.x[:n]), rng.stream(rng.root(0), rng.EVALUATE))
-    return Batch(x, None if test.y is None else jnp.asarray(test.y[:n]))
 
 
 def _encoder(program: Program) -> Any:

@@ -23,3 +23,11 @@ def spherical(
     safe = jnp.where(parallel, 1.0, angle)
     arc = (jnp.sin((1 - t) * safe) * a + jnp.sin(t * safe) * b) / jnp.sin(safe)
     return jnp.where(parallel, (1 - t) * a + t * b, arc)
+
+
+def straight(corners: Float[Array, "corner d"], points: int) -> Float[Array, "points d"]:
+    """Equally spaced points on straight lines from corner to corner, the first and the last corner included."""
+    place = jnp.linspace(0.0, len(corners) - 1.0, points)
+    before = jnp.minimum(place.astype(jnp.int32), len(corners) - 2)
+    share = (place - before)[:, None]
+    return (1 - share) * corners[before] + share * corners[before + 1]

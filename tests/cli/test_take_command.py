@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import harness
@@ -12,6 +13,7 @@ from harness import EXPERIMENTS, assert_refused, call, experiment_file
 from PIL import Image
 
 import gvlab
+from gvlab import rng
 from gvlab.data import image_sets
 
 
@@ -70,6 +72,54 @@ def test_classes(conditional, tmp_path):
     np.testing.assert_array_equal(between, next(gvlab.load(conditional).decoded(z, weights)).x)
 
 
+def cells(picture, rows):
+    """Of a sheet of images 16x16, however enlarged: [rows, columns, 16, 16]."""
+    sheet = np.asarray(Image.open(picture).convert("L"))
+    factor = sheet.shape[0] // (rows * 17 + 1)
+    sheet = sheet[::factor, ::factor][1:, 1:]
+    return sheet.reshape(rows, 17, -1, 17)[:, :16, :, :16].swapaxes(1, 2)
+
+
+def test_ones_own_images_are_reconstructed(tmp_path):
+    run = harness.trained("vae")
+    images = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 1), np.uint8)
+    np.savez(tmp_path / "images.npz", images)
+    assert call("reconstruct", run, "--images", tmp_path / "images.npz", "--n", 3, "--out", tmp_path / "r.png") == 0
+    shown = cells(tmp_path / "r.png", 2)
+    assert shown.shape[:2] == (2, 3)
+    model = gvlab.load(run)
+    expected = model.decode(model.encode(images[:3])[0])[..., 0] * 255
+    np.testing.assert_allclose(shown[1], expected, atol=1.01)
+
+
+def test_walks_from_class_to_class(conditional, tmp_path):
+    walk = ("interpolate", conditional, "--classes", "3,8,1", "--rows", 2, "--columns", 5, "--out", tmp_path / "w.png")
+    assert call(*walk) == 0
+    shown = cells(tmp_path / "w.png", 2)
+    assert shown.shape[:2] == (2, 5)
+    model = gvlab.load(conditional)
+    z = model.latents(rng.stream(rng.root(0), rng.PICTURE), 2)
+    between = np.zeros((2, 10), np.float32)
+    between[:, [3, 8]] = 0.5
+    for column, y in enumerate((3, between, 8)):
+        np.testing.assert_allclose(shown[:, column], model.decode(z, y)[..., 0] * 255, atol=1.01)
+    np.testing.assert_allclose(shown[:, 4], model.decode(z, 1)[..., 0] * 255, atol=1.01)
+
+
+def test_a_class_may_be_named(conditional, tmp_path, capsys):
+    """Where the data have names; here they are given to the run as it would have recorded them."""
+    run = shutil.copytree(conditional, tmp_path / "run" / "seed-0")
+    origin = json.loads((run / "origin.json").read_text())
+    origin["data"]["class_names"] = [*"abcdefg", "seven", "8", "nine"]
+    (run / "origin.json").write_text(json.dumps(origin))
+    for name, number in (("seven", 7), ("8", 8), ("5", 5)):  # a name comes before a number
+        assert call("sample", run, "--class", name, "--n", 2, "--out", tmp_path / f"of-{name}") == 0
+        assert f"0.png,{number}" in (tmp_path / f"of-{name}" / "labels.csv").read_text()
+    code = call("sample", run, "--class", "sevn", "--out", tmp_path / "no")
+    words = ("--class is sevn", "numbered from 0 to 9 or named a, b, c", "did you mean seven?")
+    assert_refused(code, *capsys.readouterr(), *words)
+
+
 MISTAKES = {
     "a class of none": (["sample", "RUN", "--class", "3"], ["--class 3 is for conditional models"]),
     "no such class": (["sample", "CLASSES", "--class", "10"], ["--class is 10", "0 to 9"]),
@@ -83,6 +133,15 @@ MISTAKES = {
     "no class": (["encode", "CLASSES", "--images", "IMAGES"], ["conditional on 10 classes", "--class K"]),
     "of another size": (["encode", "RUN", "--images", "LARGE"], ["(20, 20, 1)", "(16, 16, 1)"]),
     "no latents": (["decode", "RUN", "--latents", "IMAGES"], ["holds arr_0", "z or mean"]),
+    "reconstructions of another size": (["reconstruct", "RUN", "--images", "LARGE"], ["(20, 20, 1)", "(16, 16, 1)"]),
+    "reconstructions of no class": (["reconstruct", "CLASSES", "--images", "IMAGES"], ["on 10 classes", "--class K"]),
+    "too many": (["reconstruct", "RUN", "--images", "IMAGES", "--n", "4"], ["--n is 4, but", "has only 3 images"]),
+    "a class of test images": (["reconstruct", "RUN", "--class", "4"], ["--class 4 is of --images"]),
+    "reconstructions by a GAN": (["reconstruct", "GAN", "--images", "IMAGES"], ["gan is a GAN, which has no encoder"]),
+    "a walk of one class": (["interpolate", "CLASSES", "--classes", "4"], ["--classes is 4", "two ends"]),
+    "a walk to no class": (["interpolate", "CLASSES", "--classes", "4,10"], ["--classes is 10", "0 to 9"]),
+    "a walk without classes": (["interpolate", "RUN", "--classes", "4,5"], ["--classes 4 is for conditional models"]),
+    "a walk of few steps": (["interpolate", "CLASSES", "--classes", "1,2,3", "--columns", "2"], ["--columns is 2"]),
     "no file": (["decode", "RUN", "--latents", "NOTHING"], ["cannot be read"]),
     "wrong latents": (["decode", "RUN", "--latents", "LATENTS"], ["shape (3, 5)", "[n, 4]"]),
 }

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gvlab.pictures.paths import spherical
+from gvlab.pictures.paths import spherical, straight
 
 
 def draw(seed, paths=5, latent=16):
@@ -70,3 +70,10 @@ def test_it_may_be_jitted():
     start, end = draw(2)
     jitted = jax.jit(spherical, static_argnums=2)(start, end, 7)
     np.testing.assert_allclose(jitted, spherical(start, end, 7), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("points", "places"), [(2, [0, 2]), (5, [0, 0.5, 1, 1.5, 2]), (3, [0, 1, 2])])
+def test_straight_lines_pass_every_corner_in_equal_steps(points, places):
+    corners = jnp.asarray([[0.0, 0.0], [4.0, 0.0], [4.0, 8.0]])
+    expected = [[4 * min(place, 1), 8 * max(place - 1, 0)] for place in places]
+    np.testing.assert_allclose(straight(corners, points), expected, atol=1e-6)
