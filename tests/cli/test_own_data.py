@@ -69,11 +69,11 @@ def test_a_run_says_which_file_its_data_are_of(trained, capsys):
 
 def test_what_needs_the_examples_needs_the_file(trained, forgotten, tmp_path, capsys):
     file, run = trained
-    args = ("evaluate", run, "--out", tmp_path / "e.json")
+    args = ("evaluate", run)
     assert_refused(call(*args), *capsys.readouterr(), "The function data() is of an experiment file", "--experiment")
     assert call("sample", run, "--n", 4, "--out", tmp_path / "s.png") == 0  # which needs none
     assert call(*args, "--experiment", file) == 0
-    measure = read_json(tmp_path / "e.json")["frechet_pixels"]
+    measure = read_json(run / "evaluation.json")["measures"]["frechet_pixels"]
     assert measure["stamp"]["dataset"] == "mine"
     assert measure["stamp"]["dataset_sha256"] == origin.read(run)["data"]["sha256"]
 
@@ -100,21 +100,15 @@ WRONG = {
         "data() returns tuple, but must return a gvlab.data.Dataset",
     ),
     "it fails": ("x = np", "x = 1 / 0; np", "data() fails with ZeroDivisionError: division by zero."),
-    "too small": ("(30, 8", "(26, 8", "A step takes 8 examples, but mine has only"),
-    "a helper": ("def data():", "def data(root):", "There is no data set mine"),
+    "too small": ("batch_size=8", "batch_size=21", "A step takes 21 examples, but mine has only 20"),
+    "a helper": ("def data():", "def data(root):", "Unknown data set 'mine'"),
 }
 
 
 @pytest.mark.parametrize(("before", "after", "words"), WRONG.values(), ids=WRONG)
 def test_a_mistake_gets_one_sentence_and_leaves_nothing(before, after, words, tmp_path, capsys):
     file = tmp_path / "mine.py"
-    text = FILE.replace(before, after)
-    if after == "(26, 8":
-        text = text.replace(
-            "x[:20], x[20:], np.arange(20) % 2, np.arange(10) % 2, ",
-            "x[:6], x[6:], np.arange(6) % 2, np.arange(20) % 2, ",
-        )
-    file.write_text(text)
+    file.write_text(FILE.replace(before, after))
     assert_refused(call("train", file, "--out", tmp_path / "runs"), *capsys.readouterr(), words)
     assert not (tmp_path / "runs").exists()
 
