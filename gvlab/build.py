@@ -63,8 +63,12 @@ def _own_dataset(name: str, source: Hashable) -> data.Dataset:
     return data.from_arrays(name, train.x, test.x, train.y, test.y, found.class_names)
 
 
-def add(name: str, source: c.Folder | c.Arrays | c.Tfds) -> data.Own:
-    """Makes a data set of one's own, unless it is there: `gvlab data add`.
+def add(
+    name: str,
+    source: c.Folder | c.Arrays | c.Tfds,
+    listen: Callable[[int, int], None] = lambda done, total: None,
+) -> data.Own:
+    """Makes a data set of one's own, unless it is there: `gvlab data add`; `listen` as of `data.add_folder`.
 
     Raises:
         UserError: the name or the source is refused, or a set of that name was made otherwise.
@@ -81,6 +85,7 @@ def add(name: str, source: c.Folder | c.Arrays | c.Tfds) -> data.Own:
                 labels=source.labels,
                 background=_colour(source.background),
                 unreadable=source.unreadable,
+                listen=listen,
             )
         case c.Arrays():
             return data.add_arrays(name, source.path, layout=source.layout, value_range=source.range, test=source.test)

@@ -107,7 +107,8 @@ def _data_add(args: argparse.Namespace, rest: list[str]) -> None:
     source = _source(args)
     from gvlab import build
 
-    own = build.add(args.name, source)
+    with terminal.counting(args.path) as listen:
+        own = build.add(args.name, source, listen)
     for remark in own.origin["remarks"] if own.is_new else ():
         print(f"gvlab: {remark}", file=sys.stderr)
     classes = f"{own.num_classes} classes" if own.num_classes else "no labels"

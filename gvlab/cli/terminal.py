@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import sys
 import time
@@ -23,7 +24,8 @@ def print_table(head: list[str], rows: list[list[str]], left: int) -> None:
     from rich.table import Table
     from rich.text import Text  # what is in brackets would be a style otherwise
 
-    console = Console() if sys.stdout.isatty() else Console(width=160)
+    columns = os.environ.get("COLUMNS", "")
+    console = Console() if sys.stdout.isatty() else Console(width=int(columns) if columns.isdecimal() else 160)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for i, name in enumerate(head):
         table.add_column(Text(name), justify="left" if i < left else "right", overflow="fold")
@@ -66,16 +68,17 @@ def progress(title: str) -> Iterator[Listener]:
 
 
 @contextlib.contextmanager
-def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on a terminal, for what hears how many of `total` are done; else a line every five seconds."""
+def counting(title: str, total: int | None = None) -> Iterator[Callable[..., None]]:
+    """A progress bar on a terminal, for what hears how many are done (and of how many, where `total` isn't known
+    beforehand); elsewhere a line every five seconds."""
     if not sys.stderr.isatty():
         last = time.monotonic()
 
-        def listen(done: int) -> None:
+        def listen(done: int, of: int | None = total) -> None:
             nonlocal last
             if time.monotonic() - last > 5:
                 last = time.monotonic()
-                print(f"{title}: {done} of {total}", file=sys.stderr, flush=True)
+                print(f"{title}: {done} of {of}", file=sys.stderr, flush=True)
 
         yield listen
         return
@@ -84,7 +87,7 @@ def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
     with Bar(console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        yield lambda done, of=total: bar.update(task, completed=done, total=of)
 
 
 def _plain_lines(title: str, every: float, last: float = 0.0) -> Listener:

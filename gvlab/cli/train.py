@@ -7,12 +7,16 @@ import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gvlab import backend
 from gvlab.cli import overrides, terminal
 from gvlab.cli.runs import program_of
 from gvlab.config import experiment_file
 from gvlab.errors import UserError
+
+if TYPE_CHECKING:
+    from gvlab.train.record import Progress
 
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -56,14 +60,20 @@ def _train(args: argparse.Namespace, rest: list[str]) -> None:
         evaluate.check_ahead(program, evaluate.extractors_of(experiment.evaluation, program.dataset))
     run = rundir.path(args.out, experiment)
     rundir.check_config(run, experiment)
-    before = rundir.status(run)
+    before, heard = rundir.status(run), False
     try:
-        with terminal.progress(f"{experiment.name} seed {experiment.seed}") as listen:
+        with terminal.progress(f"{experiment.name} seed {experiment.seed}") as show:
+
+            def listen(now: Progress) -> None:
+                nonlocal heard
+                heard = True
+                show(now)
+
             loop.train(engines.alone(program), args.out, experiment.seed, listen=listen)
     except loop.Interrupted as stop:
         terminal.stopped(stop, stop.signum)
     terminal.say_own_parts([experiment], run / rundir.EXPERIMENT_FILE)
-    if before == rundir.status(run):
+    if before == rundir.status(run) and not heard:
         print(f"{run} is complete: {before['step']} steps.")
     else:
         print(f"Trained {experiment.steps} steps: {run}")

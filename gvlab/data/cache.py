@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import IO, Any, NotRequired, TypedDict
 
 import numpy as np
 
@@ -159,11 +159,30 @@ def read(directory: Path, anew: str = "it is prepared anew") -> Dataset:
 
 @contextlib.contextmanager
 def lock(directory: Path) -> Iterator[None]:
-    """Waits until no other process prepares `directory`; the kernel gives the lock back when its owner dies."""
+    """Waits until no other process prepares `directory`; the kernel gives the lock back when its owner dies.
+
+    Its file is gone afterwards. Who waited for a file that is gone waits again, for the one that is there.
+    """
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with (directory.parent / f".{directory.name}.lock").open("w", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    path = directory.parent / f".{directory.name}.lock"
+    while True:
+        with path.open("w", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not _is_at(file, path):
+                continue
+            try:
+                yield
+            finally:
+                path.unlink()
+            return
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
+    """Whether an open file is the one at the path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _arrays(dataset: Dataset) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -41,6 +41,7 @@ def add_folder(
     background: Colour | None = None,
     unreadable: Literal["refuse", "skip"] = "refuse",
     data_dir: str | None = None,
+    listen: Callable[[int, int], None] = lambda done, total: None,
 ) -> own.Own:
     """Makes the data set `name` of the PNG, JPEG, WebP and BMP files in a folder and its sub-folders, once.
 
@@ -59,6 +60,7 @@ def add_folder(
         background: red, green and blue behind transparent pixels, and around padded pictures (black where not given).
         unreadable: skip: damaged files are left out, and named in the card.
         data_dir: as `load` has it.
+        listen: hears how many pictures are read, of how many.
 
     Returns:
         What was made, or was there.
@@ -92,7 +94,7 @@ def add_folder(
 
     def write(part: Path) -> rows.Rows:
         given = _labels_of(pictures, path, str(settings["labels"]), table)
-        return _read(pictures, given, part, path, size, fit, background, unreadable)
+        return _read(pictures, given, part, path, size, fit, background, unreadable, listen)
 
     recipe = own.Recipe("folder", str(path.absolute()), settings, stamp if is_here else None, write, test)
     return own.make(name, recipe, data_dir)
@@ -187,6 +189,7 @@ def _read(
     fit: fitting.Fit,
     background: Colour | None,
     unreadable: Literal["refuse", "skip"],
+    listen: Callable[[int, int], None],
 ) -> rows.Rows:
     """All pictures, looked at twice: their headers, which decide the shape and what is refused, then their pixels."""
     damaged: dict[str, str] = {}
@@ -220,6 +223,7 @@ def _read(
             writer.append((fitted if fitted.shape[2] == channels else fitted.repeat(channels, -1))[None])
             keys.append(rows.digest(picture.file.read_bytes()))
             kept.append(number)
+            listen(len(kept), len(headers))
         x = writer.finished()
     if damaged and unreadable == "refuse":
         raise UserError(_of_damaged(damaged, len(pictures), path))

@@ -147,8 +147,10 @@ def _names(records: Sequence[Record]) -> list[str]:
 
 
 def _is_complete(program: Program, experiment: c.Experiment, run: Path, known: rundir.Status) -> bool:
-    said = known["status"] == "complete" and known["step"] == experiment.steps
-    return said and int(restore(program, run).step) == experiment.steps  # the checkpoint is the deed
+    if known["status"] != "complete" or known["step"] != experiment.steps:
+        return False
+    state, _ = _read(program, run)  # the checkpoint is the deed
+    return state is not None and int(state.step) == experiment.steps
 
 
 def _shapes(program: Program, where: parallel.Sharding) -> PyTree:
@@ -164,15 +166,20 @@ def restore(program: Program, run: Path) -> PyTree:
     Raises:
         UserError: there is no checkpoint yet.
     """
-    origin.check_model(run, program)
-    shapes = _shapes(program, parallel.replicated(parallel.data_mesh(jax.local_devices()[:1])))
-    state, reports = checkpoint.read(run, shapes)
+    state, reports = _read(program, run)
     if state is None:
         rundir.check_new(run)
         raise UserError(f"{run} has no checkpoint yet: train it first.")
     for report in reports:
         print(report, file=sys.stderr)
     return state
+
+
+def _read(program: Program, run: Path) -> tuple[PyTree | None, list[str]]:
+    """The newest state, if there is one, and what is to be said of the checkpoints that cannot be used."""
+    origin.check_model(run, program)
+    shapes = _shapes(program, parallel.replicated(parallel.data_mesh(jax.local_devices()[:1])))
+    return checkpoint.read(run, shapes)
 
 
 def _advance(engine: Engine, records: list[Record], listen: Listener, caught: list[int]) -> None:

@@ -40,8 +40,8 @@ def everything(dataset) -> set[bytes]:
 
 
 def leftovers(home) -> list[str]:
-    """All that lies in the directory of own data sets, locks aside."""
-    return [name for name in (os.listdir(home) if home.is_dir() else []) if not name.endswith(".lock")]
+    """All that lies in the directory of own data sets."""
+    return os.listdir(home) if home.is_dir() else []
 
 
 # What a folder becomes.
