@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -199,3 +200,25 @@ def test_the_lock_lets_one_in_at_a_time(tmp_path):
         assert not entered.wait(0.2)
     assert entered.wait(10)
     thread.join()
+    assert os.listdir(tmp_path / "deep") == []  # nor is the file of the lock left behind
+
+
+def test_who_waited_for_a_lock_whose_file_is_gone_still_keeps_others_out(tmp_path):
+    """Five threads in turn: the file is made and removed all the time, and never are two inside."""
+    inside, most = [], []
+
+    def enter():
+        for _ in range(20):
+            with cache.lock(tmp_path / "tiny"):
+                inside.append(1)
+                most.append(len(inside))
+                time.sleep(0.0005)
+                inside.pop()
+
+    threads = [threading.Thread(target=enter) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(most) == {1}
+    assert len(most) == 100

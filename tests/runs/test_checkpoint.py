@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from harness import EXPERIMENTS, curves, digest, experiment_file, reference, run, steps_kept
+from harness import EXPERIMENTS, call, curves, digest, experiment_file, reference, run, steps_kept
 
 from gvlab import tree
 from gvlab.models import VAEState
@@ -201,6 +201,19 @@ def test_a_run_with_a_damaged_checkpoint_ends_as_if_nothing_had_been(damage, tmp
     assert digest(made, 100) == digest(harness.trained("vae"), 100)
     assert curves(made) == curves(harness.trained("vae"))
     assert (made / ASIDE / "30").is_dir()
+
+
+def test_a_complete_run_whose_last_checkpoint_is_damaged_says_so_once_and_that_it_was_trained(tmp_path, capsys):
+    """By the command: what was complete is trained again from the checkpoint before."""
+    file = experiment_file(tmp_path, EXPERIMENTS["vae"])
+    made = shutil.copytree(harness.trained("vae"), tmp_path / "vae" / "seed-0")
+    truncate(made / "checkpoints" / "100")
+    assert call("train", file, "--out", tmp_path) == 0
+    said = capsys.readouterr()
+    assert said.err.count("The checkpoint of step 100 cannot be used (") == 1
+    assert said.out == f"Trained 100 steps: {made}\n"
+    assert call("train", file, "--out", tmp_path) == 0
+    assert capsys.readouterr().out == f"{made} is complete: 100 steps.\n"
 
 
 def test_a_run_with_nothing_but_damaged_checkpoints_is_refused_and_left_alone(tmp_path, capsys):
