@@ -64,6 +64,19 @@ def order(measure: str) -> tuple[bool, int, str]:
     return measure.endswith("_pixels"), evaluate.rank(measure), measure
 
 
+def best(pairs: Sequence[Json], measure: str | None) -> str | None:
+    """The experiment that is better than every other one on a measure, as far as they were compared; None if none is.
+
+    It is so by the verdicts of the comparison, which corrected its tests.
+    """
+    own = [pair for pair in pairs if pair["measure"] == measure]
+    for name in dict.fromkeys(name for pair in own for name in (pair["first"], pair["second"])):
+        mine = [pair for pair in own if name in (pair["first"], pair["second"])]
+        if all(pair.get(pair["verdict"]) == name for pair in mine):
+            return name
+    return None
+
+
 def table(comparison: Json) -> tuple[list[str], list[list[str]]]:
     """The headline measures as text: (head, rows). Measures are rows where there are few experiments, else columns."""
     names = [experiment["name"] for experiment in comparison["experiments"]]

@@ -17,7 +17,7 @@ from pathlib import Path
 from gvlab import build, evaluate
 from gvlab import config as c
 from gvlab.build import Program
-from gvlab.compare import identity, marks, report, results, tables, units
+from gvlab.compare import identity, marks, outputs, report, results, units
 from gvlab.compare.groups import groups_of, title
 from gvlab.compare.plan import Plan, read_plan, unit_named, write_plan
 from gvlab.compare.record import read_record
@@ -148,7 +148,7 @@ def write(plan: Plan, root: Path) -> Json:
             )
         complete.append(unit)
     comparison = results.collect(plan.experiments, plan.seeds, plan.match, complete, root, plan.directory)
-    tables.write(comparison, root)
+    outputs.write(comparison, root)
     report.write(root, comparison)
     return comparison
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from gvlab import evaluate
 from gvlab.compare.headlines import headlines, order
+from gvlab.compare.looks import look
 from gvlab.compare.remarks import NAMED, listed
 from gvlab.compare.report.curves import CURVE_DIGITS, CURVE_POINTS, curves
 from gvlab.compare.report.forest import forest
@@ -23,10 +24,6 @@ from gvlab.numbers import DASH, interval, number, percent, plain, scaled, size, 
 from gvlab.types import Json, UserError
 
 SCHEMA = 1
-
-
-LOOKS = 6
-"""Colours and marks in the style sheet: experiments beyond these get other pairs of the two."""
 
 
 def html(directory: Path, comparison: Json) -> str:
@@ -58,7 +55,7 @@ def html(directory: Path, comparison: Json) -> str:
     page = {
         "c": comparison,
         "title": " against ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}",
-        "looks": {name: {"colour": i % LOOKS, "mark": (i + i // LOOKS) % LOOKS} for i, name in enumerate(names)},
+        "looks": {name: dict(zip(("colour", "mark"), look(i), strict=True)) for i, name in enumerate(names)},
         "differences": _differences(comparison["experiments"]),
         "pairing": _pairing(comparison["experiments"]),
         "outcome": outcome(comparison),
