@@ -99,6 +99,11 @@ class Axis(NamedTuple):
         return numbers if all(map(math.isfinite, numbers)) else None
 
     @property
+    def places(self) -> list[float]:
+        """Where the values stand: at the numbers that they are, else one after the other."""
+        return self.numbers or [float(i) for i in range(len(self.values))]
+
+    @property
     def is_logarithmic(self) -> bool:
         """Whether the values lie more evenly by their ratios than by their differences; two do if tenfold apart."""
         numbers = self.numbers
@@ -148,6 +153,14 @@ def of_names(names: Sequence[str]) -> Sweep | None:
         (base + one, *(values[axis.field] for axis in several)): name for name, (base, values) in points.items()
     }
     return Sweep(several, tuple(dict.fromkeys(place[0] for place in experiments)), experiments) if several else None
+
+
+def shares(means: Sequence[float | None], better: str | None) -> list[float | None]:
+    """Of each mean that there is, how far it is from the worst (0) to the best (1); from the lowest to the highest
+    without a direction; 0 where all are equal."""
+    known = [mean for mean in means if mean is not None]
+    worst, best = (max(known, default=0.0), min(known, default=0.0))[:: 1 if better == "lower" else -1]
+    return [None if mean is None else abs(mean - worst) / (abs(best - worst) or 1.0) for mean in means]
 
 
 def _axis(field: str, values: Sequence[str]) -> Axis:

@@ -99,10 +99,26 @@ def test_one_experiment_has_six_headlines_of_its_own():
 
 
 def test_many_experiments_stand_one_below_the_other():
-    found = collected(*(unit(f"e{i}", seed, {"frechet_x": float(i + seed)}) for i in range(6) for seed in range(3)))
+    made = [unit(f"e{i}", seed, {"frechet_x": float(abs(i - 2) + seed)}) for i in range(5) for seed in range(3)]
+    head, rows = headlines.table(collected(*made, *(unit("lost", seed, None, "It broke.") for seed in range(3))))
+    assert head == ["experiment", "frechet_x, lower", "told from the best"]
+    assert [row[0] for row in rows] == ["e2", "e1", "e3", "e0", "e4", "lost"]  # ranked
+    assert [row[2] for row in rows] == ["-", *["no (p = 1)"] * 4, "-"]
+    assert rows[-1][1] == "-"
+
+
+def test_a_sweep_is_ranked_however_few_experiments_it_has():
+    rates = {"0.1": 3.0, "0.2": 1.0}
+    made = [
+        unit(f"a,lr={rate}", seed, {"recall_x": best + seed, "density_x": 1.0})
+        for rate, best in rates.items()
+        for seed in range(6)
+    ]
+    found = collected(*made) | {"primary": "recall_x"}
     head, rows = headlines.table(found)
-    assert head == ["experiment", "frechet_x, lower"]
-    assert [row[0] for row in rows] == [f"e{i}" for i in range(6)]
+    assert head == ["experiment", "recall_x, higher", "told from the best", "density_x, higher"]
+    assert [row[0] for row in rows] == ["a,lr=0.1", "a,lr=0.2"]
+    assert rows[1][2].startswith(("yes (p = ", "no (p = "))
 
 
 def test_without_a_run_that_ended_there_are_no_headlines():

@@ -123,3 +123,10 @@ def test_other_names_are_no_sweep(names):
 )
 def test_values_that_grow_by_ratios_have_a_logarithmic_axis(values, logarithmic):
     assert sweeps.Axis("lr", values).is_logarithmic is logarithmic
+
+
+def test_shares_go_from_the_worst_to_the_best():
+    assert sweeps.shares([3.0, None, 1.0], "lower") == [0.0, None, 1.0]
+    assert sweeps.shares([3.0, 2.0, 1.0], None) == [1.0, 0.5, 0.0]
+    assert sweeps.shares([3.0, 3.0], "higher") == [0.0, 0.0]
+    assert sweeps.shares([None], "higher") == [None]

@@ -13,6 +13,7 @@ from gvlab.compare.headlines import best
 from gvlab.compare.paper.canvas import (
     COLUMN,
     PAGE,
+    PER_INCH,
     QUIET,
     Drawing,
     legend,
@@ -68,24 +69,25 @@ def _lines(comparison: Json, measures: Sequence[str], swept: sweeps.Sweep) -> Dr
             panel.set_title(title, loc="left")
             for i, base in enumerate(swept.bases):
                 _line(panel, comparison, measure, swept, i, base)
-            _value_axis(panel, axis)
+            _value_axis(panel, axis, width / across - 0.7)
         if above:
             legend(figure, panels[0], swept.bases, width)
 
     return Drawing(width, above + down * high, draw, _caption_of_lines(comparison, measures, axis))
 
 
-def places(axis: sweeps.Axis) -> list[float]:
-    """Where the values stand: at the numbers that they are, else one after the other."""
-    return axis.numbers or [float(i) for i in range(len(axis.values))]
-
-
-def _value_axis(panel: Any, axis: sweeps.Axis) -> None:
-    at = places(axis)
+def _value_axis(panel: Any, axis: sweeps.Axis, inches: float) -> None:
+    """The swept values below a panel of that width."""
+    at = axis.places
     if axis.is_logarithmic:
         panel.set_xscale("log")
     panel.minorticks_off()
-    panel.set_xticks(at, [wrapped(value, 0.7) for value in axis.values])
+    texts = [wrapped(value, 0.7) for value in axis.values]
+    longest = max(len(line) for text in texts for line in text.split("\n"))
+    if longest * len(texts) > PER_INCH * inches:  # they would touch
+        panel.set_xticks(at, axis.values, rotation=45, ha="right", rotation_mode="anchor")
+    else:
+        panel.set_xticks(at, texts)
     if axis.numbers is None:
         panel.set_xlim(-0.4, len(at) - 0.6)
     panel.set_xlabel(axis.field)
@@ -100,7 +102,7 @@ def _line(panel: Any, comparison: Json, measure: str, swept: sweeps.Sweep, i: in
     look, rows = style(i), {row["experiment"]: row for row in comparison["summaries"] if row["measure"] == measure}
     aside = 0.0 if axis.numbers else 0.12 * (i - (len(swept.bases) - 1) / 2)
     known: list[tuple[float, Json]] = []
-    for value, place in zip(axis.values, places(axis), strict=True):
+    for value, place in zip(axis.values, axis.places, strict=True):
         name, at = swept.experiments.get((base, value)), place + aside
         row = rows.get(name or "")
         if row is None or row["other_protocol"] or row["mean"] is None:
@@ -159,30 +161,15 @@ def _title(measure: str, base: str, measures: Sequence[str], swept: sweeps.Sweep
     return title if len(swept.bases) == 1 else f"{title}\n{wrapped(base, inches)}"
 
 
-def shares(means: Sequence[float | None], better: str | None) -> list[float]:
-    """Of each mean, how far it is from the worst (0) to the best (1); from the lowest to the highest without a
-    direction."""
-    known = [mean for mean in means if mean is not None]
-    low, high = (min(known), max(known)) if known else (0.0, 0.0)
-    upward = [0.0 if mean is None or high == low else (mean - low) / (high - low) for mean in means]
-    return [1 - share if better == "lower" else share for share in upward]
-
-
 def _map(panel: Any, comparison: Json, measure: str, swept: sweeps.Sweep, base: str) -> None:
     rows, columns = swept.axes
     by = {row["experiment"]: row for row in comparison["summaries"] if row["measure"] == measure}
     names = [[swept.experiments.get((base, row, column)) for column in columns.values] for row in rows.values]
     cells = [[by.get(name or "") for name in line] for line in names]
     means = [None if cell is None or cell["other_protocol"] else cell["mean"] for line in cells for cell in line]
-    tints = shares(means, evaluate.kind_of(measure).better)
+    tints = sweeps.shares(means, evaluate.kind_of(measure).better)
     width = len(columns.values)
-    grid = [
-        [
-            tint if mean is not None else math.nan
-            for mean, tint in zip(means[k : k + width], tints[k : k + width], strict=True)
-        ]
-        for k in range(0, len(means), width)
-    ]
+    grid = [[math.nan if t is None else t for t in tints[k : k + width]] for k in range(0, len(tints), width)]
     panel.imshow(grid, cmap=tints_of(*_TINTS), vmin=0, vmax=1, aspect="auto")
     winner = best(comparison["pairs"], measure)
     for y, line in enumerate(names):

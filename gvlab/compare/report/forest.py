@@ -21,7 +21,7 @@ def forest(measure: str, rows: list[Json], units: list[Json]) -> Json:
     def place(value: float | None) -> float | None:
         return None if value is None else round(100 * (value - low) / (high - low), 2)
 
-    ticks = _ticks(low, high) if numbers else []
+    ticks = ticks_between(low, high) if numbers else []
     return {
         "measure": measure,
         "better": rows[0]["better"],
@@ -39,7 +39,7 @@ def forest(measure: str, rows: list[Json], units: list[Json]) -> Json:
     }
 
 
-def _ticks(low: float, high: float, most: int = 5) -> list[tuple[float, str]]:
+def ticks_between(low: float, high: float, most: int = 5) -> list[tuple[float, str]]:
     """At most `most` round numbers between low and high, with their texts."""
     power = 10.0 ** math.floor(math.log10((high - low) / most))
     step = next(power * times for times in (1, 2, 5, 10, 20) if (high - low) / (power * times) < most)

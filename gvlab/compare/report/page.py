@@ -17,6 +17,7 @@ from gvlab.compare.report.curves import CURVE_DIGITS, CURVE_POINTS, curves
 from gvlab.compare.report.forest import forest
 from gvlab.compare.report.reading import load
 from gvlab.compare.report.sheets import pictures, samples
+from gvlab.compare.report.sweep import sweep
 from gvlab.compare.sentences import outcome
 from gvlab.compare.tables import lost
 from gvlab.files import write_atomically
@@ -59,6 +60,7 @@ def html(directory: Path, comparison: Json) -> str:
         "differences": _differences(comparison["experiments"]),
         "pairing": _pairing(comparison["experiments"]),
         "outcome": outcome(comparison),
+        "sweep": sweep(comparison, first),
         "groups": _groups(measures),
         "notes": _notes((row, f"{row['measure']} of {row['experiment']}") for row in comparison["summaries"]),
         "lost_some": any(row["failures"] for row in comparison["summaries"]),

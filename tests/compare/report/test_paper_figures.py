@@ -13,7 +13,7 @@ import pytest
 from handmade import CLEAR, collected, unit
 
 from gvlab.compare import paper
-from gvlab.compare.paper import canvas, figures, sweep
+from gvlab.compare.paper import canvas, figures
 from gvlab.types import UserError
 
 NOWHERE = Path("nowhere")
@@ -167,9 +167,6 @@ def test_a_sweep_over_two_fields_is_a_map():
     comparison = swept(GRID, lost=(GRID[3],))
     shown = texts(drawn("sweep", NOWHERE, comparison, ["fld_x"]))
     assert {"1.35\n\u00b1 0.20", "diverged", "b1", "contest", "hinge"} <= set(shown)
-    assert sweep.shares([3.0, None, 1.0], "lower") == [0.0, 1.0, 1.0]
-    assert sweep.shares([3.0, 2.0, 1.0], None) == [1.0, 0.5, 0.0]
-    assert sweep.shares([3.0, 3.0], "higher") == [0.0, 0.0]
 
 
 @pytest.mark.parametrize(
