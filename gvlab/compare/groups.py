@@ -42,7 +42,7 @@ def groups_of(
                 group = part[start : start + count]
                 start += count
                 if engine is None or size > 1:
-                    engine = _engine(programs[group[0].name], group)
+                    engine = _engine(replace(programs[group[0].name], experiment=group[0]), group)
                 yield engine, group
 
 
