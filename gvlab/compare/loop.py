@@ -18,7 +18,8 @@ from gvlab import build, evaluate
 from gvlab import config as c
 from gvlab.build import Program
 from gvlab.compare import identity, marks, outputs, report, results, units
-from gvlab.compare.groups import groups_of, title
+from gvlab.compare import programs as lowered
+from gvlab.compare.groups import groups_of, shape_of, title
 from gvlab.compare.plan import Plan, read_plan, unit_named, write_plan
 from gvlab.compare.record import read_record
 from gvlab.compare.schedule import Schedule, too_few
@@ -81,12 +82,25 @@ def run(plan: Plan, root: Path, listen: Listen, together: int | None = None) -> 
             print(sentence, file=sys.stderr, flush=True)
         for sentence in [*of_other_cadence(plan, root), *of_other_code(plan, root, programs, missing)]:
             print(sentence, file=sys.stderr)
-        schedule = Schedule(len(plan.experiments) * plan.seeds, missing)
+        schedule = Schedule(len(plan.experiments) * plan.seeds, missing, _work_of(programs))
         for engine, group in groups_of(missing, programs, root, together):
             members = [replace(programs[experiment.name], experiment=experiment) for experiment in group]
-            units.make(engine, members, root, functools.partial(listen, schedule.title(group)))
+            units.make(engine, members, root, functools.partial(schedule.hearing, listen, group))
             schedule.made(group)
         return write(plan, root)
+
+
+def _work_of(programs: dict[str, Program]) -> Callable[[c.Experiment], float]:
+    """Of an experiment the operations of all of its steps; those that differ in nothing but numbers do the same."""
+    known: dict[str, float] = {}
+
+    def work(experiment: c.Experiment) -> float:
+        shape = shape_of(experiment)
+        if shape not in known:
+            known[shape] = experiment.steps * lowered.flops_per_step(programs[experiment.name])
+        return known[shape]
+
+    return work
 
 
 def _dropped(plan: Plan, root: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from handmade import collected, experiment, unit
 from gvlab import compare
 from gvlab.cli import compare as cli
 from gvlab.cli import terminal
-from gvlab.compare import loop, schedule
+from gvlab.compare import compiling, loop, schedule
 from gvlab.errors import Diverged
 from gvlab.train.record import Progress
 
@@ -56,7 +57,7 @@ def test_a_unit_is_numbered_and_the_time_that_is_left_is_said(monkeypatch):
     now = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     units = list(plan(2, 6).units())
-    going = schedule.Schedule(len(units), units[1:])  # one was complete before
+    going = schedule.Schedule(len(units), units[1:], compiling=lambda: 0.0)  # one was complete before
     said = []
     for i, one in enumerate(units[1:]):
         said.append(going.title([one]))
@@ -70,11 +71,66 @@ def test_a_unit_is_numbered_and_the_time_that_is_left_is_said(monkeypatch):
     assert said[-1] == "unit 12 of 12, about 4 s left: e1 seed 5"
 
 
+def test_the_time_that_is_left_does_not_jump_where_an_experiment_begins(monkeypatch):
+    """Three experiments, each of which compiles first, the second ten times as much work; what the first compiles for
+    all of them nobody can know, so what is said then is too much, but from there on it only falls, and is right."""
+    now = compiled = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    work = {"e0": 100.0, "e1": 1000.0, "e2": 100.0}
+    units = list(plan(3, 4).units())
+
+    def spend(one, step) -> float:
+        return work[one.name] / 10 * step / one.steps
+
+    def compiling(one, i) -> float:
+        return {0: 50.0, 4: 30.0, 8: 30.0}.get(i, 0.0)
+
+    left = [sum(spend(one, one.steps) + 15 + compiling(one, i) for i, one in enumerate(units)) - 50]
+    going = schedule.Schedule(len(units), units, lambda one: work[one.name], lambda: compiled)
+    said = []
+    for i, one in enumerate(units):
+        hear = going.hearing(lambda title: None, [one])
+        said.append(going._left())
+        now, compiled = now + compiling(one, i), compiled + compiling(one, i)
+        for step in (1, one.steps // 2, one.steps):
+            hear(Progress(step, one.steps, 1.0, {}))
+            now += spend(one, one.steps // 2 if step == 1 else one.steps - one.steps // 2 if step < one.steps else 0)
+        now += 15
+        going.made([one])
+        left.append(left[-1] - spend(one, one.steps) - 15 - (compiling(one, i) if i else 0))
+    assert said[0] is None
+    told, true = said[1:], left[1:-1]
+    assert all(after < before for before, after in itertools.pairwise(told)), told
+    assert all(abs(one - other) < 0.2 * other + 10 for one, other in zip(told, true, strict=True)), (told, true)
+
+
+def test_what_is_compiled_within_another_counts_once(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    clock = compiling.Clock()
+    for end, seconds in ((3.0, 1.0), (5.0, 1.0), (6.0, 5.0), (9.0, 1.0)):  # the third holds the first two
+        now = end
+        clock.heard("/jax/core/compile/jaxpr_trace_duration", seconds)
+    clock.heard("/jax/compilation_cache/cache_retrieval_time_sec", 5.0)
+    assert clock.seconds == 6.0
+    now = 12.0
+    clock.heard("/jax/core/compile/backend_compile_duration", 2.0)
+    assert clock.seconds == 8.0
+
+
+def test_jax_tells_how_long_it_compiles():
+    import jax
+
+    before = compiling.seconds()
+    jax.jit(lambda x: x * 3.25 + 1)(2.0)
+    assert 0 < compiling.seconds() - before < 60
+
+
 def test_units_of_one_program_share_its_time(monkeypatch):
     now = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     units = list(plan(1, 8).units())
-    going = schedule.Schedule(8, units)
+    going = schedule.Schedule(8, units, compiling=lambda: 0.0)
     assert going.title(units[:4]) == "units 1-4 of 8: e0 seeds 0-3"
     now = 8 * 3600.0
     going.made(units[:4])
