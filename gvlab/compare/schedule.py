@@ -46,8 +46,9 @@ class _Cost(NamedTuple):
 class Schedule:
     """How far a comparison is, and about how long the rest takes: by the units that were made since it began.
 
-    Compiling is counted apart, since of an experiment only the first unit does it. What an experiment costs of which
-    nothing is known yet is guessed from the others: their training by the work of its steps, the rest as theirs is.
+    Compiling is counted apart, since of an experiment only the first unit does it, and what the very first one compiles
+    after its training, to measure by, the others find ready. What an experiment costs of which nothing is known yet is
+    guessed from the others: their training by the work of its steps, the rest as theirs is.
     """
 
     def __init__(
@@ -67,9 +68,10 @@ class Schedule:
         self._units, self._missing, self._work, self._compiling = units, list(missing), work, compiling
         self._costs: dict[str, tuple[c.Experiment, _Cost]] = {}
         self._first: float | None = None
-        """Seconds of compiling that the experiment took that began last."""
+        """Seconds of compiling that the next experiment will take, as did the one that began last."""
         self._since, self._compiled = time.monotonic(), compiling()
-        self._heard: list[tuple[int, float]] = []
+        self._heard: list[tuple[int, float, float]] = []
+        """(step, when, seconds of compiling so far), the first and the last of the group that is made."""
 
     def title(self, group: Sequence[c.Experiment]) -> str:
         """What is said of a group of units that begins: unit 3 of 12, about 4 min left: digits_vae seed 2."""
@@ -83,7 +85,7 @@ class Schedule:
         other = listen(self.title(group))
 
         def hear(progress: Progress) -> None:
-            self._heard = [*self._heard[:1], (progress.step, time.monotonic())]
+            self._heard = [*self._heard[:1], (progress.step, time.monotonic(), self._compiling())]
             if other:
                 other(progress)
 
@@ -96,7 +98,8 @@ class Schedule:
         busy = now - self._since - apart
         training = min(busy, self._pace() * group[0].steps)
         if any(experiment.name not in self._costs for experiment in group):
-            self._first = apart
+            alone = not self._costs and self._heard
+            self._first = self._heard[-1][2] - self._compiled if alone else apart
         for experiment in group:
             self._missing = [one for one in self._missing if (one.name, one.seed) != (experiment.name, experiment.seed)]
             self._costs[experiment.name] = experiment, _Cost(training / len(group), (busy - training) / len(group))
@@ -106,7 +109,7 @@ class Schedule:
         """Seconds of a step, by the first and the last that were heard of."""
         if len(self._heard) < 2 or self._heard[1][0] <= self._heard[0][0]:
             return 0.0
-        (first, start), (last, end) = self._heard
+        (first, start, _), (last, end, _) = self._heard
         return (end - start) / (last - first)
 
     def _left(self) -> float | None:
