@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -148,7 +149,9 @@ def test_without_a_terminal_a_unit_is_a_line_and_a_long_one_some_more(monkeypatc
             hear(Progress(step, 7, 10.0, {"loss": 1.0}))
             now += 11
         listen("unit 2 of 2, about 77 s left: b seed 0")
-    assert capsys.readouterr().err.splitlines() == [
+    lines = capsys.readouterr().err.splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", line) for line in lines)
+    assert [line[20:] for line in lines] == [
         "unit 1 of 2: a seed 0",
         "unit 1 of 2: a seed 0: step 4/7  10 images/s  loss 1",
         "unit 1 of 2: a seed 0: step 7/7  10 images/s  loss 1",
@@ -173,8 +176,8 @@ def test_a_comparison_says_it_all_while_it_trains(tmp_path, monkeypatch, capsys)
         assert loop.run(asked, tmp_path / "c", listen) == {"directory": str(tmp_path / "c")}
     err = capsys.readouterr().err.splitlines()
     assert err[0].startswith("2 seeds cannot tell the two experiments apart")
-    assert err[1] == "unit 1 of 4: a seed 0"
-    assert [line.split(",")[0] for line in err[2:]] == ["unit 2 of 4", "unit 3 of 4", "unit 4 of 4"]
+    assert err[1].endswith(" unit 1 of 4: a seed 0")
+    assert [line[20:].split(",")[0] for line in err[2:]] == ["unit 2 of 4", "unit 3 of 4", "unit 4 of 4"]
     assert all(" left: " in line for line in err[2:])
     assert len(made) == 4
     assert compare.read_plan(tmp_path / "c").directory == str(tmp_path / "c")
