@@ -15,7 +15,7 @@ from gvlab.compare.plan import (
     unit_named,
     write_plan,
 )
-from gvlab.compare.sweeps import grid, swept
+from gvlab.compare.variations import grid, swept
 
 __all__ = [
     "LONGEST_NAME",

@@ -9,7 +9,7 @@ from harness import COMPARED
 
 from gvlab import compare
 from gvlab import config as c
-from gvlab.compare import sweeps
+from gvlab.compare import sweeps, variations
 from gvlab.types import UserError
 
 
@@ -73,7 +73,7 @@ def test_names_of_a_grid_tell_fields_of_one_ending_apart():
     assert compare.grid(COMPARED["gan"], rates)[0].name == (
         "gan,generator_optimizer.learning_rate=0.1,discriminator_optimizer.learning_rate=0.1"
     )
-    assert sweeps._labels(["a.b.c", "x.c", "c"]) == ["b.c", "x.c", "c"]
+    assert variations._labels(["a.b.c", "x.c", "c"]) == ["b.c", "x.c", "c"]
 
 
 def test_a_field_that_a_class_brings_can_be_swept_after_it():
