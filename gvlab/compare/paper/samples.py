@@ -42,19 +42,19 @@ def samples(root: Path, comparison: Json, remarks: list[str]) -> Drawing:
     width = COLUMN if across == 1 else PAGE
     inches = width / across - 0.1
     titles = [wrapped(name, inches) for name in names]
-    tall = max(sheet.shape[0] / sheet.shape[1] for sheet in sheets.values() if sheet is not None) * inches
+    tall = [0.5 if sheet is None else inches * sheet.shape[0] / sheet.shape[1] for sheet in sheets.values()]
     head = 0.2 + 0.125 * max(title.count("\n") + 1 for title in titles)
-    down = -(-len(names) // across)
+    rows = [head + max(tall[i : i + across]) for i in range(0, len(names), across)]
 
     def draw(figure: Any) -> None:
-        panels = figure.subplots(down, across, squeeze=False).ravel()
+        panels = figure.subplots(len(rows), across, squeeze=False, height_ratios=rows).ravel()
         for panel in panels:
             panel.set_axis_off()
         for panel, name, title in zip(panels, names, titles, strict=False):
             panel.set_title(title, loc="left")
             _show(panel, sheets[name])
 
-    return Drawing(width, down * (head + tall), draw, _caption(seeds))
+    return Drawing(width, sum(rows), draw, _caption(seeds))
 
 
 def _show(panel: Any, sheet: np.ndarray | None) -> None:
