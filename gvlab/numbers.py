@@ -36,6 +36,14 @@ def interval(row: dict[str, Any], name: str = "mean") -> str:
     return f"{number(row[name], spread)} [{number(row['low'], spread)}, {number(row['high'], spread)}]"
 
 
+def with_half(row: dict[str, Any], name: str = "mean") -> tuple[str, str | None]:
+    """The value and half the width of its interval, both with two digits of that; None where there is no interval."""
+    spread = spread_of(row)
+    if row["low"] is None or row["high"] is None:
+        return number(row[name], spread), None
+    return number(row[name], spread), number(spread, spread)
+
+
 def percent(fraction: float | None) -> str:
     return DASH if fraction is None else f"{100 * fraction:.0f} %"
 

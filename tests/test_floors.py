@@ -44,6 +44,7 @@ HOMES = {
     "PIL": {"pictures.sheets", "data.picture_file", "data.fitting"},
     "tensorboardX": {"runs.curves"},
     "jinja2": {"compare.report.page"},
+    "matplotlib": {"compare.paper.canvas"},
 }
 
 

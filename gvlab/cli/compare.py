@@ -33,7 +33,10 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         "--match", metavar="WHAT", help="give the others as many steps, images, seconds or flops as the first has"
     )
     compare.add_argument(
-        "--sweep", metavar="FIELD=V1,V2", action="append", help="every experiment once for each value of a field"
+        "--sweep",
+        metavar="FIELD=V1,V2",
+        action="append",
+        help="every experiment once for each value of a field; given several times, for each combination",
     )
     compare.add_argument(
         "--out",

@@ -55,10 +55,9 @@ def planned(args: argparse.Namespace) -> Plan:
     experiments = _set(experiments, settings)
     if args.steps is not None:
         experiments = [replace(experiment, steps=args.steps) for experiment in experiments]
-    if args.sweep and len(args.sweep) > 1:
-        raise UserError(f"--sweep is given for {' and '.join(args.sweep)}, but sweeps over one field: choose one.")
-    for sweep in args.sweep or ():
-        experiments = [one for experiment in experiments for one in _swept(experiment, sweep)]
+    if args.sweep:
+        sweeps = [_sweep(text) for text in args.sweep]
+        experiments = [one for experiment in experiments for one in compare.grid(experiment, sweeps)]
     plan = compare.Plan(tuple(experiments), seeds if args.seeds is None else args.seeds)
     if args.seeds is None and not other and (directory_of(args, plan) / "plan.json").is_file():
         plan = replace(plan, seeds=compare.read_plan(directory_of(args, plan)).seeds)  # nothing is dropped by silence
@@ -122,13 +121,12 @@ def _set(experiments: list[Experiment], settings: list[str]) -> list[Experiment]
     return experiments
 
 
-def _swept(experiment: Experiment, sweep: str) -> list[Experiment]:
-    from gvlab import compare
-
-    field, separator, values = sweep.partition("=")
+def _sweep(text: str) -> tuple[str, list[Any]]:
+    """The field of FIELD=VALUE,VALUE,... and its values."""
+    field, separator, values = text.partition("=")
     if not separator or not all(values.split(",")):
-        raise UserError(f"--sweep is {sweep!r}, but must be FIELD=VALUE,VALUE,... .")
-    return compare.swept(experiment, field, [_value(text) for text in values.split(",")])
+        raise UserError(f"--sweep is {text!r}, but must be FIELD=VALUE,VALUE,... .")
+    return field, [_value(value) for value in values.split(",")]
 
 
 def _value(text: str) -> Any:

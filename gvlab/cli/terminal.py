@@ -90,7 +90,16 @@ def counting(title: str, total: int | None = None) -> Iterator[Callable[..., Non
         yield lambda done, of=total: bar.update(task, completed=done, total=of)
 
 
-def _plain_lines(title: str, every: float, last: float = 0.0) -> Listener:
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _say_when(line: str) -> None:
+    """With the time, since whoever reads it later was not there."""
+    _say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
+
+
+def _plain_lines(title: str, every: float, last: float = 0.0, say: Callable[[str], None] = _say) -> Listener:
     """A line at most every so many seconds; the first so many after `last`."""
 
     def listen(now: Progress) -> None:
@@ -100,7 +109,7 @@ def _plain_lines(title: str, every: float, last: float = 0.0) -> Listener:
             left = ""
             if now.images_per_second and now.step > 1:
                 left = f"  {now.images_per_second:,.0f} images/s"
-            print(f"{title}: step {now.step}/{now.steps}{left}  {_values(now)}", file=sys.stderr, flush=True)
+            say(f"{title}: step {now.step}/{now.steps}{left}  {_values(now)}")
 
     return listen
 
@@ -121,15 +130,15 @@ def stopped(reason: Exception, signum: int) -> NoReturn:
 @contextlib.contextmanager
 def listening() -> Iterator[Callable[[str], Listener]]:
     """A function from titles to what hears of a training: one progress bar after another; without a terminal a line
-    for each, and for one that takes long some more."""
+    for each, with the time, and for one that takes long some more."""
     with contextlib.ExitStack() as stack:
 
         def listen(title: str) -> Listener:
             stack.close()
             if sys.stderr.isatty():
                 return stack.enter_context(progress(title))
-            print(title, file=sys.stderr, flush=True)
-            return _plain_lines(title, 30, time.monotonic())
+            _say_when(title)
+            return _plain_lines(title, 30, time.monotonic(), _say_when)
 
         yield listen
 

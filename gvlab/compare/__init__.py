@@ -12,10 +12,10 @@ from gvlab.compare.plan import (
     Plan,
     open_parts,
     read_plan,
-    swept,
     unit_named,
     write_plan,
 )
+from gvlab.compare.variations import grid, swept
 
 __all__ = [
     "LONGEST_NAME",
@@ -27,6 +27,7 @@ __all__ = [
     "Listen",
     "Plan",
     "differing",
+    "grid",
     "load",
     "matched",
     "notes",

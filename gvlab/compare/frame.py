@@ -6,64 +6,13 @@ import base64
 import html
 import json
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any
 
 import pandas as pd
 
 from gvlab import evaluate
-from gvlab.compare import results, tables
-from gvlab.files import read_json
-from gvlab.schema import Count
-from gvlab.types import Json, UserError
-
-
-class _Measure(TypedDict):
-    value: float
-    stamp: Json
-
-
-class _Unit(TypedDict):
-    experiment: str
-    seed: Count
-    directory: str
-    status: Literal["complete", "diverged"]
-    failure: str | None
-    measures: dict[str, _Measure] | None
-
-
-class _Summary(TypedDict):
-    experiment: str
-    measure: str
-    better: Literal["lower", "higher"] | None
-    protocol: str
-    other_protocol: str | None
-    n: Count
-    total: Count
-    failures: Count
-    failure_low: float
-    failure_high: float
-    mean: float | None
-    sd: float | None
-    median: float | None
-    iqm: float | None
-    low: float | None
-    high: float | None
-    minimum: float | None
-    maximum: float | None
-
-
-class _Named(TypedDict):
-    name: str
-
-
-class _Comparison(TypedDict):
-    """What of comparison.json a frame shows; `results` describes all of it."""
-
-    units: list[_Unit]
-    summaries: list[_Summary]
-    experiments: list[_Named]
-    verdict: str
-    remarks: list[str]
+from gvlab.compare import tables, written
+from gvlab.types import Json
 
 
 def load(root: str | Path) -> Any:
@@ -84,16 +33,7 @@ def load(root: str | Path) -> Any:
         iwae_mnist_1layer_iwae_k5 -99.51
         iwae_mnist_1layer_vae_k5 -98.74
     """
-    file = Path(root) / "comparison.json"
-    found = read_json(file)
-    if found is None:
-        raise UserError(f"{root} has no comparison.json: run gvlab compare or gvlab report first.")
-    if found.get("schema") != results.SCHEMA:
-        raise UserError(
-            f"comparison.json in {root} has schema {found.get('schema')}, but this gvlab reads {results.SCHEMA}: "
-            f"run gvlab report {root}."
-        )
-    return ComparisonFrame.of(read_json(file, _Comparison), Path(root))
+    return ComparisonFrame.of(written.read(Path(root)), Path(root))
 
 
 class ComparisonFrame(pd.DataFrame):

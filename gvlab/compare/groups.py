@@ -33,7 +33,7 @@ def groups_of(
     """The units that are trained at once, each group with its engine, which is made when its turn comes."""
     families: dict[str, list[c.Experiment]] = {}
     for experiment in missing:
-        families.setdefault(_shape(experiment), []).append(experiment)
+        families.setdefault(shape_of(experiment), []).append(experiment)
     for family in families.values():
         size = engines.group_size(programs[family[0].name]) if together is None else together
         for part in _batchable(family, programs, root) if size > 1 else _by_name(family):
@@ -42,7 +42,7 @@ def groups_of(
                 group = part[start : start + count]
                 start += count
                 if engine is None or size > 1:
-                    engine = _engine(programs[group[0].name], group)
+                    engine = _engine(replace(programs[group[0].name], experiment=group[0]), group)
                 yield engine, group
 
 
@@ -56,7 +56,7 @@ def _sizes(runs: int, most: int, devices: int) -> Iterator[int]:
         runs -= count
 
 
-def _shape(experiment: c.Experiment) -> str:
+def shape_of(experiment: c.Experiment) -> str:
     """The configuration without what can differ within a program: name, seed and numbers that are no integers."""
     config = c.to_dict(replace(experiment, name="any", seed=0))
     return json.dumps(_without_numbers(config))

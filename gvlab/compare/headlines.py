@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gvlab import evaluate
+from gvlab.compare import sweeps
 from gvlab.numbers import DASH, interval, number
 from gvlab.types import Json
 
@@ -64,21 +65,60 @@ def order(measure: str) -> tuple[bool, int, str]:
     return measure.endswith("_pixels"), evaluate.rank(measure), measure
 
 
+def best(pairs: Sequence[Json], measure: str | None) -> str | None:
+    """The experiment that is better than every other one on a measure, as far as they were compared; None if none is.
+
+    It is so by the verdicts of the comparison, which corrected its tests.
+    """
+    own = [pair for pair in pairs if pair["measure"] == measure]
+    for name in dict.fromkeys(name for pair in own for name in (pair["first"], pair["second"])):
+        mine = [pair for pair in own if name in (pair["first"], pair["second"])]
+        if all(pair.get(pair["verdict"]) == name for pair in mine):
+            return name
+    return None
+
+
 def table(comparison: Json) -> tuple[list[str], list[list[str]]]:
-    """The headline measures as text: (head, rows). Measures are rows where there are few experiments, else columns."""
+    """The headline measures as text: (head, rows). Measures are rows where there are few experiments; of many, and of a
+    sweep, they are columns, and the experiments are ranked."""
     names = [experiment["name"] for experiment in comparison["experiments"]]
     measures = headlines(comparison["summaries"], comparison["primary"])
     by = {(row["measure"], row["experiment"]): row for row in comparison["summaries"]}
     cells = {(measure, name): _cell(by.get((measure, name))) for measure in measures for name in names}
-    if len(names) > COLUMNS:
+    if len(names) > COLUMNS or sweeps.of_names(names):
         head = ["experiment", *(f"{measure}{_better(measure, ', ')}" for measure in measures)]
-        return head, [[name, *(cells[measure, name] for measure in measures)] for name in names]
+        lines = [[name, *(cells[measure, name] for measure in measures)] for name in ranked(comparison)]
+        if from_best := _told_from_the_best(comparison):
+            head.insert(2, "told from the best")
+            for line in lines:
+                line.insert(2, from_best[line[0]])
+        return head, lines
     pairs = {pair["measure"]: pair for pair in comparison["pairs"]}
     head = ["measure", "better", *names, *(["told apart"] if len(names) == 2 and pairs else [])]
     rows = [[measure, _better(measure), *(cells[measure, name] for name in names)] for measure in measures]
     if len(head) > 2 + len(names):
         rows = [[*row, _told_apart(pairs.get(row[0]))] for row in rows]
     return head, rows
+
+
+def ranked(comparison: Json) -> list[str]:
+    """The experiments' names, the best mean of the measure that the verdict is about first, those without one last."""
+    names = [experiment["name"] for experiment in comparison["experiments"]]
+    rows = [row for row in comparison["summaries"] if row["measure"] == comparison["primary"]]
+    means = {row["experiment"]: row["mean"] for row in rows if row["mean"] is not None and not row["other_protocol"]}
+    sign = -1 if rows and rows[0]["better"] == "higher" else 1
+    return sorted(names, key=lambda name: (name not in means, sign * means.get(name, 0.0)))
+
+
+def _told_from_the_best(comparison: Json) -> dict[str, str]:
+    """Of each experiment whether its pair with the best one is told apart, and how surely; empty without pairs."""
+    first, *others = ranked(comparison)
+    pairs = {
+        frozenset((pair["first"], pair["second"])): pair
+        for pair in comparison["pairs"]
+        if pair["measure"] == comparison["primary"]
+    }
+    return {first: DASH} | {name: _told_apart(pairs.get(frozenset((first, name)))) for name in others} if pairs else {}
 
 
 def _better(measure: str, before: str = "") -> str:

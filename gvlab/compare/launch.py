@@ -17,6 +17,7 @@ from typing import Any
 from gvlab import compare
 from gvlab import config as c
 from gvlab.compare import units
+from gvlab.compare.loop import of_other_cadence
 from gvlab.compare.schedule import too_few
 from gvlab.config import experiment_file, own
 from gvlab.files import owned
@@ -102,8 +103,9 @@ def _planned(plan: compare.Plan, root: Path) -> Iterator[list[c.Experiment]]:
     with owned(root):
         missing = compare.pending(plan, root, programs)
         compare.write_plan(root, replace(plan, directory=str(root)))
-        if missing and (sentence := too_few(plan)):
-            print(sentence, file=sys.stderr, flush=True)
+        for sentence in [too_few(plan) if missing else None, *of_other_cadence(plan, root)]:
+            if sentence:
+                print(sentence, file=sys.stderr, flush=True)
         yield missing
 
 

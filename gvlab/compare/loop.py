@@ -17,8 +17,9 @@ from pathlib import Path
 from gvlab import build, evaluate
 from gvlab import config as c
 from gvlab.build import Program
-from gvlab.compare import identity, marks, report, results, tables, units
-from gvlab.compare.groups import groups_of, title
+from gvlab.compare import identity, marks, outputs, report, results, units
+from gvlab.compare import programs as lowered
+from gvlab.compare.groups import groups_of, shape_of, title
 from gvlab.compare.plan import Plan, read_plan, unit_named, write_plan
 from gvlab.compare.record import read_record
 from gvlab.compare.schedule import Schedule, too_few
@@ -45,10 +46,11 @@ def programs_of(plan: Plan) -> dict[str, Program]:
 
 
 def pending(plan: Plan, root: Path, programs: dict[str, Program]) -> list[c.Experiment]:
-    """The units that are not complete; the others have been checked (`UserError` if one is not what it should be)."""
+    """The units that are not complete, as they began; the others have been checked (`UserError` if one is not what it
+    should be)."""
     return [
         experiment
-        for experiment in plan.units()
+        for experiment in (units.as_begun(root, asked) for asked in plan.units())
         if not units.is_complete(root, replace(programs[experiment.name], experiment=experiment))
     ]
 
@@ -78,14 +80,27 @@ def run(plan: Plan, root: Path, listen: Listen, together: int | None = None) -> 
         write_plan(root, plan)
         if missing and (sentence := too_few(plan)):
             print(sentence, file=sys.stderr, flush=True)
-        for sentence in of_other_code(plan, root, programs, missing):
+        for sentence in [*of_other_cadence(plan, root), *of_other_code(plan, root, programs, missing)]:
             print(sentence, file=sys.stderr)
-        schedule = Schedule(len(plan.experiments) * plan.seeds, missing)
+        schedule = Schedule(len(plan.experiments) * plan.seeds, missing, _work_of(programs))
         for engine, group in groups_of(missing, programs, root, together):
             members = [replace(programs[experiment.name], experiment=experiment) for experiment in group]
-            units.make(engine, members, root, functools.partial(listen, schedule.title(group)))
+            units.make(engine, members, root, functools.partial(schedule.hearing, listen, group))
             schedule.made(group)
         return write(plan, root)
+
+
+def _work_of(programs: dict[str, Program]) -> Callable[[c.Experiment], float]:
+    """Of an experiment the operations of all of its steps; those that differ in nothing but numbers do the same."""
+    known: dict[str, float] = {}
+
+    def work(experiment: c.Experiment) -> float:
+        shape = shape_of(experiment)
+        if shape not in known:
+            known[shape] = experiment.steps * lowered.flops_per_step(programs[experiment.name])
+        return known[shape]
+
+    return work
 
 
 def _dropped(plan: Plan, root: Path) -> str | None:
@@ -105,9 +120,23 @@ def _dropped(plan: Plan, root: Path) -> str | None:
     return None
 
 
+def of_other_cadence(plan: Plan, root: Path) -> list[str]:
+    """What of the cadence that is asked for is not that of units that have begun, as sentences."""
+    pairs = [(asked, units.as_begun(root, asked)) for asked in plan.units()]
+    changed = [(asked, begun, field) for asked, begun in pairs for field in c.CADENCE]
+    sentences = [
+        f"What has begun of {asked.name} keeps {field} = {getattr(begun, field)} instead of {getattr(asked, field)}, "
+        "which changes no number."
+        for asked, begun, field in changed
+        if getattr(begun, field) != getattr(asked, field)
+    ]
+    return list(dict.fromkeys(sentences))
+
+
 def of_other_code(plan: Plan, root: Path, programs: dict[str, Program], missing: Sequence[c.Experiment]) -> list[str]:
     """By what the complete units differ from what this gvlab would make, as sentences."""
-    complete = [experiment for experiment in plan.units() if experiment not in missing]
+    undone = {units.name(experiment) for experiment in missing}
+    complete = [experiment for experiment in plan.units() if units.name(experiment) not in undone]
     places = [rundir.path(units.directory(root), experiment) for experiment in complete]
     records = [read_record(place) or {} for place in places]
     return marks.against((record, identity.identity(programs[record["experiment"]], record)) for record in records)
@@ -120,7 +149,7 @@ def run_unit(root: Path, name: str, listen: Listen) -> None:
         UserError: the plan has no such unit.
     """
     plan = read_plan(root)
-    experiment = unit_named(plan, name)
+    experiment = units.as_begun(root, unit_named(plan, name))
     program = build.program(experiment, build.dataset(experiment.data))
     if not units.is_complete(root, program):
         units.make(engines.alone(program), [program], root, functools.partial(listen, title([experiment])))
@@ -140,15 +169,15 @@ def write(plan: Plan, root: Path) -> Json:
                 f"The unit {units.name(experiment)} of {root} is not complete: repeat gvlab compare, or run gvlab unit "
                 f"{root} {units.name(experiment)}."
             )
-        rundir.check_config(unit.run, experiment, c.OF_A_UNIT)
-        if replace(rundir.read_config(unit.run), seed=experiment.seed) != experiment:
+        rundir.check_config(unit.run, experiment)
+        if c.difference(rundir.read_config(unit.run), experiment, ("seed", *c.CADENCE)):
             raise UserError(
                 f"{unit.run} was not trained and measured as {root / 'plan.json'} now says (its steps or its "
                 "evaluation are others): repeat gvlab compare, or restore the plan."
             )
         complete.append(unit)
     comparison = results.collect(plan.experiments, plan.seeds, plan.match, complete, root, plan.directory)
-    tables.write(comparison, root)
+    outputs.write(comparison, root)
     report.write(root, comparison)
     return comparison
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from gvlab import config as c
 from gvlab.compare import units
@@ -136,34 +136,6 @@ def open_parts(root: Path, files: Sequence[Path]) -> None:
             for sha256, name in of.items()
         }
         experiment_file.open_parts(file, copies)
-
-
-def swept(experiment: c.Experiment, field: str, values: Sequence[Any]) -> list[c.Experiment]:
-    """One experiment for each value of a field, named after it.
-
-    Args:
-        experiment: to be varied.
-        field: the end of a dotted name that only one field has, such as `optimizer.learning_rate`.
-        values: of the field's type; names of classes where it holds one of several.
-
-    Raises:
-        UserError: there is no such field or there are several, or it refuses a value.
-    """
-    asked = field.replace("-", "_")
-    fields = [name for name in (*c.leaves(experiment), *c.choices(experiment)) if name not in ("name", "seed")]
-    fitting = [name for name in fields if name == asked or name.endswith(f".{asked}")]
-    if len(fitting) != 1:
-        which = f"could be {' or '.join(fitting)}" if fitting else f"is no field{c.nearest(asked, fields)}"
-        raise UserError(f"--sweep {field} {which} of {experiment.name}: give the whole name of one field.")
-    return [
-        replace(_with(experiment, fitting[0], value), name=f"{experiment.name},{asked}={value}") for value in values
-    ]
-
-
-def _with(experiment: c.Experiment, name: str, value: Any) -> c.Experiment:
-    if name not in c.choices(experiment):
-        return c.with_value(experiment, name, value)
-    return c.from_json(c.to_json(c.with_choice(experiment, name, str(value))))  # which checks it
 
 
 def unit_named(plan: Plan, name: str) -> c.Experiment:

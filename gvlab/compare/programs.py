@@ -69,6 +69,14 @@ def digests(program: Program, platform: str) -> dict[str, str]:
     return once("training", program, platform, made)
 
 
+def flops_per_step(program: Program) -> float:
+    """Of training, as XLA counts the operations of what is lowered; where it doesn't, the examples of a step."""
+    shapes = shapes_of(program)
+    step = jax.jit(engines.parts(program).step).trace(shapes.state, shapes.batch, shapes.key).lower()
+    flops = (step.cost_analysis() or {}).get("flops", 0.0)
+    return float(flops) if flops > 0 else float(program.experiment.examples_per_step)
+
+
 def once(what: str, program: Program, platform: str, make: Callable[[], dict[str, str]]) -> dict[str, str]:
     """What was made before for the same program, whatever its seed, or is made now."""
     experiment, settings = program.experiment, tuple(backend.decisive_settings().values())

@@ -30,6 +30,11 @@ def folded(text: str) -> str:
     return " ".join(text.split())
 
 
+def escaped_markdown(text: str) -> str:
+    """Text that Markdown shows as it is, in one line."""
+    return re.sub(r"[\\`*|]|<(?=[A-Za-z/!?])", lambda match: "\\" + match[0], folded(text))
+
+
 def _diverged(units: Sequence[Unit]) -> list[str]:
     lost: dict[tuple[str, str], list[Unit]] = {}
     for unit in units:
@@ -84,9 +89,9 @@ def _environments(units: Sequence[Unit]) -> Iterable[str]:
             yield f"The units were made in different environments: {field} was {' or '.join(found)}."
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], last: str = "and") -> str:
     """a, b and c."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    return f" {last} ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _shape(text: str) -> str:

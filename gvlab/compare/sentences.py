@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from gvlab import statistics
+from gvlab.compare.headlines import best
 from gvlab.compare.remarks import listed
 from gvlab.numbers import interval, number
 from gvlab.types import Json
@@ -57,12 +58,9 @@ def outcome(comparison: Json) -> tuple[Outcome, str]:
     if len(names) == 1:
         (row,) = (row for row in comparison["summaries"] if row["measure"] == primary)
         return "measured", f"{names[0]} reaches {interval(row)} on {primary}"
-    pairs = [pair for pair in comparison["pairs"] if pair["measure"] == primary]
-    for name in names:
-        own = [pair for pair in pairs if name in (pair["first"], pair["second"])]
-        if own and all(pair.get(pair["verdict"]) == name for pair in own):
-            than = f" than {names[1 - names.index(name)]}" if len(names) == 2 else ""
-            return "better", f"{name} is better{than} on {primary}"
+    if name := best(comparison["pairs"], primary):
+        than = f" than {names[1 - names.index(name)]}" if len(names) == 2 else ""
+        return "better", f"{name} is better{than} on {primary}"
     return "undecided", f"{listed(names) if len(names) < 4 else f'{len(names)} experiments'} on {primary}"
 
 

@@ -1,17 +1,12 @@
-"""A comparison as text: cells, tables, and the files comparison.csv, table.md, table.tex and comparison.json."""
+"""A comparison as text: cells and tables."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
-import re
-from pathlib import Path
 
 from gvlab import statistics
-from gvlab.compare.remarks import folded
-from gvlab.files import write_atomically
+from gvlab.compare.remarks import escaped_markdown, folded
 from gvlab.numbers import DASH, interval, number, spread_of
 from gvlab.types import Json
 
@@ -59,54 +54,12 @@ def cells(row: Json) -> list[str]:
 
 def markdown(comparison: Json) -> str:
     """The verdict, the table and the remarks in Markdown."""
-    rows = [[_plain(cell) for cell in row] for row in table(comparison)]
+    rows = [[escaped_markdown(cell) for cell in row] for row in table(comparison)]
     lines = [HEADER, ["---"] * 3 + ["---:"] * (len(HEADER) - 3), *rows]
     text = "".join("| " + " | ".join(line) + " |\n" for line in lines)
-    return f"{_plain(comparison['verdict'])}\n\n{text}" + "".join(
-        f"\n{_plain(remark)}\n" for remark in comparison["remarks"]
+    return f"{escaped_markdown(comparison['verdict'])}\n\n{text}" + "".join(
+        f"\n{escaped_markdown(remark)}\n" for remark in comparison["remarks"]
     )
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is, in one line."""
-    return re.sub(r"[\\`*|]|<(?=[A-Za-z/!?])", lambda match: "\\" + match[0], folded(text))
-
-
-def latex(comparison: Json) -> str:
-    """A booktabs table: measures in rows, experiments in columns, each mean with its 95 % interval."""
-    names = [experiment["name"] for experiment in comparison["experiments"]]
-    by = {(row["measure"], row["experiment"]): row for row in comparison["summaries"]}
-    seeds = f"{len(comparison['seeds'])} seed{'s'[: len(comparison['seeds']) > 1]}"
-    lines = [
-        f"% gvlab {comparison['gvlab']}: mean over {seeds} with 95% intervals",
-        "% (BCa bootstrap, widened to at least Student's); no intervals below 3 seeds",
-        *(f"% {folded(remark)}" for remark in comparison["remarks"]),
-        rf"\begin{{tabular}}{{l{'r' * len(names)}}}",
-        r"\toprule",
-        " & ".join(["measure", *map(_escaped, names)]) + r" \\",
-        r"\midrule",
-    ]
-    for measure in dict.fromkeys(row["measure"] for row in comparison["summaries"]):
-        shown = [by.get((measure, name)) for name in names]
-        direction = next(one["better"] for one in shown if one)
-        arrow = {"lower": r" $\downarrow$", "higher": r" $\uparrow$", None: ""}[direction]
-        row = ["--" if not one or one["other_protocol"] else _typeset(one) for one in shown]
-        lines.append(" & ".join([_escaped(measure) + arrow, *row]) + r" \\")
-    failed = {row["experiment"]: _escaped(_failed(row)) for row in lost(comparison)}
-    if failed:
-        lines.append(" & ".join(["diverged", *(failed.get(name, "--") for name in names)]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
-
-
-def _typeset(row: Json) -> str:
-    """mean [low, high], and of how many seeds if some were lost."""
-    lost = f" ({row['n']} of {row['total']} seeds)" if row["failures"] else ""
-    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", _escaped(interval(row) + lost))
-
-
-def _escaped(text: str) -> str:
-    named = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return re.sub(r"[_%&#${}\\~^]", lambda match: named.get(match[0], rf"\{match[0]}"), folded(text))
 
 
 def tidy(comparison: Json) -> list[Json]:
@@ -119,23 +72,3 @@ def tidy(comparison: Json) -> list[Json]:
         if not unit["measures"]:
             rows.append(of | {"measure": None, "value": None, "stamp": None})
     return rows
-
-
-def texts(comparison: Json) -> dict[str, str]:
-    """comparison.csv, table.md, table.tex and comparison.json, by name."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ["experiment", "seed", "measure", "value", "stamp"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(tidy(comparison))
-    return {
-        "comparison.csv": text.getvalue(),
-        "table.md": markdown(comparison),
-        "table.tex": latex(comparison),
-        "comparison.json": json.dumps(comparison, indent=1, allow_nan=False) + "\n",
-    }
-
-
-def write(comparison: Json, root: Path) -> None:
-    """Writes the `texts` into the comparison's directory, comparison.json last."""
-    for name, text in texts(comparison).items():
-        write_atomically(root / name, text)

@@ -11,7 +11,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,16 @@ def directory(root: Path) -> Path:
 def name(experiment: c.Experiment) -> str:
     """EXPERIMENT/seed-3."""
     return f"{experiment.name}/seed-{experiment.seed}"
+
+
+def as_begun(root: Path, experiment: c.Experiment) -> c.Experiment:
+    """The unit with the cadence that it began with, if it has begun: so its curves keep the same steps throughout, and
+    what is finished stays finished whatever is asked for since. It changes no number."""
+    run = rundir.path(directory(root), experiment)
+    if not (run / "config.json").is_file():
+        return experiment
+    begun = rundir.read_config(run)
+    return replace(experiment, **{field: getattr(begun, field) for field in c.CADENCE})
 
 
 def read(root: Path, experiment: c.Experiment) -> Unit | None:
@@ -127,9 +137,9 @@ def is_complete(root: Path, program: Program) -> bool:
         UserError: the unit was made of another configuration or of other data, or was tampered with, or it has been
             trained for more steps already, or by another program for fewer.
     """
-    experiment = program.experiment
+    experiment = as_begun(root, program.experiment)
     run = rundir.path(directory(root), experiment)
-    rundir.check_config(run, experiment, c.OF_A_UNIT)
+    rundir.check_config(run, experiment)
     step = rundir.status(run)["step"]
     if step > experiment.steps:
         raise UserError(
@@ -295,7 +305,8 @@ def make(
         # All of them before the first change; in one order, so that one of two who want the same units gets them all.
         for run in sorted(rundir.path(where, program.experiment) for program in programs):
             stack.enter_context(owned(run, "unit.lock"))
-        missing = [program for program in programs if not is_complete(root, program)]
+        begun = [replace(program, experiment=as_begun(root, program.experiment)) for program in programs]
+        missing = [program for program in begun if not is_complete(root, program)]
         if not missing:
             return
         experiments = [program.experiment for program in missing]

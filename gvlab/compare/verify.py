@@ -73,7 +73,8 @@ def verify(
         elif isinstance(doubted, Verified):
             verdicts[name] = doubted
         else:
-            steps = experiment.steps if fraction is None else retraining.rounded_up(fraction, experiment)
+            own = doubted.program.experiment
+            steps = own.steps if fraction is None else retraining.rounded_up(fraction, own)
             groups.setdefault((tuple(doubted.unit.record["group"]), steps), []).append(doubted)
     for (group, steps), doubts in groups.items():
         verdicts |= {
@@ -87,7 +88,8 @@ def _doubted(root: Path, experiment: c.Experiment, dataset: data.Dataset) -> Dou
     something is wrong."""
     name = units.name(experiment)
     try:
-        rundir.check_config(rundir.path(units.directory(root), experiment), experiment, c.OF_A_UNIT)
+        experiment = units.as_begun(root, experiment)
+        rundir.check_config(rundir.path(units.directory(root), experiment), experiment)
         unit = units.read(root, experiment)
     except UserError as error:
         return str(error)

@@ -6,7 +6,7 @@ whatever `steps` is, and a finished run can be continued by asking for more.
 
 from gvlab.config.contests import Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
 from gvlab.config.experiment import (
-    OF_A_UNIT,
+    CADENCE,
     WITHOUT_INFLUENCE,
     Data,
     Evaluation,
@@ -37,10 +37,10 @@ from gvlab.config.sources import Arrays, Folder, Tfds
 from gvlab.config.vae import VAE
 
 __all__ = [
+    "CADENCE",
     "DCGAN",
     "GAN",
     "MLP",
-    "OF_A_UNIT",
     "SGD",
     "VAE",
     "WITHOUT_INFLUENCE",

@@ -156,10 +156,10 @@ def _check_levels(likelihood: Any, quantization: str) -> None:
         )
 
 
-OF_A_UNIT = ("steps", "evaluation")
-"""The fields that may change while a unit of a comparison goes on: its curves keep the same steps throughout."""
+CADENCE = ("log_every", "sample_every", "checkpoint_every", "keep_every")
+"""The fields that say at which steps something is written down."""
 
-WITHOUT_INFLUENCE = (*OF_A_UNIT, "log_every", "sample_every", "checkpoint_every", "keep_every")
+WITHOUT_INFLUENCE = ("steps", "evaluation", *CADENCE)
 """The fields that don't change what a given step of training computes."""
 
 

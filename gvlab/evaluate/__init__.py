@@ -1,6 +1,6 @@
 """Measuring a trained model, or a set of images: numbers that carry their protocol."""
 
-from gvlab.evaluate.kinds import GROUPS, Measure, kind_of, rank
+from gvlab.evaluate.kinds import GROUPS, Measure, kind_of, rank, title_of
 from gvlab.evaluate.measure import BOUND, OF_LIKELIHOODS, check, check_ahead, evaluate, extractors_of, of_images
 from gvlab.evaluate.results import Measures, earlier, read, read_file, write, write_file
 from gvlab.evaluate.stamps import CLIPPED, PER_RUN, Difference, described, difference, stated
@@ -27,6 +27,7 @@ __all__ = [
     "read",
     "read_file",
     "stated",
+    "title_of",
     "write",
     "write_file",
 ]

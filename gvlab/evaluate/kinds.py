@@ -3,6 +3,7 @@ what it tells of."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -25,29 +26,53 @@ class Kind(NamedTuple):
     """What the measures of one name have in common, whatever features they are on."""
 
     name: str
-    """All of the measure's name, or what stands before _FEATURES."""
+    """All of the measure's name, or what stands before _FEATURES; of several that fit the longest is meant."""
     better: Better | None
     group: Group
+    title: str = ""
+    """What a reader calls them."""
 
 
 KINDS = (
-    *(Kind(name, "higher", "likelihood") for name in ("iw_bound_nats", "ais_bound_nats")),
-    *(Kind(name, "lower", "quality") for name in ("fid", "fld")),
-    *(Kind(name, "higher", "diversity") for name in ("modes_covered",)),
-    *(Kind(name, "lower", "quality") for name in ("frechet",)),
-    *(Kind(name, "higher", "likelihood") for name in ("elbo_nats",)),
-    *(Kind(name, "higher", "quality") for name in ("precision", "improved_precision", "prd_f1_8")),
-    *(Kind(name, "higher", "diversity") for name in ("recall", "improved_recall", "prd_f8", "coverage")),
-    *(Kind(name, "higher", "quality") for name in ("density", "class_score", "inception_score", "isc")),
-    *(Kind(name, "higher", "quality") for name in ("high_quality",)),
-    *(Kind(name, "lower", "quality") for name in ("kid", "kld", "kernel", "sliced_wasserstein2")),
-    *(Kind(name, "lower", "diversity") for name in ("reverse_kl", "kl_to")),
-    *(Kind(name, None, "diversity") for name in ("vendi", "memorisation")),
-    *(Kind(name, "higher", "diversity") for name in ("authenticity",)),
-    *(Kind(name, "lower", "likelihood") for name in ("bits_per_dim",)),
-    *(Kind(name, None, "likelihood") for name in ("reconstruction_nats", "kl_nats", "ais_gap_nats")),
-    *(Kind(name, None, "latents") for name in ("active_units", "mutual_information_nats", "marginal_kl_nats")),
-    *(Kind(name, None, "latents") for name in ("collapsed_units",)),
+    Kind("iw_bound_nats", "higher", "likelihood", "Importance-weighted bound"),
+    Kind("ais_bound_nats", "higher", "likelihood", "AIS bound"),
+    Kind("fid", "lower", "quality", "FID"),
+    Kind("fid_infinity", "lower", "quality", "FID, extrapolated"),
+    Kind("fld", "lower", "quality", "Fréchet distance"),
+    Kind("modes_covered", "higher", "diversity", "Modes covered"),
+    Kind("frechet", "lower", "quality", "Fréchet distance"),
+    Kind("frechet_infinity", "lower", "quality", "Fréchet distance, extrapolated"),
+    Kind("elbo_nats", "higher", "likelihood", "ELBO"),
+    Kind("precision", "higher", "quality", "Precision"),
+    Kind("improved_precision", "higher", "quality", "Improved precision"),
+    Kind("prd_f1_8", "higher", "quality", "PRD F1/8"),
+    Kind("recall", "higher", "diversity", "Recall"),
+    Kind("improved_recall", "higher", "diversity", "Improved recall"),
+    Kind("prd_f8", "higher", "diversity", "PRD F8"),
+    Kind("coverage", "higher", "diversity", "Coverage"),
+    Kind("density", "higher", "quality", "Density"),
+    Kind("class_score", "higher", "quality", "Classifier score"),
+    Kind("inception_score", "higher", "quality", "Inception score"),
+    Kind("isc", "higher", "quality", "Inception score"),
+    Kind("high_quality", "higher", "quality", "High-quality samples"),
+    Kind("kid", "lower", "quality", "KID"),
+    Kind("kld", "lower", "quality", "Kernel distance"),
+    Kind("kernel", "lower", "quality", "Kernel distance"),
+    Kind("sliced_wasserstein2", "lower", "quality", "Sliced Wasserstein distance"),
+    Kind("reverse_kl", "lower", "diversity", "Reverse KL of modes"),
+    Kind("kl_to", "lower", "diversity", "KL"),
+    Kind("vendi", None, "diversity", "Vendi score"),
+    Kind("memorisation", None, "diversity", "Memorised samples"),
+    Kind("memorisation_of_real", None, "diversity", "Memorised test examples"),
+    Kind("authenticity", "higher", "diversity", "Authenticity"),
+    Kind("bits_per_dim", "lower", "likelihood", "Bits per dimension"),
+    Kind("reconstruction_nats", None, "likelihood", "Reconstruction"),
+    Kind("kl_nats", None, "likelihood", "KL to the prior"),
+    Kind("ais_gap_nats", None, "likelihood", "AIS gap"),
+    Kind("active_units", None, "latents", "Active units"),
+    Kind("mutual_information_nats", None, "latents", "Mutual information"),
+    Kind("marginal_kl_nats", None, "latents", "Marginal KL"),
+    Kind("collapsed_units", None, "latents", "Collapsed units"),
 )
 """All that gvlab knows, those first that tell most: what is shown at a glance is taken in this order. A measure that is
 none of them, as a model's own term, describes and doesn't judge."""
@@ -55,8 +80,24 @@ none of them, as a model's own term, describes and doesn't judge."""
 
 def kind_of(measure: str) -> Kind:
     """The kind of a measure, by its name."""
-    fitting = (kind for kind in KINDS if f"{measure}_".startswith(f"{kind.name}_"))
-    return next(fitting, Kind(measure, None, "diagnostics"))
+    fitting = [kind for kind in KINDS if f"{measure}_".startswith(f"{kind.name}_")]
+    return max(fitting, key=lambda kind: len(kind.name), default=Kind(measure, None, "diagnostics", measure))
+
+
+_DATA = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "stacked_mnist": "Stacked MNIST"}
+_CLASSIFIER = re.compile(r"(.+)-[0-9a-f]{8}")
+
+
+def title_of(measure: str) -> str:
+    """A measure as a reader calls it, with its features and its unit: `Fréchet distance (MNIST classifier)`."""
+    kind = kind_of(measure)
+    features = measure.removeprefix(kind.name).removesuffix("_nats").strip("_")
+    network = _CLASSIFIER.fullmatch(features)
+    if network:
+        features = f"{_DATA.get(network[1], network[1])} classifier"
+    about = [features.replace("inception", "Inception"), "nats" if measure.endswith("_nats") else ""]
+    shown = ", ".join(filter(None, about))
+    return f"{kind.title} ({shown})" if shown and kind.group != "diagnostics" else kind.title
 
 
 def rank(measure: str) -> int:

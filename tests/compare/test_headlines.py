@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import typing
+from pathlib import Path
 
 import numpy as np
 import pytest
 from handmade import collected, unit
 
 from gvlab import evaluate, numbers
-from gvlab.compare import headlines, remarks, tables
+from gvlab.compare import headlines, outputs, paper, remarks, tables
 from gvlab.evaluate import kinds
 
 SHARED_OF_IMAGES = {
@@ -98,10 +99,26 @@ def test_one_experiment_has_six_headlines_of_its_own():
 
 
 def test_many_experiments_stand_one_below_the_other():
-    found = collected(*(unit(f"e{i}", seed, {"frechet_x": float(i + seed)}) for i in range(6) for seed in range(3)))
+    made = [unit(f"e{i}", seed, {"frechet_x": float(abs(i - 2) + seed)}) for i in range(5) for seed in range(3)]
+    head, rows = headlines.table(collected(*made, *(unit("lost", seed, None, "It broke.") for seed in range(3))))
+    assert head == ["experiment", "frechet_x, lower", "told from the best"]
+    assert [row[0] for row in rows] == ["e2", "e1", "e3", "e0", "e4", "lost"]  # ranked
+    assert [row[2] for row in rows] == ["-", *["no (p = 1)"] * 4, "-"]
+    assert rows[-1][1] == "-"
+
+
+def test_a_sweep_is_ranked_however_few_experiments_it_has():
+    rates = {"0.1": 3.0, "0.2": 1.0}
+    made = [
+        unit(f"a,lr={rate}", seed, {"recall_x": best + seed, "density_x": 1.0})
+        for rate, best in rates.items()
+        for seed in range(6)
+    ]
+    found = collected(*made) | {"primary": "recall_x"}
     head, rows = headlines.table(found)
-    assert head == ["experiment", "frechet_x, lower"]
-    assert [row[0] for row in rows] == [f"e{i}" for i in range(6)]
+    assert head == ["experiment", "recall_x, higher", "told from the best", "density_x, higher"]
+    assert [row[0] for row in rows] == ["a,lr=0.1", "a,lr=0.2"]
+    assert rows[1][2].startswith(("yes (p = ", "no (p = "))
 
 
 def test_without_a_run_that_ended_there_are_no_headlines():
@@ -156,7 +173,7 @@ def test_no_newline_leaves_a_comment_or_a_row(text):
     )
     assert all(remark == " ".join(remark.split()) for remark in [*found["remarks"], found["verdict"]])
     found["remarks"].append(hostile)  # as a comparison.json that somebody wrote might have it
-    for line in tables.latex(found).splitlines():
+    for line in paper.latex(found, paper.chosen(found)).splitlines():
         assert line.startswith("%") or "input" not in line, line
     table = [line for line in tables.markdown(found).split("\n") if line.startswith("|")]
     assert len(table) == 4  # head, rule, and a row for each experiment
@@ -169,7 +186,7 @@ def test_markdown_shows_names_and_remarks_as_they_are():
     text = tables.markdown(found)
     assert r"a\|b \*c\* \`d\` \<b>" in text
     assert r"\<script>" in text
-    assert "p <= 0.05" in tables._plain("p <= 0.05")
+    assert "p <= 0.05" in remarks.escaped_markdown("p <= 0.05")
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
@@ -204,16 +221,13 @@ def test_one_number_is_rounded_alike_in_every_file():
     found = collected(*(unit("a", seed, {"frechet_x": 12 + float(rng.normal())}) for seed in range(6)))
     found["units"] = []
     text = numbers.interval(found["summaries"][0])
-    page = report.html(tables.Path("nowhere"), json.loads(json.dumps(found)))
-    texts = tables.texts(found)
+    page = report.html(Path("nowhere"), json.loads(json.dumps(found)))
+    texts = outputs.texts(found)
     assert headlines.table(found)[1][0][2] == text
-    for said in (texts["table.md"], texts["table.tex"], found["verdict"], page):
+    for said in (texts["table.md"], found["verdict"], page):
         assert text in said
-
-
-@pytest.mark.parametrize(("seeds", "words"), [(1, "mean over 1 seed with"), (2, "mean over 2 seeds with")])
-def test_latex_counts_its_seeds(seeds, words):
-    assert words in tables.latex(collected(*(unit("a", seed, {"x": 1.0}) for seed in range(seeds))))
+    mean, half = numbers.with_half(found["summaries"][0])
+    assert rf"${mean} \pm {half}$" in texts["table.tex"]
 
 
 def test_ranges_keep_text_that_is_no_number():

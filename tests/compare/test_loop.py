@@ -22,6 +22,7 @@ from gvlab import compare, data
 from gvlab.compare import tables, units
 from gvlab.files import owned
 from gvlab.runs import directory as rundir
+from gvlab.runs.curves import read_metrics
 from gvlab.train import loop
 
 
@@ -99,6 +100,44 @@ def test_more_steps_go_on_and_a_kill_in_between_loses_nothing(made, monkeypatch,
     code = call("compare", files[0], "--seeds", 1, "--out", root, "--steps", 30)
     assert_refused(code, *capsys.readouterr(), str(with_pause), "step 40", "30", "--steps 40 or more")
     assert not changed(root, before)
+
+
+def test_another_cadence_disowns_nothing_and_new_units_have_it(made, capsys):
+    """What is finished stays as it is, also for `report` and `verify`; only a new seed is written down otherwise."""
+    root, files = made
+    before = harness.contents(root)
+    asked = ("vae.log-every=5", "vae.checkpoint-every=20", "vae.sample-every=4")
+    assert call("compare", *files, "--seeds", 2, "--out", root, *asked) == 0
+    assert changed(root, before) == TABLES | {"plan.json"}
+    err = capsys.readouterr().err.splitlines()
+    assert err[0] == "What has begun of vae keeps log_every = 10 instead of 5, which changes no number."
+    assert [line.split(" keeps ")[1].split(" = ")[0] for line in err] == [
+        "log_every",
+        "sample_every",
+        "checkpoint_every",
+    ]
+
+    assert call("compare", files[0], "--seeds", 3, "--out", root, *asked) == 0
+    new, old = ([line["step"] for line in read_metrics(root / "units" / "vae" / f"seed-{seed}")] for seed in (2, 1))
+    assert (new, old) == ([1, 5, 10, 15, 20], [1, 10, 20])
+    assert call("report", root) == 0
+    capsys.readouterr()
+    assert call("verify", root, "--unit", "vae/seed-0", "vae/seed-2") == 0
+    assert [line.split(" up to")[0] for line in capsys.readouterr().out.splitlines()[:2]] == [
+        "vae/seed-0: identical bits",
+        "vae/seed-2: identical bits",
+    ]
+
+
+def test_a_unit_that_is_trained_further_keeps_the_cadence_that_it_began_with(made, capsys):
+    root, files = made
+    assert call("compare", files[0], "--seeds", 1, "--steps", 30, "--out", root, "vae.log-every=3") == 0
+    run = root / "units" / "vae" / "seed-0"
+    assert [line["step"] for line in read_metrics(run)] == [1, 10, 20, 30]
+    assert rundir.read_config(run) == replace(COMPARED["vae"], steps=30)
+    capsys.readouterr()
+    assert call("verify", root) == 0
+    assert capsys.readouterr().out.startswith("vae/seed-0: identical bits")
 
 
 def test_another_evaluation_measures_again_without_training(made, capsys):
@@ -278,7 +317,7 @@ def test_diverged_seeds_are_shown_and_the_others_stand(tmp_path, capsys):
     assert f"{bad} diverged in every seed" in found["verdict"]
     dashes = " | ".join("-" * 6)
     assert f"| {bad} | diverged |  | {dashes} | 2 of 2 [34 %, 100 %] | - |\n" in (root / "table.md").read_text()
-    assert r"diverged & -- & 2 of 2 [34 \%, 100 \%] \\" in (root / "table.tex").read_text()
+    assert "& 0 of 2 & --" in (root / "table.tex").read_text()
     assert "2 of 2 seeds [34 %, 100 %]" in (root / "report.html").read_text()
     frame = gvlab.compare.load(root)
     assert frame[frame.experiment == bad].measure.isna().all()

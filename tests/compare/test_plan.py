@@ -141,7 +141,12 @@ ASKED = {
     "a sweep of nothing": (["--sweep", "beta"], ["'beta'", "FIELD=VALUE"]),
     "a sweep with a hole": (["--sweep", "beta=1,,2"], ["'beta=1,,2'"]),
     "launcher": (["--launcher", "slurm"], ["slurm"]),
-    "two sweeps": (["--sweep", "beta=1,2", "--sweep", "batch-size=8,16"], ["beta=1,2 and batch-size=8,16"]),
+    "a value twice": (["--sweep", "flip=True,True"], ["vae,flip=True and vae,flip=True of one configuration"]),
+    "a number twice": (["--sweep", "batch-size=8,8"], ["of one configuration", "each of its values once"]),
+    "a field swept twice": (
+        ["--sweep", "data.flip=True,False", "--sweep", "flip=True,False"],
+        ["of one configuration", "each field and each of its values once"],
+    ),
     "a field twice": (["vae.steps=3", "vae.steps=4"], ["vae.steps=3 and vae.steps=4"]),
     "steps twice": (["vae.steps=3", "--steps", "4"], ["vae.steps=3 would have no effect", "--steps 4"]),
     "swept steps": (["--sweep", "steps=3,4", "--steps", "4"], ["steps=3,4 would have no effect"]),
@@ -176,41 +181,3 @@ def test_the_default_directory_of_many_long_names_is_one_that_can_be(planned, tm
 
 def test_settings_without_a_file(capsys):
     assert_refused(call("compare", "vae.steps=3"), *capsys.readouterr(), "vae.steps=3", "no experiment file")
-
-
-def test_a_sweep_makes_an_experiment_of_each_value(planned, files):
-    plan = planned(files[0], "--sweep", "optimizer.b1=0.5,0.9", "--seeds", 2)
-    assert [e.name for e in plan.experiments] == ["vae,optimizer.b1=0.5", "vae,optimizer.b1=0.9"]
-    assert [e.model.optimizer.b1 for e in plan.experiments] == [0.5, 0.9]
-    assert compare.swept(COMPARED["vae"], "latent-dim", [2, 3])[1].model.latent_dim == 3
-    assert compare.swept(COMPARED["vae"], "quantization", ["none"])[0].data.quantization == "none"
-    assert compare.swept(COMPARED["vae"], "model.optimizer.learning_rate", [1])[0].model.optimizer.learning_rate == 1.0
-
-
-def test_a_sweep_over_classes(planned, files):
-    plan = planned(files[1], "--sweep", "contest=hinge,least_squares")
-    assert [e.name for e in plan.experiments] == ["gan,contest=hinge", "gan,contest=least_squares"]
-    assert [e.model.contest for e in plan.experiments] == [c.Hinge(), c.LeastSquares()]
-    plan = planned(*files, "gan.model.contest=Wasserstein")
-    assert [e.model for e in plan.experiments] == [
-        COMPARED["vae"].model, replace(COMPARED["gan"].model, contest=c.Wasserstein())
-    ]  # fmt: skip
-
-
-SWEEPS = {
-    "ambiguous": ("gan", "learning_rate", [0.1], "generator_optimizer.learning_rate or model.discriminator_optimizer"),
-    "misspelt": ("vae", "optimizer.learnign_rate", [0.1], "did you mean model.optimizer.learning_rate?"),
-    "wrong type": ("vae", "optimizer.learning_rate", ["fast"], "'fast', but must be of type float"),
-    "half a number": ("vae", "batch_size", [2.5], "2.5, but must be of type int"),
-    "out of range": ("vae", "optimizer.b1", [1.5], "Adam.b1 is 1.5"),
-    "the seed": ("vae", "seed", [1], "is no field"),
-    "no such class": ("gan", "contest", ["hing"], "model.contest is 'hing', but must be one of NonSaturating, Min"),
-    "a class that does not fit": ("vae", "network", ["TwoLayerMLP"], "VAE.latent_dim is 4"),
-}
-
-
-@pytest.mark.parametrize(("name", "field", "values", "words"), SWEEPS.values(), ids=SWEEPS)
-def test_a_sweep_that_cannot_be(name, field, values, words):
-    with pytest.raises(UserError) as refused:
-        compare.swept(COMPARED[name], field, values)
-    assert words in str(refused.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ from handmade import collected, experiment, unit
 from gvlab import compare
 from gvlab.cli import compare as cli
 from gvlab.cli import terminal
-from gvlab.compare import loop, schedule
+from gvlab.compare import compiling, loop, schedule
 from gvlab.errors import Diverged
 from gvlab.train.record import Progress
 
@@ -56,7 +58,7 @@ def test_a_unit_is_numbered_and_the_time_that_is_left_is_said(monkeypatch):
     now = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     units = list(plan(2, 6).units())
-    going = schedule.Schedule(len(units), units[1:])  # one was complete before
+    going = schedule.Schedule(len(units), units[1:], compiling=lambda: 0.0)  # one was complete before
     said = []
     for i, one in enumerate(units[1:]):
         said.append(going.title([one]))
@@ -70,11 +72,68 @@ def test_a_unit_is_numbered_and_the_time_that_is_left_is_said(monkeypatch):
     assert said[-1] == "unit 12 of 12, about 4 s left: e1 seed 5"
 
 
+def test_the_time_that_is_left_does_not_jump_where_an_experiment_begins(monkeypatch):
+    """Three experiments, each of which compiles first, the first also what all are measured by; the second is ten times
+    as much work."""
+    now = compiled = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    work = {"e0": 100.0, "e1": 1000.0, "e2": 100.0}
+    units = list(plan(3, 4).units())
+
+    def spend(one, step) -> float:
+        return work[one.name] / 10 * step / one.steps
+
+    first = {"e0": 0, "e1": 4, "e2": 8}.values()
+    cost = [
+        spend(one, one.steps) + 15 + (30 if i in first else 0) + (20 if i == 0 else 0) for i, one in enumerate(units)
+    ]
+    going = schedule.Schedule(len(units), units, lambda one: work[one.name], lambda: compiled)
+    said = []
+    for i, one in enumerate(units):
+        hear = going.hearing(lambda title: None, [one])
+        said.append(going._left())
+        if i in first:
+            now, compiled = now + 30, compiled + 30
+        for step in (1, one.steps // 2, one.steps):
+            hear(Progress(step, one.steps, 1.0, {}))
+            now += spend(one, one.steps // 2 if step == 1 else one.steps - one.steps // 2 if step < one.steps else 0)
+        if i == 0:
+            now, compiled = now + 20, compiled + 20
+        now += 15
+        going.made([one])
+    assert said[0] is None
+    told, true = said[1:], [sum(cost[i:]) for i in range(1, len(units))]
+    assert all(after < before for before, after in itertools.pairwise(told)), told
+    assert all(abs(one - other) < 0.05 * other + 3 for one, other in zip(told, true, strict=True)), (told, true)
+
+
+def test_what_is_compiled_within_another_counts_once(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    clock = compiling.Clock()
+    for end, seconds in ((3.0, 1.0), (5.0, 1.0), (6.0, 5.0), (9.0, 1.0)):  # the third holds the first two
+        now = end
+        clock.heard("/jax/core/compile/jaxpr_trace_duration", seconds)
+    clock.heard("/jax/compilation_cache/cache_retrieval_time_sec", 5.0)
+    assert clock.seconds == 6.0
+    now = 12.0
+    clock.heard("/jax/core/compile/backend_compile_duration", 2.0)
+    assert clock.seconds == 8.0
+
+
+def test_jax_tells_how_long_it_compiles():
+    import jax
+
+    before = compiling.seconds()
+    jax.jit(lambda x: x * 3.25 + 1)(2.0)
+    assert 0 < compiling.seconds() - before < 60
+
+
 def test_units_of_one_program_share_its_time(monkeypatch):
     now = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     units = list(plan(1, 8).units())
-    going = schedule.Schedule(8, units)
+    going = schedule.Schedule(8, units, compiling=lambda: 0.0)
     assert going.title(units[:4]) == "units 1-4 of 8: e0 seeds 0-3"
     now = 8 * 3600.0
     going.made(units[:4])
@@ -90,7 +149,9 @@ def test_without_a_terminal_a_unit_is_a_line_and_a_long_one_some_more(monkeypatc
             hear(Progress(step, 7, 10.0, {"loss": 1.0}))
             now += 11
         listen("unit 2 of 2, about 77 s left: b seed 0")
-    assert capsys.readouterr().err.splitlines() == [
+    lines = capsys.readouterr().err.splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", line) for line in lines)
+    assert [line[20:] for line in lines] == [
         "unit 1 of 2: a seed 0",
         "unit 1 of 2: a seed 0: step 4/7  10 images/s  loss 1",
         "unit 1 of 2: a seed 0: step 7/7  10 images/s  loss 1",
@@ -115,8 +176,8 @@ def test_a_comparison_says_it_all_while_it_trains(tmp_path, monkeypatch, capsys)
         assert loop.run(asked, tmp_path / "c", listen) == {"directory": str(tmp_path / "c")}
     err = capsys.readouterr().err.splitlines()
     assert err[0].startswith("2 seeds cannot tell the two experiments apart")
-    assert err[1] == "unit 1 of 4: a seed 0"
-    assert [line.split(",")[0] for line in err[2:]] == ["unit 2 of 4", "unit 3 of 4", "unit 4 of 4"]
+    assert err[1].endswith(" unit 1 of 4: a seed 0")
+    assert [line[20:].split(",")[0] for line in err[2:]] == ["unit 2 of 4", "unit 3 of 4", "unit 4 of 4"]
     assert all(" left: " in line for line in err[2:])
     assert len(made) == 4
     assert compare.read_plan(tmp_path / "c").directory == str(tmp_path / "c")

@@ -12,7 +12,7 @@ import scipy.stats
 from handmade import CLEAR, ROOT, SHARED, collected, experiment, unit
 
 from gvlab import numbers
-from gvlab.compare import results, tables
+from gvlab.compare import outputs, results, tables
 from gvlab.compare.frame import ComparisonFrame
 
 
@@ -45,21 +45,6 @@ def test_the_cells_of_a_row():
     assert tables.cells(higher)[-4:-2] == ["0.20", "0.00"]
 
 
-NAME = r"50% of_it & {more} $x$ #1 ^2 ~3 \end"
-
-
-def test_latex_is_escaped():
-    found = collected(*(unit(NAME, seed, {"prd_f8_x": 0.5}) for seed in range(3)))
-    text = tables.latex(found)
-    escaped = r"50\% of\_it \& \{more\} \$x\$ \#1 \textasciicircum{}2 \textasciitilde{}3 \textbackslash{}end"
-    assert rf"measure & {escaped} \\" in text
-    assert r"prd\_f8\_x $\uparrow$ & 0.5 [0.5, 0.5] \\" in text
-    assert text.startswith("% gvlab")
-    assert text.count(r"\begin{tabular}{lr}") == text.count(r"\end{tabular}") == 1
-    for rule in ("toprule", "midrule", "bottomrule"):
-        assert text.count(rf"\{rule}") == 1
-
-
 def test_a_bar_does_not_end_a_cell_of_markdown():
     found = collected(*(unit("a|b", seed, {"frechet_x": 0.5}) for seed in range(3)))
     row = tables.markdown(found).splitlines()[-1]
@@ -69,7 +54,7 @@ def test_a_bar_does_not_end_a_cell_of_markdown():
 def test_the_csv_survives_any_name():
     name = 'a, "b"\nc'
     found = collected(*(unit(name, seed, {"frechet_x": 1 / 3}) for seed in range(2)))
-    rows = list(csv.DictReader(io.StringIO(tables.texts(found)["comparison.csv"])))
+    rows = list(csv.DictReader(io.StringIO(outputs.texts(found)["comparison.csv"])))
     assert [(row["experiment"], float(row["value"])) for row in rows] == [(name, 1 / 3)] * 2
     assert json.loads(rows[0]["stamp"]) == SHARED
 

@@ -13,7 +13,7 @@ from harness import assert_refused, call, edit_json
 from looks import code, different, edit_lines, files, found, unit_of
 
 from gvlab import data
-from gvlab.compare import report, tables
+from gvlab.compare import outputs, report
 from gvlab.files import read_json
 
 
@@ -139,7 +139,7 @@ def test_a_damaged_comparison_is_different(text, root):
 def test_the_last_digits_of_statistics_do_not_count(root):
     made = read_json(root / "comparison.json")
     made["summaries"][0]["mean"] *= 1 + 1e-13
-    tables.write(made, root)
+    outputs.write(made, root)
     report.write(root, made)
     assert files(root) == []
 
@@ -154,14 +154,14 @@ def made_by(root: Path, version: str) -> dict[str, Any]:
 
 def test_what_another_version_wrote_is_true_if_it_is_the_same(root, capsys):
     made = made_by(root, "0.0.1")
-    tables.write(made, root)
+    outputs.write(made, root)
     report.write(root, made)
     assert files(root) == []
 
 
 def test_files_of_another_gvlab_cannot_be_verified_but_are_not_called_false(root, capsys):
     made = made_by(root, "0.0.1")
-    tables.write(made | {"mood": "sunny"}, root)
+    outputs.write(made | {"mood": "sunny"}, root)
     (root / "table.tex").unlink()
     (root / "table.md").write_text("In those days it was said otherwise.\n")
     said = {one.unit: (one.outcome, one.sentence) for one in files(root)}
@@ -179,10 +179,10 @@ def test_files_of_another_gvlab_cannot_be_verified_but_are_not_called_false(root
 
 def test_another_version_hides_no_other_value(root, capsys):
     made = made_by(root, "0.0.1") | {"mood": "sunny", "verdict": "gan is better."}
-    tables.write(made, root)
+    outputs.write(made, root)
     (one, *_) = files(root)
     assert (one.unit, one.outcome) == ("comparison.json", "different")
     assert one.sentence.startswith("comparison.json is not what the units give (verdict): ")
-    tables.write(made_by(root, "0.0.2") | {"gvlab": "0.0.1"}, root)
+    outputs.write(made_by(root, "0.0.2") | {"gvlab": "0.0.1"}, root)
     (one, *_) = files(root)
     assert one.sentence.startswith("comparison.json is of gvlab 0.0.1, its units of gvlab 0.0.2: gvlab report")

@@ -12,7 +12,7 @@ import pytest
 from harness import COMPARED, call, edit_json
 
 from gvlab import build, data, evaluate
-from gvlab.compare import report, tables, units
+from gvlab.compare import outputs, report, units
 from gvlab.files import read_json
 from gvlab.train import loop
 
@@ -53,7 +53,7 @@ def older(tmp_path) -> Path:
     found = read_json(root / "comparison.json")
     for experiment in found["experiments"]:
         without(experiment["config"])
-    tables.write(found, root)
+    outputs.write(found, root)
     report.write(root, found)
     return root
 

@@ -14,7 +14,7 @@ def test_a_sheet_of_any_channels_is_a_picture(channels, tmp_path):
     sheets.save_png(tmp_path / "sheet.png", sheet)
     read = page._shrunk(sheets.read_png(tmp_path / "sheet.png"))
     assert read.shape == (2 * 7 + 1, 3 * 11 + 1, 1 if channels == 1 else 3)
-    assert page._first_rows(read, 1).shape[0] == 8  # the gaps are found
+    assert page.first_rows(read, 1).shape[0] == 8  # the gaps are found
 
 
 def test_two_channels_are_red_and_green():

@@ -11,7 +11,7 @@ from typing import Any
 
 from gvlab import __version__, compare
 from gvlab import config as c
-from gvlab.compare import report, results, tables, units
+from gvlab.compare import outputs, report, results, units
 from gvlab.compare.proof.outcome import Verified
 from gvlab.files import read_json
 from gvlab.types import Json, UserError
@@ -53,7 +53,7 @@ def derived(plan: compare.Plan, root: Path) -> list[Verified]:
             new["config"] = old["config"]
     wrong = _of_comparison(root, stored, fresh)
     source = fresh if wrong else stored
-    texts = tables.texts(source) | {"report.html": report.html(root, source)}
+    texts = outputs.texts(source) | {"report.html": report.html(root, source)}
     texts.pop("comparison.json")
     differences = [
         _not_derived(root, file, fresh["gvlab"]) for file, text in texts.items() if not _reads(root / file, text)

@@ -108,7 +108,7 @@ def _member(plan: compare.Plan, root: Path, name: str) -> c.Experiment:
     experiment, _, seed = name.rpartition("/seed-")
     known = {one.name: one for one in plan.experiments}
     if experiment in known:
-        return replace(known[experiment], seed=int(seed))
+        return units.as_begun(root, replace(known[experiment], seed=int(seed)))
     run = units.directory(root) / name
     if not (run / "config.json").is_file():
         raise UserError(

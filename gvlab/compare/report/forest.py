@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 
+from gvlab.compare.written import values_by_seed
 from gvlab.types import Json
 
 
 def forest(measure: str, rows: list[Json], units: list[Json]) -> Json:
     """One measure's intervals and seeds as places in per cent of the plot's width."""
-    seeds: dict[str, list[tuple[int, float]]] = {row["experiment"]: [] for row in rows}
-    for unit in units:
-        value = (unit["measures"] or {}).get(measure, {}).get("value")
-        if value is not None and unit["experiment"] in seeds:
-            seeds[unit["experiment"]].append((unit["seed"], value))
+    seeds = {row["experiment"]: values_by_seed(units, row["experiment"], measure) for row in rows}
     shown = [row for row in rows if not row["other_protocol"]]
     numbers = [row[name] for row in shown for name in ("mean", "low", "high") if row[name] is not None]
     numbers += [value for row in shown for _, value in seeds[row["experiment"]]]
@@ -24,7 +21,7 @@ def forest(measure: str, rows: list[Json], units: list[Json]) -> Json:
     def place(value: float | None) -> float | None:
         return None if value is None else round(100 * (value - low) / (high - low), 2)
 
-    ticks = _ticks(low, high) if numbers else []
+    ticks = ticks_between(low, high) if numbers else []
     return {
         "measure": measure,
         "better": rows[0]["better"],
@@ -42,7 +39,7 @@ def forest(measure: str, rows: list[Json], units: list[Json]) -> Json:
     }
 
 
-def _ticks(low: float, high: float, most: int = 5) -> list[tuple[float, str]]:
+def ticks_between(low: float, high: float, most: int = 5) -> list[tuple[float, str]]:
     """At most `most` round numbers between low and high, with their texts."""
     power = 10.0 ** math.floor(math.log10((high - low) / most))
     step = next(power * times for times in (1, 2, 5, 10, 20) if (high - low) / (power * times) < most)

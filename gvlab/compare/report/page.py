@@ -11,11 +11,13 @@ from typing import Any
 
 from gvlab import evaluate
 from gvlab.compare.headlines import headlines, order
+from gvlab.compare.looks import look
 from gvlab.compare.remarks import NAMED, listed
 from gvlab.compare.report.curves import CURVE_DIGITS, CURVE_POINTS, curves
 from gvlab.compare.report.forest import forest
 from gvlab.compare.report.reading import load
 from gvlab.compare.report.sheets import pictures, samples
+from gvlab.compare.report.sweep import sweep
 from gvlab.compare.sentences import outcome
 from gvlab.compare.tables import lost
 from gvlab.files import write_atomically
@@ -23,10 +25,6 @@ from gvlab.numbers import DASH, interval, number, percent, plain, scaled, size, 
 from gvlab.types import Json, UserError
 
 SCHEMA = 1
-
-
-LOOKS = 6
-"""Colours and marks in the style sheet: experiments beyond these get other pairs of the two."""
 
 
 def html(directory: Path, comparison: Json) -> str:
@@ -58,10 +56,11 @@ def html(directory: Path, comparison: Json) -> str:
     page = {
         "c": comparison,
         "title": " against ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}",
-        "looks": {name: {"colour": i % LOOKS, "mark": (i + i // LOOKS) % LOOKS} for i, name in enumerate(names)},
+        "looks": {name: dict(zip(("colour", "mark"), look(i), strict=True)) for i, name in enumerate(names)},
         "differences": _differences(comparison["experiments"]),
         "pairing": _pairing(comparison["experiments"]),
         "outcome": outcome(comparison),
+        "sweep": sweep(comparison, first),
         "groups": _groups(measures),
         "notes": _notes((row, f"{row['measure']} of {row['experiment']}") for row in comparison["summaries"]),
         "lost_some": any(row["failures"] for row in comparison["summaries"]),

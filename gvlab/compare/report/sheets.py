@@ -51,14 +51,14 @@ class Sheet(NamedTuple):
 
 def samples(directory: Path, names: list[str], units: list[Unit], remarks: list[str]) -> Json:
     """The sheets of all seeds at the slider's steps, as large as the page may afford."""
-    files = [_sample_files(unit.run) for unit in units]
+    files = [sample_files(unit.run) for unit in units]
     for unit, own in zip(units, files, strict=True):
         if not own and unit.exists:
             remarks.append(
                 f"{unit.run.relative_to(directory)}/samples has no pictures, so none are shown for that seed."
             )
     steps = sorted({step for own in files for step in own})
-    read = _reader(directory, remarks)
+    read = reader(directory, remarks)
     rows, shown = 0, steps
     sheets: list[list[Sheet]] = []
     for rows, positions in SAMPLE_SIZES:
@@ -68,7 +68,7 @@ def samples(directory: Path, names: list[str], units: list[Unit], remarks: list[
             # The newest sheet at each position: experiments of different length share one slider.
             before = [[step for step in own if step <= at] for at in shown]
             pixels = {step: read(own[step]) for step in sorted({max(steps) for steps in before if steps})}
-            sheets.append([_embedded(_first_rows(p, rows), step) for step, p in pixels.items() if p is not None])
+            sheets.append([_embedded(first_rows(p, rows), step) for step, p in pixels.items() if p is not None])
         if sum(len(sheet.uri) for own in sheets for sheet in own) <= SAMPLE_BYTES:
             break
     together = [(unit, own) for unit, own in zip(units, sheets, strict=True)]
@@ -80,7 +80,7 @@ def samples(directory: Path, names: list[str], units: list[Unit], remarks: list[
     }
 
 
-def _sample_files(run: Path) -> dict[int, Path]:
+def sample_files(run: Path) -> dict[int, Path]:
     named = [(re.fullmatch(r"step-(\d+)\.png", file.name), file) for file in (run / "samples").glob("step-*.png")]
     return {int(match[1]): file for match, file in named if match}
 
@@ -88,7 +88,7 @@ def _sample_files(run: Path) -> dict[int, Path]:
 def pictures(directory: Path, experiments: list[Json], units: list[Unit], remarks: list[str]) -> list[Json]:
     """The pictures of each kind that the families have: [(unit, its sheet or None)] for each experiment."""
     kinds_drawn = []
-    read = _reader(directory, remarks)
+    read = reader(directory, remarks)
     for family, kinds in KINDS.items():
         members = [experiment["name"] for experiment in experiments if experiment["family"] == family]
         for kind, title, caption in kinds:
@@ -99,7 +99,7 @@ def pictures(directory: Path, experiments: list[Json], units: list[Unit], remark
                 pixels = [read(file) if file.exists() else None for file in files]
                 sheets: list[Sheet | None] = []
                 for rows in PICTURE_ROWS:
-                    sheets = [None if p is None else _embedded(_first_rows(p, rows)) for p in pixels]
+                    sheets = [None if p is None else _embedded(first_rows(p, rows)) for p in pixels]
                     if sum(len(sheet.uri) for sheet in sheets if sheet) <= PICTURE_BYTES:
                         break
                 if any(sheets):
@@ -114,7 +114,7 @@ def pictures(directory: Path, experiments: list[Json], units: list[Unit], remark
     return kinds_drawn
 
 
-def _reader(directory: Path, remarks: list[str]) -> Callable[[Path], np.ndarray | None]:
+def reader(directory: Path, remarks: list[str]) -> Callable[[Path], np.ndarray | None]:
     """Reads each sheet once, at one pixel per pixel; of a damaged one comes a remark and None."""
     known: dict[Path, np.ndarray | None] = {}
 
@@ -141,7 +141,7 @@ def _shrunk(sheet: np.ndarray) -> np.ndarray:
     return sheet
 
 
-def _first_rows(sheet: np.ndarray, rows: int) -> np.ndarray:
+def first_rows(sheet: np.ndarray, rows: int) -> np.ndarray:
     """The first rows of images of a grid; the whole sheet where it is none, as a scatter of points."""
     grey = (sheet == 128).all(axis=(1, 2))  # the gaps between the rows
     height = len(sheet) - 1

@@ -17,7 +17,7 @@ from gvlab.compare.report import forest
     ],
 )
 def test_ticks_are_few_and_round(low, high, texts):
-    assert [text for _, text in forest._ticks(low, high)] == texts
+    assert [text for _, text in forest.ticks_between(low, high)] == texts
 
 
 @pytest.mark.parametrize(
