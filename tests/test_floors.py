@@ -44,6 +44,8 @@ HOMES = {
     "PIL": {"pictures.sheets", "data.picture_file", "data.fitting"},
     "tensorboardX": {"runs.curves"},
     "jinja2": {"compare.report.page"},
+    "jax2onnx": {"export.onnx_files"},
+    "onnxruntime": {"export.onnx_files"},
 }
 
 

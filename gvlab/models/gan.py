@@ -291,7 +291,7 @@ def _model(
         return jax.random.normal(key, (n, parts.latent_dim))
 
     def decode(state: GANState, z: Float[Array, "n latent"], y: Labels = None) -> Array:
-        return eval_apply(generator, state.ema_params, state.ema_stats, z, labels_for(y, len(z), num_classes))
+        return eval_apply(generator, state.ema_params, state.ema_stats, z, labels_for(y, z.shape[0], num_classes))
 
     def sample(state: GANState, key: PRNGKey, n: int, y: Labels = None) -> Array:
         return decode(state, prior(key, n), y)

@@ -178,7 +178,7 @@ def autoencoder(
         return jax.random.normal(key, (n, latents.length))
 
     def decode(state: VAEState, z: Float[Array, "n latent"], y: Labels = None) -> Array:
-        apply, labels = evaluating(state), labels_for(y, len(z), num_classes)
+        apply, labels = evaluating(state), labels_for(y, z.shape[0], num_classes)
         raw = apply("decoder", latents.expand(apply, z, labels), labels)
         return jnp.clip(observation.mean(raw), *data_range)
 
