@@ -1,5 +1,7 @@
 """A trained model by JAX and NumPy alone, as gvlab exported it. card.json says what its arrays are.
 
+pip install jax numpy flatbuffers  # jax.export reads its files by the latter
+
     import load
 
     x = load.sample(16, seed=1)  # to the last bit what gvlab.load(RUN).sample(16, seed=1) gives on the same machine
@@ -25,8 +27,7 @@ one_hot = np.eye(max(card["classes"], 1), card["classes"], dtype=np.float32)
 
 def run(name, n, y, *inputs):
     y = np.arange(n) % len(one_hot) if y is None else np.asarray(y)
-    y = y.astype(np.float32) if y.ndim == 2 else one_hot[np.broadcast_to(y, n)]
-    return programs[name].call(weights, *inputs, y)
+    return programs[name].call(weights, *inputs, np.float32(y) if y.ndim == 2 else one_hot[np.broadcast_to(y, n)])
 
 
 def sample(n, seed=0, y=None, truncation=np.inf):

@@ -16,7 +16,7 @@ from gvlab import config as c
 from gvlab import models, rng
 from gvlab.config import own
 from gvlab.trained import Trained, examples_of, posterior_of
-from gvlab.types import PyTree, UserError
+from gvlab.types import PRNGKey, PyTree, UserError
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -74,11 +74,17 @@ def functions(model: Trained, weights: Weights) -> dict[str, Callable[..., Any]]
 
     def sample(arrays: dict[str, Array], seed: Array, truncation: Array, y: Array) -> Array:
         key = rng.stream(rng.root(seed), rng.PICTURE)
-        z = program.model.prior(key, y.shape[0])
-        within = jax.random.truncated_normal(key, -truncation, truncation, z.shape)
-        z = jnp.where(jnp.isinf(truncation), z, within)
-        # `Trained.sample` draws by one program and decodes by another. Fused, they may differ from it in the last bit.
+        # `Trained.sample` draws z by one program, for each kind of draw another, and decodes it by a third. What is
+        # fused is rounded otherwise in the last bit: so there is a branch where a `where` would do, and the barrier.
+        z = jax.lax.cond(jnp.isinf(truncation), whole, within, key, truncation, y)
         return decode(arrays, jax.lax.optimization_barrier(z), y)
+
+    def whole(key: PRNGKey, truncation: Array, y: Array) -> Array:
+        return program.model.prior(key, y.shape[0])
+
+    def within(key: PRNGKey, truncation: Array, y: Array) -> Array:
+        shape = (y.shape[0], model.experiment.model.latent_dim)
+        return jax.random.truncated_normal(key, -truncation, truncation, shape)
 
     def decode(arrays: dict[str, Array], z: Array, y: Array) -> Array:
         return examples_of(program, weights.state(arrays), z, y if model.classes else None)

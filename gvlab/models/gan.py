@@ -26,7 +26,7 @@ from gvlab.models.base import (
     updates_of,
 )
 from gvlab.parallel import mean_over
-from gvlab.types import Batch, Info, Model, PRNGKey, PyTree, UserError
+from gvlab.types import Batch, Info, Model, PRNGKey, PyTree, Size, UserError
 
 
 @flax.struct.dataclass
@@ -287,7 +287,7 @@ def _model(
             ema_stats=jax.tree.map(jnp.copy, g_stats),
         )
 
-    def prior(key: PRNGKey, n: int) -> Float[Array, "n latent"]:
+    def prior(key: PRNGKey, n: Size) -> Float[Array, "n latent"]:
         return jax.random.normal(key, (n, parts.latent_dim))
 
     def decode(state: GANState, z: Float[Array, "n latent"], y: Labels = None) -> Array:
