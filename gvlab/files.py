@@ -104,12 +104,13 @@ def appearing(folder: Path) -> Iterator[Path]:
     Raises:
         UserError: somebody else made it meanwhile.
     """
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    place = folder.resolve()  # "." has no name, and a link is not replaced by a folder
+    part = place.with_name(f".{place.name}.{os.getpid()}.part")
     part.mkdir()
     try:
         yield part
         try:
-            part.rename(folder)  # an empty one is replaced
+            part.rename(place)  # an empty one is replaced
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise UserError(f"{folder} was made by somebody else meanwhile: choose another --out.") from error

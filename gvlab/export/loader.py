@@ -20,7 +20,7 @@ import numpy as np
 folder = Path(__file__).parent
 card = json.loads((folder / "card.json").read_bytes())
 raw = (folder / "weights.safetensors").read_bytes()
-weights = {name: np.ndarray(t["shape"], t["dtype"], raw, t["offset"]) for name, t in card["weights"].items()}
+weights = jax.device_put({k: np.ndarray(t["shape"], t["dtype"], raw, t["offset"]) for k, t in card["weights"].items()})
 programs = {file.stem: jax.export.deserialize(bytearray(file.read_bytes())) for file in folder.glob("*.jax_export")}
 one_hot = np.eye(max(card["classes"], 1), card["classes"], dtype=np.float32)
 

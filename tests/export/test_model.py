@@ -259,7 +259,7 @@ class _Counts:
 def test_of_own_parts_that_know_no_symbols():
     program = build.program(c.Experiment("counts", c.GAN(_Counts(), latent_dim=4), steps=1), data.load("digits"))
     shapes = jax.eval_shape(program.model.init, rng.root(0), program.first_batch())
-    model = trained.Trained(program, shapes)
+    model = trained.Trained(program, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes))
     with pytest.raises(UserError, match=r"sample of counts .* batches of any size .* x.shape\[0\], not len\(x\)"):
         programs.lowered(model, programs.weights_of(model))
 
@@ -278,6 +278,12 @@ def test_places_that_are_not_new(tmp_path, capsys):
     code = call("export", tmp_path, "--out", tmp_path / "model")
     assert_refused(code, *capsys.readouterr(), f"{tmp_path} is not a run directory")
     assert harness.contents(tmp_path) == before
+
+
+def test_the_empty_folder_where_one_is(exported, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    export.write_model(harness.trained("vae"), ".")
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in (exported / "vae").iterdir()}
 
 
 def test_of_a_full_disk_nothing_is_left(tmp_path, capsys, monkeypatch):
