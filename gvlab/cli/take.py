@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gvlab import backend
 from gvlab.cli import terminal
 from gvlab.cli.draw import at_least, check_seed, save
 from gvlab.cli.runs import add_class, add_experiment, class_given, class_wanted, drawing, images_for, loaded

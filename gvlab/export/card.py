@@ -81,7 +81,8 @@ class Card(TypedDict):
 
     format: Literal[1]
     name: str
-    model: Literal["GAN", "VAE"]
+    model: str
+    """GAN, VAE, or the class of a model of one's own."""
     experiment: dict[str, Any]
     """As config.json of the run has it."""
     run: Run
@@ -129,7 +130,7 @@ def of(run: Path, model: Trained, weights: Weights, exported: dict[str, jax.expo
     return {
         "format": 1,
         "name": experiment.name,
-        "model": "GAN" if isinstance(experiment.model, c.GAN) else "VAE",
+        "model": type(experiment.model).__name__,
         "experiment": c.to_dict(experiment),
         "run": {
             "seed": experiment.seed,
@@ -143,7 +144,7 @@ def of(run: Path, model: Trained, weights: Weights, exported: dict[str, jax.expo
         "calling_convention": exported["sample"].calling_convention_version,
         "shape": list(model.shape),
         "range": [0.0, 1.0] if len(model.shape) == 3 else None,
-        "latent": experiment.model.latent_dim,
+        "latent": model.program.latent_dim,
         "classes": model.classes,
         "class_names": list(model.program.dataset.class_names) if model.classes else [],
         "weights": _table(weights, file),

@@ -56,7 +56,7 @@ def _functions(model: Trained) -> dict[str, Callable[..., Any]]:
 
 
 def _write(model: Trained, name: str, function: Callable[..., Any], folder: Path) -> Program:
-    first = ("z", (model.experiment.model.latent_dim,)) if name == "decode" else ("x", model.shape)
+    first = ("z", (model.program.latent_dim,)) if name == "decode" else ("x", model.shape)
     shapes = dict([first] + ([("y", (model.classes,))] if model.classes else []))
     file = folder / f"{name}.onnx"
     with _quietly(), _as_plain_convolutions():

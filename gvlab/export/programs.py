@@ -37,11 +37,36 @@ class Weights:
     state: Callable[[dict[str, Array]], PyTree]
     """The state with other arrays of these names."""
 
+    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Of the arrays, with their types."""
+        return {name: jax.ShapeDtypeStruct(array.shape, array.dtype) for name, array in self.arrays.items()}
+
 
 def weights_of(model: Trained) -> Weights:
-    """Of a GAN those of the generator's average, of a VAE those of all its networks; no optimizer's, no critic's."""
-    leaves, tree = jax.tree_util.tree_flatten_with_path(model.state)
-    names = [_name(model.state, path) for path, _ in leaves]
+    """Of a GAN those of the generator's average, of a VAE those of all its networks; no optimizer's, no critic's.
+
+    Of a model of one's own they are what its `prior`, `decode` and `encode` read.
+    """
+    if type(model.state) in _COLLECTIONS:
+        return _named(model.state, _name)
+    names = _read(model, _named(model.state, _plain_name))
+    return _named(model.state, lambda state, path: name if (name := _plain_name(state, path)) in names else None)
+
+
+def _read(model: Trained, everything: Weights) -> set[str]:
+    """Which of the arrays the programs read; JAX tells of a batch of a known size only."""
+    given, read = arguments(model, 2), set()
+    for name, function in functions(model, everything).items():
+        program = jax.export.export(jax.jit(function))(everything.shapes(), *given[name].values())
+        read |= set(program.module_kept_var_idx)
+    in_order = sorted(everything.arrays)  # as JAX flattens them; the other arguments follow
+    return {array for number, array in enumerate(in_order) if number in read}
+
+
+def _named(state_of_run: PyTree, name_of: Callable[[PyTree, tuple[Any, ...]], str | None]) -> Weights:
+    """The leaves of a state that have a name."""
+    leaves, tree = jax.tree_util.tree_flatten_with_path(state_of_run)
+    names = [name_of(state_of_run, path) for path, _ in leaves]
 
     def state(arrays: dict[str, Array]) -> PyTree:
         new = [arrays[name] if name else leaf for name, (_, leaf) in zip(names, leaves, strict=True)]
@@ -55,13 +80,17 @@ def weights_of(model: Trained) -> Weights:
     )
 
 
+def _plain_name(state: PyTree, path: tuple[Any, ...]) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")
+
+
 def _name(state: PyTree, path: tuple[Any, ...]) -> str | None:
-    """Of a leaf; None for one that is no weight."""
+    """Of a leaf of a GAN's or a VAE's state, as Flax would call it; None for one that is no weight."""
     collection = _COLLECTIONS[type(state)].get(path[0].name)
     if collection is None:
         return None
     network, *rest = ("generator", *path[1:]) if isinstance(state, models.GANState) else (path[1].key, *path[2:])
-    return ".".join((network, collection, jax.tree_util.keystr(tuple(rest), simple=True, separator=".")))
+    return ".".join((network, collection, _plain_name(state, tuple(rest))))
 
 
 def functions(model: Trained, weights: Weights) -> dict[str, Callable[..., Any]]:
@@ -83,7 +112,7 @@ def functions(model: Trained, weights: Weights) -> dict[str, Callable[..., Any]]
         return program.model.prior(key, y.shape[0])
 
     def within(key: PRNGKey, truncation: Array, y: Array) -> Array:
-        shape = (y.shape[0], model.experiment.model.latent_dim)
+        shape = (y.shape[0], model.program.latent_dim)
         return jax.random.truncated_normal(key, -truncation, truncation, shape)
 
     def decode(arrays: dict[str, Array], z: Array, y: Array) -> Array:
@@ -101,7 +130,7 @@ def arguments(model: Trained, batch: Any) -> dict[str, dict[str, jax.ShapeDtypeS
     stored = jnp.uint8 if len(model.shape) == 3 else jnp.float32
     y = {"y": jax.ShapeDtypeStruct((batch, model.classes), jnp.float32)}
     scalars = {"seed": jax.ShapeDtypeStruct((), jnp.int32), "truncation": jax.ShapeDtypeStruct((), jnp.float32)}
-    z = jax.ShapeDtypeStruct((batch, model.experiment.model.latent_dim), jnp.float32)
+    z = jax.ShapeDtypeStruct((batch, model.program.latent_dim), jnp.float32)
     x = jax.ShapeDtypeStruct((batch, *model.shape), stored)
     return {"sample": scalars | y, "decode": {"z": z} | y, "encode": {"x": x} | y}
 
@@ -114,10 +143,9 @@ def lowered(model: Trained, weights: Weights) -> dict[str, jax.export.Exported]:
     """
     (batch,) = jax.export.symbolic_shape("b")
     given = arguments(model, batch)
-    arrays = {name: jax.ShapeDtypeStruct(array.shape, array.dtype) for name, array in weights.arrays.items()}
     with _without_places():
         return {
-            name: _lowered(model.experiment, name, function, arrays, *given[name].values())
+            name: _lowered(model.experiment, name, function, weights.shapes(), *given[name].values())
             for name, function in functions(model, weights).items()
         }
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import util
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from harness import assert_refused, call
+from programs import IMAGE, program
 
 import gvlab
 from gvlab import build, data, export, networks, rng, schema, trained, tree
@@ -29,7 +31,7 @@ from gvlab.files import sha256
 from gvlab.types import UserError
 
 OWN = """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -207,12 +209,27 @@ def test_the_names_of_the_weights(exported):
     assert not [name for name in known if not name.startswith("generator.")]
 
 
+def test_a_whole_model_of_ones_own():
+    """Nobody says which arrays of its state are weights: they are those that its programs read."""
+    theirs = runpy.run_path(str(Path(__file__).parents[2] / "experiments" / "own_model.py"))
+    made = program(replace(theirs["MomentMatching"](), hidden=(4,), latent_dim=3), IMAGE)
+    model = trained.Trained(made, jax.jit(made.model.init)(rng.root(0), made.first_batch()))
+    weights = programs.weights_of(model)
+    layers = ("Dense_0", "Dense_1")
+    assert weights.paths == {
+        f"params.{layer}.{name}": f".params['{layer}']['{name}']" for layer in layers for name in ("bias", "kernel")
+    }
+    sample = programs.lowered(model, weights)["sample"]
+    x = sample.call(weights.arrays, np.int32(3), np.float32(np.inf), np.zeros((7, 0), np.float32))
+    np.testing.assert_array_equal(x, model.sample(7, seed=3))
+
+
 def test_measures_and_whose_they_are(tmp_path):
     run = shutil.copytree(harness.trained("vae"), tmp_path / "seed-0")
-    model, program = gvlab.load(run), harness.program("vae")
+    model, built = gvlab.load(run), harness.program("vae")
     measures = {"frechet_pixels": {"value": 1.5, "stamp": {"step": 100, "examples": 64}}}
     for state, of_these in ((model.state, True), (model.state.replace(step=model.state.step - 50), False)):
-        results.write(run, program, state, measures)
+        results.write(run, built, state, measures)
         known = card._evaluation(run, model)
         assert known == {"step": int(state.step), "of_these_weights": of_these, "measures": measures}
 
@@ -257,9 +274,9 @@ class _Counts:
 
 
 def test_of_own_parts_that_know_no_symbols():
-    program = build.program(c.Experiment("counts", c.GAN(_Counts(), latent_dim=4), steps=1), data.load("digits"))
-    shapes = jax.eval_shape(program.model.init, rng.root(0), program.first_batch())
-    model = trained.Trained(program, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes))
+    built = build.program(c.Experiment("counts", c.GAN(_Counts(), latent_dim=4), steps=1), data.load("digits"))
+    shapes = jax.eval_shape(built.model.init, rng.root(0), built.first_batch())
+    model = trained.Trained(built, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes))
     with pytest.raises(UserError, match=r"sample of counts .* batches of any size .* x.shape\[0\], not len\(x\)"):
         programs.lowered(model, programs.weights_of(model))
 
@@ -326,8 +343,8 @@ MODELS = {
 def test_onnx_gives_the_same_numbers(name, tmp_path):
     for package in ("jax2onnx", "onnxruntime"):
         pytest.importorskip(package, reason="pip install 'gvlab[onnx]'")
-    program = build.program(c.Experiment("any", MODELS[name], steps=1), data.load("digits"))
-    model = trained.Trained(program, program.model.init(rng.root(0), program.first_batch()))
+    built = build.program(c.Experiment("any", MODELS[name], steps=1), data.load("digits"))
+    model = trained.Trained(built, built.model.init(rng.root(0), built.first_batch()))
     about = onnx_files.write(model, tmp_path)
     assert about.keys() == ({"decode", "encode"} if isinstance(MODELS[name], c.VAE) else {"decode"})
     assert max(file["largest_difference"] for file in about.values()) < 1e-5
