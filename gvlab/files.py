@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,35 @@ def _locked(part: Path) -> BinaryIO:
         if os.fstat(file.fileno()).st_nlink:  # else somebody took it for a dead process's before it was locked
             return file
         file.close()
+
+
+def require_new_folder(folder: Path) -> None:
+    """Raises `UserError` if something is there of that name which is not an empty folder."""
+    if os.path.lexists(folder) and not (folder.is_dir() and not os.listdir(folder)):
+        raise UserError(f"{folder} is there already and not an empty folder: choose another --out, or move it away.")
+
+
+@contextlib.contextmanager
+def appearing(folder: Path) -> Iterator[Path]:
+    """A folder that appears by one rename when all is in it; of a failure nothing is left.
+
+    Raises:
+        UserError: somebody else made it meanwhile.
+    """
+    place = folder.resolve()  # "." has no name, and a link is not replaced by a folder
+    part = place.with_name(f".{place.name}.{os.getpid()}.part")
+    part.mkdir()
+    try:
+        yield part
+        try:
+            part.rename(place)  # an empty one is replaced
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise UserError(f"{folder} was made by somebody else meanwhile: choose another --out.") from error
+            raise
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
 
 
 _PART = re.compile(r".+\.\d+\.part")

@@ -241,8 +241,7 @@ class Trained:
 
     @functools.cached_property
     def _decode(self) -> Any:
-        model, program = self.program.model, self.program
-        return jax.jit(lambda state, z, y: program.to_unit(model.decode(state, z, y)))
+        return jax.jit(functools.partial(examples_of, self.program))
 
     @functools.cached_property
     def _as_stored(self) -> Any:
@@ -260,14 +259,7 @@ class Trained:
 
     @functools.cached_property
     def _encode(self) -> Any:
-        program = self.program
-
-        def encode(state: PyTree, stored: Array, y: Array | None) -> tuple[Array, Array]:
-            assert program.model.encode is not None
-            x = program.preprocess(stored, rng.stream(rng.root(0), rng.EVALUATE))
-            return program.model.encode(state, Batch(x, y))
-
-        return jax.jit(encode)
+        return jax.jit(functools.partial(posterior_of, self.program))
 
     def _stored(self, x: npt.ArrayLike) -> Array:
         """Examples as they are stored: images in [0, 1] are rounded to 8 bits."""
@@ -281,6 +273,18 @@ class Trained:
             return jnp.asarray(given)
         check_batch(given, shape=self.shape, low=0.0, high=1.0)
         return jnp.asarray(np.round(np.clip(given, 0, 1) * 255).astype(np.uint8))
+
+
+def examples_of(program: Program, state: PyTree, z: Latents, y: Array | None) -> Float[Array, "n *shape"]:
+    """What `Trained.decode` computes: examples of latents, images in [0, 1]."""
+    return program.to_unit(program.model.decode(state, z, y))
+
+
+def posterior_of(program: Program, state: PyTree, stored: Array, y: Array | None) -> tuple[Latents, Latents]:
+    """What `Trained.encode` computes: mean and log-variance of q(z|x) of stored examples, images as uint8."""
+    assert program.model.encode is not None
+    x = program.preprocess(stored, rng.stream(rng.root(0), rng.EVALUATE))
+    return program.model.encode(state, Batch(x, y))
 
 
 def _check_count(n: int) -> None:

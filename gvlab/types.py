@@ -15,6 +15,8 @@ PRNGKey: TypeAlias = Key[Array, ""]
 PyTree: TypeAlias = Any
 Json: TypeAlias = dict[str, Any]
 """An object as JSON has it."""
+Size: TypeAlias = Any
+"""How many examples: a Python integer or, where a function is exported for any number, a symbol of `jax.export`."""
 Info: TypeAlias = dict[str, jax.Array]
 """A flat dict of arrays with units in the names: `elbo_nats`, `grad_norm/generator`."""
 
@@ -42,7 +44,7 @@ class Model(NamedTuple):
     """(state, key, n, y=None) -> x [n, *shape] in the data range. For a VAE: the mean of p(x|z)."""
     evaluate: Callable[[PyTree, Batch, PRNGKey], Info]
     """(state, batch, key) -> held-out terms, each of shape [batch]."""
-    prior: Callable[[PRNGKey, int], Float[Array, "n latent"]]
+    prior: Callable[[PRNGKey, Size], Float[Array, "n latent"]]
     """(key, n) -> latents z [n, latent]."""
     decode: Callable[..., Float[Array, "n *shape"]]
     """(state, z, y=None) -> x [n, *shape]: the generator, or the mean of the decoder."""

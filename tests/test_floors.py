@@ -45,6 +45,8 @@ HOMES = {
     "tensorboardX": {"runs.curves"},
     "jinja2": {"compare.report.page"},
     "matplotlib": {"compare.paper.canvas"},
+    "jax2onnx": {"export.onnx_files"},
+    "onnxruntime": {"export.onnx_files"},
 }
 
 

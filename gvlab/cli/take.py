@@ -1,4 +1,4 @@
-"""The commands that take samples and latents out of a trained run."""
+"""The commands that take samples, latents and the model itself out of a trained run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gvlab import backend
 from gvlab.cli import terminal
 from gvlab.cli.draw import at_least, check_seed, save
 from gvlab.cli.runs import add_class, add_experiment, class_given, class_wanted, drawing, images_for, loaded
@@ -50,7 +51,12 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     decode.add_argument(
         "--out", type=Path, required=True, metavar="OUT", help="GRID.png, FILE.npz, FILE.npy, or a folder for PNG files"
     )
-    for taking in (sample, encode, decode):
+
+    model = command("export", "A trained model as a folder that needs only JAX and NumPy.", _export)
+    model.add_argument("run_directory", type=Path, metavar="RUN")
+    model.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder, new or empty")
+    model.add_argument("--onnx", action="store_true", help="write decoder and encoder as ONNX, too (extra: onnx)")
+    for taking in (sample, encode, decode, model):
         add_experiment(taking)
 
 
@@ -133,3 +139,10 @@ def _decode(args: argparse.Namespace, rest: list[str]) -> None:
     with terminal.counting(f"{args.latents}", len(z)) as listen:
         export.write(args.out, model.decoded(z, y), len(z), model.shape, listen)
     print(args.out)
+
+
+def _export(args: argparse.Namespace, rest: list[str]) -> None:
+    backend.start()
+    from gvlab import export
+
+    print(export.write_model(args.run_directory, args.out, args.experiment, args.onnx))

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import errno
-import os
-import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -19,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gvlab.data import Split
-from gvlab.files import replacing
+from gvlab.files import appearing, replacing, require_new_folder
 from gvlab.pictures import sheets
 from gvlab.types import UserError
 
@@ -65,8 +62,7 @@ def check(out: Path, shape: tuple[int, ...]) -> None:
         raise UserError(f"Examples of the shape {shape} are no PNG files: choose an --out that ends in .npz.")
     if suffix or out.name.startswith("."):
         raise UserError(f"--out is {out}, but must end in .npz or .npy, or be a folder, whose name has no ending.")
-    if os.path.lexists(out) and not (out.is_dir() and not os.listdir(out)):
-        raise UserError(f"{out} is there already and not an empty folder: choose another --out, or move it away.")
+    require_new_folder(out)
 
 
 def _write_array(
@@ -96,7 +92,7 @@ def _write_array(
 
 def _write_folder(out: Path, batches: Iterable[Split], n: int, listen: Callable[[int], None]) -> None:
     digits, first = len(str(n - 1)), 0
-    with _appearing(out) as part, contextlib.ExitStack() as stack:
+    with appearing(out) as part, contextlib.ExitStack() as stack:
         table = None
         for done, batch in _counted(batches):
             names = [f"{first + i:0{digits}}.png" for i in range(len(batch.x))]
@@ -122,21 +118,3 @@ def _counted(batches: Iterable[Split]) -> Iterator[tuple[int, Split]]:
 
 def _write_png(file: Path, image: UInt8[np.ndarray, "height width channel"]) -> None:
     file.write_bytes(sheets.png_bytes(image))
-
-
-@contextlib.contextmanager
-def _appearing(folder: Path) -> Iterator[Path]:
-    """A folder that appears by one rename when all is in it; of a failure nothing is left."""
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    part.mkdir()
-    try:
-        yield part
-        try:
-            part.rename(folder)  # an empty one is replaced
-        except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                raise UserError(f"{folder} was made by somebody else meanwhile: choose another --out.") from error
-            raise
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise

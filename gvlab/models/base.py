@@ -12,7 +12,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from gvlab.data.checks import check_batch
-from gvlab.types import Batch, PyTree, UserError
+from gvlab.types import Batch, PyTree, Size, UserError
 
 
 def init_module(module: nn.Module, key: jax.Array, *inputs: Any) -> tuple[PyTree, PyTree]:
@@ -64,7 +64,7 @@ def one_hot(y: Labels, num_classes: int) -> Float[Array, "batch classes"] | None
     return y if jnp.issubdtype(y.dtype, jnp.floating) else jax.nn.one_hot(y, num_classes)
 
 
-def labels_for(y: Labels, n: int, num_classes: int) -> Float[Array, "batch classes"] | None:
+def labels_for(y: Labels, n: Size, num_classes: int) -> Float[Array, "batch classes"] | None:
     """One-hot labels for n samples: those given, else the classes in turn, so that each is drawn equally often."""
     if num_classes and y is None:
         y = jnp.arange(n) % num_classes

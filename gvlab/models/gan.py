@@ -26,7 +26,7 @@ from gvlab.models.base import (
     updates_of,
 )
 from gvlab.parallel import mean_over
-from gvlab.types import Batch, Info, Model, PRNGKey, PyTree, UserError
+from gvlab.types import Batch, Info, Model, PRNGKey, PyTree, Size, UserError
 
 
 @flax.struct.dataclass
@@ -287,11 +287,11 @@ def _model(
             ema_stats=jax.tree.map(jnp.copy, g_stats),
         )
 
-    def prior(key: PRNGKey, n: int) -> Float[Array, "n latent"]:
+    def prior(key: PRNGKey, n: Size) -> Float[Array, "n latent"]:
         return jax.random.normal(key, (n, parts.latent_dim))
 
     def decode(state: GANState, z: Float[Array, "n latent"], y: Labels = None) -> Array:
-        return eval_apply(generator, state.ema_params, state.ema_stats, z, labels_for(y, len(z), num_classes))
+        return eval_apply(generator, state.ema_params, state.ema_stats, z, labels_for(y, z.shape[0], num_classes))
 
     def sample(state: GANState, key: PRNGKey, n: int, y: Labels = None) -> Array:
         return decode(state, prior(key, n), y)

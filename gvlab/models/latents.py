@@ -31,7 +31,7 @@ from gvlab.models.base import (
 )
 from gvlab.models.observation import Observation
 from gvlab.parallel import mean_over
-from gvlab.types import Batch, Info, Model, PRNGKey, PyTree, UserError
+from gvlab.types import Batch, Info, Model, PRNGKey, PyTree, Size, UserError
 
 
 @flax.struct.dataclass
@@ -174,11 +174,11 @@ def autoencoder(
         noise = jax.random.normal(key, (k, len(batch.x), latents.length))
         return infer(evaluating(state), batch, noise).log_weights
 
-    def prior(key: PRNGKey, n: int) -> Float[Array, "n latent"]:
+    def prior(key: PRNGKey, n: Size) -> Float[Array, "n latent"]:
         return jax.random.normal(key, (n, latents.length))
 
     def decode(state: VAEState, z: Float[Array, "n latent"], y: Labels = None) -> Array:
-        apply, labels = evaluating(state), labels_for(y, len(z), num_classes)
+        apply, labels = evaluating(state), labels_for(y, z.shape[0], num_classes)
         raw = apply("decoder", latents.expand(apply, z, labels), labels)
         return jnp.clip(observation.mean(raw), *data_range)
 

@@ -37,6 +37,7 @@ def test_help_answers_at_once():
         "report",
         "verify",
         "sample",
+        "export",
         "reconstruct",
         "interpolate",
         "traverse",

@@ -1,0 +1,42 @@
+"""A trained model by JAX and NumPy alone, as gvlab exported it. card.json says what its arrays are.
+
+pip install jax numpy flatbuffers  # jax.export reads its files by the latter
+
+    import load
+
+    x = load.sample(16, seed=1)  # to the last bit what gvlab.load(RUN).sample(16, seed=1) gives on the same machine
+    x = load.decode(z)  # of latents [n, latent]
+    mean, logvar = load.encode(x)  # of a VAE: of images as uint8 [n, height, width, channel], or points [n, d]
+
+Where there are classes, y is one of them for all, integers [n], or weights [n, classes]; by default they come in turn.
+"""
+
+import json
+from pathlib import Path
+
+import jax.export
+import numpy as np
+
+folder = Path(__file__).parent
+card = json.loads((folder / "card.json").read_bytes())
+raw = (folder / "weights.safetensors").read_bytes()
+weights = jax.device_put({k: np.ndarray(t["shape"], t["dtype"], raw, t["offset"]) for k, t in card["weights"].items()})
+programs = {file.stem: jax.export.deserialize(bytearray(file.read_bytes())) for file in folder.glob("*.jax_export")}
+one_hot = np.eye(max(card["classes"], 1), card["classes"], dtype=np.float32)
+
+
+def run(name, n, y, *inputs):
+    y = np.arange(n) % len(one_hot) if y is None else np.asarray(y)
+    return programs[name].call(weights, *inputs, np.float32(y) if y.ndim == 2 else one_hot[np.broadcast_to(y, n)])
+
+
+def sample(n, seed=0, y=None, truncation=np.inf):
+    return run("sample", n, y, np.int32(seed), np.float32(truncation))
+
+
+def decode(z, y=None):
+    return run("decode", len(z), y, np.asarray(z, np.float32))
+
+
+def encode(x, y=None):
+    return run("encode", len(x), y, np.asarray(x))

@@ -1,0 +1,77 @@
+"""A trained model as a folder that needs only JAX and NumPy: weights, programs, a card, and a loader of 15 lines."""
+
+from __future__ import annotations
+
+import runpy
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from gvlab import trained
+from gvlab.export import card, onnx_files, programs
+from gvlab.export.agreement import EXAMPLES, largest_difference
+from gvlab.extractors import weights as weight_files
+from gvlab.files import appearing, replacing, require_new_folder
+from gvlab.trained import Trained
+
+
+def write_model(run: Path | str, out: Path | str, experiment: Path | str | None = None, onnx: bool = False) -> Path:
+    """Exports the model of a run, with the weights of its newest checkpoint; the training data need not be here.
+
+    Args:
+        run: as for `gvlab.load`.
+        out: a folder, which must be new or empty. It appears when everything is in it and was compared with the run.
+        experiment: the experiment file, where classes of its own were trained with.
+        onnx: writes decoder (and encoder) as ONNX, too; needs the extra `onnx`.
+
+    Returns:
+        `out`, with card.json (`gvlab.export.card.Card`), weights.safetensors, sample.jax_export, decode.jax_export, of
+        a VAE encode.jax_export, and load.py.
+
+    Raises:
+        UserError: as `gvlab.load`; there is something in `out`; a part of one's own cannot be exported; jax2onnx is
+            missing, or cannot convert the model.
+    """
+    run, out = Path(run), Path(out)
+    require_new_folder(out)
+    if onnx:
+        onnx_files.check()
+    model = trained.load(run, experiment)
+    with appearing(out) as folder:
+        _write(run, model, folder, onnx)
+    return out
+
+
+def _write(run: Path, model: Trained, folder: Path, onnx: bool) -> None:
+    weights = programs.weights_of(model)
+    exported = programs.lowered(model, weights)
+    for name, program in exported.items():
+        with replacing(folder / f"{name}{card.SUFFIX}") as file:
+            file.write(program.serialize())
+    weight_files.write_safetensors(folder / card.WEIGHTS, weights.arrays, {"name": model.experiment.name})
+    shutil.copyfile(Path(__file__).with_name("loader.py"), folder / "load.py")
+    about = card.of(run, model, weights, exported, folder / card.WEIGHTS)
+    card.write(folder, about)
+    for name, difference in _differences(model, runpy.run_path(str(folder / "load.py"))).items():
+        about["programs"][name]["largest_difference"] = difference
+    if onnx:
+        about["onnx"] = onnx_files.write(model, folder)
+    card.write(folder, about)
+
+
+def _differences(model: Trained, loaded: dict[str, Any]) -> dict[str, float]:
+    """Of what the export makes from what the run's model makes; both as a user calls them."""
+    images = len(model.shape) == 3
+    seed, draw, shape = model.experiment.seed, np.random.default_rng(0), (EXAMPLES, *model.shape)
+    z = model.latents(jax.random.key(0), EXAMPLES)
+    found = {
+        "sample": largest_difference(loaded["sample"](EXAMPLES, seed), model.sample(EXAMPLES, seed)),
+        "decode": largest_difference(loaded["decode"](z), model.decode(z)),
+    }
+    if model.program.model.encode is not None:
+        x = draw.integers(0, 256, shape, np.uint8) if images else draw.normal(size=shape).astype(np.float32)
+        found["encode"] = max(map(largest_difference, loaded["encode"](x), model.encode(x)))
+    return found
