@@ -101,22 +101,22 @@ def _colour(background: tuple[int, ...]) -> tuple[int, int, int] | None:
     return (background[0], background[1], background[2]) if background else None
 
 
-def data_range(experiment: c.Experiment, shape: Shape) -> tuple[float, float]:
+def data_range(config: c.GAN | c.VAE | c.OwnModel, shape: Shape) -> tuple[float, float]:
     """The values that the model's examples take: images in the model's range, vectors unbounded."""
-    return experiment.image_range if len(shape) == 3 else UNBOUNDED
+    return c.image_range(config) if len(shape) == 3 else UNBOUNDED
 
 
 def model(
-    experiment: c.Experiment,
+    config: c.GAN | c.VAE | c.OwnModel,
     shape: Shape,
     num_classes: int,
     axis_name: str | None = None,
     data_mean: np.ndarray | None = None,
 ) -> Model:
-    """The model of an experiment, for data of the shape [*shape].
+    """The model for data of the shape [*shape].
 
     Args:
-        experiment: whose model it is.
+        config: of the model.
         shape: of one example.
         num_classes: of the data; used where the model is conditional.
         axis_name: of the `pmap` axis, if the train step is to be `pmap`ped.
@@ -125,8 +125,7 @@ def model(
     Raises:
         UserError: the networks cannot make this shape, or the likelihood does not fit the data.
     """
-    config, values = experiment.model, data_range(experiment, shape)
-    classes = _classes(experiment, num_classes)
+    classes, values = _classes(config, num_classes), data_range(config, shape)
     if not isinstance(config, c.GAN | c.VAE):
         return made(config, "model", shape, classes, axis_name)
     if len(shape) != 3 and isinstance(config.network, c.DCGAN | c.Article):
@@ -137,11 +136,11 @@ def model(
     return _vae(config, shape, common, data_mean)
 
 
-def _classes(experiment: c.Experiment, num_classes: int) -> int:
+def _classes(config: Any, num_classes: int) -> int:
     """Of those of the data, how many the model is given: all, or none."""
-    if experiment.conditional and not num_classes:
+    if c.is_conditional(config) and not num_classes:
         raise UserError("The model is conditional, but the data set has no classes: use conditional=False.")
-    return num_classes if experiment.conditional else 0
+    return num_classes if c.is_conditional(config) else 0
 
 
 def _gan(config: c.GAN, shape: Shape, common: dict[str, Any]) -> Model:
@@ -211,7 +210,7 @@ class Program:
 
     @property
     def data_range(self) -> tuple[float, float]:
-        return data_range(self.experiment, self.dataset.shape)
+        return data_range(self.experiment.model, self.dataset.shape)
 
     def first_batch(self) -> Batch:
         """Two zero examples in the shape that the model sees, to ask it for the shapes of its state."""
@@ -292,7 +291,7 @@ def _check_own(experiment: c.Experiment, dataset: data.Dataset, parts: list[Any]
             part.refuse()
         if not own.file_sha256(type(part)):
             own.note_class(type(part))
-    own_parts.check_shapes(experiment, dataset.shape, _classes(experiment, dataset.num_classes))
+    own_parts.check_shapes(experiment, dataset.shape, _classes(experiment.model, dataset.num_classes))
 
 
 def _step_of(program: Program) -> Batch:
@@ -317,4 +316,4 @@ def _model_on(experiment: c.Experiment, dataset: data.Dataset) -> Model:
     if isinstance(experiment.model, c.VAE) and experiment.model.output_bias == "data_mean":
         absent = isinstance(dataset, data.Absent)  # then what was learned from the mean on is restored
         mean = np.full(dataset.shape, 0.5) if absent else mapped.mean(dataset.train.x) / 255
-    return model(experiment, dataset.shape, dataset.num_classes, data_mean=mean)
+    return model(experiment.model, dataset.shape, dataset.num_classes, data_mean=mean)

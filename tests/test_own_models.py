@@ -74,10 +74,10 @@ def test_its_numbers_can_be_batched_over_runs():
     engine = engines.together(made, 2, ["model.learning_rate"], jax.devices()[:1])
     other = c.with_value(made.experiment, "model.learning_rate", 0.1)
     inputs = engine.inputs([made.experiment, other])
-    state, _ = engine.single(engine.init(inputs), engine.source.arrays, inputs)
+    state, _ = engine.single(engine.init(inputs), engine.data, inputs)
     alone = engines.alone(program(replace(MATCHING, learning_rate=0.1), IMAGE), jax.devices()[:1])
     key = alone.inputs([other])
-    expected, _ = alone.single(alone.init(key), alone.source.arrays, key)
+    expected, _ = alone.single(alone.init(key), alone.data, key)
     for ours, theirs in zip(*map(jax.tree.leaves, (engine.member(state, 1), expected)), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 

@@ -126,7 +126,7 @@ def test_own_parts_that_say_the_same_compute_the_same():
     for model in (ours, own_ones):
         engine = engines.alone(program(model, IMAGE), jax.devices()[:1])
         inputs = engine.inputs([engine.program.experiment])
-        states.append(jax.tree.leaves(engine.single(engine.init(inputs), engine.source.arrays, inputs)))
+        states.append(jax.tree.leaves(engine.single(engine.init(inputs), engine.data, inputs)))
     for one, other in zip(*states, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -138,11 +138,11 @@ def test_floats_of_own_parts_can_be_batched_over_runs():
     different = replace(GAN, network=Nets(leak=0.4), contest=Margin(0.5), generator_optimizer=Sign(0.02))
     runs = [made.experiment, replace(made.experiment, model=different)]
     inputs = engine.inputs(runs)
-    state, _ = engine.single(engine.init(inputs), engine.source.arrays, inputs)
+    state, _ = engine.single(engine.init(inputs), engine.data, inputs)
     for i, experiment in enumerate(runs):
         alone = engines.alone(replace(program(experiment.model, IMAGE), experiment=experiment), jax.devices()[:1])
         key = alone.inputs([experiment])
-        expected, _ = alone.single(alone.init(key), alone.source.arrays, key)
+        expected, _ = alone.single(alone.init(key), alone.data, key)
         for one, other in zip(*map(jax.tree.leaves, (engine.member(state, i), expected)), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 

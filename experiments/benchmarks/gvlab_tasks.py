@@ -108,7 +108,7 @@ def vae_mlp(form: str, pixels: np.ndarray) -> Task:
         state, terms = engine.single(state, arrays, key)
         return state, terms[0, 0, jnp.array([engine.names.index("loss")])]
 
-    return _task(form, engine.init, step, engine.source.arrays, _vae_parameters)
+    return _task(form, engine.init, step, engine.data, _vae_parameters)
 
 
 def vae_conv(form: str, pixels: np.ndarray) -> Task:

@@ -62,7 +62,7 @@ def reader(experiment: config.Experiment, dataset: data.Dataset, count: int) -> 
     state = [engine.init(inputs)]
 
     def advance() -> int:
-        state[0], rows = step(state[0], engine.source.arrays, inputs)
+        state[0], rows = step(state[0], engine.data, inputs)
         jax.block_until_ready(rows)
         return len(rows)
 

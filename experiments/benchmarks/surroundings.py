@@ -66,7 +66,7 @@ def work(name: str, keep: bool) -> None:
     for line in sys.stdin:
         before, start = resource.getrusage(resource.RUSAGE_SELF).ru_minflt, time.perf_counter()
         for _ in range(int(line)):
-            state, _ = engine.single(state, engine.source.arrays, inputs)
+            state, _ = engine.single(state, engine.data, inputs)
         jax.block_until_ready(state)
         seconds = time.perf_counter() - start
         faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before

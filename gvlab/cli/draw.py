@@ -59,7 +59,7 @@ def _reconstruct(args: argparse.Namespace, rest: list[str]) -> None:
     _check_count(args.n, len(program.dataset.test.x), f"{program.dataset.name} has only", "test examples")
     from gvlab.pictures import draw
 
-    save(draw.reconstructions(program, state, draw.test_batch(program, n)), args.out)
+    save(draw.reconstructions(program, state, n), args.out)
 
 
 def _reconstruct_images(args: argparse.Namespace, n: int) -> None:
@@ -72,7 +72,7 @@ def _reconstruct_images(args: argparse.Namespace, n: int) -> None:
     from gvlab.pictures import draw
 
     first = next(images.in_order(n))
-    save(draw.reconstructions(model.program, model.state, draw.batch_of(model.program, first, of_class)), args.out)
+    save(draw.reconstructions_of(model.program, model.state, draw.batch_of(model.program, first, of_class)), args.out)
 
 
 def _check_count(n: int | None, there: int, has_only: str, what: str) -> None:

@@ -279,7 +279,7 @@ def draw_pictures(program: Program, run: Path, state: PyTree) -> None:
         sheets = {"neighbours": draw.neighbours(program, state, catalogue.extractor("pixels"), seed=0, n=8, k=7)}
     else:
         sheets = {
-            "reconstructions": draw.reconstructions(program, state, draw.test_batch(program, 16)),
+            "reconstructions": draw.reconstructions(program, state, n=16),
             "traversals": draw.traversals(program, state, example=0, columns=11, rows=TRAVERSALS),
         }
     for kind, sheet in sheets.items():

@@ -13,6 +13,8 @@ from gvlab.config.experiment import (
     Experiment,
     from_dict,
     from_json,
+    image_range,
+    is_conditional,
     to_json,
     with_value,
 )
@@ -85,6 +87,8 @@ __all__ = [
     "difference",
     "from_dict",
     "from_json",
+    "image_range",
+    "is_conditional",
     "leaves",
     "member_to_dict",
     "nearest",

@@ -122,17 +122,27 @@ class Experiment:
     @property
     def conditional(self) -> bool:
         """Whether the model is given the classes."""
-        return bool(getattr(self.model, "conditional", False))
+        return is_conditional(self.model)
 
     @property
     def image_range(self) -> tuple[float, float]:
-        """The values that the model's images take: [-1, 1] (tanh) for a GAN, [0, 1] for a VAE, its own for another."""
-        return (-1.0, 1.0) if isinstance(self.model, GAN) else getattr(self.model, "data_range", (0.0, 1.0))
+        """The values that the model's images take."""
+        return image_range(self.model)
 
     @property
     def examples_per_step(self) -> int:
         """Examples that one train step takes: a batch for every update of a discriminator, or one for a VAE."""
         return self.batch_size * (self.model.discriminator_steps if isinstance(self.model, GAN) else 1)
+
+
+def is_conditional(model: Any) -> bool:
+    """Whether a model is given the classes."""
+    return bool(getattr(model, "conditional", False))
+
+
+def image_range(model: Any) -> tuple[float, float]:
+    """The values that a model's images take: [-1, 1] (tanh) for a GAN, [0, 1] for a VAE, its own for another."""
+    return (-1.0, 1.0) if isinstance(model, GAN) else getattr(model, "data_range", (0.0, 1.0))
 
 
 def _check_levels(likelihood: Any, quantization: str) -> None:

@@ -49,7 +49,12 @@ def batch_of(program: Program, stored: np.ndarray, of_class: int | None = None) 
     return Batch(x, None if of_class is None else jnp.full(len(x), of_class))
 
 
-def reconstructions(program: Program, state: PyTree, batch: Batch) -> Sheet:
+def reconstructions(program: Program, state: PyTree, n: int) -> Sheet:
+    """Of the first n test images, as `reconstructions_of`."""
+    return reconstructions_of(program, state, test_batch(program, n))
+
+
+def reconstructions_of(program: Program, state: PyTree, batch: Batch) -> Sheet:
     """Images as the model sees them, each row of them above its reconstructions from the posterior's mean.
 
     Raises:

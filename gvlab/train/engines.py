@@ -87,6 +87,12 @@ class Engine:
     where: parallel.Sharding
     """Of the state of one run."""
 
+    @property
+    def data(self) -> Batch:
+        """The training split, on the device(s), where it lies there."""
+        assert isinstance(self.source, sources.Resident)
+        return self.source.arrays
+
     def dispatches(self, inputs: PyTree, first: int, last: int) -> Generator[tuple[Step, Batch]]:
         """From the step `first` to the step `last`, what to call next and the examples for it; to be closed.
 

@@ -185,5 +185,5 @@ def test_the_shapes_are_those_of_training():
         lambda leaf: (leaf.shape, leaf.dtype), state
     )
     assert isinstance(shapes.data, Batch)
-    assert shapes.data.x.shape == engine.source.arrays.x.shape
-    assert shapes.data.x.dtype == engine.source.arrays.x.dtype
+    assert shapes.data.x.shape == engine.data.x.shape
+    assert shapes.data.x.dtype == engine.data.x.dtype
