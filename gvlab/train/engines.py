@@ -207,6 +207,7 @@ def together(
         values = {name: jnp.array([c.value(e, name) for e in experiments], jnp.float32) for name in batched}
         return jax.device_put((keys, values), share(len(experiments)))
 
+    take = jax.jit(lambda state, i: jax.tree.map(lambda leaf: leaf[i], state))  # one dispatch, not one for each leaf
     chunk = _chunk(program.experiment, source)
     scans = scans_well(devices[0]) and chunk > 1
     return Engine(
@@ -218,7 +219,7 @@ def together(
         many=jax.jit(source.many(single, chunk), donate_argnums=0) if scans else None,
         chunk=chunk,
         is_finite=jax.jit(jax.vmap(tree.all_finite)),
-        member=lambda state, i: jax.device_put(jax.tree.map(lambda leaf: leaf[i], state), first),
+        member=lambda state, i: jax.device_put(take(state, i), first),
         join=lambda states: jax.device_put(
             tree.stack(jax.device_get(states)), parallel.split_if_even(mesh, len(states))
         ),
