@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import sys
 import time
@@ -24,8 +23,7 @@ def print_table(head: list[str], rows: list[list[str]], left: int) -> None:
     from rich.table import Table
     from rich.text import Text  # what is in brackets would be a style otherwise
 
-    columns = os.environ.get("COLUMNS", "")
-    console = Console() if sys.stdout.isatty() else Console(width=int(columns) if columns.isdecimal() else 160)
+    console = Console() if sys.stdout.isatty() else Console(width=160)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for i, name in enumerate(head):
         table.add_column(Text(name), justify="left" if i < left else "right", overflow="fold")

@@ -6,7 +6,6 @@ import dataclasses
 import io
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import harness
@@ -151,17 +150,6 @@ def test_a_run_of_another_config_is_refused_and_the_field_named(command, change,
         change = []
     before = harness.contents(tmp_path)
     assert_refused(call(command, file, "--out", tmp_path, *change), *capsys.readouterr(), str(made), *words)
-    assert not harness.changed(tmp_path, before)
-
-
-def test_a_unit_that_logs_at_other_steps_is_refused(file, tmp_path, capsys):
-    """A run may change it, but `gvlab verify` holds the logged steps of units against each other."""
-    unit = tmp_path / "units" / "vae" / "seed-0"
-    unit.mkdir(parents=True)
-    (unit / "config.json").write_text(c.to_json(EXPERIMENTS["vae"]))
-    file.write_text(file.read_text().replace(repr(EXPERIMENTS["vae"]), repr(replace(EXPERIMENTS["vae"], log_every=5))))
-    before = harness.contents(tmp_path)
-    assert_refused(call("compare", file, "--out", tmp_path), *capsys.readouterr(), str(unit), "log_every = 10", "not 5")
     assert not harness.changed(tmp_path, before)
 
 

@@ -6,7 +6,6 @@ import re
 import time
 from dataclasses import replace
 
-import pytest
 from harness import EXPERIMENTS, call
 from screen import shown
 
@@ -42,13 +41,6 @@ def test_any_field_can_be_set(file, tmp_path, capsys):
 
     assert call("train", file, "--out", tmp_path / "runs", *args[2:], "--log-every=2", "--data.flip", "True") == 0
     assert capsys.readouterr().out == f"{made} is complete: 4 steps.\n"
-
-
-@pytest.mark.parametrize(("columns", "lines"), [("200", 1), ("30", 3), ("no number", 1)])
-def test_a_table_is_as_wide_as_asked(columns, lines, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", columns)
-    terminal.print_table(["what"], [["word " * 16]], left=1)
-    assert len(capsys.readouterr().out.splitlines()) == 1 + lines
 
 
 def test_lines_without_a_terminal_and_a_bar_on_one(capsys):

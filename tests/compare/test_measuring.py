@@ -100,7 +100,7 @@ def test_what_measuring_does_not_lead_to_decides_nothing(copy):
         ),
         ("train/loop.py", "self.signum = signum", "self.signum = signum + 1"),
         ("models/vae.py", "gaussian_kl(", "2 * gaussian_kl("),
-        ("compare/tables.py", "import csv", "import csv, sys"),
+        ("compare/tables.py", "import dataclasses", "import dataclasses, sys"),
         ("__init__.py", "__version__ = ", "__version__ = 'x' + "),
     ):
         edit(copy / file, (old, new))

@@ -141,7 +141,7 @@ def test_a_missing_field_with_a_default_has_it(path):
         ("model.network", "MLP", "DCGAN or Article or MLP or TwoMLPs or MaxoutMLP or a class of your own"),
         ("model.network.hidden", 200, "list of int"),
         ("model.network.hidden", [200.0], "int"),
-        ("model", [], "GAN or VAE"),
+        ("model", [], "GAN or VAE or a class of your own"),
         ("data", 3, "Data"),
         ("evaluation", None, "Evaluation"),
         ("evaluation.split", "validation", "'test' or 'train'"),

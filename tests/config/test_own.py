@@ -236,8 +236,8 @@ def test_json_that_nobody_wrote_executes_nothing(damage):
 
 def test_where_gvlab_has_one_class_only_there_is_none_of_ones_own():
     values = json.loads(c.to_json(experiment(network=c.DCGAN())))
-    values["model"] = {"type": "own:Mine"}
-    with pytest.raises(UserError, match=r"The field model is .* but must be of type GAN or VAE"):
+    values["evaluation"] = {"type": "own:Mine"}
+    with pytest.raises(UserError, match=r"The field evaluation\.type does not exist"):
         c.from_json(json.dumps(values))
 
 
