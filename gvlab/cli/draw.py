@@ -91,7 +91,7 @@ def _interpolate(args: argparse.Namespace, rest: list[str]) -> None:
     if args.classes is None:
         save(draw.interpolations(program, model.state, args.seed, args.rows, args.columns), args.out)
         return
-    classes = [class_number(model, args.run_directory, name, "--classes") for name in args.classes.split(",")]
+    classes = [class_number(model, args.run_directory, name.strip(), "--classes") for name in args.classes.split(",")]
     if len(classes) < 2:
         raise UserError(f"--classes is {args.classes}, but a walk has two ends: name two classes or more, as A,B.")
     at_least("--columns", args.columns, len(classes))

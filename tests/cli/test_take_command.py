@@ -93,7 +93,7 @@ def test_ones_own_images_are_reconstructed(tmp_path):
 
 
 def test_walks_from_class_to_class(conditional, tmp_path):
-    walk = ("interpolate", conditional, "--classes", "3,8,1", "--rows", 2, "--columns", 5, "--out", tmp_path / "w.png")
+    walk = ("interpolate", conditional, "--classes", "3, 8,1", "--rows", 2, "--columns", 5, "--out", tmp_path / "w.png")
     assert call(*walk) == 0
     shown = cells(tmp_path / "w.png", 2)
     assert shown.shape[:2] == (2, 5)
