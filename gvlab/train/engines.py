@@ -117,7 +117,8 @@ def scans_well(device: jax.Device) -> bool:
 
 
 def alone(program: Program, devices: Sequence[jax.Device] | None = None) -> Engine:
-    """For one run at a time. Puts the data on the devices and prepares the functions; they compile when first called.
+    """For one run at a time. Puts the data on the devices, if there is room, and prepares the functions; they compile
+    when first called.
 
     By default the batch is split over all devices, or over as many of them as divide it.
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from harness import assert_refused, call
 
-from gvlab.config import own
 from gvlab.files import read_json, sha256
 from gvlab.train import origin
 
@@ -45,13 +44,6 @@ def trained(tmp_path_factory) -> tuple[Path, Path]:
     file.write_text(FILE)
     assert call("train", file, "--out", file.parent) == 0
     return file, file.parent / "mine" / "seed-0"
-
-
-@pytest.fixture
-def forgotten(monkeypatch):
-    """As another process would have it: no file was executed here."""
-    monkeypatch.setattr(own, "_SOURCES", {})
-    monkeypatch.setattr(own, "_MODULES", {})
 
 
 def test_a_run_says_which_file_its_data_are_of(trained, capsys):

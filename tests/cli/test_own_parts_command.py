@@ -13,7 +13,6 @@ import pytest
 from harness import assert_refused, call
 
 import gvlab
-from gvlab.config import own
 from gvlab.files import read_json, sha256
 from gvlab.types import UserError
 
@@ -69,13 +68,6 @@ def trained(tmp_path_factory) -> tuple[Path, Path]:
     file.write_text(FILE)
     assert call("train", file, "--out", directory, "--model.contest.margin", 0.5) == 0
     return file, directory / "mine" / "seed-0"
-
-
-@pytest.fixture
-def forgotten(monkeypatch):
-    """As another process would have it: no file was executed here."""
-    monkeypatch.setattr(own, "_SOURCES", {})
-    monkeypatch.setattr(own, "_MODULES", {})
 
 
 def test_a_run_keeps_the_file_and_its_hash(trained, capsys):
