@@ -4,7 +4,16 @@ Schedules are stated in absolute steps, so that `steps` only says when to stop: 
 whatever `steps` is, and a finished run can be continued by asking for more.
 """
 
-from gvlab.config.contests import Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
+from gvlab.config.contests import (
+    Hinge,
+    LeastSquares,
+    Minimax,
+    NonSaturating,
+    Relativistic,
+    RelativisticAverage,
+    TopK,
+    Wasserstein,
+)
 from gvlab.config.experiment import (
     CADENCE,
     WITHOUT_INFLUENCE,
@@ -77,8 +86,11 @@ __all__ = [
     "OwnOptimizer",
     "OwnSchedule",
     "RMSprop",
+    "Relativistic",
+    "RelativisticAverage",
     "ReluMLP",
     "Tfds",
+    "TopK",
     "TwoLayerMLP",
     "TwoMLPs",
     "Wasserstein",

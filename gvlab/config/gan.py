@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gvlab.config.checks import check_fraction, check_size
-from gvlab.config.contests import Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
+from gvlab.config.contests import AnyContest, NonSaturating
 from gvlab.config.networks import DCGAN, MLP, Article, MaxoutMLP, TwoMLPs
 from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
-from gvlab.config.protocols import OwnContest, OwnNetworks
+from gvlab.config.protocols import OwnNetworks
 from gvlab.errors import UserError
 
 
@@ -20,7 +20,7 @@ class GAN:
 
     network: DCGAN | Article | MLP | TwoMLPs | MaxoutMLP | OwnNetworks = DCGAN()
     latent_dim: int = 100
-    contest: NonSaturating | Minimax | Hinge | LeastSquares | Wasserstein | OwnContest = NonSaturating()
+    contest: AnyContest = NonSaturating()
     update: Literal["alternating", "simultaneous"] = "alternating"
     """alternating: `discriminator_steps` updates of the discriminator, then one of the generator against the new one.
     simultaneous: both from the same generated batch, which costs one generator pass less."""

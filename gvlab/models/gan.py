@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from gvlab import rng, tree
 from gvlab.losses import Contest, non_saturating
+from gvlab.losses.adversarial import PerPair
 from gvlab.models.base import (
     Labels,
     check_first_batch,
@@ -25,7 +26,7 @@ from gvlab.models.base import (
     train_apply,
     updates_of,
 )
-from gvlab.parallel import mean_over
+from gvlab.parallel import gather, mean_over
 from gvlab.types import Batch, Info, Model, PRNGKey, PyTree, Size, UserError
 
 
@@ -179,9 +180,11 @@ def simultaneous_gan(
 
         # 2. the losses, and their gradients with respect to the logits
         d_loss, (to_real, to_fake) = jax.value_and_grad(
-            lambda r, f: contest.discriminator(r, f).mean(), argnums=(0, 1)
+            lambda r, f: _mean_loss(contest.discriminator, r, f, axis_name), argnums=(0, 1)
         )(real_logits, fake_logits)
-        g_loss, to_generator = jax.value_and_grad(lambda f: contest.generator(real_logits, f).mean())(fake_logits)
+        g_loss, to_generator = jax.value_and_grad(lambda f: _mean_loss(contest.generator, real_logits, f, axis_name))(
+            fake_logits
+        )
 
         # 3. backward, through the discriminator twice and the generator once
         d_grads = jax.tree.map(jnp.add, pull_real_logits(to_real)[0], pull_fake_logits(to_fake)[0])
@@ -206,7 +209,7 @@ def _discriminator_update(
     def objective(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, PyTree]]:
         real_logits, stats = train_apply(parts.discriminator, params, d.stats, batch.x, y)
         fake_logits, stats = train_apply(parts.discriminator, params, stats, fake, y)
-        loss = parts.contest.discriminator(real_logits, fake_logits).mean()
+        loss = _mean_loss(parts.contest.discriminator, real_logits, fake_logits, parts.axis_name)
         return loss, (_discriminator_info(loss, real_logits, fake_logits), stats)
 
     grads, (info, stats) = jax.grad(objective, has_aux=True)(d.params)
@@ -225,11 +228,17 @@ def _generator_update(
     def objective(params: PyTree) -> tuple[Float[Array, ""], PyTree]:
         fake, stats = train_apply(parts.generator, params, g.stats, z, y)
         fake_logits, _ = train_apply(parts.discriminator, d.params, d.stats, fake, y)
-        return parts.contest.generator(real_logits, fake_logits).mean(), stats
+        return _mean_loss(parts.contest.generator, real_logits, fake_logits, parts.axis_name), stats
 
     (loss, stats), grads = jax.value_and_grad(objective, has_aux=True)(g.params)
     g, norm = _descend(parts.generator_optimizer, g, grads, stats, step, parts.axis_name)
     return g, mean_over({"g_loss": loss}, parts.axis_name) | {"grad_norm/generator": norm}
+
+
+def _mean_loss(side: PerPair, real_logits: Array, fake_logits: Array, axis_name: str | None) -> Float[Array, ""]:
+    """Over the batch of all devices, which a contest may look at as a whole (means, ranks)."""
+    # Every device has the same loss, of its own logits and of the others': their gradients add up on the way back.
+    return side(*gather((real_logits, fake_logits), axis_name)).mean()
 
 
 def _discriminator_info(loss: Array, real_logits: Array, fake_logits: Array) -> Info:

@@ -58,5 +58,6 @@ def test_a_mistake_gets_one_sentence(args, words, tmp_path, monkeypatch, capsys)
 
 def test_help_lists_the_classes(capsys):
     text = overrides.classes(GAN)
-    assert "  --model.contest NonSaturating|Minimax|Hinge|LeastSquares|Wasserstein" in text.splitlines()
+    contests = "NonSaturating|Minimax|Hinge|LeastSquares|Wasserstein|Relativistic|RelativisticAverage|TopK"
+    assert f"  --model.contest {contests}" in text.splitlines()
     assert "  --model GAN|VAE" in text.splitlines()

@@ -80,8 +80,11 @@ def test_info_is_a_flat_dict_of_finite_scalars(name):
 def test_every_part_of_the_state_moves_and_stays_finite(name):
     start, state = jax.device_get((ready(name).state, trained(name)[0]))
     for (path, before), after in zip(jax.tree_util.tree_leaves_with_path(start), jax.tree.leaves(state), strict=True):
-        assert np.isfinite(after).all(), jax.tree_util.keystr(path)
-        assert (before != after).any(), jax.tree_util.keystr(path)
+        where = jax.tree_util.keystr(path)
+        assert np.isfinite(after).all(), where
+        # Relativistic games know no common offset of the logits: the discriminator's last bias has no gradient.
+        if not ("relativistic" in name and where.startswith(".discriminator") and "['Dense_1']['bias']" in where):
+            assert (before != after).any(), where
 
 
 @every_model

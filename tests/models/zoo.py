@@ -134,6 +134,15 @@ GANS = {
     "mlp gan": gan(models.alternating_gan, mlp_gan, (2,)),
     "mlp gan, 2 discriminator steps": gan(models.alternating_gan, mlp_gan, IMAGE, size=16, discriminator_steps=2),
     "mlp gan, simultaneous": gan(models.simultaneous_gan, mlp_gan, (2,)),
+    "mlp gan, relativistic": gan(
+        models.simultaneous_gan, mlp_gan, (2,), contest=losses.relativistic(losses.logistic_margin_loss)
+    ),
+    "norm gan, relativistic average, top half": gan(  # whose losses look at the whole batch
+        models.alternating_gan,
+        norm_gan,
+        (2,),
+        contest=losses.top_k(losses.relativistic_average(losses.hinge_margin_loss), 0.5),
+    ),
     "mlp gan, minimax": gan(models.alternating_gan, mlp_gan, (2,), contest=losses.minimax),
     "mlp gan, conditional, no ema": gan(models.alternating_gan, mlp_gan, IMAGE, num_classes=3, ema_decay=0.0),
     "dcgan, simultaneous": gan(models.simultaneous_gan, dcgan, (16, 16, 1)),
