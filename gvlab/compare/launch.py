@@ -18,6 +18,7 @@ from gvlab import compare
 from gvlab import config as c
 from gvlab.compare import units
 from gvlab.compare.loop import of_other_cadence
+from gvlab.compare.plan import file_options
 from gvlab.compare.schedule import too_few
 from gvlab.config import experiment_file, own
 from gvlab.files import owned
@@ -34,15 +35,9 @@ def commands(plan: compare.Plan, root: Path) -> list[str]:
     """
     with _planned(plan, root) as missing:
         return [
-            shlex.join(["gvlab", "unit", str(root.absolute()), units.name(experiment), *_option(experiment)])
-            for experiment in missing
+            shlex.join(["gvlab", "unit", str(root.absolute()), units.name(one), *file_options(root, one)])
+            for one in missing
         ]
-
-
-def _option(experiment: c.Experiment) -> list[str]:
-    """--experiment FILE, where the experiment has parts of a file's own."""
-    sources = [source for sha256 in own.files(experiment) if (source := own.source(sha256))]
-    return [word for source in sources for word in ("--experiment", str(source.path))]
 
 
 def ray(plan: compare.Plan, root: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ from gvlab.build import Program
 from gvlab.compare import identity, marks, outputs, report, results, units
 from gvlab.compare import programs as lowered
 from gvlab.compare.groups import groups_of, shape_of, title
-from gvlab.compare.plan import Plan, read_plan, unit_named, write_plan
+from gvlab.compare.plan import Plan, file_options, read_plan, unit_named, write_plan
 from gvlab.compare.record import read_record
 from gvlab.compare.schedule import Schedule, too_few
 from gvlab.files import owned
@@ -165,10 +166,9 @@ def write(plan: Plan, root: Path) -> Json:
     for experiment in plan.units():
         unit = units.read(root, experiment)
         if unit is None:
-            raise UserError(
-                f"The unit {units.name(experiment)} of {root} is not complete: repeat gvlab compare, or run gvlab unit "
-                f"{root} {units.name(experiment)}."
-            )
+            name = units.name(experiment)
+            command = shlex.join(["gvlab", "unit", str(root), name, *file_options(root, experiment)])
+            raise UserError(f"The unit {name} of {root} is not complete: repeat gvlab compare, or run {command}.")
         rundir.check_config(unit.run, experiment)
         if c.difference(rundir.read_config(unit.run), experiment, ("seed", *c.CADENCE)):
             raise UserError(

@@ -16,8 +16,8 @@ from gvlab.schema import Count
 from gvlab.types import UserError
 
 EXPERIMENT_FILE = "experiment.py"
-"""The copy of the file that a run's own parts are of. It is never executed: it shows what was, and how another
-version differs."""
+"""The copy of the file that a run's own parts are of. It is executed only where the user names it: it shows what was,
+and how another version differs."""
 
 
 class Status(TypedDict):
@@ -130,17 +130,18 @@ def _check_file(run: Path, experiment: c.Experiment) -> None:
     for sha256 in now:
         source = own.source(sha256)
         if source and recorded and sha256 not in recorded:
-            experiment_file.check_version(source.path, source.text, copies, "use that version, or another --out")
+            experiment_file.check_version(source.path, source.text, copies, "give {copy} instead, or use another --out")
 
 
 def open_parts(run: Path, file: Path | None) -> None:
-    """Executes the experiment file that the user named for a run whose own parts are of it; does nothing without one.
+    """Executes the experiment file that the user named for a run whose own parts are of it.
 
     Raises:
-        UserError: the run has no such parts, or they are of another file, or of another version of it.
+        UserError: the run has no such parts, or they are of another file, or of another version of it; or it has some,
+            and no file was named, nor executed before.
     """
     if file is None:
-        return
+        return own.check_opened(read_config(run), [run / EXPERIMENT_FILE])
     recorded = [sha256 for sha256 in own.files(read_config(run)) if sha256]
     if not recorded:
         raise UserError(f"{run} has no parts of an experiment file's own: leave --experiment {file} out.")
