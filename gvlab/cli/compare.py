@@ -137,6 +137,7 @@ def _verify(args: argparse.Namespace, rest: list[str]) -> None:
     from gvlab.compare import verify
 
     compare.open_parts(args.directory, args.experiment or (), args.unit)
+    terminal.say_executed(compare.read_plan(args.directory).experiments)
     with terminal.listening() as listen:
         verdicts = verify.verify(args.directory, args.unit, args.fraction, listen)
     for verified in verdicts:

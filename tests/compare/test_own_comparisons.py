@@ -10,6 +10,7 @@ from pathlib import Path
 import harness
 import pytest
 from harness import assert_refused, call
+from looks import edit_lines, found, sign
 
 from gvlab import backend, compare
 from gvlab.compare import launch, report
@@ -187,11 +188,27 @@ def test_units_are_proven_with_the_file(copied, forgotten, capsys):
     code = call("verify", root, "--unit", "mine/seed-1")
     assert_refused(code, *capsys.readouterr(), "The class Nets is of an experiment file")
     assert call("verify", root, "--unit", "mine/seed-1", "--experiment", file) == 0
-    assert "mine/seed-1: identical bits up to step 4" in capsys.readouterr().out
+    first, second, _ = capsys.readouterr().out.splitlines()
+    which = f"Nets and Descent of mine.py (SHA-256 {sha256(file)[:12]})"
+    assert first == f"Executed: {which}, letter for letter the file that was trained with."
+    assert second.startswith("mine/seed-1: identical bits up to step 4")
     (root / "units" / "mine" / "seed-1" / "experiment.py").write_text("# nothing\n")
     with pytest.raises(SystemExit):
         call("verify", root, "--unit", "mine/seed-1", "--experiment", file)
     assert "experiment.py is not the file that mine/seed-1 was trained with" in capsys.readouterr().out
+
+
+def test_another_program_may_be_that_of_a_package_that_the_file_imports(copied, forgotten):
+    file, root = copied
+    run = root / "units" / "mine" / "seed-1"
+    edit_lines(run, lambda line: line.update(d_loss=2 * line["d_loss"]))
+    harness.edit_json(run / "unit.json", lambda record: record["program"].update(step="0" * 64))
+    (run / "programs.jsonl").unlink()
+    sign(run)
+    compare.open_parts(root, [file])
+    (one,) = found(root, "mine/seed-1", fraction=0.5)
+    assert one.outcome == "unverified"
+    assert one.sentence.endswith("and with the packages that its experiment file imports as they were then.")
 
 
 def test_numbers_of_own_parts_are_trained_as_one_program(made, tmp_path, forgotten, capsys):
