@@ -255,13 +255,14 @@ def _of_labels(model: Any, shape: Shape, classes: int) -> tuple[str, dict[str, t
     """(whose networks they are, by name each as a function of labels, and labels)."""
     key = jax.random.key(0)
     if not isinstance(model, c.GAN | c.VAE):
-        made_of, batch = made(model, "model", shape, classes, None), Batch(jnp.zeros((2, *shape)), jnp.zeros(2, int))
+        made_of, x, labels = made(model, "model", shape, classes, None), jnp.zeros((2, *shape)), jnp.zeros(2, jnp.int32)
 
         def decode(y: jax.Array) -> Any:
-            return made_of.decode(made_of.init(key, batch), made_of.prior(key, 2), y)
+            return made_of.decode(made_of.init(key, Batch(x, labels)), made_of.prior(key, 2), y)
 
-        return f"{type(model).__name__}.model()", {"function decode": (decode, batch.y)}
-    latents, examples = (2, model.latent_dim), (2, *shape)
+        return where(model, "model"), {"function decode": (decode, labels)}
+    latents: Shape = (2, model.latent_dim)
+    examples: Shape = (2, *shape)
     if isinstance(model, c.GAN):
         method, names, inputs = "networks", ("generator", "discriminator"), (latents, examples)
         modules = made(model.network, method, shape, classes, None)
@@ -279,8 +280,8 @@ def _of_labels(model: Any, shape: Shape, classes: int) -> tuple[str, dict[str, t
 
 
 def _depends(function: Callable[[jax.Array], Any], y: jax.Array) -> bool:
-    """Whether anything that is made of y is part of what the function gives, by its program: values are not looked at,
-    which may be alike before training."""
+    """Whether anything that is made of y is part of what the function gives, by its program, in which what is jitted by
+    itself is one operation; values are not looked at, which may be alike before training."""
     jaxpr = jax.make_jaxpr(function)(y).jaxpr
     made_of_y = {id(variable) for variable in jaxpr.invars}
     for equation in jaxpr.eqns:
