@@ -141,7 +141,7 @@ def open_parts(root: Path, files: Sequence[Path], names: Sequence[str] | None = 
     wanted = None if names is None else {name.rpartition("/")[0] for name in names}
     for experiment in read_plan(root).experiments:
         if wanted is None or experiment.name in wanted:
-            own.check_opened(experiment, _copies(root, experiment))
+            own.check_opened((part for _, part in own.parts(experiment)), _copies(root, experiment))
 
 
 def file_options(root: Path, experiment: c.Experiment) -> list[str]:

@@ -11,7 +11,7 @@ import hashlib
 import inspect
 import json
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -187,10 +187,10 @@ def parts(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from parts(value, f"{name}.")
 
 
-def check_opened(config: Any, copies: Iterable[Path]) -> None:
+def check_opened(wanted: Iterable[Any], copies: Sequence[Path]) -> None:
     """Raises `UserError` if this process has not been given the file that a part is of; the sentence names one of the
     copies, if it is that file."""
-    for _, part in parts(config):
+    for part in wanted:
         if not isinstance(part, Unopened) or not part.file_sha256:
             continue
         for copy in copies:

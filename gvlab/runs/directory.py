@@ -134,14 +134,13 @@ def _check_file(run: Path, experiment: c.Experiment) -> None:
 
 
 def open_parts(run: Path, file: Path | None) -> None:
-    """Executes the experiment file that the user named for a run whose own parts are of it.
+    """Executes the experiment file that the user named for a run whose own parts are of it; does nothing without one.
 
     Raises:
-        UserError: the run has no such parts, or they are of another file, or of another version of it; or it has some,
-            and no file was named, nor executed before.
+        UserError: the run has no such parts, or they are of another file, or of another version of it.
     """
     if file is None:
-        return own.check_opened(read_config(run), [run / EXPERIMENT_FILE])
+        return
     recorded = [sha256 for sha256 in own.files(read_config(run)) if sha256]
     if not recorded:
         raise UserError(f"{run} has no parts of an experiment file's own: leave --experiment {file} out.")
