@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -285,13 +286,22 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
 
 
 def _check_own(experiment: c.Experiment, dataset: data.Dataset, parts: list[Any]) -> None:
-    """Raises UserError if the experiment's own parts are not here, or do not fit."""
+    """Raises UserError if the experiment's own parts are not here, or do not fit; says it if they don't read labels."""
     for part in parts:
         if isinstance(part, own.Unopened):
             part.refuse()
         if not own.file_sha256(type(part)):
             own.note_class(type(part))
-    own_parts.check_shapes(experiment, dataset.shape, _classes(experiment.model, dataset.num_classes))
+    config, classes = experiment.model, _classes(experiment.model, dataset.num_classes)
+    own_parts.check_shapes(experiment, dataset.shape, classes)
+    if classes and own.is_own(type(getattr(config, "network", config))):
+        _say(own_parts.unread_labels(config, dataset.shape, classes))
+
+
+@functools.cache  # one program is built many times
+def _say(sentence: str | None) -> None:
+    if sentence:
+        print(sentence, file=sys.stderr)
 
 
 def _step_of(program: Program) -> Batch:

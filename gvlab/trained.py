@@ -37,8 +37,8 @@ def load(run: Path | str, experiment: Path | str | None = None) -> Trained:
 
     Args:
         run: a directory that `gvlab train` or `gvlab compare` made, `.../seed-<k>`.
-        experiment: the experiment file, where classes of its own were trained with: it is executed, its copy in the run
-            never is.
+        experiment: the experiment file, where classes of its own were trained with: it is executed, and its copy in the
+            run only if that is named.
 
     Raises:
         UserError: it is no run, it has no checkpoint yet, its model was given from Python, or `experiment` is missing

@@ -115,7 +115,7 @@ def _unit(args: argparse.Namespace, rest: list[str]) -> None:
     from gvlab import compare
     from gvlab.train import loop
 
-    compare.open_parts(args.directory, args.experiment or ())
+    compare.open_parts(args.directory, args.experiment or (), [args.unit])
     with terminal.listening() as listen:
         try:
             compare.run_unit(args.directory, args.unit, listen)
@@ -136,7 +136,8 @@ def _verify(args: argparse.Namespace, rest: list[str]) -> None:
     from gvlab import compare
     from gvlab.compare import verify
 
-    compare.open_parts(args.directory, args.experiment or ())
+    compare.open_parts(args.directory, args.experiment or (), args.unit)
+    terminal.say_executed(compare.read_plan(args.directory).experiments)
     with terminal.listening() as listen:
         verdicts = verify.verify(args.directory, args.unit, args.fraction, listen)
     for verified in verdicts:

@@ -107,7 +107,7 @@ def _matched(plan: Plan, match: str, root: Path) -> Plan:
 
 
 def _set(experiments: list[Experiment], settings: list[str]) -> list[Experiment]:
-    """NAME.FIELD=VALUE, for each experiment of that name."""
+    """NAME.FIELD=VALUE, for each experiment of that name; of a field that holds several NAME.FIELD=VALUE,VALUE,... ."""
     for setting in settings:
         target, value = setting.split("=", 1)
         named = [e for e in experiments if target.startswith(f"{e.name}.")]
@@ -115,10 +115,19 @@ def _set(experiments: list[Experiment], settings: list[str]) -> list[Experiment]
             names = " or ".join(experiment.name for experiment in experiments)
             raise UserError(f"{setting} does not begin with the name of an experiment and a dot ({names}).")
         chosen = max(named, key=lambda experiment: len(experiment.name))
-        option = "--" + target[len(chosen.name) + 1 :].replace("_", "-")
-        changed = overrides.override(chosen, [option, value], "gvlab train EXPERIMENT.py")
+        field = target[len(chosen.name) + 1 :]
+        option, values = "--" + field.replace("_", "-"), value.split(",") if _holds_several(chosen, field) else [value]
+        changed = overrides.override(chosen, [option, *values], "gvlab train EXPERIMENT.py")
         experiments = [changed if experiment is chosen else experiment for experiment in experiments]
     return experiments
+
+
+def _holds_several(experiment: Experiment, field: str) -> bool:
+    from gvlab.config import value
+
+    with contextlib.suppress(UserError):  # there is no such field, which tyro says in the words of the command line
+        return isinstance(value(experiment, field.replace("-", "_")), tuple)
+    return False
 
 
 def _sweep(text: str) -> tuple[str, list[Any]]:

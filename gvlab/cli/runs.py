@@ -30,7 +30,7 @@ def add_experiment(command: argparse.ArgumentParser, **options: Any) -> None:
         "--experiment",
         type=Path,
         metavar="FILE.py",
-        help="the experiment file, where its own parts were trained with: it is executed, its copies never are",
+        help="the experiment file, where its own parts were trained with: it is executed, and no copy unasked",
         **options,
     )
 

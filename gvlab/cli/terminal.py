@@ -143,8 +143,20 @@ def listening() -> Iterator[Callable[[str], Listener]]:
 
 def say_own_parts(experiments: Iterable[Experiment], copy: Path) -> None:
     """Says which classes of the experiments' own files take part, if any, and where the copies lie."""
+    for which in _executed(experiments):
+        print(f"{which} took part: a copy is kept as {copy}.")
+
+
+def say_executed(experiments: Iterable[Experiment]) -> None:
+    """Says which classes of the experiments' own files train them again, if any."""
+    for which in _executed(experiments):
+        print(f"Executed: {which}, letter for letter the file that was trained with.")
+
+
+def _executed(experiments: Iterable[Experiment]) -> Iterator[str]:
+    """The classes of each file that was executed here: Nets of mine.py (SHA-256 6783c463e5ae)."""
     from gvlab.config import own
 
-    for sha256, names in {item for experiment in experiments for item in own.files(experiment).items()}:
+    for sha256, names in dict.fromkeys(item for experiment in experiments for item in own.files(experiment).items()):
         if source := own.source(sha256):
-            print(f"{names} of {source.path.name} (SHA-256 {sha256[:12]}) took part: a copy is kept as {copy}.")
+            yield f"{names} of {source.path.name} (SHA-256 {sha256[:12]})"

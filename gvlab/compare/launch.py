@@ -17,7 +17,8 @@ from typing import Any
 from gvlab import compare
 from gvlab import config as c
 from gvlab.compare import units
-from gvlab.compare.loop import of_other_cadence
+from gvlab.compare.loop import of_other_cadence, of_other_evaluation
+from gvlab.compare.plan import file_options
 from gvlab.compare.schedule import too_few
 from gvlab.config import experiment_file, own
 from gvlab.files import owned
@@ -34,15 +35,9 @@ def commands(plan: compare.Plan, root: Path) -> list[str]:
     """
     with _planned(plan, root) as missing:
         return [
-            shlex.join(["gvlab", "unit", str(root.absolute()), units.name(experiment), *_option(experiment)])
-            for experiment in missing
+            shlex.join(["gvlab", "unit", str(root.absolute()), units.name(one), *file_options(root, one)])
+            for one in missing
         ]
-
-
-def _option(experiment: c.Experiment) -> list[str]:
-    """--experiment FILE, where the experiment has parts of a file's own."""
-    sources = [source for sha256 in own.files(experiment) if (source := own.source(sha256))]
-    return [word for source in sources for word in ("--experiment", str(source.path))]
 
 
 def ray(plan: compare.Plan, root: Path) -> None:
@@ -103,9 +98,9 @@ def _planned(plan: compare.Plan, root: Path) -> Iterator[list[c.Experiment]]:
     with owned(root):
         missing = compare.pending(plan, root, programs)
         compare.write_plan(root, replace(plan, directory=str(root)))
-        for sentence in [too_few(plan) if missing else None, *of_other_cadence(plan, root)]:
-            if sentence:
-                print(sentence, file=sys.stderr, flush=True)
+        few = [sentence] if missing and (sentence := too_few(plan)) else []
+        for sentence in [*few, *of_other_cadence(plan, root), *of_other_evaluation(programs, missing, root)]:
+            print(sentence, file=sys.stderr, flush=True)
         yield missing
 
 

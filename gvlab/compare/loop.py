@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,9 +21,11 @@ from gvlab.build import Program
 from gvlab.compare import identity, marks, outputs, report, results, units
 from gvlab.compare import programs as lowered
 from gvlab.compare.groups import groups_of, shape_of, title
-from gvlab.compare.plan import Plan, read_plan, unit_named, write_plan
+from gvlab.compare.plan import Plan, file_options, read_plan, unit_named, write_plan
 from gvlab.compare.record import read_record
+from gvlab.compare.remarks import NAMED, listed
 from gvlab.compare.schedule import Schedule, too_few
+from gvlab.evaluate import usual
 from gvlab.files import owned
 from gvlab.runs import directory as rundir
 from gvlab.train import engines
@@ -80,7 +83,11 @@ def run(plan: Plan, root: Path, listen: Listen, together: int | None = None) -> 
         write_plan(root, plan)
         if missing and (sentence := too_few(plan)):
             print(sentence, file=sys.stderr, flush=True)
-        for sentence in [*of_other_cadence(plan, root), *of_other_code(plan, root, programs, missing)]:
+        for sentence in [
+            *of_other_cadence(plan, root),
+            *of_other_evaluation(programs, missing, root),
+            *of_other_code(plan, root, programs, missing),
+        ]:
             print(sentence, file=sys.stderr)
         schedule = Schedule(len(plan.experiments) * plan.seeds, missing, _work_of(programs))
         for engine, group in groups_of(missing, programs, root, together):
@@ -133,6 +140,30 @@ def of_other_cadence(plan: Plan, root: Path) -> list[str]:
     return list(dict.fromkeys(sentences))
 
 
+def of_other_evaluation(programs: dict[str, Program], missing: Sequence[c.Experiment], root: Path) -> list[str]:
+    """What units were measured by that are measured again without it, as sentences: those numbers leave the tables."""
+    whose: dict[tuple[str, str, str], list[str]] = {}
+    for experiment in missing:
+        run, dataset = rundir.path(units.directory(root), experiment), programs[experiment.name].dataset
+        record = read_record(run)
+        if record is None or record["failure"]:
+            continue
+        evaluations = rundir.read_config(run).evaluation, experiment.evaluation
+        for field, usual_ones in (("features", usual.usual_features), ("measures", usual.usual_measures)):
+            before, now = (getattr(evaluation, field) or usual_ones(dataset) for evaluation in evaluations)
+            if lost := [name for name in before if name not in now]:
+                whose.setdefault((field, listed(lost), ",".join([*now, *lost])), []).append(experiment.name)
+    sentences = []
+    for (field, lost_ones, both), found in whose.items():
+        names = list(dict.fromkeys(found))
+        who = f"{listed(names) if len(names) <= NAMED else f'{len(names)} experiments'} {'are' if names[1:] else 'is'}"
+        sentences.append(
+            f"{who} measured again without the {field} {lost_ones}, whose numbers leave the tables: to have both, ask "
+            f"for both, by {'NAME' if names[1:] else names[0]}.evaluation.{field}={both} or in the experiment file."
+        )
+    return sentences
+
+
 def of_other_code(plan: Plan, root: Path, programs: dict[str, Program], missing: Sequence[c.Experiment]) -> list[str]:
     """By what the complete units differ from what this gvlab would make, as sentences."""
     undone = {units.name(experiment) for experiment in missing}
@@ -165,10 +196,9 @@ def write(plan: Plan, root: Path) -> Json:
     for experiment in plan.units():
         unit = units.read(root, experiment)
         if unit is None:
-            raise UserError(
-                f"The unit {units.name(experiment)} of {root} is not complete: repeat gvlab compare, or run gvlab unit "
-                f"{root} {units.name(experiment)}."
-            )
+            name = units.name(experiment)
+            command = shlex.join(["gvlab", "unit", str(root), name, *file_options(root, experiment)])
+            raise UserError(f"The unit {name} of {root} is not complete: repeat gvlab compare, or run {command}.")
         rundir.check_config(unit.run, experiment)
         if c.difference(rundir.read_config(unit.run), experiment, ("seed", *c.CADENCE)):
             raise UserError(

@@ -120,22 +120,44 @@ def read_plan(root: Path) -> Plan:
         ) from error
 
 
-def open_parts(root: Path, files: Sequence[Path]) -> None:
+def open_parts(root: Path, files: Sequence[Path], names: Sequence[str] | None = None) -> None:
     """Executes the experiment files that the user named for a comparison, experiments of which have their own parts.
 
+    Args:
+        root: of the comparison.
+        files: that were named.
+        names: of the units EXPERIMENT/seed-3, ... for which they are wanted; all units if None.
+
     Raises:
-        UserError: no experiment has such parts, or they are of another file, or of another version of it.
+        UserError: no experiment has such parts, or they are of another file, or of another version of it, or one that
+            is wanted is of a file that was neither named nor executed before.
     """
     plan = read_plan(root)
-    of = {sha256: experiment.name for experiment in plan.experiments for sha256 in own.files(experiment) if sha256}
+    of = {sha256: experiment for experiment in plan.experiments for sha256 in own.files(experiment) if sha256}
     for file in files:
         if not of:
             raise UserError(f"{root} has no parts of an experiment file's own: leave --experiment {file} out.")
-        copies = {
-            sha256: sorted((root / "units" / name).glob(f"seed-*/{rundir.EXPERIMENT_FILE}"))
-            for sha256, name in of.items()
-        }
-        experiment_file.open_parts(file, copies)
+        experiment_file.open_parts(file, {sha256: _copies(root, experiment) for sha256, experiment in of.items()})
+    wanted = None if names is None else {name.rpartition("/")[0] for name in names}
+    for experiment in read_plan(root).experiments:
+        if wanted is None or experiment.name in wanted:
+            own.check_opened((part for _, part in own.parts(experiment)), _copies(root, experiment))
+
+
+def file_options(root: Path, experiment: c.Experiment) -> list[str]:
+    """--experiment FILE for a command on units of a comparison, where their own parts are of a file: it is the one that
+    was executed here, or else the copy that a unit keeps."""
+    words = []
+    for sha256 in filter(None, own.files(experiment)):
+        source = own.source(sha256)
+        places = [source.path] if source else _copies(root, experiment)
+        words += ["--experiment", str(next(iter(places), "FILE"))]
+    return words
+
+
+def _copies(root: Path, experiment: c.Experiment) -> list[Path]:
+    """Of the experiment's file, those that its units keep."""
+    return sorted((units.directory(root) / experiment.name).glob(f"seed-*/{rundir.EXPERIMENT_FILE}"))
 
 
 def unit_named(plan: Plan, name: str) -> c.Experiment:

@@ -43,7 +43,9 @@ from gvlab.compare.headlines import primary
 from gvlab.compare.remarks import folded, remarks
 from gvlab.compare.sentences import verdict
 from gvlab.compare.units import Unit
+from gvlab.config import own
 from gvlab.evaluate import Measure
+from gvlab.runs import directory as rundir
 from gvlab.runs.environment import read_environment
 from gvlab.types import Json
 
@@ -83,7 +85,9 @@ def collect(
         "primary": main,
         "verdict": folded(verdict(main, [e.name for e in experiments], summaries, pairs)),
         "remarks": remarks(units, summaries),
-        "commands": _commands(root.resolve().name if directory is None else directory, units),
+        "commands": _commands(
+            root.resolve().name if directory is None else directory, units, _copies(experiments, units, root)
+        ),
     }
 
 
@@ -112,15 +116,26 @@ def _unit(unit: Unit, marked: list[str], root: Path) -> Json:
     }
 
 
-def _commands(directory: str, units: Sequence[Unit]) -> dict[str, str]:
-    """They run as they stand, from where the comparison was made."""
+def _copies(experiments: Sequence[c.Experiment], units: Sequence[Unit], root: Path) -> list[str]:
+    """Of each file that own parts are of the copy that the first unit keeps, by its path within the root."""
+    copies: dict[str, str] = {}
+    for experiment in experiments:
+        run = next(unit.run for unit in units if unit.experiment == experiment.name)
+        for sha256 in filter(None, own.files(experiment)):
+            copies.setdefault(sha256, (run / rundir.EXPERIMENT_FILE).relative_to(root).as_posix())
+    return list(copies.values())
+
+
+def _commands(directory: str, units: Sequence[Unit], copies: Sequence[str] = ()) -> dict[str, str]:
+    """They run as they stand, from where the comparison was made; what needs the classes of `copies` names them."""
     named = directory if not directory.startswith("-") else f"./{directory}"
     where, plan = shlex.quote(named), shlex.quote(f"{named}/plan.json")
     together = max(len(unit.record["group"]) for unit in units)
+    files = "".join(f" --experiment {shlex.quote(f'{named}/{copy}')}" for copy in copies)
     return {
-        "rerun": f"gvlab compare {plan} --out NEW --together {together}",
+        "rerun": f"gvlab compare {plan} --out NEW --together {together}{files}",
         "report": f"gvlab report {where}",
-        "verify": f"gvlab verify {where}",
+        "verify": f"gvlab verify {where}{files}",
     }
 
 

@@ -37,7 +37,7 @@ def verdict(primary: str | None, names: Sequence[str], summaries: Sequence[Json]
     return f"{about}, {said}{rest}."
 
 
-Outcome = Literal["better", "undecided", "failed", "measured"]
+Outcome = Literal["better", "undecided", "few", "failed", "measured"]
 
 
 def outcome(comparison: Json) -> tuple[Outcome, str]:
@@ -47,7 +47,8 @@ def outcome(comparison: Json) -> tuple[Outcome, str]:
         comparison: comparison.json's object.
 
     Returns:
-        "failed" where an experiment has no run that came to its end, "measured" where there is nothing to compare.
+        "failed" where an experiment has no run that came to its end, "measured" where there is nothing to compare,
+        "few" where so few seeds decide nothing, whatever they show.
     """
     primary, names = comparison["primary"], [experiment["name"] for experiment in comparison["experiments"]]
     lost = [name for name in names if not any(row["experiment"] == name for row in comparison["summaries"])]
@@ -61,7 +62,9 @@ def outcome(comparison: Json) -> tuple[Outcome, str]:
     if name := best(comparison["pairs"], primary):
         than = f" than {names[1 - names.index(name)]}" if len(names) == 2 else ""
         return "better", f"{name} is better{than} on {primary}"
-    return "undecided", f"{listed(names) if len(names) < 4 else f'{len(names)} experiments'} on {primary}"
+    about = f"{listed(names) if len(names) < 4 else f'{len(names)} experiments'} on {primary}"
+    few = [_too_few(pair) for pair in comparison["pairs"] if pair["measure"] == primary]
+    return ("few", f"{about}: {few[0]}") if few and all(few) else ("undecided", about)
 
 
 def _ranked(names: Sequence[str], rows: dict[str, Json], pairs: Sequence[Json], highest: bool) -> str:
@@ -108,8 +111,9 @@ def _judged(pair: Json) -> str:
         pairs = f"{pair['n']} pair{'s'[: pair['n'] != 1]} of seeds came to the end"
         return f"{first} and {second} cannot be told apart: {pairs}{_lost(pair)}"
     more = f"; about {needed} pairs would settle a difference of this size" if (needed := _needed(pair)) else ""
-    few = f"; {few}" if (few := _too_few(pair)) else ""
-    return f"{pair['n']} seeds don't tell {first} and {second} apart ({numbers}{few}{_lost(pair)}){more}"
+    if few := _too_few(pair):
+        return f"{pair['n']} seeds are too few to tell {first} and {second} apart ({numbers}; {few}{_lost(pair)}){more}"
+    return f"{pair['n']} seeds don't tell {first} and {second} apart ({numbers}{_lost(pair)}){more}"
 
 
 def _needed(pair: Json) -> int | None:
@@ -120,11 +124,13 @@ def _needed(pair: Json) -> int | None:
 
 def _too_few(pair: Json) -> str:
     """That so many pairs decide nothing, whatever they show; "" if they can."""
-    if (pair["smallest_p"] or 0) * pair["family"] <= statistics.ALPHA:
+    if (pair["smallest_p"] or 1) * pair["family"] <= statistics.ALPHA:
         return ""
     reach = f"be the first of {pair['family']} tests to reach" if pair["family"] > 1 else "reach"
     could = statistics.fewest_pairs(pair["family"])
-    return f"{pair['n']} pairs cannot {reach} p = {statistics.ALPHA}" + (f", {could} could" if could else "")
+    return f"{pair['n']} pair{'s'[: pair['n'] != 1]} cannot {reach} p = {statistics.ALPHA}" + (
+        f", {could} could" if could else ""
+    )
 
 
 def _lost(pair: Json) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import hashlib
 import importlib
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -67,9 +68,13 @@ def open_parts(file: Path, recorded: Mapping[str, Sequence[Path]]) -> None:
 
 
 def check_version(
-    file: Path, text: bytes, recorded: Mapping[str, Sequence[Path]], remedy: str = "use that version"
+    file: Path,
+    text: bytes,
+    recorded: Mapping[str, Sequence[Path]],
+    remedy: str = "name that copy with --experiment {copy}",
 ) -> None:
-    """Raises `UserError` unless the file's text is that of which parts were recorded; arguments as in `open_parts`."""
+    """Raises `UserError` unless the file's text is that of which parts were recorded; arguments as in `open_parts`, and
+    what is to be done, `{copy}` standing for the copy of the version that was recorded."""
     found = hashlib.sha256(text).hexdigest()
     if found in recorded:
         return
@@ -78,7 +83,7 @@ def check_version(
             if copy.is_file() and hashlib.sha256(before := copy.read_bytes()).hexdigest() == sha256:
                 raise UserError(
                     f"{file} is not the version that was trained with, of which {copy} is a copy: "
-                    f"{_first_lines(before, text)}; {remedy}."
+                    f"{_first_lines(before, text)}; {remedy.format(copy=shlex.quote(str(copy)))}."
                 )
     known = " or ".join(sha256[:12] for sha256 in recorded)
     raise UserError(f"{file} has the SHA-256 {found[:12]}, but {known} was recorded: name the file that was used.")

@@ -10,7 +10,8 @@ import dataclasses
 import hashlib
 import inspect
 import json
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -140,9 +141,20 @@ class Unopened:
                 f"The class {self.name} was given from Python, by no experiment file: build the program where it is "
                 "defined, with gvlab.build.program."
             )
-        raise UserError(
+        raise UserError(f"{self._unasked()}.")
+
+    def refuse_naming(self, copy: Path) -> NoReturn:
+        """As `refuse`, where a copy of the file is known: whoever lost the file, or does not know it, may name that.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(f"{self._unasked()}, or the copy that was kept with --experiment {shlex.quote(str(copy))}.")
+
+    def _unasked(self) -> str:
+        return (
             f"{said(self.name, 'The class ')} is of an experiment file (SHA-256 {self.file_sha256[:12]}), and nothing "
-            "that lies in a run directory is executed: name the file with --experiment FILE."
+            "that lies in a run directory is executed by itself: name the file with --experiment FILE"
         )
 
     data = model = networks = coders = contest = observation = transformation = schedule = refuse
@@ -173,6 +185,18 @@ def parts(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             if is_own(type(value)):
                 yield name, value
             yield from parts(value, f"{name}.")
+
+
+def check_opened(wanted: Iterable[Any], copies: Sequence[Path]) -> None:
+    """Raises `UserError` if this process has not been given the file that a part is of; the sentence names one of the
+    copies, if it is that file."""
+    for part in wanted:
+        if not isinstance(part, Unopened) or not part.file_sha256:
+            continue
+        for copy in copies:
+            if copy.is_file() and hashlib.sha256(copy.read_bytes()).hexdigest() == part.file_sha256:
+                part.refuse_naming(copy)
+        part.refuse()
 
 
 def files(config: Any) -> dict[str, str]:

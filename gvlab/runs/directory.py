@@ -16,8 +16,8 @@ from gvlab.schema import Count
 from gvlab.types import UserError
 
 EXPERIMENT_FILE = "experiment.py"
-"""The copy of the file that a run's own parts are of. It is never executed: it shows what was, and how another
-version differs."""
+"""The copy of the file that a run's own parts are of. It is executed only where the user names it: it shows what was,
+and how another version differs."""
 
 
 class Status(TypedDict):
@@ -130,7 +130,7 @@ def _check_file(run: Path, experiment: c.Experiment) -> None:
     for sha256 in now:
         source = own.source(sha256)
         if source and recorded and sha256 not in recorded:
-            experiment_file.check_version(source.path, source.text, copies, "use that version, or another --out")
+            experiment_file.check_version(source.path, source.text, copies, "give {copy} instead, or use another --out")
 
 
 def open_parts(run: Path, file: Path | None) -> None:

@@ -94,9 +94,11 @@ def program_of(run: Path) -> Program:
     """The program of a run, for looking at: on its data, or, where they are not here, on what is known of them.
 
     Raises:
-        UserError: it is no run, or nothing is known of data that are not here.
+        UserError: it is no run, or nothing is known of data that are not here, or the experiment file is missing that
+            parts of its own are of.
     """
     experiment, known = rundir.read_config(run), read(run)
+    own.check_opened((part for _, part in own.parts(experiment)), [run / rundir.EXPERIMENT_FILE])
     try:
         dataset = build.dataset(experiment.data)
         missing = known is not None and known["data"]["sha256"] != dataset.checksum
@@ -112,12 +114,16 @@ def program_without_data(run: Path) -> Program:
     """The program of a run, for what needs none of the examples that it was trained on: they are not looked for.
 
     Raises:
-        UserError: it is no run, or one of before its data were recorded, and they are not here.
+        UserError: it is no run, or one of before its data were recorded, and they are not here, or the experiment file
+            is missing that parts of its model are of.
     """
     known = read(run)
     if known is None:
         return program_of(run)
-    return build.program(rundir.read_config(run), _absent(known, "they were not looked for"))
+    experiment = rundir.read_config(run)
+    of_model = (part for name, part in own.parts(experiment) if name.startswith("model"))
+    own.check_opened(of_model, [run / rundir.EXPERIMENT_FILE])
+    return build.program(experiment, _absent(known, "they were not looked for"))
 
 
 def _absent(known: Origin, why: str) -> data.Absent:

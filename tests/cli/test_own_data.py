@@ -62,7 +62,8 @@ def test_a_run_says_which_file_its_data_are_of(trained, capsys):
 def test_what_needs_the_examples_needs_the_file(trained, forgotten, tmp_path, capsys):
     file, run = trained
     args = ("evaluate", run)
-    assert_refused(call(*args), *capsys.readouterr(), "data() is of an experiment file", "--experiment")
+    named = f"or the copy that was kept with --experiment {run / 'experiment.py'}."
+    assert_refused(call(*args), *capsys.readouterr(), "data() is of an experiment file", named)
     assert call("sample", run, "--n", 4, "--out", tmp_path / "s.png") == 0  # which needs none
     assert call(*args, "--experiment", file) == 0
     measure = read_json(run / "evaluation.json")["measures"]["frechet_pixels"]

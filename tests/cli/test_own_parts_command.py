@@ -104,16 +104,19 @@ def test_commands_take_the_file(args, trained, forgotten, tmp_path, capsys):
     # 1. without it
     (run / "experiment.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w')\n")
     code = call(*filled(args, run, tmp_path / "a.png"))
-    assert_refused(code, *capsys.readouterr(), "The class Nets is of an experiment file", "--experiment FILE")
+    error = capsys.readouterr().err
+    assert_refused(code, "", error, "The class Nets is of an experiment file", "--experiment FILE.\n")
     assert not (tmp_path / "executed").exists()
     shutil.copy(file, run / "experiment.py")
+    code = call(*filled(args, run, tmp_path / "a.png"))
+    named = f"--experiment FILE, or the copy that was kept with --experiment {run / 'experiment.py'}.\n"
+    assert_refused(code, *capsys.readouterr(), named)
     # 2. with another version
     other = tmp_path / "other.py"
     other.write_text(FILE.replace("width: int = 6", "width: int = 7"))
     code = call(*filled(args, run, tmp_path / "a.png"), "--experiment", other)
-    assert_refused(
-        code, *capsys.readouterr(), "other.py is not the version", "they differ at line 10; use that version."
-    )
+    remedy = f"they differ at line 10; name that copy with --experiment {run / 'experiment.py'}.\n"
+    assert_refused(code, *capsys.readouterr(), "other.py is not the version", remedy)
     assert not {name for name in harness.changed(run, before) if name != "experiment.py"}
     # 3. with it
     assert call(*filled(args, run, tmp_path / "a.png"), "--experiment", file) == 0, capsys.readouterr().err
@@ -136,8 +139,11 @@ def test_another_version_of_the_file_does_not_go_on(trained, tmp_path, capsys):
         code,
         *capsys.readouterr(),
         "is not the version",
-        f"they differ at line {len(FILE.splitlines()) + 1}; use that version, or another --out.",
+        f"they differ at line {len(FILE.splitlines()) + 1}; give {run / 'experiment.py'} instead, or use another --out",
     )
+    options = ("--out", run.parents[1], "--model.contest.margin", 0.5)
+    assert call("train", run / "experiment.py", *options) == 0  # as the sentence says
+    assert f"{run} is complete: 4 steps." in capsys.readouterr().out
     code = call("train", file, "--out", run.parents[1], "--model.contest.margin", 0.75)
     assert_refused(code, *capsys.readouterr(), "was made with model.contest.margin = 0.5, not 0.75")
 

@@ -12,6 +12,7 @@ from handmade import CLEAR, collected, experiment, unit
 from gvlab import evaluate, numbers, statistics
 from gvlab.compare import results, tables
 from gvlab.compare.paper import latex
+from gvlab.compare.sentences import outcome
 
 
 def table_of(text: str) -> dict[tuple[str, str], list[str]]:
@@ -98,7 +99,35 @@ def test_no_difference_is_called_one():
     ]
     found = collected(*even)
     assert found["pairs"][0]["verdict"] == "undecided"
-    assert "4 seeds don't tell a and b apart" in found["verdict"]
+    assert "4 seeds are too few to tell a and b apart" in found["verdict"]
+
+
+FEW = {
+    "seeds that decide nothing": (5, "ab", "5 pairs cannot reach p = 0.05, 6 could"),
+    "seeds without an interval": (2, "ab", "2 pairs cannot reach p = 0.05, 6 could"),
+    "more experiments": (6, "abc", "6 pairs cannot be the first of 3 tests to reach p = 0.05, 7 could"),
+    "enough": (6, "ab", None),
+    "enough for three": (7, "abc", None),
+}
+
+
+@pytest.mark.parametrize(("seeds", "names", "why"), FEW.values(), ids=FEW)
+def test_too_few_seeds_are_told_from_a_difference_that_is_too_small(seeds, names, why):
+    """Of equal experiments, which no number of seeds tells apart."""
+    alike = [unit(name, seed, {"frechet_x": float(seed * 7 % 5)}) for name in names for seed in range(seeds)]
+    found = collected(*alike)
+    ended, said = outcome(found)
+    about = {"ab": "a and b on frechet_x", "abc": "a, b and c on frechet_x"}[names]
+    assert (ended, said) == (("few", f"{about}: {why}") if why else ("undecided", about))
+    assert ("cannot" in found["verdict"]) == (why is not None and seeds > 2)
+    assert ("few" in found["verdict"]) == (why is not None and seeds > 2 and names == "ab")
+
+
+def test_seeds_that_decide_one_pair_are_not_too_few():
+    assert outcome(collected(*CLEAR)) == ("better", "a is better than b on frechet_x")
+    lost = [unit(name, 0, {"frechet_x": 1.0}) for name in "ab"]
+    lost += [unit(name, seed, None, "It broke.") for name in "ab" for seed in range(1, 9)]
+    assert outcome(collected(*lost)) == ("few", "a and b on frechet_x: 1 pair cannot reach p = 0.05, 6 could")
 
 
 def test_one_experiment_alone():

@@ -155,6 +155,39 @@ def test_another_evaluation_measures_again_without_training(made, capsys):
     assert capsys.readouterr().out.startswith("vae/seed-1: identical bits")
 
 
+def test_measures_that_are_asked_for_no_more_leave_the_tables_with_a_word(made, capsys):
+    """It is said before anything is measured, and what is to be asked for does bring them back."""
+    root, files = made
+
+    def measures() -> set[str]:
+        return {name for unit in found_in(root)["units"] for name in unit["measures"] if name.endswith("_pixels")}
+
+    before = measures()
+    command = ("compare", *files, "--seeds", 2, "--out", root)
+    capsys.readouterr()
+    assert call(*command, "gan.evaluation.measures=frechet") == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[1:3] == [
+        "gan is measured again without the measures sliced_wasserstein, whose numbers leave the tables: to have both, "
+        "ask for both, by gan.evaluation.measures=frechet,sliced_wasserstein or in the experiment file.",
+        next(line for line in lines if "unit 3 of 4" in line),
+    ]
+    assert call(*command, "gan.evaluation.measures=frechet") == 0  # by now nothing is measured again
+    assert call(*command, "gan.evaluation.measures=frechet,sliced_wasserstein", "vae.evaluation.k=8") == 0
+    assert "leave the tables" not in capsys.readouterr().err
+    assert measures() == before
+
+
+def test_several_experiments_lose_measures_in_one_sentence(made, capsys):
+    root, files = made
+    settings = [f"{name}.evaluation.measures=frechet" for name in COMPARED]
+    capsys.readouterr()
+    assert call("compare", *files, "--seeds", 2, "--out", root, *settings, "--launcher", "commands") == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "leave the tables" in line]
+    assert line.startswith("vae and gan are measured again without the measures sliced_wasserstein, ")
+    assert ", by NAME.evaluation.measures=frechet,sliced_wasserstein or in " in line
+
+
 @pytest.mark.parametrize(
     ("setting", "words"),
     [

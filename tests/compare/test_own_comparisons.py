@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import html
 import shutil
 from pathlib import Path
 
 import harness
 import pytest
 from harness import assert_refused, call
+from looks import edit_lines, found, sign
 
 from gvlab import backend, compare
-from gvlab.compare import launch
+from gvlab.compare import launch, report
 from gvlab.config import own
 from gvlab.files import read_json, sha256
 
@@ -108,15 +111,16 @@ def test_another_version_of_the_file_is_another_experiment(copied, forgotten, tm
     _, root = copied
     other = tmp_path / "mine.py"
     other.write_text(FILE.replace("optax.sgd(self", "optax.sgd(2 * self"))
-    for args in (
-        ("compare", other, "--out", root),
-        ("compare", root / "plan.json", "--out", root, "--experiment", other),
-        ("unit", root, "mine/seed-0", "--experiment", other),
-        ("verify", root, "--experiment", other),
+    copy = root / "units" / "mine" / "seed-0" / "experiment.py"
+    for args, remedy in (
+        (("compare", other, "--out", root), f"give {copy} instead, or use another --out."),
+        (("compare", root / "plan.json", "--out", root, "--experiment", other), f"with --experiment {copy}."),
+        (("unit", root, "mine/seed-0", "--experiment", other), f"with --experiment {copy}."),
+        (("verify", root, "--experiment", other), f"with --experiment {copy}."),
     ):
-        assert_refused(
-            call(*args), *capsys.readouterr(), "is not the version", "they differ at line 22; use that version"
-        )
+        code = call(*args)
+        assert_refused(code, *capsys.readouterr(), "is not the version", "they differ at line 22; ", remedy)
+    assert call("compare", copy, "--out", root) == 0
 
 
 def test_the_report_needs_no_classes(copied, forgotten):
@@ -126,16 +130,85 @@ def test_the_report_needs_no_classes(copied, forgotten):
     assert read_json(root / "comparison.json") == before | {"commands": read_json(root / "comparison.json")["commands"]}
 
 
+def test_the_commands_of_the_report_run_as_they_stand(copied, forgotten, tmp_path, monkeypatch, capsys):
+    """They name the copy of the file that the first unit keeps; what lacks it is refused, and names it, too."""
+    _, root = copied
+    monkeypatch.chdir(tmp_path)
+    assert call("report", "comparison") == 0
+    commands = read_json(root / "comparison.json")["commands"]
+    page = html.unescape((root / "report.html").read_text())
+    assert "--experiment executes the file that it names" in page
+    option = " --experiment {}/units/mine/seed-0/experiment.py"
+    made_in = commands["report"].split()[-1]
+    for name in ("rerun", "verify"):
+        assert commands[name].endswith(option.format(made_in))
+        assert commands[name] in page
+        command = commands[name].replace(made_in, "comparison").removeprefix("gvlab ").split()
+        own._SOURCES.clear()
+        capsys.readouterr()
+        code = call(*command[:-2])
+        named = f"or the copy that was kept with{option.format('comparison')}."
+        assert_refused(code, *capsys.readouterr(), "name the file with --experiment FILE", named)
+        assert call(*command) == 0, capsys.readouterr().err
+    assert (tmp_path / "NEW" / "report.html").is_file()
+
+
+def test_what_is_missing_is_made_as_the_report_says(copied, forgotten, capsys):
+    _, root = copied
+    (root / "units" / "mine" / "seed-1" / "unit.json").unlink()
+    capsys.readouterr()
+    code = call("report", root)
+    copy = root / "units" / "mine" / "seed-0" / "experiment.py"
+    command = f"gvlab unit {root} mine/seed-1 --experiment {copy}"
+    assert_refused(code, *capsys.readouterr(), f"repeat gvlab compare, or run {command}.\n")
+    assert call(*command.split()[1:]) == 0
+    assert call("report", root) == 0
+
+
+def test_commands_of_before_they_named_the_file_are_true(copied, forgotten, capsys):
+    file, root = copied
+
+    def without_file(comparison):
+        comparison["commands"] = {name: line.split(" --exp")[0] for name, line in comparison["commands"].items()}
+
+    def with_another_file(comparison):
+        comparison["commands"]["verify"] += " --experiment other.py"
+
+    for edit, expected in ((without_file, 0), (with_another_file, 1)):
+        harness.edit_json(root / "comparison.json", edit)
+        report.write(root, read_json(root / "comparison.json"))
+        with pytest.raises(SystemExit) if expected else contextlib.nullcontext():
+            call("verify", root, "--unit", "mine/seed-1", "--fraction", 0.5, "--experiment", file)
+        said = "comparison.json is not what the units give (commands."
+        assert (said in capsys.readouterr().out) == bool(expected)
+
+
 def test_units_are_proven_with_the_file(copied, forgotten, capsys):
     file, root = copied
     code = call("verify", root, "--unit", "mine/seed-1")
     assert_refused(code, *capsys.readouterr(), "The class Nets is of an experiment file")
     assert call("verify", root, "--unit", "mine/seed-1", "--experiment", file) == 0
-    assert "mine/seed-1: identical bits up to step 4" in capsys.readouterr().out
+    first, second, _ = capsys.readouterr().out.splitlines()
+    which = f"Nets and Descent of mine.py (SHA-256 {sha256(file)[:12]})"
+    assert first == f"Executed: {which}, letter for letter the file that was trained with."
+    assert second.startswith("mine/seed-1: identical bits up to step 4")
     (root / "units" / "mine" / "seed-1" / "experiment.py").write_text("# nothing\n")
     with pytest.raises(SystemExit):
         call("verify", root, "--unit", "mine/seed-1", "--experiment", file)
     assert "experiment.py is not the file that mine/seed-1 was trained with" in capsys.readouterr().out
+
+
+def test_another_program_may_be_that_of_a_package_that_the_file_imports(copied, forgotten):
+    file, root = copied
+    run = root / "units" / "mine" / "seed-1"
+    edit_lines(run, lambda line: line.update(d_loss=2 * line["d_loss"]))
+    harness.edit_json(run / "unit.json", lambda record: record["program"].update(step="0" * 64))
+    (run / "programs.jsonl").unlink()
+    sign(run)
+    compare.open_parts(root, [file])
+    (one,) = found(root, "mine/seed-1", fraction=0.5)
+    assert one.outcome == "unverified"
+    assert one.sentence.endswith("and with the packages that its experiment file imports as they were then.")
 
 
 def test_numbers_of_own_parts_are_trained_as_one_program(made, tmp_path, forgotten, capsys):

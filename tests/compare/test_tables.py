@@ -101,6 +101,9 @@ def test_the_commands_can_be_pasted():
     spaced = results._commands("some where/a&b", made)
     assert spaced["rerun"] == ("gvlab compare 'some where/a&b/plan.json' --out NEW --together 1")
     assert results._commands("-x", made)["verify"] == "gvlab verify ./-x"
+    file = results._commands("a b", made, ["units/it/seed-0/experiment.py"])
+    assert file["verify"] == "gvlab verify 'a b' --experiment 'a b/units/it/seed-0/experiment.py'"
+    assert file["report"] == "gvlab report 'a b'"
     named = results.collect([experiment("a")], 1, None, made, ROOT, "comparisons/it")
     assert named["commands"]["report"] == "gvlab report comparisons/it"
 

@@ -294,7 +294,10 @@ def test_a_file_is_opened_by_its_hash_alone(tmp_path):
     copy = tmp_path / "run.py"
     copy.write_bytes(file.read_bytes())
     changed = written(tmp_path, FILE.replace("0.25", "0.5") + "# opened\n", "changed.py")
-    with pytest.raises(UserError, match=r"changed.py is not the version .* they differ at line 8; use that version\.$"):
+    with pytest.raises(
+        UserError,
+        match=rf"changed.py is not the version .* they differ at line 8; name that copy with --experiment {copy}\.$",
+    ):
         experiment_file.open_parts(changed, {sha256: [copy]})
     with pytest.raises(UserError, match=rf"has the SHA-256 \w+, but {sha256[:12]} was recorded: name the file"):
         experiment_file.open_parts(changed, {sha256: [changed]})

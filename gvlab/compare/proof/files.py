@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -25,7 +26,8 @@ def derived(plan: compare.Plan, root: Path) -> list[Verified]:
     """Those of comparison.json, the tables and the report that are not what the units give.
 
     comparison.json is compared by value, but for the version of gvlab, the fields that configurations gained since, and
-    the name of the directory in its commands; the tables and the report are made anew from it.
+    in its commands the name of the directory and the experiment files, which earlier ones lacked; the tables and the
+    report are made anew from it.
     """
     try:
         complete = [unit for experiment in plan.units() if (unit := units.read(root, experiment))]
@@ -45,7 +47,8 @@ def derived(plan: compare.Plan, root: Path) -> list[Verified]:
     version = stored.get("gvlab")
     if isinstance(version, str):
         fresh["gvlab"] = version
-    if _moved(fresh["commands"]) == _moved(stored.get("commands")):
+    commands = _moved(fresh["commands"])
+    if commands and _moved(stored.get("commands")) in (commands, _without_files(commands)):
         fresh["commands"] = stored["commands"]
     experiments = stored.get("experiments")
     for old, new in zip(experiments if isinstance(experiments, list) else (), fresh["experiments"], strict=False):
@@ -93,7 +96,7 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", text)))
 
 
-def _moved(commands: Any) -> Any:
+def _moved(commands: Any) -> dict[str, list[str]] | None:
     """The commands as lists of words, without the name that the directory had; None if they are no such commands."""
     try:
         words = {name: shlex.split(command) for name, command in commands.items()}
@@ -102,6 +105,11 @@ def _moved(commands: Any) -> Any:
         return {key: [*line[:2], *(own.sub("DIR", word) for word in line[2:])] for key, line in words.items()}
     except (AttributeError, KeyError, IndexError, ValueError, TypeError):
         return None
+
+
+def _without_files(commands: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The commands as lists of words without --experiment FILE, which stands at their end."""
+    return {key: list(itertools.takewhile(lambda word: word != "--experiment", line)) for key, line in commands.items()}
 
 
 def _not_derived(root: Path, file: str, version: str) -> Verified:

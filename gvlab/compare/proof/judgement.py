@@ -8,6 +8,7 @@ from gvlab.compare import identity, units
 from gvlab.compare.proof import pictures
 from gvlab.compare.proof.differences import difference
 from gvlab.compare.proof.outcome import TOLERANCE, Doubted, Redone, Verified
+from gvlab.config import own
 from gvlab.runs import directory as rundir
 from gvlab.runs.environment import read_environment
 
@@ -95,6 +96,8 @@ def _differs(doubted: Doubted, name: str, what: str, other_code: str | None) -> 
         return Verified(name, "different", f"{name}{what}{_rule(doubted.reasons)}.")
     revision = read_environment(doubted.unit.run).get("git_revision")
     where = f" (revision {revision})" if revision else ""
+    if own.files(doubted.program.experiment):
+        where += ", and with the packages that its experiment file imports as they were then"
     return Verified(
         name,
         "unverified",

@@ -139,6 +139,8 @@ def make_comparison(directory: Path) -> dict[str, Any]:
                 "first": RUDE,
                 "second": "vae",
                 "n": 2,
+                "family": 1,
+                "smallest_p": 0.5,
                 "difference": -10.0,
                 "low": -11.5,
                 "high": -8.5,

@@ -145,7 +145,14 @@ def test_an_experiment_of_which_every_seed_diverged_has_failed(comparison):
 
 OUTCOMES = {
     "better": ({"verdict": "second"}, f"\u2713 better vae is better than {RUDE} on fld"),
-    "not told apart": ({"verdict": "undecided"}, f"\u2248 not told apart {RUDE} and vae on fld"),
+    "not told apart": (
+        {"verdict": "undecided", "n": 6, "smallest_p": 2**-5},
+        f"\u2248 not told apart {RUDE} and vae on fld",
+    ),
+    "too few seeds": (
+        {"verdict": "undecided"},
+        f"? too few seeds {RUDE} and vae on fld: 2 pairs cannot reach p = 0.05, 6 could",
+    ),
 }
 
 
