@@ -133,6 +133,7 @@ _PART = r"\.\d+\.part$"
 
 _REMEDIES = {
     errno.ENOENT: "make the directory first, or choose another path",
+    errno.ENOTDIR: "choose another path",
     errno.EACCES: "change its permissions, or choose another path",
     errno.EPERM: "change its permissions, or choose another path",
     errno.EROFS: "choose another path",

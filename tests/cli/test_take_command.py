@@ -163,7 +163,7 @@ def test_a_mistake_gets_one_sentence_and_leaves_nothing(args, words, conditional
         "LATENTS": given / "latents.npz",
         "NOTHING": given / "nothing.npz",
     }
-    out = tmp_path / "made" / ("z.npz" if args[0] == "encode" else "samples")
+    out = tmp_path / "made" / {"encode": "z.npz", "sample": "samples", "decode": "samples"}.get(args[0], "picture.png")
     out.parent.mkdir()
     capsys.readouterr()
     code = call(*(names.get(arg, arg) for arg in args), "--out", out)
