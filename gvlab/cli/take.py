@@ -83,7 +83,7 @@ def _sample(args: argparse.Namespace, rest: list[str]) -> None:
     export.check(args.out, model.shape)
     batches = model.stored(n, args.seed, of_class, args.truncation)
     with terminal.counting(f"{args.run_directory}", n) as listen:
-        export.write(args.out, batches, n, model.shape, listen)
+        export.write(args.out, batches, n, model.shape, listen, model.program.dataset.class_names)
     print(args.out)
 
 
@@ -133,7 +133,7 @@ def _decode(args: argparse.Namespace, rest: list[str]) -> None:
         return
     export.check(args.out, model.shape)
     with terminal.counting(f"{args.latents}", len(z)) as listen:
-        export.write(args.out, model.decoded(z, y), len(z), model.shape, listen)
+        export.write(args.out, model.decoded(z, y), len(z), model.shape, listen, model.program.dataset.class_names)
     print(args.out)
 
 
