@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gvlab import backend
+from gvlab.cli import terminal
 from gvlab.errors import UserError
 from gvlab.spelling import nearest
 
@@ -112,7 +113,7 @@ def class_number(model: Trained, run: Path, asked: str, option: str = "--class")
         return names.index(asked)
     if asked.isdecimal() and int(asked) < model.classes:
         return int(asked)
-    named = f" or named {', '.join(names[:10])}{', ...'[: 5 * (len(names) > 10)]}" if names else ""
+    named = f" or named {terminal.some(names)}" if names else ""
     raise UserError(
         f"{option} is {asked}, but the classes of {run} are numbered from 0 to {model.classes - 1}{named}"
         f"{nearest(asked, names)}."
