@@ -114,7 +114,8 @@ def test_a_class_may_be_named(conditional, tmp_path, capsys):
     (run / "origin.json").write_text(json.dumps(origin))
     for name, number in (("seven", 7), ("8", 8), ("5", 5)):  # a name comes before a number
         assert call("sample", run, "--class", name, "--n", 2, "--out", tmp_path / f"of-{name}") == 0
-        assert f"0.png,{number}" in (tmp_path / f"of-{name}" / "labels.csv").read_text()
+        called = {7: "seven", 8: "8", 5: "f"}[number]
+        assert f"0.png,{number},{called}\n" in (tmp_path / f"of-{name}" / "labels.csv").read_text()
     code = call("sample", run, "--class", "sevn", "--out", tmp_path / "no")
     words = ("--class is sevn", "numbered from 0 to 9 or named a, b, c", "did you mean seven?")
     assert_refused(code, *capsys.readouterr(), *words)
