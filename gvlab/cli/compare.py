@@ -72,10 +72,6 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _compare(args: argparse.Namespace, rest: list[str]) -> None:
-    for text in rest:
-        if text.startswith("-"):
-            form = ": a field is set by NAME.FIELD=VALUE, without dashes" if "." in text else ""
-            raise UserError(f"Unknown argument {text}{form} (see gvlab compare --help).")
     if args.launcher == "ray":
         backend.check_variables()  # before anything imports JAX
         from gvlab.compare.launch import begin_ray

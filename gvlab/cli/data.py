@@ -31,14 +31,18 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Adds the commands to the parser; `command(name, help, run)` makes one."""
     data = command("data", "The data sets.", lambda args, rest: None)
     actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("list", help="What exists: size, licence, shape.").set_defaults(run=_data_list)
-    prepare = actions.add_parser("prepare", help="Download, verify and cache one.")
+
+    def action(name: str, help: str, run: Callable[..., None]) -> argparse.ArgumentParser:
+        made = actions.add_parser(name, help=help, description=help, allow_abbrev=False)
+        made.set_defaults(run=run, parser=made)
+        return made
+
+    action("list", "What exists: size, licence, shape.", _data_list)
+    prepare = action("prepare", "Download, verify and cache one.", _data_prepare)
     prepare.add_argument("name", metavar="NAME")
-    prepare.set_defaults(run=_data_prepare)
-    _add_add(actions.add_parser("add", help="Make one of your own pictures, of arrays, or of a builder of TFDS."))
-    remove = actions.add_parser("remove", help="Remove one that was added; what it was made of stays.")
+    _add_add(action("add", "Make one of your own pictures, of arrays, or of a builder of TFDS.", _data_add))
+    remove = action("remove", "Remove one that was added; what it was made of stays.", _data_remove)
     remove.add_argument("name", metavar="NAME")
-    remove.set_defaults(run=_data_remove)
 
 
 def _add_add(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +65,6 @@ def _add_add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--range", choices=("255", "1", "-1..1"), help="of arrays, where it is not plain")
     # -1..1 is a value, as -1 is one: argparse asks this pattern, and it has no other door.
     parser._negative_number_matcher = re.compile(r"-\d")
-    parser.set_defaults(run=_data_add)
 
 
 def _data_list(args: argparse.Namespace, rest: list[str]) -> None:

@@ -49,8 +49,10 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     evaluate.add_argument("--k", type=int, help="samples of the importance-weighted bound (default: the experiment's)")
     evaluate.add_argument("--ais-variance", type=float, help="of the noise about a GAN's images in [0, 1], for ais")
     add_experiment(evaluate)
-    json = outputs.file([".json"], "measures are JSON")
-    evaluate.add_argument("--out", type=json, metavar="FILE.json", help="of --images (default: FOLDER.evaluation.json)")
+    measures = outputs.file([".json"], "measures are JSON")
+    evaluate.add_argument(
+        "--out", type=measures, metavar="FILE.json", help="of --images (default: FOLDER.evaluation.json)"
+    )
 
 
 def _evaluate(args: argparse.Namespace, rest: list[str]) -> None:

@@ -22,10 +22,7 @@ def file(endings: Collection[str], what: str) -> Callable[[str], Path]:
         out = Path(text)
         if out.suffix.lower() not in endings:
             raise UserError(f"--out is {out}, but {what}: let its name end in {_either(endings)}.")
-        _check_place(out)
-        if out.is_dir():
-            raise UserError(f"--out is {out}, which is a directory: name a file.")
-        return out
+        return _new_file(out)
 
     return of
 
@@ -45,7 +42,7 @@ def examples(text: str) -> Path:
     """The type of what takes examples: a picture or an array of them, or a folder."""
     out = Path(text)
     if out.suffix.lower() in EXAMPLES:
-        return file(EXAMPLES, "")(text)
+        return _new_file(out)
     if out.suffix or out.name.startswith("."):
         raise UserError(
             f"--out is {out}, but must end in {_either(EXAMPLES)}, or be a folder, whose name has no ending."
@@ -59,6 +56,13 @@ def directory(text: str) -> Path:
     there = next((place for place in (out, *out.parents) if os.path.exists(place)), Path())
     if not there.is_dir():
         raise _refusal(errno.ENOTDIR, out)
+    return out
+
+
+def _new_file(out: Path) -> Path:
+    _check_place(out)
+    if out.is_dir():
+        raise UserError(f"--out is {out}, which is a directory: name a file.")
     return out
 
 

@@ -264,9 +264,9 @@ def _is_name(name: str) -> bool:
 
 def _check_new_name(name: str) -> None:
     """Refuses names that a shell, a pattern or a table would read otherwise."""
-    if not (_is_name(name) and re.fullmatch(r"[\w.-]+", name)):
-        plain = re.sub(r"[^\w.-]+", "_", name[:80]).strip("_.") or "flowers"
+    if not (_is_name(name) and re.fullmatch(r"\w[\w.-]*", name)):
+        plain = re.sub(r"[^\w.-]+", "_", name[:80]).strip("_.-") or "flowers"
         raise UserError(
             f"A data set cannot be called {name[:80]!r}: take letters, digits, _, - and ., at most {_LONGEST} bytes "
-            f"and no . at the front, such as {plain!r}."
+            f"and no - or . at the front, such as {plain!r}."
         )

@@ -155,7 +155,8 @@ MISTAKES = {
     "another range": (None, ["a", "negative.npy", "--range", "1"], ["from -1 to 1, which --range 1 does not hold"]),
     "an unknown builder": (None, ["a", "tfds:mnsit"], ["no builder 'mnsit'", "'mnist'?"]),
     "a builder without images": (None, ["a", "tfds:ag_news_subset"], ["ag_news_subset has no images"]),
-    "an unknown option": (pictures, ["a", "source", "--sise", "8"], ["--sise"]),
+    "an unknown option": (pictures, ["a", "source", "--sise", "8"], ["--sise (did you mean --size?)"]),
+    "an option cut short": (pictures, ["a", "source", "--siz", "8"], ["--siz (did you mean --size?)"]),
     "no path": (None, ["a"], ["PATH"]),
 }
 

@@ -73,7 +73,7 @@ def test_other_content_under_the_name_is_refused(home, tmp_path):
         ("digits", "digits is the name of one of gvlab's own data sets"),
         *(
             (name, "cannot be called")
-            for name in ("", "a/b", "..", ".hidden", "a\nb", "C:x", "x" * 201, "a b", "*", "a,b")
+            for name in ("", "a/b", "..", ".hidden", "a\nb", "C:x", "x" * 201, "a b", "*", "a,b", "-a")
         ),
         ("my pets", "called 'my pets': take letters, digits, _, - and .,.* such as 'my_pets'"),
         ("???", "such as 'flowers'"),

@@ -53,9 +53,8 @@ def samples(root: Path, comparison: Json, remarks: list[str]) -> Drawing:
         panels = figure.subplots(len(rows), across, squeeze=False, height_ratios=rows).ravel()
         for panel in panels:
             panel.set_axis_off()
-            panel.set_anchor(
-                "N"
-            )  # in the middle of its place it would leave room above, which the layout then gives it
+            # In the middle of its place a picture leaves room above, into which the layout moves the title.
+            panel.set_anchor("N")
         for panel, name, title in zip(panels, names, titles, strict=False):
             panel.set_title(title, loc="left")
             _show(panel, sheets[name])
