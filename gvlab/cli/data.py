@@ -154,7 +154,7 @@ def _source(args: argparse.Namespace) -> Folder | Arrays | Tfds:
     else:
         what = "neither a folder nor an .npz or .npy file" if path.exists() else "not there"
         raise UserError(
-            f"{path} is {what}{nearest_path(path)}: name a folder of pictures, such a file, or tfds:BUILDER."
+            f"{path} is {what}{nearest_path(path)}: name a folder of pictures, an .npz or .npy file, or tfds:BUILDER."
         )
     given = {
         name: value for name, value in vars(args).items() if name in set().union(*_OF.values()) and value is not None

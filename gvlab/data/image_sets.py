@@ -112,7 +112,7 @@ def read(path: Path) -> ImageSet:
         array, left_out = _stored(path)
         return _image_set(path, array, left_out, array=array)
     what = f"neither a directory of {KINDS} files nor an .npz or .npy file" if path.exists() else "not there"
-    raise UserError(f"{path} is {what}{nearest_path(path)}: name a directory of pictures, or such a file.")
+    raise UserError(f"{path} is {what}{nearest_path(path)}: name a directory of pictures, or an .npz or .npy file.")
 
 
 def _image_set(

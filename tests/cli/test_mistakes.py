@@ -236,6 +236,12 @@ def test_a_run_that_lies_beside_the_one_that_was_named_is_proposed(command, tmp_
     assert_refused(code, *capsys.readouterr(), "There is no runs/vea/seed0 (did you mean runs/vae/seed-0?)")
 
 
+def test_a_unit_is_not_measured_over_its_record(capsys):
+    run = harness.compared() / "units" / "vae" / "seed-0"
+    words = ("is a unit of a comparison", "such as vae.evaluation.samples=5000", "a copy without its unit.json")
+    assert_refused(call("evaluate", run), *capsys.readouterr(), *words)
+
+
 @pytest.mark.parametrize(
     "args",
     [
