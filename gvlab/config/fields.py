@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import difflib
 import functools
 import math
 import types
 import typing
-from collections.abc import Iterable
 from typing import Any, Literal
 
 from gvlab.config import own
 from gvlab.config.earlier import as_now
 from gvlab.errors import UserError
+from gvlab.spelling import nearest, nearest_field
 
 
 def is_union(hint: Any) -> bool:
@@ -71,12 +70,6 @@ def completed(hint: Any, value: Any) -> dict[str, Any]:
     """
     config = decode(hint, value, "")
     return member_to_dict(config) if is_union(hint) else to_dict(config)
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """' (did you mean ...?)' for the name most like `name`, or nothing."""
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def decode(hint: Any, value: Any, where: str) -> Any:
@@ -211,7 +204,7 @@ def value(config: Any, name: str) -> Any:
     found = config
     for part in name.split("."):
         if not dataclasses.is_dataclass(found) or part not in {f.name for f in dataclasses.fields(found)}:
-            raise UserError(f"There is no field {name}{nearest(name, leaves(config))}.")
+            raise UserError(f"There is no field {name}{nearest_field(name, leaves(config))}.")
         found = getattr(found, part)
     return found
 

@@ -6,8 +6,9 @@ import dataclasses
 import typing
 from typing import Any
 
-from gvlab.config.fields import field_types, is_protocol, is_union, nearest, with_traced
+from gvlab.config.fields import field_types, is_protocol, is_union, with_traced
 from gvlab.errors import UserError
+from gvlab.spelling import nearest
 
 
 def choices(config: Any, prefix: str = "") -> dict[str, list[Any]]:
