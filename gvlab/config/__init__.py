@@ -31,7 +31,7 @@ from gvlab.config.fields import completed, difference, leaves, member_to_dict, t
 from gvlab.config.gan import GAN
 from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
 from gvlab.config.members import choices, with_choice
-from gvlab.config.networks import DCGAN, MLP, Article, MaxoutMLP, ReluMLP, TwoLayerMLP, TwoMLPs
+from gvlab.config.networks import DCGAN, MLP, R3GAN, Article, MaxoutMLP, ReluMLP, TwoLayerMLP, TwoMLPs
 from gvlab.config.optimizers import SGD, Adam, AdamW, Clipped, RMSprop
 from gvlab.config.protocols import (
     OwnCoders,
@@ -53,6 +53,7 @@ __all__ = [
     "DCGAN",
     "GAN",
     "MLP",
+    "R3GAN",
     "SGD",
     "VAE",
     "WITHOUT_INFLUENCE",

@@ -7,7 +7,7 @@ from typing import Literal
 
 from gvlab.config.checks import check_fraction, check_size
 from gvlab.config.contests import AnyContest, NonSaturating
-from gvlab.config.networks import DCGAN, MLP, Article, MaxoutMLP, TwoMLPs
+from gvlab.config.networks import DCGAN, MLP, R3GAN, Article, MaxoutMLP, TwoMLPs
 from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnNetworks
@@ -18,7 +18,7 @@ from gvlab.errors import UserError
 class GAN:
     """A generative adversarial network (Goodfellow et al. 2014)."""
 
-    network: DCGAN | Article | MLP | TwoMLPs | MaxoutMLP | OwnNetworks = DCGAN()
+    network: DCGAN | Article | MLP | TwoMLPs | MaxoutMLP | R3GAN | OwnNetworks = DCGAN()
     latent_dim: int = 100
     contest: AnyContest = NonSaturating()
     update: Literal["alternating", "simultaneous"] = "alternating"
