@@ -11,7 +11,7 @@ from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     from gvlab.losses import Contest
-    from gvlab.losses.relativistic import OfMargin
+    from gvlab.losses.margins import OfMargin
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from gvlab.losses.likelihoods import (
     discretized_logistic_log_prob,
     gaussian_log_prob,
 )
-from gvlab.losses.relativistic import (
+from gvlab.losses.margins import (
     hinge_margin_loss,
     linear_margin_loss,
     logistic_margin_loss,
