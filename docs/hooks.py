@@ -16,6 +16,7 @@ OUTSIDE = {
     "README.md": "quickstart.md",
     "experiments/benchmarks/README.md": "benchmarks.md",
     "experiments/extractors/README.md": "extractors.md",
+    "experiments/own_parts_against_dcgan/table.md": "own_parts_example.md",
     "experiments/reproductions/README.md": "ledger.md",
     "experiments/reproductions/vae_against_iwae/table.md": "example.md",
     "experiments/reproductions/vae_against_iwae/report.html": "report.html",

@@ -89,10 +89,12 @@ def test_modes_and_quality_are_two_numbers_of_the_same_runs(stem):
     assert (modes.measure, quality.measure) == ("modes_covered", "high_quality")
 
 
-def test_the_example_is_what_its_units_give():
-    root = FOLDER / "vae_against_iwae"
+@pytest.mark.parametrize(
+    ("root", "count"), [(FOLDER / "vae_against_iwae", 16), (FOLDER.parent / "own_parts_against_dcgan", 12)]
+)
+def test_a_comparison_kept_here_is_what_its_units_give(root, count):
     plan = compare.read_plan(root)
-    assert [units.read(root, experiment).failure for experiment in plan.units()] == [None] * 16
+    assert [units.read(root, experiment).failure for experiment in plan.units()] == [None] * count
     assert derived(plan, root) == []
     assert (root / "report.html").stat().st_size < 5_000_000
     assert not [*root.rglob("checkpoints"), *root.rglob("*lock")]
