@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from gvlab.errors import UserError
 from gvlab.schema import parse
+from gvlab.spelling import nearest_path
 
 _KINDS = {
     stat.S_IFDIR: "a directory",
@@ -39,7 +40,7 @@ def require_regular(file: Path) -> None:
         mode = file.stat().st_mode
     except (OSError, ValueError) as error:  # the latter for a name with a NUL
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UserError(f"{file} cannot be read ({reason}): name a file that is there.") from error
+        raise UserError(f"{file} cannot be read ({reason}){nearest_path(file)}: name a file that is there.") from error
     if not stat.S_ISREG(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "something else")
         raise UserError(f"{file} is {kind}, but a file is wanted: name one.")

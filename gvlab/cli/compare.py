@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gvlab import backend
-from gvlab.cli import terminal
+from gvlab.cli import outputs, terminal
 from gvlab.cli.plan import directory_of, planned
 from gvlab.cli.runs import add_experiment
 from gvlab.errors import Diverged, UserError
@@ -40,7 +40,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     compare.add_argument(
         "--out",
-        type=Path,
+        type=outputs.directory,
         metavar="DIR",
         help="the comparison (default: comparisons/A-vs-B; name one to add experiments later)",
     )
@@ -72,9 +72,6 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _compare(args: argparse.Namespace, rest: list[str]) -> None:
-    for text in rest:
-        if text.startswith("-"):
-            raise UserError(f"Unknown argument {text} (see gvlab compare --help).")
     if args.launcher == "ray":
         backend.check_variables()  # before anything imports JAX
         from gvlab.compare.launch import begin_ray

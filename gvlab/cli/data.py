@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from gvlab.cli import terminal
 from gvlab.errors import UserError
+from gvlab.spelling import nearest_path
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     from gvlab.config import Arrays, Folder, Tfds
     from gvlab.data import Own
 
 _TFDS = "tfds:"
+_BYTE = r"(?:\d\d?|1\d\d|2[0-4]\d|25[0-5])"
 _OF = {
     "folder": {"size", "fit", "test", "test_dir", "labels", "background", "skip_unreadable"},
     "file": {"test", "layout", "range"},
@@ -29,14 +31,18 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Adds the commands to the parser; `command(name, help, run)` makes one."""
     data = command("data", "The data sets.", lambda args, rest: None)
     actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("list", help="What exists: size, licence, shape.").set_defaults(run=_data_list)
-    prepare = actions.add_parser("prepare", help="Download, verify and cache one.")
+
+    def action(name: str, help: str, run: Callable[..., None]) -> argparse.ArgumentParser:
+        made = actions.add_parser(name, help=help, description=help, allow_abbrev=False)
+        made.set_defaults(run=run, parser=made)
+        return made
+
+    action("list", "What exists: size, licence, shape.", _data_list)
+    prepare = action("prepare", "Download, verify and cache one.", _data_prepare)
     prepare.add_argument("name", metavar="NAME")
-    prepare.set_defaults(run=_data_prepare)
-    _add_add(actions.add_parser("add", help="Make one of your own pictures, of arrays, or of a builder of TFDS."))
-    remove = actions.add_parser("remove", help="Remove one that was added; what it was made of stays.")
+    _add_add(action("add", "Make one of your own pictures, of arrays, or of a builder of TFDS.", _data_add))
+    remove = action("remove", "Remove one that was added; what it was made of stays.", _data_remove)
     remove.add_argument("name", metavar="NAME")
-    remove.set_defaults(run=_data_remove)
 
 
 def _add_add(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +57,7 @@ def _add_add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels",
         metavar="SOURCE",
-        help="folders, none, or a .csv file (default: folders where there are sub-folders)",
+        help="folders, none, a .csv file, or auto: folders where there are sub-folders (default: auto)",
     )
     parser.add_argument("--background", metavar="R,G,B", help="behind transparent pixels, and around padded pictures")
     parser.add_argument("--skip-unreadable", action="store_true", default=None, help="leave damaged files out")
@@ -59,7 +65,6 @@ def _add_add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--range", choices=("255", "1", "-1..1"), help="of arrays, where it is not plain")
     # -1..1 is a value, as -1 is one: argparse asks this pattern, and it has no other door.
     parser._negative_number_matcher = re.compile(r"-\d")
-    parser.set_defaults(run=_data_add)
 
 
 def _data_list(args: argparse.Namespace, rest: list[str]) -> None:
@@ -113,8 +118,7 @@ def _data_add(args: argparse.Namespace, rest: list[str]) -> None:
         print(f"gvlab: {remark}", file=sys.stderr)
     classes = f"{own.num_classes} classes" if own.num_classes else "no labels"
     if own.class_names:
-        shown = ", ".join(own.class_names[:8])
-        classes += f" ({shown}{', ...' * (len(own.class_names) > 8)})"
+        classes += f" ({terminal.some(own.class_names)})"
     shape = "x".join(map(str, own.shape))
     print(f"{own.name}: {own.train} training and {own.test} test images of {shape}, {classes}.")
     print(_of_copies(own.origin["copies"]))
@@ -149,7 +153,9 @@ def _source(args: argparse.Namespace) -> Folder | Arrays | Tfds:
         kind = "file"
     else:
         what = "neither a folder nor an .npz or .npy file" if path.exists() else "not there"
-        raise UserError(f"{path} is {what}: name a folder of pictures, such a file, or tfds:BUILDER.")
+        raise UserError(
+            f"{path} is {what}{nearest_path(path)}: name a folder of pictures, an .npz or .npy file, or tfds:BUILDER."
+        )
     given = {
         name: value for name, value in vars(args).items() if name in set().union(*_OF.values()) and value is not None
     }
@@ -165,23 +171,25 @@ def _source(args: argparse.Namespace) -> Folder | Arrays | Tfds:
     if "size" in given:
         fields["size"] = _numbers("--size", args.size, r"\d{1,5}(x\d{1,5})?", "N or HxW, such as 64 or 48x64")
     if "background" in given:
-        fields["background"] = _numbers("--background", args.background, r"\d+,\d+,\d+", "R,G,B, such as 255,255,255")
+        wanted = "R,G,B from 0 to 255, such as 255,255,255"
+        fields["background"] = _numbers("--background", args.background, f"{_BYTE},{_BYTE},{_BYTE}", wanted)
     if "fit" in given and "size" not in given:
         raise UserError(f"--fit {args.fit} needs a --size to fit to: give one, or leave it out.")
-    if kind == "builder":
-        return config.Tfds(args.path.removeprefix(_TFDS), **fields)
-    if kind == "file":
-        return config.Arrays(str(path), **fields)
     if "test_dir" in given:
         fields["test_path"] = _directory(args.test_dir)
     if "skip_unreadable" in given:
         fields["unreadable"] = "skip"
-    return config.Folder(str(path), **fields)
+    try:
+        if kind == "builder":
+            return config.Tfds(args.path.removeprefix(_TFDS), **fields)
+        return config.Arrays(str(path), **fields) if kind == "file" else config.Folder(str(path), **fields)
+    except UserError as error:  # names the field, but the user knows the option
+        raise UserError(re.sub(r"^\w+\.", "--", str(error))) from error
 
 
 def _directory(path: str) -> str:
     if not Path(path).is_dir():
-        raise UserError(f"--test-dir {path} is no folder: name the one of the test pictures.")
+        raise UserError(f"--test-dir {path} is no folder{nearest_path(Path(path))}: name the one of the test pictures.")
     return path
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gvlab.cli import outputs
 from gvlab.cli.runs import add_class, add_experiment, class_number, class_wanted, drawing, images_for, loaded, trained
 from gvlab.errors import UserError
 
@@ -43,7 +44,9 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     neighbours.add_argument("--features", default="pixels", metavar="NAME", help="nearest in these (default: pixels)")
     neighbours.add_argument("--weights", type=Path, metavar="FILE", help="of Inception (default: downloaded once)")
     for picture in (reconstruct, interpolate, traverse, neighbours):
-        picture.add_argument("--out", type=Path, required=True, metavar="GRID.png", help="the picture's file")
+        picture.add_argument(
+            "--out", type=outputs.picture, required=True, metavar="GRID.png", help="the picture's file"
+        )
         add_experiment(picture)
 
 

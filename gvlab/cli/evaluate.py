@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gvlab import backend
-from gvlab.cli import terminal
+from gvlab.cli import outputs, terminal
 from gvlab.cli.runs import add_experiment, trained
 from gvlab.errors import UserError
 
@@ -49,7 +49,10 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     evaluate.add_argument("--k", type=int, help="samples of the importance-weighted bound (default: the experiment's)")
     evaluate.add_argument("--ais-variance", type=float, help="of the noise about a GAN's images in [0, 1], for ais")
     add_experiment(evaluate)
-    evaluate.add_argument("--out", type=Path, metavar="FILE.json", help="of --images (default: FOLDER.evaluation.json)")
+    measures = outputs.file([".json"], "measures are JSON")
+    evaluate.add_argument(
+        "--out", type=measures, metavar="FILE.json", help="of --images (default: FOLDER.evaluation.json)"
+    )
 
 
 def _evaluate(args: argparse.Namespace, rest: list[str]) -> None:
@@ -86,8 +89,9 @@ def _evaluate_run(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path
         raise UserError("--against and --out are for --images: a run is compared with its own data set.")
     if (args.run_directory / "unit.json").exists():
         raise UserError(
-            f"{args.run_directory} is a unit of a comparison, whose measures are recorded: copy it without its "
-            "unit.json, and evaluate the copy."
+            f"{args.run_directory} is a unit of a comparison, whose measures are recorded: repeat gvlab compare with "
+            f"what is to be measured, such as {args.run_directory.resolve().parent.name}.evaluation.samples=5000 (it "
+            "trains nothing again), or evaluate a copy without its unit.json."
         )
     rundir.open_parts(args.run_directory, args.experiment)
     experiment = rundir.read_config(args.run_directory)
@@ -159,8 +163,6 @@ def _check_out(out: Path, images: Path) -> None:
     """Raises `UserError` where measures would take the place of anything but measures."""
     from gvlab import evaluate
 
-    if out.suffix.lower() != ".json":
-        raise UserError(f"--out is {out}, but measures are JSON: let its name end in .json.")
     if images.is_dir() and images.resolve() in out.resolve().parents:
         raise UserError(f"--out is {out}, which lies among the images that are measured: choose another place.")
     if os.path.lexists(out):

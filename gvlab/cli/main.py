@@ -15,6 +15,7 @@ from typing import NoReturn
 from gvlab import __version__, backend
 from gvlab.cli import compare, data, draw, evaluate, last_resort, paper, reproduce, streams, take, train
 from gvlab.errors import Diverged, UserError
+from gvlab.spelling import nearest
 
 
 class _Parser(argparse.ArgumentParser):
@@ -30,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
 
     def command(name: str, help: str, run: Callable[..., None]) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=help, description=help, allow_abbrev=False)
-        made.set_defaults(run=run)
+        made.set_defaults(run=run, parser=made)
         return made
 
     for verb in (train, compare, paper, reproduce, take, draw, evaluate, data):
@@ -69,8 +70,8 @@ def _main(argv: list[str]) -> int:
         args, rest = parser().parse_known_args(argv)
         if args.command == "train" and str(args.experiment) != str(Path(argv[1])):
             raise UserError(f"The experiment file comes first, but the first argument of train is {argv[1]}.")
-        if rest and args.command not in ("train", "compare"):
-            raise UserError(f"Unknown argument {rest[0]} (see gvlab {args.command} --help).")
+        if args.command != "train":  # which takes every field of its experiment
+            _check_known(args, rest)
         backend.check_variables()
         args.run(args, rest)
     except (UserError, OSError) as error:
@@ -84,6 +85,18 @@ def _main(argv: list[str]) -> int:
             return _fail(sentence, 2)
         raise
     return 0
+
+
+def _check_known(args: argparse.Namespace, rest: list[str]) -> None:
+    """Refuses what the command doesn't know; an experiment of compare may stand behind an option."""
+    unknown = [text for text in rest if text.startswith("-") or args.command != "compare"]
+    if not unknown:
+        return
+    option = unknown[0].partition("=")[0]
+    hint = nearest(option, re.findall(r"--[\w-]+", args.parser.format_usage()))
+    if args.command == "compare" and "." in option:
+        hint = ": a field is set by NAME.FIELD=VALUE, without dashes"
+    raise UserError(f"Unknown argument {unknown[0]}{hint} (see {args.parser.prog} --help).")
 
 
 def _check_letters(argv: list[str]) -> None:
@@ -133,6 +146,7 @@ _PART = r"\.\d+\.part$"
 
 _REMEDIES = {
     errno.ENOENT: "make the directory first, or choose another path",
+    errno.ENOTDIR: "choose another path",
     errno.EACCES: "change its permissions, or choose another path",
     errno.EPERM: "change its permissions, or choose another path",
     errno.EROFS: "choose another path",

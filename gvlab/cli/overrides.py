@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gvlab.config.inside import has_inside, inside
 from gvlab.errors import UserError
+from gvlab.spelling import nearest_field
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     from gvlab.config import Experiment
@@ -28,7 +29,7 @@ def override(experiment: Experiment, args: list[str], prog: str) -> Experiment:
     """
     import tyro
 
-    from gvlab.config import Experiment, nearest
+    from gvlab.config import Experiment
 
     experiment, args = _chosen(experiment, args)
     printed = io.StringIO()
@@ -48,7 +49,7 @@ def override(experiment: Experiment, args: list[str], prog: str) -> Experiment:
         raise UserError(f"{_plainly(_first_block(printed.getvalue()))} (see {prog} --help).") from stop
     if unknown:
         field = unknown[0].split("=")[0]
-        raise UserError(f"Unknown field {field}{nearest(field, options(experiment))} (see {prog} --help).")
+        raise UserError(f"Unknown field {field}{nearest_field(field, options(experiment))} (see {prog} --help).")
     return made
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from gvlab.cli import outputs
 from gvlab.errors import UserError
 from gvlab.files import replacing, require_regular, write_atomically
 
@@ -21,10 +22,12 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Adds the commands to the parser; `command(name, help, run)` makes one."""
     table = command("table", "Make the table of a comparison for a paper.", _table)
     table.add_argument("directory", type=Path, metavar="DIR")
-    table.add_argument("--out", type=Path, required=True, metavar="TABLE.tex", help="or TABLE.md")
+    latex_or_markdown = outputs.file(TABLES, "a table is LaTeX or Markdown")
+    table.add_argument("--out", type=latex_or_markdown, required=True, metavar="TABLE.tex", help="or TABLE.md")
     figure = command("figure", "Make a figure of a comparison for a paper.", _figure)
     figure.add_argument("directory", type=Path, metavar="DIR")
-    figure.add_argument("--out", type=Path, required=True, metavar="FIGURE.pdf", help="or FIGURE.svg, FIGURE.png")
+    drawing = outputs.file(FIGURES, "a figure is a PDF, an SVG or a PNG file")
+    figure.add_argument("--out", type=drawing, required=True, metavar="FIGURE.pdf", help="or FIGURE.svg, FIGURE.png")
     figure.add_argument(
         "--kind",
         choices=KINDS,
@@ -42,7 +45,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _table(args: argparse.Namespace, rest: list[str]) -> None:
-    suffix = _check_out(args.out, TABLES, args.directory, "a table is LaTeX or Markdown")
+    suffix = _check_out(args.out, TABLES, args.directory)
     from gvlab.compare import paper, written
 
     comparison = written.read(args.directory)
@@ -53,7 +56,7 @@ def _table(args: argparse.Namespace, rest: list[str]) -> None:
 
 
 def _figure(args: argparse.Namespace, rest: list[str]) -> None:
-    suffix = _check_out(args.out, FIGURES, args.directory, "a figure is a PDF, an SVG or a PNG file")
+    suffix = _check_out(args.out, FIGURES, args.directory)
     if args.kind == "samples" and args.measures:
         raise UserError(f"--measures {args.measures[0]} is no matter of --kind samples: leave it out.")
     from gvlab.compare import paper, written
@@ -66,12 +69,9 @@ def _figure(args: argparse.Namespace, rest: list[str]) -> None:
     print(caption)
 
 
-def _check_out(out: Path, kinds: Mapping[str, bytes], directory: Path, what: str) -> str:
-    """The ending of the file's name; raises `UserError` for another one, and where something else would be lost."""
+def _check_out(out: Path, kinds: Mapping[str, bytes], directory: Path) -> str:
+    """The ending of the file's name; raises `UserError` where something else would be lost."""
     suffix = out.suffix.lower()
-    if suffix not in kinds:
-        *first, last = kinds
-        raise UserError(f"--out is {out}, but {what}: let its name end in {', '.join(first)} or {last}.")
     if out.resolve() in [(directory / f"table{ending}").resolve() for ending in TABLES]:
         raise UserError(f"--out is {out}, which gvlab report writes: choose another place.")
     if os.path.lexists(out):

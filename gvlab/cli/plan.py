@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gvlab.cli import overrides
 from gvlab.config import experiment_file
 from gvlab.errors import UserError
+from gvlab.spelling import nearest, nearest_field, nearest_path
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     from gvlab.compare import Plan
@@ -26,7 +27,7 @@ def planned(args: argparse.Namespace) -> Plan:
     settings = [text for text in args.experiments if text not in files]
     other = None
     if [Path(file).name for file in files] == ["plan.json"] and not Path(files[0]).is_file():
-        raise UserError(f"There is no plan {files[0]}: name one that gvlab compare made.")
+        raise UserError(f"There is no plan {files[0]}{nearest_path(Path(files[0]))}: name one that gvlab compare made.")
     if [Path(file).name for file in files] == ["plan.json"]:
         compare.open_parts(Path(files[0]).parent, args.experiment or ())
         other = compare.read_plan(Path(files[0]).parent)
@@ -112,12 +113,13 @@ def _set(experiments: list[Experiment], settings: list[str]) -> list[Experiment]
         target, value = setting.split("=", 1)
         named = [e for e in experiments if target.startswith(f"{e.name}.")]
         if not named:
-            names = " or ".join(experiment.name for experiment in experiments)
-            raise UserError(f"{setting} does not begin with the name of an experiment and a dot ({names}).")
+            names = [experiment.name for experiment in experiments]
+            hint = nearest(target.partition(".")[0], names)
+            raise UserError(
+                f"{setting} does not begin with the name of an experiment and a dot{hint}: name {' or '.join(names)}."
+            )
         chosen = max(named, key=lambda experiment: len(experiment.name))
-        field = target[len(chosen.name) + 1 :]
-        option, values = "--" + field.replace("_", "-"), value.split(",") if _holds_several(chosen, field) else [value]
-        changed = overrides.override(chosen, [option, *values], "gvlab train EXPERIMENT.py")
+        changed = _changed(chosen, target[len(chosen.name) + 1 :], value, setting)
         experiments = [changed if experiment is chosen else experiment for experiment in experiments]
     return experiments
 
@@ -128,6 +130,21 @@ def _holds_several(experiment: Experiment, field: str) -> bool:
     with contextlib.suppress(UserError):  # there is no such field, which tyro says in the words of the command line
         return isinstance(value(experiment, field.replace("-", "_")), tuple)
     return False
+
+
+def _changed(experiment: Experiment, field: str, value: str, setting: str) -> Experiment:
+    """The experiment with one field set; `setting` is what the user typed."""
+    option, values = "--" + field.replace("_", "-"), value.split(",") if _holds_several(experiment, field) else [value]
+    try:
+        return overrides.override(experiment, [option, *values], "gvlab train EXPERIMENT.py")
+    except UserError as error:
+        fields = [known.removeprefix("--").replace("-", "_") for known in overrides.options(experiment)]
+        if field.replace("-", "_") in fields:
+            raise UserError(f"{setting} is refused: {error}") from error
+        hint = nearest_field(field.replace("-", "_"), fields)
+        raise UserError(
+            f"{setting} sets no field of {experiment.name}{hint}: gvlab train EXPERIMENT.py --help lists them."
+        ) from error
 
 
 def _sweep(text: str) -> tuple[str, list[Any]]:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gvlab import backend
-from gvlab.cli import terminal
+from gvlab.cli import outputs, terminal
 from gvlab.errors import UserError
+from gvlab.spelling import nearest
 
 REPRODUCTIONS = Path("experiments") / "reproductions"
 
@@ -19,7 +20,9 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     reproduce.add_argument("name", metavar="NAME", help="of experiments/reproductions/NAME.py, or a file's path")
     reproduce.add_argument("--seeds", type=int, default=3, help="how many (default: 3)")
     reproduce.add_argument("--steps", type=int, help="shorten the training; the record says so")
-    reproduce.add_argument("--out", type=Path, metavar="DIR", help="the runs (default: reproductions/EXPERIMENT)")
+    reproduce.add_argument(
+        "--out", type=outputs.directory, metavar="DIR", help="the runs (default: reproductions/EXPERIMENT)"
+    )
 
 
 def _reproduce(args: argparse.Namespace, rest: list[str]) -> None:
@@ -29,7 +32,7 @@ def _reproduce(args: argparse.Namespace, rest: list[str]) -> None:
         known = sorted(one.stem for one in REPRODUCTIONS.glob("[a-z]*.py"))
         if args.name not in known:
             where = f"choose one of {', '.join(known)}" if known else "repeat this in a clone of gvlab"
-            raise UserError(f"{REPRODUCTIONS} has no {args.name}.py: {where}.")
+            raise UserError(f"{REPRODUCTIONS} has no {args.name}.py{nearest(args.name, known)}: {where}.")
         file = REPRODUCTIONS / f"{args.name}.py"
     from gvlab import reproduce
     from gvlab.train import loop

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gvlab import backend
+from gvlab.cli import terminal
 from gvlab.errors import UserError
+from gvlab.spelling import nearest
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     from gvlab.build import Program
@@ -111,9 +113,7 @@ def class_number(model: Trained, run: Path, asked: str, option: str = "--class")
         return names.index(asked)
     if asked.isdecimal() and int(asked) < model.classes:
         return int(asked)
-    from gvlab.config import nearest
-
-    named = f" or named {', '.join(names[:10])}{', ...'[: 5 * (len(names) > 10)]}" if names else ""
+    named = f" or named {terminal.some(names)}" if names else ""
     raise UserError(
         f"{option} is {asked}, but the classes of {run} are numbered from 0 to {model.classes - 1}{named}"
         f"{nearest(asked, names)}."

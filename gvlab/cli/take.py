@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gvlab import backend
-from gvlab.cli import terminal
+from gvlab.cli import outputs, terminal
 from gvlab.cli.draw import at_least, check_seed, save
 from gvlab.cli.runs import add_class, add_experiment, class_given, class_wanted, drawing, images_for, loaded
 from gvlab.errors import UserError
@@ -18,15 +18,14 @@ if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
 
 COUNT = 64
 """Samples where --n is not given."""
+_OUT = "GRID.png, FILE.npz, FILE.npy, or a folder for PNG files"
 
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Adds the commands to the parser; `command(name, help, run)` makes one."""
     sample = command("sample", "Draw samples of a trained model: one picture, or as many files as you like.", _sample)
     sample.add_argument("run_directory", type=Path, metavar="RUN")
-    sample.add_argument(
-        "--out", type=Path, required=True, metavar="OUT", help="GRID.png, FILE.npz, FILE.npy, or a folder for PNG files"
-    )
+    sample.add_argument("--out", type=outputs.examples, required=True, metavar="OUT", help=_OUT)
     sample.add_argument("--n", type=int, help="how many (default: 64; with --classes all 8 of each)")
     sample.add_argument(
         "--seed",
@@ -41,20 +40,19 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     encode.add_argument("run_directory", type=Path, metavar="RUN")
     encode.add_argument("--images", type=Path, required=True, metavar="FOLDER", help="or an .npz or .npy file")
     add_class(encode, "of all images, for a conditional run")
-    encode.add_argument("--out", type=Path, required=True, metavar="Z.npz", help="mean and logvar, [n, latent] each")
+    latents = outputs.file([".npz"], "latents are an .npz file")
+    encode.add_argument("--out", type=latents, required=True, metavar="Z.npz", help="mean and logvar, [n, latent] each")
 
     decode = command("decode", "Examples of latents.", _decode)
     decode.add_argument("run_directory", type=Path, metavar="RUN")
     decode.add_argument(
         "--latents", type=Path, required=True, metavar="Z.npz", help="mean or z [n, latent], and perhaps classes y"
     )
-    decode.add_argument(
-        "--out", type=Path, required=True, metavar="OUT", help="GRID.png, FILE.npz, FILE.npy, or a folder for PNG files"
-    )
+    decode.add_argument("--out", type=outputs.examples, required=True, metavar="OUT", help=_OUT)
 
     model = command("export", "A trained model as a folder that needs only JAX and NumPy.", _export)
     model.add_argument("run_directory", type=Path, metavar="RUN")
-    model.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder, new or empty")
+    model.add_argument("--out", type=outputs.new_folder, required=True, metavar="DIR", help="a folder, new or empty")
     model.add_argument("--onnx", action="store_true", help="write decoder and encoder as ONNX, too (extra: onnx)")
     for taking in (sample, encode, decode, model):
         add_experiment(taking)
@@ -85,7 +83,7 @@ def _sample(args: argparse.Namespace, rest: list[str]) -> None:
     export.check(args.out, model.shape)
     batches = model.stored(n, args.seed, of_class, args.truncation)
     with terminal.counting(f"{args.run_directory}", n) as listen:
-        export.write(args.out, batches, n, model.shape, listen)
+        export.write(args.out, batches, n, model.shape, listen, model.program.dataset.class_names)
     print(args.out)
 
 
@@ -109,8 +107,6 @@ def _picture(model: Trained, args: argparse.Namespace, of_class: int | None) -> 
 
 
 def _encode(args: argparse.Namespace, rest: list[str]) -> None:
-    if args.out.suffix.lower() != ".npz":
-        raise UserError(f"--out is {args.out}, but latents are an .npz file: let it end in .npz.")
     model = loaded(args.run_directory, args.experiment)
     from gvlab import export
 
@@ -137,7 +133,7 @@ def _decode(args: argparse.Namespace, rest: list[str]) -> None:
         return
     export.check(args.out, model.shape)
     with terminal.counting(f"{args.latents}", len(z)) as listen:
-        export.write(args.out, model.decoded(z, y), len(z), model.shape, listen)
+        export.write(args.out, model.decoded(z, y), len(z), model.shape, listen, model.program.dataset.class_names)
     print(args.out)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -30,6 +30,11 @@ def print_table(head: list[str], rows: list[list[str]], left: int) -> None:
     for row in rows:
         table.add_row(*map(Text, row))
     console.print(table)
+
+
+def some(names: Sequence[str], most: int = 12) -> str:
+    """The names, or the first of them where there are more."""
+    return ", ".join([*names[:most], "..."] if len(names) > most else names)
 
 
 @contextlib.contextmanager

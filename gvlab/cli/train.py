@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gvlab import backend
-from gvlab.cli import overrides, terminal
+from gvlab.cli import outputs, overrides, terminal
 from gvlab.cli.runs import program_of
 from gvlab.config import experiment_file
 from gvlab.errors import UserError
@@ -23,7 +23,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Adds the command to the parser; `command(name, help, run)` makes one."""
     train = command("train", "Train one seed of an experiment, or continue it.", _train)
     train.add_argument("experiment", type=Path, metavar="EXPERIMENT.py", help="a file that defines config()")
-    train.add_argument("--out", type=Path, default=Path("runs"), help="directory of runs (default: runs)")
+    train.add_argument("--out", type=outputs.directory, default=Path("runs"), help="directory of runs (default: runs)")
     train.add_argument("--coordinator", metavar="HOST:PORT", help="of several processes that train one run; or auto")
     train.add_argument("--processes", type=int, metavar="N", help="how many processes there are")
     train.add_argument("--process", type=int, metavar="I", help="which of them this one is, from 0")

@@ -14,6 +14,7 @@ from gvlab.compare import units
 from gvlab.config import experiment_file, own
 from gvlab.files import read_json, write_atomically
 from gvlab.runs import directory as rundir
+from gvlab.spelling import nearest, nearest_path
 from gvlab.types import Json, UserError
 
 SCHEMA = 1
@@ -102,7 +103,7 @@ def read_plan(root: Path) -> Plan:
         UserError: there is none, or it is damaged.
     """
     if not (root / "plan.json").is_file():
-        there = "it has no plan.json" if root.is_dir() else "there is no such directory"
+        there = "it has no plan.json" if root.is_dir() else f"there is no such directory{nearest_path(root)}"
         raise UserError(f"{root} is no directory of a comparison, since {there}: name one that gvlab compare made.")
     made = read_json(root / "plan.json", _Written)
     try:
@@ -164,5 +165,7 @@ def unit_named(plan: Plan, name: str) -> c.Experiment:
     """The unit EXPERIMENT/seed-3 of a plan (`UserError` if there is none)."""
     known = {units.name(experiment): experiment for experiment in plan.units()}
     if name not in known:
-        raise UserError(f"The comparison has no unit {name}{c.nearest(name, known)}.")
+        raise UserError(
+            f"The comparison has no unit {name}{nearest(name, known)}: name EXPERIMENT/seed-K of its plan.json."
+        )
     return known[name]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from gvlab import config as c
+from gvlab.spelling import nearest_field
 from gvlab.types import UserError
 
 Values = tuple[str, Sequence[Any]]
@@ -65,9 +66,15 @@ def _varied(experiment: c.Experiment, field: str, value: Any, label: str) -> c.E
     fields = [name for name in names if name not in ("name", "seed")]
     fitting = [name for name in fields if name == asked or name.endswith(f".{asked}")]
     if len(fitting) != 1:
-        which = f"could be {' or '.join(fitting)}" if fitting else f"is no field{c.nearest(asked, fields)}"
+        which = f"could be {' or '.join(fitting)}" if fitting else f"is no field{nearest_field(asked, fields)}"
         raise UserError(f"--sweep {field} {which} of {experiment.name}: give the whole name of one field.")
-    return replace(_with(experiment, fitting[0], value), name=f"{experiment.name},{label}={value}")
+    try:
+        changed = _with(experiment, fitting[0], value)
+    except UserError as error:
+        raise UserError(
+            f"--sweep {field}={value} is refused ({str(error).rstrip('.')}): give values that the field can have."
+        ) from error
+    return replace(changed, name=f"{experiment.name},{label}={value}")
 
 
 def _with(experiment: c.Experiment, name: str, value: Any) -> c.Experiment:

@@ -9,6 +9,7 @@ from typing import Literal, TypedDict
 from gvlab.compare import results
 from gvlab.files import read_json
 from gvlab.schema import Count
+from gvlab.spelling import nearest_path
 from gvlab.types import Json, UserError
 
 
@@ -83,6 +84,8 @@ def read(root: Path) -> Json:
     file = root / "comparison.json"
     found = read_json(file)
     if found is None:
+        if not root.is_dir():
+            raise UserError(f"There is no {root}{nearest_path(root)}: name the directory of a comparison.")
         raise UserError(f"{root} has no comparison.json: run gvlab compare or gvlab report first.")
     if found.get("schema") != results.SCHEMA:
         raise UserError(

@@ -27,7 +27,7 @@ from gvlab.config.experiment import (
     to_json,
     with_value,
 )
-from gvlab.config.fields import completed, difference, leaves, member_to_dict, nearest, to_dict, value, with_traced
+from gvlab.config.fields import completed, difference, leaves, member_to_dict, to_dict, value, with_traced
 from gvlab.config.gan import GAN
 from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
 from gvlab.config.members import choices, holds_several, with_choice
@@ -61,6 +61,7 @@ from gvlab.config.terms import (
     ZeroCentred,
 )
 from gvlab.config.vae import VAE
+from gvlab.spelling import nearest
 
 __all__ = [
     "CADENCE",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from gvlab.config import own
 from gvlab.errors import UserError
+from gvlab.spelling import nearest_path
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     from gvlab.config.experiment import Experiment
@@ -62,7 +63,7 @@ def open_parts(file: Path, recorded: Mapping[str, Sequence[Path]]) -> None:
         UserError: it is none of them, and which lines differ; or it does not run.
     """
     if not file.is_file():
-        raise UserError(f"There is no experiment file {file}: name one that is there.")
+        raise UserError(f"There is no experiment file {file}{nearest_path(file)}: name one that is there.")
     check_version(file, file.read_bytes(), recorded)
     _called(file, None)
 
@@ -128,7 +129,7 @@ def _called(file: Path, function: str | None) -> tuple[ModuleType, Any]:
     if file.is_dir():
         raise UserError(f"{file} is a directory, but an experiment file is wanted: name one, such as {file}/NAME.py.")
     if not file.is_file():
-        raise UserError(f"There is no experiment file {file}: name one that is there.")
+        raise UserError(f"There is no experiment file {file}{nearest_path(file)}: name one that is there.")
     if file.suffix != ".py":
         raise UserError(f"{file} is not a Python file: its name does not end in .py.")
     try:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import difflib
 import functools
 import math
 import types
 import typing
-from collections.abc import Iterable
 from typing import Any, Literal
 
 from gvlab.config import own
 from gvlab.config.earlier import as_now
 from gvlab.config.inside import has_inside, inside
 from gvlab.errors import UserError
+from gvlab.spelling import nearest, nearest_field
 
 
 def is_union(hint: Any) -> bool:
@@ -72,12 +71,6 @@ def completed(hint: Any, value: Any) -> dict[str, Any]:
     """
     config = decode(hint, value, "")
     return member_to_dict(config) if is_union(hint) else to_dict(config)
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """' (did you mean ...?)' for the name most like `name`, or nothing."""
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def decode(hint: Any, value: Any, where: str) -> Any:
@@ -216,7 +209,7 @@ def value(config: Any, name: str) -> Any:
     found = config
     for part in name.split("."):
         if not has_inside(found) or part not in inside(found):
-            raise UserError(f"There is no field {name}{nearest(name, leaves(config))}.")
+            raise UserError(f"There is no field {name}{nearest_field(name, leaves(config))}.")
         found = inside(found)[part]
     return found
 

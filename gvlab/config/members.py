@@ -7,9 +7,10 @@ import re
 import typing
 from typing import Any
 
-from gvlab.config.fields import field_types, is_protocol, is_union, nearest, value, with_traced
+from gvlab.config.fields import field_types, is_protocol, is_union, value, with_traced
 from gvlab.config.inside import has_inside, inside
 from gvlab.errors import UserError
+from gvlab.spelling import nearest
 
 NONE = "none"
 """What stands for no member, where a field holds any number of them."""

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from gvlab.config.checks import check_size
 from gvlab.config.plain import settle
 from gvlab.errors import UserError
+from gvlab.spelling import nearest
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,9 @@ class Folder:
                 "(255, 255, 255)."
             )
         if self.labels not in ("auto", "folders", "none") and not self.labels.lower().endswith(".csv"):
+            hint = nearest(self.labels, ("auto", "folders", "none"))
             raise UserError(
-                f"Folder.labels is {self.labels!r}, but must be auto, folders, none or a .csv file: name one."
+                f"Folder.labels is {self.labels!r}{hint}, but must be auto, folders, none or a .csv file: name one."
             )
 
 

@@ -63,7 +63,7 @@ def add_arrays(
         return _read(path, part, layout, value_range)
 
     stamp = (lambda: Stamp({"file": path})) if is_here else None
-    return own.make(name, own.Recipe("file of arrays", str(path.absolute()), settings, stamp, write, test), data_dir)
+    return own.make(name, own.Recipe("file of arrays", own.source_of(path), settings, stamp, write, test), data_dir)
 
 
 def _read(path: Path, part: Path, layout: Layout, value_range: Range) -> rows.Rows:

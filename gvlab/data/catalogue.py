@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from gvlab.spelling import nearest
 from gvlab.types import UserError
 
 
@@ -105,6 +105,5 @@ def card(name: str, others: Iterable[str] = ()) -> Card:
 def unknown(name: str, others: Iterable[str] = ()) -> UserError:
     """The sentence for a name that is neither in the catalogue nor among the others."""
     names = [*CATALOGUE, *others]
-    nearest = difflib.get_close_matches(name, names, n=1)
-    hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+    hint = nearest(repr(name), map(repr, names))
     return UserError(f"Unknown data set {name!r}{hint}: choose one of {', '.join(names)}.")

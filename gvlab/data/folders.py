@@ -16,6 +16,7 @@ from gvlab.data.listing import KINDS, SUFFIXES, TEXTS, counted, in_words, is_hid
 from gvlab.data.picture_file import Colour, Header
 from gvlab.data.stamps import Stamp
 from gvlab.files import require_regular
+from gvlab.spelling import nearest
 from gvlab.types import UserError
 
 _BLACK: Colour = (0, 0, 0)
@@ -71,7 +72,8 @@ def add_folder(
     path, test_path = Path(path), None if test_path is None else Path(test_path)
     table = Path(labels) if labels not in ("auto", "folders", "none") else None
     if table is not None and table.suffix.lower() != ".csv":
-        raise UserError(f"The labels are {labels!r}, but must be auto, folders, none or a .csv file: name one.")
+        hint = nearest(labels, ("auto", "folders", "none"))
+        raise UserError(f"The labels are {labels!r}{hint}, but must be auto, folders, none or a .csv file: name one.")
     if test_path is not None:
         _check_apart(path.resolve(), test_path.resolve())
     is_here = path.is_dir() and (test_path is None or test_path.is_dir())
@@ -96,7 +98,7 @@ def add_folder(
         given = _labels_of(pictures, path, str(settings["labels"]), table)
         return _read(pictures, given, part, path, size, fit, background, unreadable, listen)
 
-    recipe = own.Recipe("folder", str(path.absolute()), settings, stamp if is_here else None, write, test)
+    recipe = own.Recipe("folder", own.source_of(path), settings, stamp if is_here else None, write, test)
     return own.make(name, recipe, data_dir)
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Int, UInt8
 from gvlab.data import archives, picture_file
 from gvlab.data.listing import KINDS, SUFFIXES, TEXTS, counted, in_words, is_hidden, of_suffix
 from gvlab.files import require_regular
+from gvlab.spelling import nearest_path
 from gvlab.types import UserError
 
 ORDER_SEED = 0
@@ -110,7 +111,8 @@ def read(path: Path) -> ImageSet:
     if path.suffix.lower() in (".npz", ".npy"):
         array, left_out = _stored(path)
         return _image_set(path, array, left_out, array=array)
-    raise UserError(f"{path} is neither a directory of {KINDS} files nor an .npz or .npy file: name one of these.")
+    what = f"neither a directory of {KINDS} files nor an .npz or .npy file" if path.exists() else "not there"
+    raise UserError(f"{path} is {what}{nearest_path(path)}: name a directory of pictures, or an .npz or .npy file.")
 
 
 def _image_set(

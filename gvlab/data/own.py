@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -97,11 +98,13 @@ def make(name: str, recipe: Recipe, data_dir: str | None = None) -> Own:
     Raises:
         UserError: the name is taken or cannot be one, the source is refused, or the disk is full. Nothing is left then.
     """
-    _check_name(name)
+    if name in CATALOGUE:
+        raise UserError(f"{name} is the name of one of gvlab's own data sets: give yours another.")
     directory = own_directory(place(data_dir)) / name
-    if (known := _read(directory)) is not None:  # also where nothing can be written, nor locked
+    if _is_name(name) and (known := _read(directory)) is not None:  # also where nothing can be written, nor locked
         _check_same(known, recipe)
         return known
+    _check_new_name(name)
     try:
         with cache.lock(directory):
             if (known := _read(directory)) is not None:  # another process was faster
@@ -224,34 +227,46 @@ def _read(directory: Path) -> Own | None:
 
 
 def _check_same(known: Own, recipe: Recipe) -> None:
-    """Raises `UserError` if the set was made of something else, or in another way."""
-    name, before = known.name, known.origin
+    """Raises `UserError` if the set was made of something else, or in another way.
+
+    Where the source lies elsewhere it is named, unless it is a copy: other settings may only follow from it.
+    """
+    name, before, old = known.name, known.origin, known.origin["settings"]
     then = f"use another name, or `gvlab data remove {name}` first"
-    if before["kind"] != recipe.kind:
-        raise UserError(f"{name} exists, made of a {before['kind']}, not of a {recipe.kind}: {then}.")
-    for setting, new in recipe.settings.items():
-        old = before["settings"].get(setting)
-        if old != new:
-            raise UserError(
-                f"{name} exists with {setting} = {json.dumps(old)}, not {json.dumps(new)}: use another name, or `gvlab "
-                f"data remove {name}` first."
-            )
-    stamp = recipe.stamp and recipe.stamp()
-    if stamp is None or stamp.of_stats() == before["stats"] or stamp.of_contents() == before["contents"]:
+    changed = next((setting for setting, new in recipe.settings.items() if old.get(setting) != new), None)
+    same_files = before["kind"] == recipe.kind and _same_files(before, recipe)
+    if same_files and changed is None:
         return
-    raise UserError(f"{name} exists, made of other files than now lie in {recipe.source}: {then}.")
+    if not same_files and before["source"] != recipe.source:
+        raise UserError(f"{name} exists, made of {before['source']}, not of {recipe.source}: {then}.")
+    if changed is None:
+        raise UserError(f"{name} exists, made of other files than now lie in {recipe.source}: {then}.")
+    was, new = json.dumps(old.get(changed)), json.dumps(recipe.settings[changed])
+    raise UserError(f"{name} exists with {changed} = {was}, not {new}: {then}.")
+
+
+def _same_files(before: Origin, recipe: Recipe) -> bool:
+    """Whether the source's files are the ones that the set was made of, as far as they are here."""
+    stamp = recipe.stamp and recipe.stamp()
+    return stamp is None or stamp.of_stats() == before["stats"] or stamp.of_contents() == before["contents"]
+
+
+def source_of(path: Path) -> str:
+    """Where a source lies, for the record: not from the working directory on, and without `..`."""
+    return str(path.resolve() if ".." in path.parts else path.absolute())  # behind a link `..` leads elsewhere
 
 
 def _is_name(name: str) -> bool:
+    """Whether it names a directory; earlier versions gave such names."""
     plain = bool(name) and not name.startswith(".") and name.isprintable() and not set(name) & set("/\\:")
     return plain and len(name.encode(errors="replace")) <= _LONGEST
 
 
-def _check_name(name: str) -> None:
-    if name in CATALOGUE:
-        raise UserError(f"{name} is the name of one of gvlab's own data sets: give yours another.")
-    if not _is_name(name):
+def _check_new_name(name: str) -> None:
+    """Refuses names that a shell, a pattern or a table would read otherwise."""
+    if not (_is_name(name) and re.fullmatch(r"\w[\w.-]*", name)):
+        plain = re.sub(r"[^\w.-]+", "_", name[:80]).strip("_.-") or "flowers"
         raise UserError(
-            f"A data set cannot be called {name[:80]!r}: choose a plain name without slashes and colons, such as "
-            "'flowers'."
+            f"A data set cannot be called {name[:80]!r}: take letters, digits, _, - and ., at most {_LONGEST} bytes "
+            f"and no - or . at the front, such as {plain!r}."
         )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gvlab.data import cache, child_process, made, own, preparation, synthetic
-from gvlab.data.catalogue import CATALOGUE, MADE_FROM, card
+from gvlab.data.catalogue import CATALOGUE, MADE_FROM, Card, card
 from gvlab.data.dataset import Dataset
 from gvlab.data.places import data_dir as place
 from gvlab.data.preparation import directory_of
@@ -39,7 +39,7 @@ def load(name: str, data_dir: str | None = None) -> Dataset:
     """
     if name not in CATALOGUE and (dataset := own.load(name, data_dir)) is not None:
         return dataset
-    known = card(name, () if name in CATALOGUE else [one.name for one in own.listed(data_dir)])
+    known = _card(name, data_dir)
     if name == "digits":
         return made.digits()
     if name == "ring":
@@ -69,7 +69,7 @@ def prepare(name: str, data_dir: str | None = None) -> Path | None:
         return known.directory
     if name in MADE_FROM:
         return prepare(MADE_FROM[name], data_dir)
-    if card(name).version is None:
+    if _card(name, data_dir).version is None:
         return None
     root = place(data_dir)
     directory = directory_of(name, root)
@@ -85,4 +85,9 @@ def is_prepared(name: str, data_dir: str | None = None) -> bool:
         return True
     if name in MADE_FROM:
         return is_prepared(MADE_FROM[name], data_dir)
-    return card(name).version is None or cache.is_whole(directory_of(name, place(data_dir)))
+    return _card(name, data_dir).version is None or cache.is_whole(directory_of(name, place(data_dir)))
+
+
+def _card(name: str, data_dir: str | None) -> Card:
+    """Of the catalogue; the sentence for an unknown name proposes the user's own, too."""
+    return card(name, () if name in CATALOGUE else [one.name for one in own.listed(data_dir)])

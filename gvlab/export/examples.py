@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -21,7 +21,7 @@ from gvlab.pictures import sheets
 from gvlab.types import UserError
 
 LABELS = "labels.csv"
-"""In a folder of examples with classes: a line `file,class` of each."""
+"""In a folder of examples with classes: a line `file,class` of each, or `file,class,name` where classes have names."""
 _IMAGES, _CLASSES = "arr_0.npy", "arr_1.npy"
 """In an .npz file, as `np.savez` calls what it is given without a name, and as guided-diffusion names them."""
 
@@ -32,6 +32,7 @@ def write(
     n: int,
     shape: tuple[int, ...],
     listen: Callable[[int], None] = lambda done: None,
+    class_names: Sequence[str] = (),
 ) -> None:
     """Writes examples to `out`, all of them or, when something goes wrong, nothing.
 
@@ -41,6 +42,7 @@ def write(
         n: how many.
         shape: of one example.
         listen: hears how many are written.
+        class_names: of the classes, in their order, where they have names; a folder's `labels.csv` then has them, too.
 
     Raises:
         UserError: the folder has something in it, or the examples are no images of 1, 3 or 4 channels and so cannot be
@@ -50,7 +52,7 @@ def write(
     if out.suffix.lower() in (".npz", ".npy"):
         _write_array(out, batches, n, shape, listen)
     else:
-        _write_folder(out, batches, n, listen)
+        _write_folder(out, batches, n, listen, class_names)
 
 
 def check(out: Path, shape: tuple[int, ...]) -> None:
@@ -90,7 +92,9 @@ def _write_array(
                     np.lib.format.write_array(labels, np.concatenate(classes))
 
 
-def _write_folder(out: Path, batches: Iterable[Split], n: int, listen: Callable[[int], None]) -> None:
+def _write_folder(
+    out: Path, batches: Iterable[Split], n: int, listen: Callable[[int], None], class_names: Sequence[str]
+) -> None:
     digits, first = len(str(n - 1)), 0
     with appearing(out) as part, contextlib.ExitStack() as stack:
         table = None
@@ -102,8 +106,11 @@ def _write_folder(out: Path, batches: Iterable[Split], n: int, listen: Callable[
                 if table is None:
                     file = stack.enter_context((part / LABELS).open("w", encoding="utf-8", newline=""))
                     table = csv.writer(file, lineterminator="\n")
-                    table.writerow(["file", "class"])
-                table.writerows(zip(names, batch.y.tolist(), strict=True))
+                    table.writerow(["file", "class", "name"] if class_names else ["file", "class"])
+                columns = [names, batch.y.tolist()]
+                if class_names:
+                    columns.append([class_names[y] for y in batch.y])
+                table.writerows(zip(*columns, strict=True))
             first = done
             listen(done)
 

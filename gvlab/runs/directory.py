@@ -13,6 +13,7 @@ from gvlab.config import experiment_file, own
 from gvlab.files import MADE_AGAIN, read_json, read_json_lines, write_atomically
 from gvlab.files import sha256 as file_sha256
 from gvlab.schema import Count
+from gvlab.spelling import nearest_path
 from gvlab.types import UserError
 
 EXPERIMENT_FILE = "experiment.py"
@@ -87,7 +88,7 @@ def read_config(run: Path) -> c.Experiment:
 def _no_run(run: Path) -> str:
     """Why a directory without config.json is none, and what may be meant."""
     if not run.exists():
-        return f"There is no {run}: name a run directory, such as runs/digits_vae/seed-0."
+        return f"There is no {run}{nearest_path(run)}: name a run directory, such as runs/digits_vae/seed-0."
     if not run.is_dir():
         return f"{run} is a file, but a run directory is wanted: name the directory that it is in."
     inner = sorted(path.parent for path in (*run.glob("*/config.json"), *run.glob("*/*/config.json")))

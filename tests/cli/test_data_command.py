@@ -115,14 +115,19 @@ MISTAKES = {
         ["labels.csv has no label for 40 of"],
     ),
     "labels in no file": (pictures, ["a", "source", "--labels", "no.csv"], ["no.csv cannot be read"]),
-    "labels of another kind": (pictures, ["a", "source", "--labels", "folder"], ["'folder'", "folders"]),
+    "labels of another kind": (
+        pictures,
+        ["a", "source", "--labels", "folder"],
+        ["--labels is 'folder' (did you mean folders?), but must be auto, folders, none or a .csv file"],
+    ),
     "a name of the catalogue": (pictures, ["mnist", "source"], ["mnist is the name of one of gvlab's own"]),
     "a name with a slash": (pictures, ["a/b", "source"], ["cannot be called 'a/b'"]),
+    "a name with a space": (pictures, ["my pets", "source"], ["cannot be called 'my pets'", "such as 'my_pets'"]),
     "a size in words": (pictures, ["a", "source", "--size", "large"], ["--size is 'large'", "64 or 48x64"]),
-    "no size": (pictures, ["a", "source", "--size", "0"], ["size is 0"]),
+    "no size": (pictures, ["a", "source", "--size", "0"], ["--size is 0, but"]),
     "a fit without a size": (pictures, ["a", "source", "--fit", "pad"], ["--fit pad needs a --size"]),
     "an unknown fit": (pictures, ["a", "source", "--size", "8", "--fit", "squeeze"], ["squeeze", "stretch"]),
-    "all for testing": (pictures, ["a", "source", "--test", "1"], ["test is 1.0", "between 0 and 1"]),
+    "all for testing": (pictures, ["a", "source", "--test", "1"], ["--test is 1.0, but", "between 0 and 1"]),
     "two choices of tests": (
         pictures,
         ["a", "source", "--test", "0.5", "--test-dir", "x"],
@@ -130,7 +135,18 @@ MISTAKES = {
     ),
     "no folder of tests": (pictures, ["a", "source", "--test-dir", "x"], ["--test-dir x is no folder"]),
     "a colour in words": (pictures, ["a", "source", "--background", "white"], ["--background is 'white'"]),
-    "a colour beyond": (pictures, ["a", "source", "--background", "1,2,300"], ["background is (1, 2, 300)"]),
+    "a colour beyond": (
+        pictures,
+        ["a", "source", "--background", "1,2,300"],
+        ["--background is '1,2,300'", "0 to 255"],
+    ),
+    "a share of arrays": (
+        None,
+        ["a", "x.npz", "--test", "10"],
+        ["--test is 10.0, but must be a share between 0 and 1"],
+    ),
+    "a size beyond any network": (pictures, ["a", "source", "--size", "8x9999"], ["--size is 9999, but"]),
+    "a misspelt path": (pictures, ["a", "sorce"], ["sorce is not there (did you mean source?)"]),
     "a layout of pictures": (pictures, ["a", "source", "--layout", "NHWC"], ["--layout is for a file", "a folder"]),
     "labels of arrays": (None, ["a", "x.npz", "--labels", "folders"], ["--labels is for a folder", "a file"]),
     "NaN": (None, ["a", "nan.npy"], ["nan.npy has values that are NaN"]),
@@ -139,7 +155,8 @@ MISTAKES = {
     "another range": (None, ["a", "negative.npy", "--range", "1"], ["from -1 to 1, which --range 1 does not hold"]),
     "an unknown builder": (None, ["a", "tfds:mnsit"], ["no builder 'mnsit'", "'mnist'?"]),
     "a builder without images": (None, ["a", "tfds:ag_news_subset"], ["ag_news_subset has no images"]),
-    "an unknown option": (pictures, ["a", "source", "--sise", "8"], ["--sise"]),
+    "an unknown option": (pictures, ["a", "source", "--sise", "8"], ["--sise (did you mean --size?)"]),
+    "an option cut short": (pictures, ["a", "source", "--siz", "8"], ["--siz (did you mean --size?)"]),
     "no path": (None, ["a"], ["PATH"]),
 }
 
@@ -164,9 +181,37 @@ def test_two_data_sets_of_one_name(here, capsys):
     pictures(here / "a"), pictures(here / "b", 20)
     assert call("data", "add", "mine", "a") == 0
     capsys.readouterr()
-    assert_refused(call("data", "add", "mine", "b"), *capsys.readouterr(), "mine exists, made of other files", "remove")
+    words = (
+        f"mine exists, made of {here / 'a'}, not of {here / 'b'}: use another name, or `gvlab data remove mine` first"
+    )
+    assert_refused(call("data", "add", "mine", "b"), *capsys.readouterr(), words)
+    pictures(here / "flat", classes=())  # no labels, but because it is another folder
+    assert_refused(call("data", "add", "mine", "flat"), *capsys.readouterr(), "made of", f"not of {here / 'flat'}")
+    np.save(here / "x.npy", np.zeros((9, 8, 8), np.uint8) + np.arange(9, dtype=np.uint8)[:, None, None] * 20)
+    assert_refused(call("data", "add", "mine", "x.npy"), *capsys.readouterr(), f"not of {here / 'x.npy'}")
+    pictures(here / "a", 41)
+    assert_refused(call("data", "add", "mine", "a"), *capsys.readouterr(), "mine exists, made of other files than now")
+    (here / "a" / "cat" / "040.png").unlink()
     code = call("data", "add", "mine", "a", "--size", "8")
     assert_refused(code, *capsys.readouterr(), "mine exists with size = null, not [8, 8]")
+
+
+def test_what_a_set_is_made_of_is_said_in_whole(here, capsys):
+    """Its classes, as far as they fit, and its path."""
+    pictures(here / "a", 48, classes=[f"c{number:02}" for number in range(12)])
+    pictures(here / "b", 52, classes=[f"c{number:02}" for number in range(13)])
+    assert call("data", "add", "twelve", here / "b" / ".." / "a") == 0
+    assert "c09, c10, c11)." in capsys.readouterr().out
+    assert call("data", "add", "thirteen", "b") == 0
+    assert "13 classes (c00, c01, c02, c03, c04, c05, c06, c07, c08, c09, c10, c11, ...)." in capsys.readouterr().out
+    assert [own.origin["source"] for own in data.listed()] == [str(here / "b"), str(here / "a")]
+
+
+@pytest.mark.parametrize(("asked", "meant"), [("mnsit", "mnist"), ("pet", "pets")])
+@pytest.mark.parametrize("action", ["prepare", "remove"])
+def test_a_misspelt_name(action, asked, meant, here, capsys):
+    data.add_folder("pets", pictures(here / "a"))
+    assert_refused(call("data", action, asked), *capsys.readouterr(), f"'{asked}' (did you mean '{meant}'?)")
 
 
 def test_a_size_beyond_most_pictures_is_a_warning(here, capsys):

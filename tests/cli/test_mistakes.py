@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from harness import EXPERIMENTS, assert_refused, call, experiment_file, run
 
-from gvlab import build, data
+from gvlab import backend, build, data
 from gvlab import config as c
 from gvlab.cli import main, overrides
 
@@ -22,6 +22,8 @@ MISTAKES = {
     "no such file to compare": (["compare", "nowhere.py"], ["nowhere.py"]),
     "misspelt field": (["train", "FILE", "--model.latent-dmi", "3"], ["--model.latent-dmi", "--model.latent-dim?"]),
     "misspelt field with =": (["train", "FILE", "--batchsize=3"], ["--batchsize", "--batch-size?"]),
+    "misspelt end of a field": (["train", "FILE", "--model.hidn", "3"], ["--model.hidn", "--model.network.hidden?"]),
+    "misspelt file": (["train", "vea.py"], ["no experiment file vea.py (did you mean vae.py?)"]),
     "unknown field": (["train", "FILE", "--qqqqqqqq", "3"], ["--qqqqqqqq"]),
     "field of the other family": (["train", "FILE", "--model.discriminator-steps", "2"], ["discriminator-steps"]),
     "wrong type": (["train", "FILE", "--steps", "many"], ["many", "steps"]),
@@ -47,7 +49,8 @@ MISTAKES = {
     "no command": ([], ["COMMAND"]),
     "no file": (["train"], ["EXPERIMENT.py"]),
     "options first": (["train", "--steps", "5", "FILE"], ["first"]),
-    "unknown option": (["compare", "FILE", "--steppes", "3"], ["--steppes"]),
+    "unknown option": (["compare", "FILE", "--steppes", "3"], ["--steppes (did you mean --steps?)"]),
+    "misspelt option": (["sample", "VAE", "--out", "a.png", "--trunkation=2"], ["mean --truncation?"]),
     "no run": (["sample", "nowhere", "--out", "grid.png"], ["There is no nowhere"]),
     "no run to evaluate": (["evaluate", "nowhere"], ["nowhere"]),
     "no picture": (["sample", "VAE"], ["--out"]),
@@ -62,6 +65,20 @@ MISTAKES = {
     "a traversal of a GAN": (["traverse", "GAN", "--out", "grid.png"], ["GAN", "VAE"]),
     "neighbours in no picture": (["neighbours", "VAE"], ["--out"]),
     "picture in no directory": (["sample", "VAE", "--out", "no/where/grid.png"], ["grid.png"]),
+    "latents in no directory": (
+        ["encode", "VAE", "--images", "x", "--out", "no/z.npz"],
+        ["z.npz", "make the directory"],
+    ),
+    "samples in no directory": (["sample", "VAE", "--out", "no/where"], ["no/where", "make the directory"]),
+    "an export into no directory": (["export", "VAE", "--out", "no/where"], ["no/where", "make the directory"]),
+    "measures in no directory": (
+        ["evaluate", "--images", "x", "--against", "digits", "--out", "no/m.json"],
+        ["m.json", "make the directory"],
+    ),
+    "images beside others": (
+        ["evaluate", "--images", "vea.py", "--against", "digits"],
+        ["vea.py is not there", "vae.py?"],
+    ),
     "twice the same": (["compare", "FILE", "FILE"], ["'vae'"]),
 }
 
@@ -208,6 +225,45 @@ def test_mistakes_in_a_process_of_their_own(args, file, tmp_path):
     done = run(*(file if arg == "FILE" else arg for arg in args), cwd=tmp_path)
     assert_refused(done.returncode, done.stdout, done.stderr)
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("command", ["sample", "evaluate", "traverse", "export"])
+def test_a_run_that_lies_beside_the_one_that_was_named_is_proposed(command, tmp_path, monkeypatch, capsys):
+    (tmp_path / "runs" / "vae" / "seed-0").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    out = {"evaluate": (), "sample": ("--out", "new"), "traverse": ("--out", "a.png"), "export": ("--out", "new")}
+    code = call(command, "runs/vea/seed0", *out[command])
+    assert_refused(code, *capsys.readouterr(), "There is no runs/vea/seed0 (did you mean runs/vae/seed-0?)")
+
+
+def test_a_unit_is_not_measured_over_its_record(capsys):
+    run = harness.compared() / "units" / "vae" / "seed-0"
+    words = ("is a unit of a comparison", "such as vae.evaluation.samples=5000", "a copy without its unit.json")
+    assert_refused(call("evaluate", run), *capsys.readouterr(), *words)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["sample", "x", "--out", "a.jpg"],
+        ["decode", "x", "--latents", "z.npz", "--out", "a.jpg"],
+        ["encode", "x", "--images", "x", "--out", "no/z.npz"],
+        ["interpolate", "x", "--out", "no/a.png"],
+        ["export", "x", "--out", "no/x"],
+        ["table", "x", "--out", "no/t.md"],
+        ["figure", "x", "--out", "f.jpg"],
+        ["evaluate", "--images", "x", "--against", "digits", "--out", "no/m.json"],
+        ["train", "x.py", "--out", "occupied"],
+        ["compare", "x.py", "--out", "occupied/x"],
+        ["reproduce", "x", "--out", "occupied"],
+    ],
+    ids=lambda args: args[0],
+)
+def test_a_place_that_cannot_be_is_refused_without_waiting_for_jax(args, tmp_path, monkeypatch, capsys):
+    (tmp_path / "occupied").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(backend, "check_variables", lambda: pytest.fail("JAX was imported"))
+    assert_refused(call(*args), *capsys.readouterr(), args[-1])
 
 
 def test_a_program_error_is_not_hidden(file, monkeypatch):

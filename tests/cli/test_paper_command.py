@@ -31,8 +31,15 @@ MISTAKES = {
     "an ending of a figure": (["figure", "--out", "f.jpg"], ["--out is f.jpg", "end in .pdf, .svg or .png"]),
     "a paper of one's own": (["table", "--out", "paper.tex"], ["paper.tex is there already", "another --out"]),
     "a picture that is none": (["figure", "--out", "note.png"], ["note.png is there already"]),
-    "a directory": (["figure", "--out", "folder.pdf"], ["folder.pdf is a directory"]),
-    "a measure": (["table", "--out", "t.md", "--measures", "frechet_pixel"], ["frechet_pixel ", "name frechet_pixels"]),
+    "a directory": (["figure", "--out", "folder.pdf"], ["--out is folder.pdf, which is a directory"]),
+    "a measure": (
+        ["table", "--out", "t.md", "--measures", "frechet_pixel"],
+        ["frechet_pixel ", "(did you mean frechet_pixels?)"],
+    ),
+    "a measure of nothing here": (
+        ["figure", "--out", "f.pdf", "--measures", "qqq"],
+        ["--measures qqq is no measure of the comparison: name frechet_pixels, iw_bound_nats"],
+    ),
     "a term": (["figure", "--kind", "curves", "--out", "f.pdf", "--measures", "d_lss"], ["d_lss ", "d_loss"]),
     "measures of samples": (
         ["figure", "--kind", "samples", "--out", "f.pdf", "--measures", "frechet_pixels"],
@@ -62,5 +69,7 @@ def test_the_comparisons_own_table_is_not_replaced(tmp_path, capsys):
         assert_refused(code, *capsys.readouterr(), "which gvlab report writes: choose another place")
     (root / "comparison.json").unlink()
     assert_refused(call("table", root, "--out", tmp_path / "t.md"), *capsys.readouterr(), "no comparison.json")
-    assert_refused(call("figure", tmp_path / "x", "--out", tmp_path / "f.pdf"), *capsys.readouterr(), "comparison.json")
+    assert_refused(
+        call("figure", tmp_path / "x", "--out", tmp_path / "f.pdf"), *capsys.readouterr(), f"no {tmp_path / 'x'}"
+    )
     assert compare.read_plan(root).seeds == 2

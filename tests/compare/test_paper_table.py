@@ -133,8 +133,22 @@ def test_four_measures_are_shown_where_nobody_names_any_and_unknown_ones_refused
     found = collected(*(unit("a", seed, many) for seed in range(3)))
     assert len(paper.chosen(found)) == 4
     assert paper.chosen(found, ["recall_pixels"] * 2) == ["recall_pixels"]
-    with pytest.raises(UserError, match="--measures recal_pixels is no measure of the comparison: name recall_pixels"):
+    with pytest.raises(
+        UserError, match=r"--measures recal_pixels .* comparison \(did you mean recall_pixels\?\): name "
+    ):
         paper.chosen(found, ["recal_pixels"])
+
+
+def test_for_an_unknown_measure_its_family_is_proposed_and_what_tells_most_comes_first():
+    measures = {"d_loss": 1.0, "kl_nats": 1.0, "fld_x-032b91b4": 1.0, "precision_x": 1.0, "frechet_pixels": 1.0}
+    found = collected(*(unit("a", seed, measures) for seed in range(3)))
+    with pytest.raises(UserError) as refused:
+        paper.chosen(found, ["fid"])
+    said = str(refused.value)
+    assert (
+        "--measures fid is no measure of the comparison (did you mean fld_x-032b91b4?): name fld_x-032b91b4, " in said
+    )
+    assert said.endswith(" or d_loss.")
 
 
 # --- LaTeX ------------------------------------------------------------------------------------------------------------

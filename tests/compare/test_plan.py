@@ -98,6 +98,12 @@ def test_a_damaged_plan_gets_a_sentence(damage, tmp_path, capsys):
 def test_there_is_no_plan(tmp_path, capsys):
     assert_refused(call("report", tmp_path), *capsys.readouterr(), str(tmp_path), "no plan.json")
     assert_refused(call("compare", tmp_path / "plan.json"), *capsys.readouterr(), f"no plan {tmp_path / 'plan.json'}")
+    (tmp_path / "a-vs-b").mkdir()
+    (tmp_path / "a-vs-b" / "plan.json").touch()
+    meant = f"(did you mean {tmp_path / 'a-vs-b'}"
+    assert_refused(call("report", tmp_path / "a-vs-c"), *capsys.readouterr(), "there is no such directory", meant)
+    assert_refused(call("compare", tmp_path / "a-v-b" / "plan.json"), *capsys.readouterr(), f"{meant}/plan.json?)")
+    assert_refused(call("table", tmp_path / "avsb", "--out", tmp_path / "t.md"), *capsys.readouterr(), meant)
 
 
 def test_a_plan_can_be_run_again_elsewhere(made):
@@ -131,15 +137,18 @@ def test_fields_of_one_experiment_are_set_by_its_name(planned, files):
 
 
 ASKED = {
-    "another name": (["vea.steps=3"], ["vea.steps=3", "vae or gan"]),
-    "no such field": (["vae.model.latnet-dim=3"], ["--model.latnet-dim", "--model.latent-dim?"]),
-    "not a number": (["vae.steps=many"], ["many"]),
+    "another name": (["vea.steps=3"], ["vea.steps=3", "(did you mean vae?)", "name vae or gan"]),
+    "no such field": (["vae.model.latnet-dim=3"], ["vae.model.latnet-dim=3 sets", "mean model.latent_dim?"]),
+    "a field elsewhere": (["vae.hiden=3"], ["vae.hiden=3 sets no field of vae (did you mean model.network.hidden?)"]),
+    "a setting as an option": (["--vae.steps", "3"], ["--vae.steps: a field is set by NAME.FIELD=VALUE"]),
+    "not a number": (["vae.steps=many"], ["vae.steps=many is refused", "'many' is no whole number"]),
     "out of range": (["vae.model.beta=-1"], ["VAE.beta is -1"]),
     "seeds": (["--seeds", "0"], ["--seeds is 0"]),
     "together": (["--together", "0"], ["--together is 0"]),
     "match": (["--match", "time"], ["'time'", "steps, images, seconds, flops"]),
     "a sweep of nothing": (["--sweep", "beta"], ["'beta'", "FIELD=VALUE"]),
     "a sweep with a hole": (["--sweep", "beta=1,,2"], ["'beta=1,,2'"]),
+    "a sweep over words": (["--sweep", "steps=many"], ["--sweep steps=many", "type int", "give values that the field"]),
     "launcher": (["--launcher", "slurm"], ["slurm"]),
     "a value twice": (["--sweep", "flip=True,True"], ["vae,flip=True and vae,flip=True of one configuration"]),
     "a number twice": (["--sweep", "batch-size=8,8"], ["of one configuration", "each of its values once"]),

@@ -35,7 +35,8 @@ def test_a_sweep_over_classes(planned, files):
 SWEEPS = {
     "ambiguous": ("gan", "learning_rate", [0.1], "generator_optimizer.learning_rate or model.discriminator_optimizer"),
     "misspelt": ("vae", "optimizer.learnign_rate", [0.1], "did you mean model.optimizer.learning_rate?"),
-    "wrong type": ("vae", "optimizer.learning_rate", ["fast"], "'fast', but must be of type float"),
+    "misspelt at the end": ("vae", "hiden", [8], "did you mean model.network.hidden?"),
+    "wrong type": ("vae", "optimizer.learning_rate", ["fast"], "'fast', but must be of type float): give values that"),
     "half a number": ("vae", "batch_size", [2.5], "2.5, but must be of type int"),
     "out of range": ("vae", "optimizer.b1", [1.5], "Adam.b1 is 1.5"),
     "the seed": ("vae", "seed", [1], "is no field"),

@@ -187,10 +187,3 @@ def test_ignored_names_count_on_the_top_floor_only():
     """`steps` of the experiment may differ; a field of that name further in may not."""
     one, other = experiment(data=c.Data(name="a")), experiment(data=c.Data(name="b"))
     assert c.difference(one, other, ("name",)) == ("data.name", "a", "b")
-
-
-def test_nearest_guesses_only_what_is_near():
-    names = ["latent_dim", "beta", "optimizer"]
-    assert c.nearest("latent_dims", names) == " (did you mean latent_dim?)"
-    assert c.nearest("xyz", names) == ""
-    assert c.nearest("beta", []) == ""

@@ -174,7 +174,7 @@ def header(fields):
 
 IMAGES = np.zeros((4, 16, 16, 1), np.uint8)
 MISTAKES = {
-    "nothing there": (lambda directory: directory / "nowhere", ["nowhere", "neither a directory"]),
+    "nothing there": (lambda directory: directory / "nowhere", ["nowhere is not there"]),
     "no archive there": (lambda directory: directory / "no.npz", ["no.npz", "No such file"]),
     "another kind of file": (raw(b"x", "set.tar"), ["set.tar", "neither a directory"]),
     "empty folder": (lambda directory: directory, ["no PNG, JPEG, WebP or BMP files:"]),

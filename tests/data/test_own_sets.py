@@ -71,7 +71,12 @@ def test_other_content_under_the_name_is_refused(home, tmp_path):
     ("name", "words"),
     [
         ("digits", "digits is the name of one of gvlab's own data sets"),
-        *((name, "cannot be called") for name in ("", "a/b", "..", ".hidden", "a\nb", "C:x", "x" * 201)),
+        *(
+            (name, "cannot be called")
+            for name in ("", "a/b", "..", ".hidden", "a\nb", "C:x", "x" * 201, "a b", "*", "a,b", "-a")
+        ),
+        ("my pets", "called 'my pets': take letters, digits, _, - and .,.* such as 'my_pets'"),
+        ("???", "such as 'flowers'"),
     ],
 )
 def test_names_that_cannot_be(name, words, home, tmp_path):
@@ -80,11 +85,20 @@ def test_names_that_cannot_be(name, words, home, tmp_path):
     assert not leftovers(home)
 
 
-def test_a_name_is_no_pattern(home, tmp_path):
-    """What another process is just making is left alone."""
-    (home / ".other.x.part").mkdir(parents=True)
-    assert add_folder("*", folder(tmp_path / "p", 3)).is_new
-    assert sorted(leftovers(home)) == ["*", ".other.x.part"]
+def test_a_name_of_an_earlier_version_stays(home, tmp_path):
+    path = folder(tmp_path / "p", 3)
+    (add_folder("mine", path).directory).rename(home / "my pets")
+    assert [own.name for own in listed()] == ["my pets"]
+    assert load("my pets").shape == (6, 5, 1)
+    assert is_prepared("my pets")
+    assert not add_folder("my pets", path).is_new
+    remove("my pets")
+    assert not leftovers(home)
+
+
+def test_letters_of_any_alphabet_make_a_name(home, tmp_path):
+    for name in ("flowers_64.v2-b", "bl\u00fcten", "\u82b1"):
+        assert add_folder(name, folder(tmp_path / "p", 3)).is_new
 
 
 def test_it_is_found_where_nothing_can_be_written(home, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from gvlab import export
-from gvlab.data import Split, image_sets
+from gvlab.data import Split, add_folder, image_sets
 from gvlab.types import UserError
 
 SHAPE = (6, 5, 3)
@@ -47,6 +47,19 @@ def test_a_folder_is_a_set_of_images(tmp_path):
     images = image_sets.read(tmp_path / "made")
     assert (images.count, images.shape, images.left_out) == (11, SHAPE, "1 file of text")
     np.testing.assert_array_equal(np.concatenate(list(images.in_order(3))), all_of(11))
+
+
+def test_classes_that_have_names_have_them_in_the_table(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "data"))
+    folder, names = tmp_path / "made", ("a cat", "a, b", "dog")
+    export.write(folder, batches(11), 11, SHAPE, class_names=names)
+    with (folder / "labels.csv").open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    assert list(rows[0]) == ["file", "class", "name"]
+    assert [(int(row["class"]), row["name"]) for row in rows] == [(i % 3, names[i % 3]) for i in range(11)]
+    assert image_sets.read(folder).count == 11
+    own = add_folder("again", folder, labels=str(folder / "labels.csv"))
+    assert own.class_names == ("0", "1", "2")
 
 
 @pytest.mark.parametrize("labels", [True, False])

@@ -31,7 +31,7 @@ def curves(root: Path, comparison: Json, named: Sequence[str] | None, remarks: l
     drawn = of_units(names, [reading.load(root, unit, remarks) for unit in comparison["units"]])
     if not drawn["terms"]:
         raise UserError(f"No unit of {root} has curves: choose another --kind.")
-    require(named or (), drawn["terms"], "term of training")
+    require(named or (), sorted(drawn["terms"], key=order), "term of training", "the report")
     terms = list(dict.fromkeys(named or [_telling(drawn)]))
     across = min(len(terms), 2)
     width = COLUMN if across == 1 else PAGE

@@ -12,8 +12,9 @@ from gvlab.compare.paper.table import ARROWS, directions, mean_of
 from gvlab.compare.written import finished, values_by_seed
 from gvlab.types import Json
 
-_LINE, _AROUND, _HEAD = 0.125, 0.12, 0.5
-"""Inches: of a line of a name, around a name, and of a panel's title and axis."""
+_LINE, _AROUND, _HEAD, _BETWEEN = 0.125, 0.12, 0.55, 0.25
+"""Inches: of a line of a name, around a name, of a panel's title and axis, and between panels beside each other, which
+would seem to have one axis."""
 
 
 def forest(comparison: Json, measures: Sequence[str]) -> Drawing:
@@ -24,9 +25,11 @@ def forest(comparison: Json, measures: Sequence[str]) -> Drawing:
     labels = [_label(comparison, name, 1.3 if across == 1 else 1.6) for name in names]
     row = _LINE * max(2, *(label.count("\n") + 1 for label in labels)) + _AROUND
     down = -(-len(measures) // across)
+    between = _BETWEEN * across / width  # Matplotlib divides it by the columns
     head = _HEAD + _LINE * max(_title(measure, measures, width / across).count("\n") for measure in measures)
 
     def draw(figure: Any) -> None:
+        figure.get_layout_engine().set(wspace=between)
         panels = figure.subplots(down, across, sharey=True, squeeze=False).ravel()
         for panel in panels[len(measures) :]:
             panel.set_visible(False)

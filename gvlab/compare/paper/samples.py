@@ -18,6 +18,8 @@ ROWS = 4
 """Of a sheet, where there are several."""
 PIXELS = 800
 """At least so many along a picture's longer side: viewers blur what they enlarge."""
+_PAD = 0.05
+"""Inches around a picture and its title."""
 
 
 def samples(root: Path, comparison: Json, remarks: list[str]) -> Drawing:
@@ -40,21 +42,24 @@ def samples(root: Path, comparison: Json, remarks: list[str]) -> Drawing:
         raise UserError(f"No unit of {root} has pictures of samples: choose another --kind.")
     across = {1: 1, 2: 2, 4: 2}.get(len(names), 3)
     width = COLUMN if across == 1 else PAGE
-    inches = width / across - 0.1
+    inches = width / across - 2 * _PAD
     titles = [wrapped(name, inches) for name in names]
     tall = [0.5 if sheet is None else inches * sheet.shape[0] / sheet.shape[1] for sheet in sheets.values()]
-    head = 0.2 + 0.125 * max(title.count("\n") + 1 for title in titles)
-    rows = [head + max(tall[i : i + across]) for i in range(0, len(names), across)]
+    head = 2 * _PAD + 0.04 + 0.125 * max(title.count("\n") + 1 for title in titles)
+    rows = [max(tall[i : i + across]) for i in range(0, len(names), across)]
 
     def draw(figure: Any) -> None:
+        figure.get_layout_engine().set(w_pad=_PAD, h_pad=_PAD, wspace=0, hspace=0)
         panels = figure.subplots(len(rows), across, squeeze=False, height_ratios=rows).ravel()
         for panel in panels:
             panel.set_axis_off()
+            # In the middle of its place a picture leaves room above, into which the layout moves the title.
+            panel.set_anchor("N")
         for panel, name, title in zip(panels, names, titles, strict=False):
             panel.set_title(title, loc="left")
             _show(panel, sheets[name])
 
-    return Drawing(width, sum(rows), draw, _caption(seeds))
+    return Drawing(width, sum(rows) + head * len(rows), draw, _caption(seeds))
 
 
 def _show(panel: Any, sheet: np.ndarray | None) -> None:

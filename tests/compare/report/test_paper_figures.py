@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import io
+import itertools
 import shutil
 from pathlib import Path
 
@@ -117,6 +118,25 @@ def test_intervals_and_seeds_stand_beside_their_names(original):
     assert any("co" in text and "{{" in text for text in shown)  # the rude name as it is
 
 
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_panels_beside_each_other_have_axes_of_their_own(count):
+    measures = ["fld_x", "frechet_pixels", "precision_x", "recall_x"][:count]
+    found = collected(*(unit(name, seed, dict.fromkeys(measures, 1.0 + seed)) for name in "ab" for seed in range(3)))
+    figure = drawn("forest", NOWHERE, found, measures)
+    width, places = figure.get_figwidth(), [panel.get_position() for panel in figure.axes if panel.get_visible()]
+    gaps = [width * (right.x0 - left.x1) for left, right in itertools.pairwise(places) if left.y0 == right.y0]
+    assert len(gaps) == {2: 1, 3: 2, 4: 2}[count]
+    assert min(gaps) > 0.2
+
+
+def test_samples_fill_their_figure(original):
+    png, _ = paper.figure("samples", *original, None, "png")
+    drawn_on = np.asarray(PIL.Image.open(io.BytesIO(png)).convert("L")) < 255
+    for axis in (0, 1):
+        (inked,) = np.nonzero(drawn_on.any(axis))
+        assert max(inked[0], drawn_on.shape[1 - axis] - 1 - inked[-1]) < 300 * 0.08
+
+
 def test_an_experiment_of_which_every_seed_diverged_is_said_to_have():
     lost = [unit("c", seed, None, "It broke.") for seed in range(8)]
     assert "diverged" in texts(drawn("forest", NOWHERE, collected(*CLEAR, *lost)))
@@ -127,7 +147,9 @@ def test_curves_are_of_the_terms_that_are_named_and_a_cross_ends_a_seed_that_div
     crosses = [line for panel in figure.axes for line in panel.lines if line.get_marker() == "x"]
     assert [line.get_xdata().tolist() for line in crosses] == [[40]]
     assert len(drawn("curves", *original, ["d_loss", "elbo_nats", "grad_norm"]).axes) == 4  # one of them empty
-    with pytest.raises(UserError, match="--measures fld is no term of training of the comparison: name d_loss"):
+    with pytest.raises(
+        UserError, match="--measures fld is no term of training of the comparison: name elbo_nats, d_loss or"
+    ):
         paper.figure("curves", *original, ["fld"], "png")
 
 
