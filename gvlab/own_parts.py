@@ -210,19 +210,16 @@ def _check_term(part: Any, shape: Shape) -> None:
     term, where = made(part, "term"), f"{type(part).__name__}.term()"
     if not isinstance(term.name, str) or not term.name:
         raise UserError(f"The name of {where} is {term.name!r}, but must be the text that its curve is called by.")
-    x = jnp.ones(shape)
 
-    def critic(examples: jax.Array) -> jax.Array:
-        return (examples * x).reshape(len(examples), -1).sum(1)
+    def critic(x: jax.Array) -> jax.Array:
+        return x.reshape(len(x), -1).sum(1)
 
     def generate(z: jax.Array) -> jax.Array:
-        return z.sum(1).reshape(-1, *[1] * len(shape)) * x
+        return jnp.broadcast_to(z.sum(1).reshape(-1, *[1] * len(shape)), (len(z), *shape))
 
     def value(key: PRNGKey, z: jax.Array, memory: Any) -> Any:
-        made_of_z = generate(z)
-        logits = critic(made_of_z)
-        this = Round(jnp.int32(0), key, made_of_z, made_of_z, z, critic, generate, logits, logits)
-        return term.value(this, memory)
+        x = generate(z)
+        return term.value(Round(jnp.int32(0), key, x, x, z, critic, generate, critic(x), critic(x)), memory)
 
     memory = _called(f"init of {where}", jax.eval_shape, term.init)
     found = _called(f"value of {where}", jax.eval_shape, value, jax.random.key(0), jnp.zeros((3, 2)), memory)

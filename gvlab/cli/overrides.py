@@ -130,6 +130,6 @@ def classes(experiment: Experiment) -> str:
 
     return "\n".join(
         f"  --{name.replace('_', '-')} {'|'.join(cls.__name__ for cls in members)}"
-        + (" or none, or several joined by +" if holds_several(experiment, name) else "")
+        + (", or several joined by +, or none" if holds_several(experiment, name) else "")
         for name, members in choices(experiment).items()
     )

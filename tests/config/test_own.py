@@ -174,6 +174,8 @@ def test_what_cannot_be_recorded_gets_one_sentence(value, words):
     [
         (lambda x: c.GAN(network=x), "networks(shape, classes, axis_name)"),
         (lambda x: c.VAE(network=x), "coders(shape, latent_dim, parameters, classes, axis_name)"),
+        (lambda x: c.GAN(discriminator_terms=[x]), "term()"),
+        (lambda x: c.Every(inner=x), "term()"),
         (lambda x: c.VAE(likelihood=x), "observation()"),
         (lambda x: c.VAE(optimizer=x), "transformation(updates_per_step)"),
         (lambda x: c.Clipped(optimizer=x), "transformation(updates_per_step)"),
