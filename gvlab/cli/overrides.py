@@ -121,7 +121,7 @@ def options(config: Any, prefix: str = "--") -> list[str]:
         from gvlab.config import choices
 
         names += [f"--{name.replace('_', '-')}" for name in choices(config)]
-    return names
+    return list(dict.fromkeys(names))  # an empty tuple of members is a value and a choice
 
 
 def classes(experiment: Experiment) -> str:

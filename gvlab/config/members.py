@@ -28,7 +28,8 @@ def _choices(name: str, hint: Any, held: Any) -> dict[str, list[Any]]:
     if is_union(of):
         found[name] = [cls for cls in typing.get_args(of) if dataclasses.is_dataclass(cls) and not is_protocol(cls)]
     if has_inside(held):
-        hints = dict.fromkeys(inside(held), of) if isinstance(held, tuple) else field_types(type(held))
+        cls: Any = type(held)
+        hints = dict.fromkeys(inside(held), of) if cls is tuple else field_types(cls)
         for field, item in inside(held).items():
             found |= _choices(f"{name}.{field}".lstrip("."), hints[field], item)
     return found
