@@ -128,7 +128,8 @@ def test_the_first_difference_is_named(one, other, where, values):
 # --- of one's own -----------------------------------------------------------------------------------------------------
 
 
-def test_parts_of_ones_own_stand_among_ours():
+def test_parts_of_ones_own_stand_among_ours(monkeypatch):
+    monkeypatch.setattr(own, "_OF_PYTHON", {})  # of other tests
     both = experiment(c.R1(), Mine(3), c.Every(2, Mine()))
     assert dict(own.parts(both)) == {
         "model.discriminator_terms.1": Mine(3.0),
