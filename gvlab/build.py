@@ -156,6 +156,8 @@ def _gan(config: c.GAN, shape: Shape, common: dict[str, Any]) -> Model:
         "contest": made(config.contest, "contest"),
         "ema_decay": config.ema_decay,
     }
+    if config.discriminator_terms:
+        options["discriminator_terms"] = [made(term, "term") for term in config.discriminator_terms]
     if config.update == "simultaneous":
         return models.simultaneous_gan(generator, discriminator, *optimizers, **options)
     return models.alternating_gan(

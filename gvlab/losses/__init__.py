@@ -39,17 +39,36 @@ from gvlab.losses.margins import (
     squared_margin_loss,
     top_k,
 )
+from gvlab.losses.penalties import (
+    centring,
+    dragan,
+    gradient_penalty,
+    lecam,
+    one_sided_gradient_penalty,
+    r1,
+    r1_finite_difference,
+    r2,
+    r2_finite_difference,
+    zero_centred,
+)
+from gvlab.losses.terms import Round, Term, every
 
 __all__ = [
     "Contest",
+    "Round",
+    "Term",
     "bernoulli_log_prob",
     "bits_per_dim",
     "categorical_log_prob",
+    "centring",
     "discretized_logistic_log_prob",
     "discriminator_loss",
+    "dragan",
     "elbo",
+    "every",
     "gaussian_kl",
     "gaussian_log_prob",
+    "gradient_penalty",
     "hinge",
     "hinge_discriminator_loss",
     "hinge_margin_loss",
@@ -57,6 +76,7 @@ __all__ = [
     "least_squares",
     "least_squares_discriminator_loss",
     "least_squares_generator_loss",
+    "lecam",
     "linear_margin_loss",
     "logistic_margin_loss",
     "minimax",
@@ -64,6 +84,11 @@ __all__ = [
     "non_saturating",
     "non_saturating_generator_loss",
     "normal_log_prob",
+    "one_sided_gradient_penalty",
+    "r1",
+    "r1_finite_difference",
+    "r2",
+    "r2_finite_difference",
     "relativistic",
     "relativistic_average",
     "squared_margin_loss",
@@ -72,6 +97,7 @@ __all__ = [
     "wasserstein",
     "wasserstein_discriminator_loss",
     "wasserstein_generator_loss",
+    "zero_centred",
 ]
 
 

@@ -16,7 +16,7 @@ from gvlab import rng
 from gvlab.losses.terms import Round, Term
 from gvlab.types import PyTree
 
-Weight = float | Float[Array, ""]
+Number = float | Float[Array, ""]
 Critic = Callable[[Array], Array]
 """x [batch, *shape] -> logits [batch]."""
 
@@ -65,7 +65,7 @@ def _of_points(name: str, loss: Callable[[Round], Array]) -> Term:
     return Term(name, value, by_example=True)
 
 
-def r1(weight: Weight) -> Term:
+def r1(weight: Number) -> Term:
     """weight / 2 ||grad D(x)||^2 at real examples.
 
     Args:
@@ -76,7 +76,7 @@ def r1(weight: Weight) -> Term:
     return _of_points("r1", lambda this: weight / 2 * squared_slopes(this.critic, this.real))
 
 
-def r2(weight: Weight) -> Term:
+def r2(weight: Number) -> Term:
     """weight / 2 ||grad D(G(z))||^2 at generated examples.
 
     Args:
@@ -87,7 +87,7 @@ def r2(weight: Weight) -> Term:
     return _of_points("r2", lambda this: weight / 2 * squared_slopes(this.critic, this.fake))
 
 
-def zero_centred(weight: Weight) -> Term:
+def zero_centred(weight: Number) -> Term:
     """weight ||grad D||^2 between real and generated examples.
 
     Args:
@@ -99,7 +99,7 @@ def zero_centred(weight: Weight) -> Term:
     return _of_points("zero_centred", lambda this: weight * squared_slopes(this.critic, between(this)))
 
 
-def gradient_penalty(weight: Weight, target: float = 1.0) -> Term:
+def gradient_penalty(weight: Number, target: Number = 1.0) -> Term:
     """weight (||grad D|| - target)^2 between real and generated examples (WGAN-GP).
 
     Args:
@@ -111,7 +111,7 @@ def gradient_penalty(weight: Weight, target: float = 1.0) -> Term:
     return _of_points("gradient_penalty", lambda this: weight * jnp.square(slopes(this.critic, between(this)) - target))
 
 
-def one_sided_gradient_penalty(weight: Weight, target: float = 1.0) -> Term:
+def one_sided_gradient_penalty(weight: Number, target: Number = 1.0) -> Term:
     """weight max(0, ||grad D|| - target)^2 between real and generated examples: slopes below the target are free.
 
     Args:
@@ -126,7 +126,7 @@ def one_sided_gradient_penalty(weight: Weight, target: float = 1.0) -> Term:
     )
 
 
-def dragan(weight: Weight, scale: float = 0.5) -> Term:
+def dragan(weight: Number, scale: Number = 0.5) -> Term:
     """weight (||grad D(x + a scale s u)|| - 1)^2 around real examples.
 
     s is the standard deviation of all numbers of the batch's real examples; u ~ U(0, 1), one number for each element,
@@ -160,7 +160,7 @@ def _mean(value: Array, axis_name: str | None) -> Array:
     return value if axis_name is None else jax.lax.pmean(value, axis_name)
 
 
-def r1_finite_difference(weight: Weight, radius: float = 0.01) -> Term:
+def r1_finite_difference(weight: Number, radius: Number = 0.01) -> Term:
     """weight / 2 ((D(x + radius n) - D(x)) / radius)^2 at real examples, n ~ N(0, I).
 
     Its mean is that of `r1` as the radius goes to 0, without a gradient of a gradient; a single draw varies by twice
@@ -175,12 +175,12 @@ def r1_finite_difference(weight: Weight, radius: float = 0.01) -> Term:
     return _by_difference("r1_finite_difference", weight, radius, lambda this: (this.real, this.on_real))
 
 
-def r2_finite_difference(weight: Weight, radius: float = 0.01) -> Term:
+def r2_finite_difference(weight: Number, radius: Number = 0.01) -> Term:
     """As `r1_finite_difference`, at generated examples."""
     return _by_difference("r2_finite_difference", weight, radius, lambda this: (this.fake, this.on_fake))
 
 
-def _by_difference(name: str, weight: Weight, radius: float, at: Callable[[Round], tuple[Array, Array]]) -> Term:
+def _by_difference(name: str, weight: Number, radius: Number, at: Callable[[Round], tuple[Array, Array]]) -> Term:
     def value(this: Round, memory: PyTree) -> tuple[Array, PyTree]:
         x, logits = at(this)
         moved = this.critic(x + radius * rng.normal(this.key, x.shape, this.axis_name))
@@ -189,7 +189,7 @@ def _by_difference(name: str, weight: Weight, radius: float, at: Callable[[Round
     return Term(name, value)
 
 
-def centring(weight: Weight) -> Term:
+def centring(weight: Number) -> Term:
     """weight (r + f)^2: holds the common offset of the logits, which a relativistic game leaves free, at 0.
 
     Args:
@@ -204,7 +204,7 @@ def centring(weight: Weight) -> Term:
     return Term("centring", value)
 
 
-def lecam(weight: Weight, decay: float = 0.99, start: int = 0) -> Term:
+def lecam(weight: Number, decay: Number = 0.99, start: int = 0) -> Term:
     """weight (max(0, r - a_F)^2 + max(0, a_R - f)^2), where a_R and a_F are averages of past mean logits.
 
     Until the step `start` the averages are the means of the last batch and the term is 0.

@@ -53,8 +53,8 @@ class GANState:
     discriminator: Player
     ema_params: PyTree
     ema_stats: PyTree
-    memory: Memory = flax.struct.field(default_factory=dict)
-    """What the terms of the losses remember, by their names."""
+    memory: PyTree = flax.struct.field(default_factory=dict)
+    """What the terms of the losses remember, by their names; a dict."""
 
 
 class _Parts(NamedTuple):

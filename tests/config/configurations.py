@@ -24,6 +24,13 @@ OPTIMIZERS = [
     c.SGD(momentum=0.5),
     c.Clipped(norm=0.1, optimizer=c.SGD()),
 ]
+TERMS = [
+    (c.R1(),),
+    (c.R1(weight=0.1 + 0.2), c.R2(weight=0)),
+    (c.GradientPenalty(target=0.5), c.LeCam(start=0)),
+    (c.Every(steps=4, inner=c.Dragan()), c.Centring()),
+    (c.ZeroCentred(), c.OneSidedGradientPenalty(), c.R1FiniteDifference(), c.R2FiniteDifference(radius=1), c.Dragan()),
+]
 GANS = [
     c.GAN(network=network, update=update, contest=contest, discriminator_steps=steps, generator_optimizer=adam)
     for network, contest, (update, steps), adam in itertools.product(
@@ -32,7 +39,7 @@ GANS = [
         (("alternating", 1), ("alternating", 3), ("simultaneous", 1)),
         ADAMS[:2],
     )
-]
+] + [c.GAN(c.MLP(), discriminator_terms=terms) for terms in TERMS]
 VAES = (
     [
         c.VAE(network=network, likelihood=likelihood, optimizer=adam, beta=beta, conditional=beta == 0)
