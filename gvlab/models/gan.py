@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 import flax.linen as nn
@@ -208,7 +209,7 @@ def simultaneous_gan(
         if discriminator_terms:
 
             def added(params: PyTree, r: Array, f: Array) -> tuple[Float[Array, ""], tuple[Info, Memory]]:
-                this = _round(parts, g, d.replace(params=params), batch.x, fake, z, y, r, f, state.step, key)
+                this = _round(parts, g, replace(d, params=params), batch.x, fake, z, y, r, f, state.step, key)
                 return _discriminator_terms(parts, this, memory)
 
             (term_grads, r, f), (term_info, memory) = jax.grad(added, argnums=(0, 1, 2), has_aux=True)(
@@ -245,7 +246,7 @@ def _discriminator_update(
         info = _discriminator_info(loss, real_logits, fake_logits)
         if not parts.discriminator_terms:
             return loss, (info, stats, memory)
-        this = _round(parts, g, d.replace(params=params), batch.x, fake, z, y, real_logits, fake_logits, step, key)
+        this = _round(parts, g, replace(d, params=params), batch.x, fake, z, y, real_logits, fake_logits, step, key)
         added, (term_info, after) = _discriminator_terms(parts, this, memory)
         return loss + added, (info | term_info, stats, after)
 
