@@ -19,6 +19,7 @@ from test_own_parts import GAN, VAE, by, coders, contest, observed, part, player
 
 from gvlab import build, networks
 from gvlab import config as c
+from gvlab.cli import overrides
 from gvlab.types import UserError
 
 
@@ -305,9 +306,19 @@ def test_what_differs_between_training_and_use_and_fits_is_built():
         shapes_of_a_run(program(replace(GAN, network=layers(normalised), conditional=conditional), IMAGE))
 
 
-def test_a_method_may_name_its_arguments_otherwise():
-    network = part("networks", lambda self, size, *rest: GAN.network.networks(size, *rest))
-    shapes_of_a_run(program(replace(GAN, network=network), IMAGE))
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda self, size, number, axis: GAN.network.networks(size, number, axis),
+        lambda self, size, *rest: GAN.network.networks(size, *rest),
+    ],
+    ids=["names", "rest"],
+)
+def test_a_method_may_name_its_arguments_otherwise(make):
+    """On the command line, too, where tyro compares it with the protocol's."""
+    network = part("networks", make)
+    made = program(replace(GAN, network=network), IMAGE)
+    assert overrides.override(made.experiment, ["--seed", "3"], "gvlab train").model.network == network
 
 
 @dataclass(frozen=True)
