@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array
 
 from gvlab import config as c
-from gvlab import data, models, networks, own_parts, rng, sizes
+from gvlab import data, models, networks, own_labels, own_parts, rng, sizes
 from gvlab.config import own
 from gvlab.data import mapped
 from gvlab.own_parts import made
@@ -267,7 +267,7 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
     model = _model_on(experiment, dataset)
     built = Program(experiment, dataset, model, model)
     if own_ones:
-        own_parts.check_repeats((model, _model_on(experiment, dataset)), _step_of(built))
+        own_parts.check_repeats(own_ones, (model, _model_on(experiment, dataset)), _step_of(built))
     if isinstance(dataset, data.Absent):
         return built
     if experiment.examples_per_step > len(dataset.train.x):
@@ -297,7 +297,7 @@ def _check_own(experiment: c.Experiment, dataset: data.Dataset, parts: list[Any]
     config, classes = experiment.model, _classes(experiment.model, dataset.num_classes)
     own_parts.check_shapes(experiment, dataset.shape, classes)
     if classes and own.is_own(type(getattr(config, "network", config))):
-        _say(own_parts.unread_labels(config, dataset.shape, classes))
+        _say(own_labels.unread_labels(config, dataset.shape, classes))
 
 
 @functools.cache  # one program is built many times

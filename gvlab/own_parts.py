@@ -1,11 +1,14 @@
-"""What parts of one's own give is looked at before anything is trained: kinds, shapes, whether it depends on the labels
-of a conditional model, and whether it repeats."""
+"""What parts of one's own give is looked at before training: kinds, shapes and types, and whether it repeats."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import dataclasses
+import functools
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
+import flax.errors
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -17,6 +20,7 @@ from gvlab.config import own
 from gvlab.losses import Contest, Round, Term
 from gvlab.losses.terms import memories
 from gvlab.models import Observation
+from gvlab.models.base import eval_apply, train_apply
 from gvlab.types import Batch, Model, PRNGKey, UserError
 
 Shape = tuple[int, ...]
@@ -31,9 +35,21 @@ def made(part: Any, method: str, *args: Any) -> Any:
     if not own.is_own(type(part)) or isinstance(part, own.Unopened):
         return getattr(part, method)(*args)
     said = where(part, method)
-    found = _called(said, getattr(part, method), *args)
+    found = _called(said, getattr(part, method), *args, let=_NO_VALUE if _is_traced(part) else ())
     _KINDS[method](said, found)
     return found
+
+
+_NO_VALUE = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError)
+"""Raised where Python needs the value of an array that JAX is tracing. Of a part whose own numbers are traced they tell
+that these can't be batched over runs, which is for the caller to say."""
+
+
+def _is_traced(part: Any) -> bool:
+    """Whether a number of the part, or of one within it, is an array that JAX is tracing."""
+    if dataclasses.is_dataclass(part):
+        return any(_is_traced(getattr(part, field.name)) for field in dataclasses.fields(part))
+    return isinstance(part, jax.core.Tracer)
 
 
 def where(part: Any, method: str) -> str:
@@ -42,16 +58,52 @@ def where(part: Any, method: str) -> str:
     return own.said(name) if name == own.FROM_FILE else f"{name}.{method}()"
 
 
-def _called(where: str, function: Callable[..., Any], *args: Any) -> Any:
+def _called(
+    where: str, function: Callable[..., Any], *args: Any, remedy: str = "", let: tuple[type[Exception], ...] = ()
+) -> Any:
+    """What the function gives; whatever it raises is one sentence, with this remedy unless the error has its own, but
+    for UserError and what is let through."""
     try:
         return function(*args)
-    except (UserError, jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError):
-        raise  # the latter two tell that a number can't be batched
     except Exception as error:  # whatever the user's own code raises
-        text = " ".join(str(error).split())
-        raise UserError(
-            f"{where} fails with {type(error).__name__}: {text[:300]}{'...'[: len(text) > 300]}."
-        ) from error
+        if isinstance(error, (UserError, *let)):
+            raise
+        remedy = next((known for errors, known in _REMEDIES.items() if isinstance(error, errors)), remedy)
+        raise UserError(_failure(where, error, remedy)) from error
+
+
+def _failure(where: str, error: Exception, remedy: str) -> str:
+    """A sentence: what failed with which error, in the library's own words, and what to do, where that is known."""
+    text = str(error).strip()
+    if remedy:
+        text = text.partition("\n")[0]  # further lines of JAX's say where it was traced, which the remedy needs not
+    text = re.sub(r" \(https?://\S+\)$", "", " ".join(text.split()))  # Flax's manual
+    text = text[:300] + "..." if len(text) > 300 else text.rstrip(".")
+    fails = f"{where} fails with {type(error).__name__}"
+    if remedy:
+        return f"{fails}{text and f' ({text})'}: {remedy}."
+    return f"{fails}{text and f': {text}'}{'.' * (not text.endswith('.'))}"
+
+
+_REMEDIES: dict[tuple[type[Exception], ...], str] = {
+    (flax.errors.InvalidRngError,): "modules are given no random numbers, so leave dropout and the like out",
+    (jax.errors.TracerBoolConversionError,): (
+        "while JAX traces a function its arrays have no values, so choose by jnp.where or jax.lax.cond instead of if"
+    ),
+    (*_NO_VALUE, jax.errors.TracerIntegerConversionError): (
+        "while JAX traces a function its arrays have no values, so compute with jax.numpy, and use only their shapes "
+        "in Python"
+    ),
+    (flax.errors.ScopeCollectionNotFound,): (
+        "of a module's variables only params and batch_stats are kept from step to step, so leave others out"
+    ),
+    (flax.errors.ModifyScopeVariableError,): (
+        "only batch_stats may change, and only with train=True, so give BatchNorm use_running_average=not train"
+    ),
+    (flax.errors.ScopeParamNotFoundError,): (
+        "parameters are made by a call with train=True, in one shape, so use the same layers with train=False"
+    ),
+}
 
 
 def _two_modules(where: str, found: Any, names: str) -> None:
@@ -93,7 +145,9 @@ _KINDS: dict[str, Callable[[str, Any], None]] = {
 
 
 def check_shapes(experiment: c.Experiment, shape: Shape, classes: int) -> None:
-    """Raises `UserError` if a part of one's own gives arrays of other shapes than it must; computes nothing.
+    """Raises `UserError` if a part of one's own fails, or gives arrays of other shapes or types than it must.
+
+    Nothing is computed.
 
     Args:
         experiment: whose parts they are.
@@ -115,8 +169,7 @@ def check_shapes(experiment: c.Experiment, shape: Shape, classes: int) -> None:
         elif hasattr(part, "transformation"):
             _check_optimizer(part)
         elif hasattr(part, "schedule"):
-            rate = jax.eval_shape(made(part, "schedule"), jax.ShapeDtypeStruct((), jnp.int32))
-            _require(f"{type(part).__name__}.schedule()", "a factor", jnp.shape(rate), ())
+            _check_schedule(part)
     if isinstance(model, c.GAN):
         _check_terms(model.discriminator_terms, shape)
 
@@ -124,36 +177,33 @@ def check_shapes(experiment: c.Experiment, shape: Shape, classes: int) -> None:
 def _check_model(part: Any, shape: Shape, classes: int) -> None:
     """As `gvlab.Model` says what its functions give."""
     model, where = made(part, "model", shape, classes, None), f"{type(part).__name__}.model()"
-    batch = Batch(jnp.zeros((2, *shape)), jnp.zeros(2, jnp.int32) if classes else None)
-    key, y = jax.random.key(0), None if batch.y is None else jnp.zeros(3, jnp.int32)
+    key, y = jax.random.key(0), jnp.zeros(3, jnp.int32) if classes else None
 
     def shapes(name: str, function: Callable[..., Any], *args: Any) -> Any:
         return _called(f"{name} of {where}", jax.eval_shape, function, *args)
 
+    batch, of_three = (Batch(jnp.zeros((n, *shape)), None if y is None else y[:n]) for n in (2, 3))
     state = shapes("init", model.init, key, batch)
     if not hasattr(state, "step"):
         raise UserError(f"The state of {where} has no field step: count there the train steps that were taken.")
-    _require(f"The state of {where}", "a step", jnp.shape(state.step), ())
-    after, info = shapes("train_step", model.train_step, state, batch, key)
-    if jax.tree.flatten(after) != jax.tree.flatten(state):
-        raise UserError(f"train_step of {where} gives another state than it is given: keep its shapes and types.")
-    for name, term in info.items():
-        _require(f"train_step of {where}", f"the term {name}", jnp.shape(term), ())
-    for name, term in shapes("evaluate", model.evaluate, state, batch, key).items():
-        _require(f"evaluate of {where}", f"the term {name}", jnp.shape(term), (2,))
+    _require(f"The state of {where}", "a step", state.step, (), None)
+    for given in (batch, of_three):
+        _check_terms(model, where, state, given, shapes)
     sampled = shapes("sample", lambda state, key: model.sample(state, key, 3, y), state, key)
-    _require(f"sample of {where}", "3 examples", jnp.shape(sampled), (3, *shape))
+    _require(f"sample of {where}", "3 examples", sampled, (3, *shape))
     z = shapes("prior", lambda key: model.prior(key, 3), key)
-    if len(z.shape) != 2 or len(z) != 3:
-        raise UserError(f"prior of {where} gives latents of shape {z.shape}, but must give [3, latent].")
+    if not hasattr(z, "shape") or len(z.shape) != 2 or len(z) != 3:
+        found = getattr(z, "shape", None)
+        raise UserError(f"prior of {where} gives latents of shape {found}, but must give [3, latent].")
     decoded = shapes("decode", lambda state, z: model.decode(state, z, y), state, z)
-    _require(f"decode of {where}", "3 examples", jnp.shape(decoded), (3, *shape))
+    _require(f"decode of {where}", "3 examples", decoded, (3, *shape))
     if model.encode is not None:
-        for name, array in zip(("means", "log-variances"), shapes("encode", model.encode, state, batch), strict=True):
-            _require(f"encode of {where}", name, jnp.shape(array), (2, z.shape[1]))
+        posterior = _pair(f"encode of {where}", shapes("encode", model.encode, state, batch), "(mean, logvar)")
+        for name, array in zip(("means", "log-variances"), posterior, strict=True):
+            _require(f"encode of {where}", name, array, (2, z.shape[1]))
     if model.log_weights is not None:
         weights = shapes("log_weights", lambda state, key: model.log_weights(state, batch, key, 5), state, key)
-        _require(f"log_weights of {where}", "nats of 5 draws for 2 examples", jnp.shape(weights), (5, 2))
+        _require(f"log_weights of {where}", "nats of 5 draws for 2 examples", weights, (5, 2))
     # Of all that it computes XLA leaves the step alone.
     began = jax.jit(lambda: model.init(key, batch).step)()
     ended = jax.jit(lambda: model.train_step(model.init(key, batch), batch, key)[0].step)()
@@ -163,30 +213,66 @@ def _check_model(part: Any, shape: Shape, classes: int) -> None:
         )
 
 
+def _check_terms(model: Model, where: str, state: Any, batch: Batch, shapes: Callable[..., Any]) -> None:
+    """What a train step and an evaluation give."""
+    key = jax.random.key(0)
+    stepped = shapes("train_step", model.train_step, state, batch, key)
+    after, info = _pair(f"train_step of {where}", stepped, "(state, terms)")
+    if jax.tree.flatten(after) != jax.tree.flatten(state):
+        raise UserError(f"train_step of {where} gives another state than it is given: keep its shapes and types.")
+    for name, term in _terms(f"train_step of {where}", info):
+        _require(f"train_step of {where}", f"the term {name}", term, (), None)
+    for name, term in _terms(f"evaluate of {where}", shapes("evaluate", model.evaluate, state, batch, key)):
+        _require(f"evaluate of {where}", f"the term {name}", term, (len(batch.x),))
+
+
+def _terms(where: str, found: Any) -> list[tuple[str, Any]]:
+    if not isinstance(found, dict):
+        raise UserError(f"{where} gives {type(found).__name__} for its terms, but must give a dict of them by name.")
+    return list(found.items())
+
+
 def _check_players(model: c.GAN, part: Any, shape: Shape, classes: int) -> None:
     generator, discriminator = made(part, "networks", shape, classes, None)
     where = f"{type(part).__name__}.networks()"
-    images = _output(f"The generator of {where}", generator, (2, model.latent_dim), classes)
-    _require(f"The generator of {where}", "examples", jnp.shape(images), (2, *shape))
-    logits = _output(f"The discriminator of {where}", discriminator, (2, *shape), classes)
-    _require(f"The discriminator of {where}", "logits", jnp.shape(logits), (2,))
+    for called, n, images in _outputs(f"The generator of {where}", generator, (model.latent_dim,), classes):
+        _require(called, "examples", images, (n, *shape))
+    for called, n, logits in _outputs(f"The discriminator of {where}", discriminator, shape, classes):
+        _require(called, "logits", logits, (n,))
 
 
 def _check_coders(model: c.VAE, part: Any, shape: Shape, classes: int) -> None:
     parameters = made(model.likelihood, "observation").parameters
     encoder, decoder = made(part, "coders", shape, model.latent_dim, parameters, classes, None)
     where = f"{type(part).__name__}.coders()"
-    posterior = _output(f"The encoder of {where}", encoder, (2, *shape), classes)
-    if not isinstance(posterior, tuple) or len(posterior) != 2:
-        raise UserError(
-            f"The encoder of {where} gives {type(posterior).__name__}, but must give a pair (mean, logvar)."
-        )
-    for name, array in zip(("means", "log-variances"), posterior, strict=True):
-        _require(f"The encoder of {where}", name, jnp.shape(array), (2, model.latent_dim))
-    raw = _output(f"The decoder of {where}", decoder, (2, model.latent_dim), classes)
-    _require(
-        f"The decoder of {where}", "parameters of pixels", jnp.shape(raw), (2, *shape[:-1], shape[-1] * parameters)
-    )
+    for called, n, posterior in _outputs(f"The encoder of {where}", encoder, shape, classes):
+        for name, array in zip(("means", "log-variances"), _pair(called, posterior, "(mean, logvar)"), strict=True):
+            _require(called, name, array, (n, model.latent_dim))
+    for called, n, raw in _outputs(f"The decoder of {where}", decoder, (model.latent_dim,), classes):
+        _require(called, "parameters of pixels", raw, (n, *shape[:-1], shape[-1] * parameters))
+
+
+def _outputs(where: str, module: nn.Module, given: Shape, classes: int) -> Iterator[tuple[str, int, Any]]:
+    """(how it is called, of how many examples, what it gives), as the models call it: in training and in use, of
+    batches of two sizes; each input has the shape [*given]."""
+
+    def init(key: jax.Array, x: jax.Array, y: jax.Array | None) -> Any:
+        return module.init(key, x, y, train=True)
+
+    def inputs(n: int) -> tuple[jax.Array, jax.Array | None]:
+        return jnp.zeros((n, *given)), jnp.zeros((n, classes)) if classes else None
+
+    variables = _called(where, jax.eval_shape, init, jax.random.key(0), *inputs(2))
+    if "params" not in variables:
+        raise UserError(f"{where} has no parameters, so that there is nothing to train: give it a layer, as nn.Dense.")
+    learned = variables["params"], variables.get("batch_stats", {})
+    for train, apply in (
+        (True, lambda *args: train_apply(module, *args)[0]),
+        (False, functools.partial(eval_apply, module)),
+    ):
+        for n, remedy in ((2, ""), (3, "a batch has any number of examples, so reshape by x.shape[0]")):
+            called = f"{where}{'' if train else ' with train=False'}{'' if n == 2 else f' on a batch of {n}'}"
+            yield called, n, _called(called, jax.eval_shape, apply, *learned, *inputs(n), remedy=remedy)
 
 
 def _check_contest(part: Any) -> None:
@@ -195,7 +281,7 @@ def _check_contest(part: Any) -> None:
     for side in contest._fields:
         where = f"The {side}'s loss of {type(part).__name__}.contest()"
         loss = _called(where, jax.eval_shape, getattr(contest, side), logits, logits)
-        _require(where, "losses of 3 pairs", jnp.shape(loss), (3,))
+        _require(where, "losses of 3 pairs", loss, (3,))
 
 
 def _check_terms(terms: tuple[Any, ...], shape: Shape) -> None:
@@ -225,7 +311,7 @@ def _check_term(part: Any, shape: Shape) -> None:
     found = _called(f"value of {where}", jax.eval_shape, value, jax.random.key(0), jnp.zeros((3, 2)), memory)
     if not isinstance(found, tuple) or len(found) != 2:
         raise UserError(f"value of {where} gives no pair, but must give (loss [batch], memory of the next step).")
-    _require(f"value of {where}", "losses of 3 examples", jnp.shape(found[0]), (3,))
+    _require(f"value of {where}", "losses of 3 examples", found[0], (3,))
     before, after = (jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree) for tree in (memory, found[1]))
     if before != after:
         raise UserError(f"value of {where} gives another memory than init does: keep its structure, shapes and types.")
@@ -236,114 +322,67 @@ def _check_observation(part: Any, shape: Shape) -> None:
     x = jax.ShapeDtypeStruct((3, *shape), jnp.float32)
     raw = jax.ShapeDtypeStruct((2, 3, *shape[:-1], shape[-1] * observation.parameters), jnp.float32)
     log_prob = _called(f"log_prob of {where}", jax.eval_shape, observation.log_prob, raw, x)
-    _require(f"log_prob of {where}", "nats of 2 draws for 3 examples", jnp.shape(log_prob), (2, 3))
+    _require(f"log_prob of {where}", "nats of 2 draws for 3 examples", log_prob, (2, 3))
     mean = _called(f"mean of {where}", jax.eval_shape, observation.mean, raw)
-    _require(f"mean of {where}", "the examples of 2 draws for 3", jnp.shape(mean), (2, 3, *shape))
+    _require(f"mean of {where}", "the examples of 2 draws for 3", mean, (2, 3, *shape))
 
 
 def _check_optimizer(part: Any) -> None:
     where, params = f"{type(part).__name__}.transformation()", {"w": jnp.zeros((2, 3)), "b": jnp.zeros(3)}
     optimizer = optax.with_extra_args_support(made(part, "transformation", 1))
 
-    def update(step: jax.Array) -> Any:
-        return optimizer.update(params, optimizer.init(params), params, step=step)[0]
+    def update(state: Any, step: jax.Array) -> Any:
+        return optimizer.update(params, state, params, step=step)[0]
 
-    updates = _called(where, jax.eval_shape, update, jax.ShapeDtypeStruct((), jnp.int32))
+    state = _called(f"The init of {where}", jax.eval_shape, optimizer.init, params)
+    updates = _called(f"The update of {where}", jax.eval_shape, update, state, jax.ShapeDtypeStruct((), jnp.int32))
     if jax.tree.map(jnp.shape, updates) != jax.tree.map(jnp.shape, params):
         raise UserError(f"{where} gives updates of other shapes than the parameters have: give one for each of them.")
 
 
-def _output(where: str, module: nn.Module, shape: Shape, classes: int) -> Any:
-    y = jnp.zeros((shape[0], classes)) if classes else None
-
-    def output(key: PRNGKey, x: jax.Array) -> Any:
-        return module.init_with_output(key, x, y, train=True)[0]
-
-    return _called(where, jax.eval_shape, output, jax.random.key(0), jnp.zeros(shape))
+def _check_schedule(part: Any) -> None:
+    where, schedule = f"{type(part).__name__}.schedule()", made(part, "schedule")
+    factor = _called(f"What {where} returns", jax.eval_shape, schedule, jax.ShapeDtypeStruct((), jnp.int32))
+    _require(where, "a factor", factor, (), None)
 
 
-def _require(where: str, what: str, found: Any, expected: Shape) -> None:
-    if found != expected:
-        raise UserError(f"{where} gives {what} of shape {found}, but must give {expected}.")
+def _pair(where: str, found: Any, names: str) -> Any:
+    if not isinstance(found, tuple) or len(found) != 2:
+        raise UserError(f"{where} gives {type(found).__name__}, but must give a pair {names}.")
+    return found
 
 
-# --- labels -----------------------------------------------------------------------------------------------------------
-
-
-def unread_labels(model: Any, shape: Shape, classes: int) -> str | None:
-    """A sentence, if own networks of a conditional model make the same of every class; computes nothing.
-
-    Args:
-        model: the configuration, whose parts have the right shapes.
-        shape: of one example.
-        classes: of the model.
-    """
-    whose, functions = _of_labels(model, shape, classes)
-    if not (blind := [name for name, (function, y) in functions.items() if not _depends(function, y)]):
-        return None
-    who = f"The {' and the '.join(blind)} of {whose} {'make' if blind[1:] else 'makes'}"
-    return (
-        f"{who} the same of every class, although the model is conditional: give the labels y a way in, as by "
-        "networks.append_label(features, y)."
-    )
-
-
-def _of_labels(model: Any, shape: Shape, classes: int) -> tuple[str, dict[str, tuple[Callable[..., Any], jax.Array]]]:
-    """(whose networks they are, by name each as a function of labels, and labels)."""
-    key = jax.random.key(0)
-    if not isinstance(model, c.GAN | c.VAE):
-        made_of, x, labels = made(model, "model", shape, classes, None), jnp.zeros((2, *shape)), jnp.zeros(2, jnp.int32)
-
-        def decode(y: jax.Array) -> Any:
-            return made_of.decode(made_of.init(key, Batch(x, labels)), made_of.prior(key, 2), y)
-
-        return where(model, "model"), {"function decode": (decode, labels)}
-    latents: Shape = (2, model.latent_dim)
-    examples: Shape = (2, *shape)
-    if isinstance(model, c.GAN):
-        method, names, inputs = "networks", ("generator", "discriminator"), (latents, examples)
-        modules = made(model.network, method, shape, classes, None)
-    else:
-        method, names, inputs = "coders", ("encoder", "decoder"), (examples, latents)
-        parameters = made(model.likelihood, "observation").parameters
-        modules = made(model.network, method, shape, model.latent_dim, parameters, classes, None)
-
-    def output(module: nn.Module, given: Shape) -> Callable[[jax.Array], Any]:
-        return lambda y: module.init_with_output(key, jnp.zeros(given), y, train=True)[0]
-
-    y = jnp.zeros((2, classes))
-    each = zip(names, modules, inputs, strict=True)
-    return where(model.network, method), {name: (output(module, given), y) for name, module, given in each}
-
-
-def _depends(function: Callable[[jax.Array], Any], y: jax.Array) -> bool:
-    """Whether anything that is made of y is part of what the function gives, by its program, in which what is jitted by
-    itself is one operation; values are not looked at, which may be alike before training."""
-    jaxpr = jax.make_jaxpr(function)(y).jaxpr
-    made_of_y = {id(variable) for variable in jaxpr.invars}
-    for equation in jaxpr.eqns:
-        if any(id(variable) in made_of_y for variable in equation.invars):
-            made_of_y |= {id(variable) for variable in equation.outvars}
-    return any(id(variable) in made_of_y for variable in jaxpr.outvars)
+def _require(where: str, what: str, found: Any, shape: Shape, dtype: Any = jnp.float32) -> None:
+    """Raises `UserError` unless this is an array of that shape, and of that type unless it may have any."""
+    if not hasattr(found, "shape"):
+        raise UserError(f"{where} gives {type(found).__name__} for {what}, but must give one array.")
+    if found.shape != shape:
+        raise UserError(f"{where} gives {what} of shape {found.shape}, but must give {shape}.")
+    if dtype is not None and found.dtype != dtype:  # of integers there are no gradients, and nothing would be learned
+        raise UserError(f"{where} gives {what} of type {found.dtype}, but must give {jnp.dtype(dtype).name}.")
 
 
 # --- the same every time ----------------------------------------------------------------------------------------------
 
 
-def check_repeats(models: Sequence[Model], batch: Batch) -> None:
-    """Raises `UserError` if two models that were built of one experiment are not the same program.
+def check_repeats(parts: Sequence[Any], models: Sequence[Model], batch: Batch) -> None:
+    """Raises `UserError` if two models that were built of one experiment are not the same program, or it fails.
 
     Args:
+        parts: of one's own that the models are made of.
         models: two of them.
         batch: an example or more in the shape that the model sees.
     """
     key = jax.eval_shape(jax.random.key, 0)
-    texts = []
-    for model in models:
+
+    def program(model: Model) -> tuple[str, str]:
         state = jax.eval_shape(model.init, key, batch)
         lowered = (jax.jit(model.init).lower(key, batch), jax.jit(model.train_step).lower(state, batch, key))
-        texts.append([one.as_text() for one in lowered])
-    if texts[0] != texts[1]:
+        return lowered[0].as_text(), lowered[1].as_text()
+
+    names = " and ".join(dict.fromkeys(type(part).__name__ for part in parts))
+    one, other = (_called(f"A train step with {names}", program, model) for model in models)
+    if one != other:
         raise UserError(
             "The experiment's own parts make another program each time that they are built, so that no seed repeats "
             "it: draw nothing at random there, and read no clock; what is random in a training comes from its key."

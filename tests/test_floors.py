@@ -17,7 +17,7 @@ FLOORS = [
     {"data", "networks"},
     {"models"},
     {"config"},
-    {"runs", "sizes", "own_parts"},
+    {"runs", "sizes", "own_parts", "own_labels"},
     {"build"},
     {"evaluate"},
     {"pictures"},

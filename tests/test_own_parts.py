@@ -235,7 +235,15 @@ NETWORKS = {
     "one network": (by("networks", lambda: LOGITS), "networks() returns (Leaky), but must return two Flax modules"),
     "three networks": (by("networks", lambda: (LOGITS,) * 3), "networks() returns (Leaky, Leaky, Leaky), but must"),
     "networks that fail": (by("networks", lambda: 1 / 0), "networks() fails with ZeroDivisionError: division by zero."),
-    "too few arguments": (part("networks", lambda self: None), "networks() fails with TypeError: "),
+    "too few arguments": (
+        part("networks", lambda self: None),
+        "GAN.network is of the class Mine, whose method is networks(self), but must be networks(self, shape, classes, ",
+    ),
+    "no self": (
+        part("networks", staticmethod(lambda shape, classes, axis_name: None)),
+        "whose method is networks(shape, classes, axis_name), but must be networks(self, shape, classes, axis_name) (",
+    ),
+    "a keyword": (part("networks", lambda self, *args, width: None), "whose method is networks(self, *args, width), "),
     "images of another size": (
         players(WIDE),
         "networks() gives examples of shape (2, 9, 4, 1), but must give (2, 4, 4",

@@ -39,7 +39,26 @@ def check(value: Any, protocol: Any, where: str) -> None:
         )
     if not callable(getattr(cls, method, None)):
         raise UserError(f"{where} is of the class {cls.__name__}, which has no method {call}: write one ({_MANUAL}).")
+    _check_arguments(cls, protocol, where)
     check_class(cls, where)
+
+
+def _check_arguments(cls: Any, protocol: Any, where: str) -> None:
+    """Raises `UserError` unless the method can be called as gvlab calls it: with so many arguments, of any names."""
+    method, _ = method_of(protocol)
+    wanted = list(inspect.signature(getattr(protocol, method)).parameters)
+    try:
+        signature = inspect.signature(getattr(cls, method))
+    except ValueError:  # not written in Python
+        return
+    try:
+        signature.bind(*wanted)
+    except TypeError as error:
+        found = ", ".join(str(one.replace(annotation=one.empty)) for one in signature.parameters.values())
+        raise UserError(
+            f"{where} is of the class {cls.__name__}, whose method is {method}({found}), but must be "
+            f"{method}({', '.join(wanted)}) ({_MANUAL})."
+        ) from error
 
 
 @functools.cache

@@ -3,7 +3,7 @@
 A part is a frozen dataclass of numbers, truth values, texts and tuples of them, with one method that makes what is
 trained. Its fields are options of the command line, can be swept and, where they are floats, batched over runs. The
 method imports what it needs when it is called, makes the same every time, and draws nothing at random: what is random
-in a training comes from keys.
+in a training comes from keys. Its arguments come by position, so that a class may name them as it likes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class OwnModel(Protocol):
     images, (0.0, 1.0) or (-1.0, 1.0) (the former), and `likelihood`, one of gvlab's (none), which its nats are of.
     """
 
-    def model(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> Model:
+    def model(self, shape: tuple[int, ...], classes: int, axis_name: str | None, /) -> Model:
         """The model as pure functions, as `gvlab.Model` describes them.
 
         Args:
@@ -52,7 +52,7 @@ class OwnModel(Protocol):
 class OwnNetworks(Protocol):
     """The two networks of a GAN."""
 
-    def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
+    def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None, /) -> tuple[nn.Module, nn.Module]:
         """The generator and the discriminator, as `gvlab.networks` describes them.
 
         Args:
@@ -68,7 +68,7 @@ class OwnCoders(Protocol):
     """The two networks of a VAE."""
 
     def coders(
-        self, shape: tuple[int, ...], latent_dim: int, parameters: int, classes: int, axis_name: str | None
+        self, shape: tuple[int, ...], latent_dim: int, parameters: int, classes: int, axis_name: str | None, /
     ) -> tuple[nn.Module, ...]:
         """The encoder and the decoder, as `gvlab.networks` describes them.
 
@@ -113,7 +113,7 @@ class OwnObservation(Protocol):
 class OwnOptimizer(Protocol):
     """What becomes of a gradient."""
 
-    def transformation(self, updates_per_step: int) -> optax.GradientTransformation:
+    def transformation(self, updates_per_step: int, /) -> optax.GradientTransformation:
         """A transformation of optax's, whose `update` is given the train step, too, if it takes `step`.
 
         Args:

@@ -186,6 +186,22 @@ def test_the_manual_shows_an_experiment_in_less_than_40_lines(tmp_path):
     assert call("train", file, "--out", tmp_path, *options) == 0
 
 
+RETURN = "return MLP(hidden=(self.width,)).networks(shape, classes, axis_name)"
+
+
+def generating(line: str) -> str:
+    """Instead of it: a generator that makes its examples by this line."""
+    return f"""import flax.linen as nn
+
+        class Generator(nn.Module):
+            @nn.compact
+            def __call__(self, z, y=None, *, train):
+                x = nn.Dense(256)(z).reshape(-1, 16, 16, 1)
+                {line}
+
+        return Generator(), MLP(hidden=(3,)).networks(shape, classes, axis_name)[1]"""
+
+
 MISTAKES = {
     "not frozen": ("@dataclass(frozen=True)\nclass Nets", "@dataclass\nclass Nets", "which is not frozen"),
     "a list": ("width: int = 6", "width: list[int] = None", "Nets.width is of type"),
@@ -197,6 +213,32 @@ MISTAKES = {
         "(2, 9, 9, 1), but must give (2, 16, 16, 1)",
     ),
     "chance": ("(self.width,)", "(__import__('random').randint(1, 10**6),)", "draw nothing at random there"),
+    "no arguments": (
+        "networks(self, shape, classes, axis_name):",
+        "networks(self):",
+        "mine.py: GAN.network is of the class Nets, whose method is networks(self), but must be networks(self, shape, "
+        "classes, axis_name) (docs/own_parts.md shows how).",
+    ),
+    "dropout": (
+        RETURN,
+        generating("return nn.Dropout(0.5, deterministic=not train)(x)"),
+        'generator of Nets.networks() fails with InvalidRngError (Dropout_0 needs PRNG for "dropout"): modules are ',
+    ),
+    "no use": (
+        RETURN,
+        generating("return x if train else x.no_such_thing"),
+        "The generator of Nets.networks() with train=False fails with AttributeError: ",
+    ),
+    "half of an image in use": (
+        RETURN,
+        generating("return x if train else x[:, :8]"),
+        "with train=False gives examples of shape (2, 8, 16, 1), but must give (2, 16, 16, 1).",
+    ),
+    "whole numbers": (
+        RETURN,
+        generating("return x.astype(int)"),
+        "The generator of Nets.networks() gives examples of type int32, but must give float32.",
+    ),
     "no such field": ("contest=Margin()", "contests=Margin()", "fails with TypeError"),
 }
 
