@@ -171,7 +171,7 @@ def check_shapes(experiment: c.Experiment, shape: Shape, classes: int) -> None:
         elif hasattr(part, "schedule"):
             _check_schedule(part)
     if isinstance(model, c.GAN):
-        _check_terms(model.discriminator_terms, shape)
+        _check_added(model.discriminator_terms, shape)
 
 
 def _check_model(part: Any, shape: Shape, classes: int) -> None:
@@ -284,7 +284,7 @@ def _check_contest(part: Any) -> None:
         _require(where, "losses of 3 pairs", loss, (3,))
 
 
-def _check_terms(terms: tuple[Any, ...], shape: Shape) -> None:
+def _check_added(terms: tuple[Any, ...], shape: Shape) -> None:
     for term in terms:
         part = term.inner if isinstance(term, c.Every) else term
         if own.is_own(type(part)):
