@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from dataclasses import replace
 
 import harness
@@ -70,6 +71,22 @@ def test_classes(conditional, tmp_path):
     assert call("decode", conditional, "--latents", tmp_path / "between.npz", "--out", tmp_path / "between.npy") == 0
     between = np.load(tmp_path / "between.npy")
     np.testing.assert_array_equal(between, next(gvlab.load(conditional).decoded(z, weights)).x)
+
+
+@pytest.mark.parametrize("name", ["samples", "samples.npz"])
+def test_what_is_stopped_or_killed_leaves_nothing_for_long(name, tmp_path):
+    def of(signum):
+        process = harness.start("sample", harness.trained("vae"), "--n", 10_000_000, "--out", tmp_path / name)
+        harness.wait_until(lambda: any(tmp_path.iterdir()), process)
+        process.send_signal(signum)
+        return process.wait(60), process.communicate()[1]
+
+    assert of(signal.SIGTERM) == (143, "gvlab: Interrupted.\n")
+    assert list(tmp_path.iterdir()) == []
+    assert of(signal.SIGKILL) == (-9, "")
+    assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+    assert call("sample", harness.trained("vae"), "--n", 2, "--out", tmp_path / name) == 0
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def cells(picture, rows):
