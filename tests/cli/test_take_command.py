@@ -56,7 +56,7 @@ def test_archives_of_samples_and_of_the_latents_of_images(tmp_path, capsys):
     assert np.asarray(Image.open(tmp_path / "again.png")).shape == (4 * (4 * 17 + 1), 4 * (8 * 17 + 1))
 
 
-def test_classes(conditional, tmp_path):
+def test_classes(conditional, tmp_path, capsys):
     assert call("sample", conditional, "--classes", "all", "--n", 3, "--out", tmp_path / "all.png") == 0
     sheet = np.asarray(Image.open(tmp_path / "all.png"))
     assert sheet.shape[0] / sheet.shape[1] == (10 * 17 + 1) / (3 * 17 + 1)  # a row for each class
@@ -71,6 +71,10 @@ def test_classes(conditional, tmp_path):
     assert call("decode", conditional, "--latents", tmp_path / "between.npz", "--out", tmp_path / "between.npy") == 0
     between = np.load(tmp_path / "between.npy")
     np.testing.assert_array_equal(between, next(gvlab.load(conditional).decoded(z, weights)).x)
+    capsys.readouterr()
+    assert call("decode", conditional, "--latents", tmp_path / "z.npz", "--out", tmp_path / "turn") == 0
+    assert capsys.readouterr().err == f"gvlab: {tmp_path / 'z.npz'} has no y, so the 10 classes come in turn.\n"
+    assert (tmp_path / "turn" / "labels.csv").read_text().splitlines()[1:] == [f"{i}.png,{i}" for i in range(5)]
 
 
 @pytest.mark.parametrize("name", ["samples", "samples.npz"])
@@ -146,6 +150,7 @@ MISTAKES = {
     "all as files": (["sample", "CLASSES", "--classes", "all"], ["makes a picture"]),
     "no truncation": (["sample", "RUN", "--truncation", "0"], ["--truncation is 0.0"]),
     "no number": (["sample", "RUN", "--truncation", "nan"], ["--truncation is nan"]),
+    "no end": (["sample", "RUN", "--truncation", "inf"], ["--truncation is inf", "a positive, finite number"]),
     "none": (["sample", "RUN", "--n", "0"], ["--n is 0"]),
     "of a GAN": (["encode", "GAN", "--images", "IMAGES"], ["gan is a GAN, which has no encoder"]),
     "no class": (["encode", "CLASSES", "--images", "IMAGES"], ["conditional on 10 classes", "--class K"]),
@@ -161,6 +166,10 @@ MISTAKES = {
     "a walk without classes": (["interpolate", "RUN", "--classes", "4,5"], ["--classes 4 is for conditional models"]),
     "a walk of few steps": (["interpolate", "CLASSES", "--classes", "1,2,3", "--columns", "2"], ["--columns is 2"]),
     "no file": (["decode", "RUN", "--latents", "NOTHING"], ["cannot be read"]),
+    "latents of none": (["decode", "RUN", "--latents", "EMPTY"], ["z as float32[0, 4]", "give at least one"]),
+    "latents of NaN": (["decode", "RUN", "--latents", "NAN"], ["nan.npz holds z with values that are NaN or infinite"]),
+    "two kinds of latents": (["decode", "RUN", "--latents", "BOTH"], ["both.npz holds both z and mean"]),
+    "weights of NaN": (["decode", "CLASSES", "--latents", "WEIGHTS"], ["weights from nan to nan", "have the sum 1"]),
     "wrong latents": (["decode", "RUN", "--latents", "LATENTS"], ["shape (3, 5)", "[n, 4]"]),
 }
 
@@ -172,7 +181,12 @@ def test_a_mistake_gets_one_sentence_and_leaves_nothing(args, words, conditional
     np.savez(given / "images.npz", np.zeros((3, 16, 16, 1), np.uint8))
     np.savez(given / "large.npz", np.zeros((3, 20, 20, 1), np.uint8))
     np.savez(given / "latents.npz", z=np.zeros((3, 5), np.float32))
+    none, z = np.zeros((0, 4), np.float32), np.zeros((3, 4), np.float32)
+    odd = {"empty": {"z": none}, "nan": {"z": z * np.nan}, "both": {"z": z, "mean": z}}
+    for name, arrays in (odd | {"weights": {"z": z, "y": np.full((3, 10), np.nan)}}).items():
+        np.savez(given / f"{name}.npz", **arrays)
     names = {
+        **{name.upper(): given / f"{name}.npz" for name in (*odd, "weights")},
         "RUN": harness.trained("vae"),
         "GAN": harness.trained("gan"),
         "CLASSES": conditional,
