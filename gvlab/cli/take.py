@@ -131,6 +131,7 @@ def _decode(args: argparse.Namespace, rest: list[str]) -> None:
     from gvlab import export
 
     z, y = export.read_latents(args.latents)
+    model.checked(z[:1]), model.labels(y, len(z))  # before anything is said, or made
     if y is None and model.classes:
         print(f"gvlab: {args.latents} has no y, so the {model.classes} classes come in turn.", file=sys.stderr)
     if args.out.suffix.lower() == ".png":
