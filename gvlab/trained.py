@@ -95,7 +95,7 @@ class Trained:
 
     def __repr__(self) -> str:
         experiment, step = self.experiment, int(self.state.step)
-        classes = f", {self.classes} classes" if self.classes else ""
+        classes = f", {self.classes} class{'es' * (self.classes > 1)}" if self.classes else ""
         return f"<{experiment.name}, seed {experiment.seed}, step {step}: examples {self.shape}{classes}>"
 
     def sample(
@@ -157,7 +157,12 @@ class Trained:
         return self._decode(self.state, checked, self.labels(y, len(checked)))
 
     def checked(self, z: npt.ArrayLike) -> Float[Array, "n latent"]:
-        """The latents, or `UserError` if they have another shape or are not finite."""
+        """The latents, or `UserError` as `check_latents`."""
+        self.check_latents(z)
+        return jnp.asarray(z, jnp.float32)
+
+    def check_latents(self, z: npt.ArrayLike) -> None:
+        """Raises `UserError` if they have another shape or are not finite."""
         latents, width = np.asarray(z), self.program.latent_dim
         if latents.ndim != 2 or latents.shape[1] != width or not len(latents):
             raise UserError(f"The latents have shape {latents.shape}, but [n, {width}] is wanted.")
@@ -165,7 +170,6 @@ class Trained:
             raise UserError(f"The latents have type {latents.dtype}, but floats are wanted: convert them.")
         if not np.isfinite(latents).all():
             raise UserError("The latents have values that are NaN or infinite: leave such latents out.")
-        return jnp.asarray(latents, jnp.float32)
 
     def encode(self, x: npt.ArrayLike, y: npt.ArrayLike | None = None) -> tuple[Latents, Latents]:
         """Mean and log-variance of q(z|x), each [n, latent].

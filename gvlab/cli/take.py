@@ -108,7 +108,8 @@ def _picture(model: Trained, args: argparse.Namespace, of_class: int | None) -> 
         columns = args.n or columns
         n, y = columns * model.classes, np.repeat(np.arange(model.classes), columns)
     program = drawing(model, args.run_directory)
-    draw.check_samples(program, n, columns)
+    asked = f"--n is {args.n or COUNT}{f' of each of {model.classes} classes' * bool(args.classes)}"
+    draw.check_samples(program, n, columns, asked)
     model.check_size(n, f"--n {args.n or COUNT}")
     z = model.latents(key, columns if args.classes else n, args.truncation)
     save(draw.samples(program, model.decode(np.tile(z, (n // len(z), 1)), y), columns), args.out)
@@ -131,14 +132,15 @@ def _decode(args: argparse.Namespace, rest: list[str]) -> None:
     from gvlab import export
 
     z, y = export.read_latents(args.latents)
-    model.checked(z[:1]), model.labels(y, len(z))  # before anything is said, or made
+    model.check_latents(z)  # before anything is said, or made
+    model.labels(y, len(z))
     if y is None and model.classes:
-        print(f"gvlab: {args.latents} has no y, so the {model.classes} classes come in turn.", file=sys.stderr)
+        print(f"gvlab: {args.latents} has no y, so the classes come in turn.", file=sys.stderr)
     if args.out.suffix.lower() == ".png":
         from gvlab.pictures import draw
 
         program = drawing(model, args.run_directory)
-        draw.check_samples(program, len(z))
+        draw.check_samples(program, len(z), asked=f"{args.latents} holds {len(z)} latents")
         model.check_size(len(z), f"{args.latents} of {len(z)} latents")
         save(draw.samples(program, model.decode(z, y)), args.out)
         return

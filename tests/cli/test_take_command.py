@@ -73,7 +73,7 @@ def test_classes(conditional, tmp_path, capsys):
     np.testing.assert_array_equal(between, next(gvlab.load(conditional).decoded(z, weights)).x)
     capsys.readouterr()
     assert call("decode", conditional, "--latents", tmp_path / "z.npz", "--out", tmp_path / "turn") == 0
-    assert capsys.readouterr().err == f"gvlab: {tmp_path / 'z.npz'} has no y, so the 10 classes come in turn.\n"
+    assert capsys.readouterr().err == f"gvlab: {tmp_path / 'z.npz'} has no y, so the classes come in turn.\n"
     assert (tmp_path / "turn" / "labels.csv").read_text().splitlines()[1:] == [f"{i}.png,{i}" for i in range(5)]
 
 
@@ -166,6 +166,12 @@ MISTAKES = {
     "a walk without classes": (["interpolate", "RUN", "--classes", "4,5"], ["--classes 4 is for conditional models"]),
     "a walk of few steps": (["interpolate", "CLASSES", "--classes", "1,2,3", "--columns", "2"], ["--columns is 2"]),
     "no file": (["decode", "RUN", "--latents", "NOTHING"], ["cannot be read"]),
+    "a large picture": (["sample", "RUN", "--n", "1000000"], ["--n is 1000000, which makes a picture"]),
+    "a large one of classes": (
+        ["sample", "CLASSES", "--classes", "all", "--n", "1000000"],
+        ["--n is 1000000 of each of 10 classes, which makes a picture"],
+    ),
+    "many latents": (["decode", "RUN", "--latents", "MANY"], ["many.npz holds 400000 latents, which makes a picture"]),
     "latents of none": (["decode", "RUN", "--latents", "EMPTY"], ["z as float32[0, 4]", "give at least one"]),
     "latents of NaN": (["decode", "RUN", "--latents", "NAN"], ["nan.npz holds z with values that are NaN or infinite"]),
     "two kinds of latents": (["decode", "RUN", "--latents", "BOTH"], ["both.npz holds both z and mean"]),
@@ -183,6 +189,7 @@ def test_a_mistake_gets_one_sentence_and_leaves_nothing(args, words, conditional
     np.savez(given / "latents.npz", z=np.zeros((3, 5), np.float32))
     none, z = np.zeros((0, 4), np.float32), np.zeros((3, 4), np.float32)
     odd = {"empty": {"z": none}, "nan": {"z": z * np.nan}, "both": {"z": z, "mean": z}}
+    odd["many"] = {"z": np.zeros((400_000, 4), np.float32)}
     for name, arrays in (odd | {"weights": {"z": z, "y": np.full((3, 10), np.nan)}}).items():
         np.savez(given / f"{name}.npz", **arrays)
     names = {
@@ -195,7 +202,9 @@ def test_a_mistake_gets_one_sentence_and_leaves_nothing(args, words, conditional
         "LATENTS": given / "latents.npz",
         "NOTHING": given / "nothing.npz",
     }
-    out = tmp_path / "made" / {"encode": "z.npz", "sample": "samples", "decode": "samples"}.get(args[0], "picture.png")
+    kinds = {"encode": "z.npz", "sample": "samples", "decode": "samples"}
+    is_picture = any("which makes a picture" in word for word in words)
+    out = tmp_path / "made" / ("picture.png" if is_picture else kinds.get(args[0], "picture.png"))
     out.parent.mkdir()
     capsys.readouterr()
     code = call(*(names.get(arg, arg) for arg in args), "--out", out)
