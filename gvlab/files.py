@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -67,10 +68,15 @@ def write_atomically(target: Path, text: str) -> None:
 def replacing(target: Path) -> Iterator[BinaryIO]:
     """A file to write that takes the target's place when all is on the disk; of a failure nothing is left.
 
-    It is locked until then: who finds such a part without a lock knows that its process is dead (`remove_parts`).
+    It is locked until then: who finds such a part without a lock knows that its process is dead (`remove_parts`). Those
+    of this target are removed.
     """
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    for left, _ in _parts_of(target.name, target.parent):
+        if left.is_file():
+            with contextlib.suppress(OSError):  # another user's: it is not in the way
+                _remove_unlocked(left)
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     with _locked(part) as file:
         try:
@@ -102,10 +108,15 @@ def require_new_folder(folder: Path) -> None:
 def appearing(folder: Path) -> Iterator[Path]:
     """A folder that appears by one rename when all is in it; of a failure nothing is left.
 
+    Nor of processes that were killed while they made it: what the name says of them tells whether they live.
+
     Raises:
         UserError: somebody else made it meanwhile.
     """
     place = folder.resolve()  # "." has no name, and a link is not replaced by a folder
+    for left, process in _parts_of(f".{place.name}", place.parent):
+        if process == os.getpid() or not _lives(process):  # a number is given again, in a container to every process
+            shutil.rmtree(left, ignore_errors=True)
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     part.mkdir()
     try:
@@ -128,9 +139,31 @@ def remove_parts(directory: Path) -> None:
     """Removes what `replacing` left in a directory when its process was killed."""
     for part in directory.glob("*.part"):
         if _PART.fullmatch(part.name) and part.is_file():
-            with part.open("rb") as file, contextlib.suppress(BlockingIOError):  # somebody is writing it
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                part.unlink(missing_ok=True)
+            _remove_unlocked(part)
+
+
+def _remove_unlocked(part: Path) -> None:
+    with part.open("rb") as file, contextlib.suppress(BlockingIOError):  # somebody is writing it
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        part.unlink(missing_ok=True)
+
+
+def _parts_of(name: str, directory: Path) -> Iterator[tuple[Path, int]]:
+    """The parts of that name in a directory, and the number of the process that each is of."""
+    for part in directory.glob(f"{glob.escape(name)}.*.part"):
+        process = part.name[len(name) + 1 : -len(".part")]
+        if re.fullmatch(r"[0-9]{1,9}", process):
+            yield part, int(process)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 @contextlib.contextmanager

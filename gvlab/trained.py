@@ -84,13 +84,18 @@ class Trained:
         return self.program.dataset.num_classes if self.experiment.conditional else 0
 
     @property
+    def has_normal_prior(self) -> bool:
+        """Whether its latents are standard normal, as those of all GANs and VAEs; of a whole own model nobody knows."""
+        return isinstance(self.experiment.model, c.GAN | c.VAE)
+
+    @property
     def params(self) -> PyTree:
         """The parameters that `sample`, `encode` and `decode` compute with: of a GAN the generator's average."""
         return self.state.ema_params if isinstance(self.state, models.GANState) else self.state.params
 
     def __repr__(self) -> str:
         experiment, step = self.experiment, int(self.state.step)
-        classes = f", {self.classes} classes" if self.classes else ""
+        classes = f", {self.classes} class{'es' * (self.classes > 1)}" if self.classes else ""
         return f"<{experiment.name}, seed {experiment.seed}, step {step}: examples {self.shape}{classes}>"
 
     def sample(
@@ -103,10 +108,11 @@ class Trained:
             seed: of the latents; with 0 and without the others these are the samples of `gvlab sample`.
             y: as for `decode`.
             truncation: the latents' entries are drawn again until they lie within it (Brock et al. 2019, section 3.1);
-                less variety for more typical examples.
+                less variety for more typical examples. Of the normal prior: a whole own model has none.
 
         Raises:
-            UserError: `n` or `truncation` is no positive number, so many do not fit into the memory, or as `decode`.
+            UserError: `n` or `truncation` is no positive number, the prior is the model's own and `truncation` given,
+                so many do not fit into the memory, or as `decode`.
         """
         _check_count(n)
         self.check_size(n, f"n = {n}")
@@ -126,7 +132,12 @@ class Trained:
         if truncation is None:
             return self.program.model.prior(key, n)
         if not (truncation > 0 and math.isfinite(truncation)):
-            raise UserError(f"truncation is {truncation}, but must be a positive number.")
+            raise UserError(f"truncation is {truncation}, but must be a positive, finite number.")
+        if not self.has_normal_prior:
+            raise UserError(
+                f"truncation is {truncation}, but it is of the normal prior, and {self.experiment.name} has a prior of "
+                "its own: leave it out."
+            )
         shape = jax.eval_shape(lambda key: self.program.model.prior(key, n), key).shape
         return jax.random.truncated_normal(key, -truncation, truncation, shape)
 
@@ -135,23 +146,30 @@ class Trained:
 
         Args:
             z: the latents.
-            y: for a conditional model its classes: one number for all, integers [n], or weights [n, classes], which
-                may lie between classes; by default the classes in turn.
+            y: for a conditional model its classes: one number for all, integers [n], or weights [n, classes], at least
+                0 and of the sum 1, which may lie between classes; by default the classes in turn.
 
         Raises:
-            UserError: `z` has another shape; the model has no classes, or not that one; other shapes of `y`.
+            UserError: `z` has another shape or is not finite; the model has no classes, or not that one; other shapes
+                of `y`, or other weights.
         """
         checked = self.checked(z)
         return self._decode(self.state, checked, self.labels(y, len(checked)))
 
     def checked(self, z: npt.ArrayLike) -> Float[Array, "n latent"]:
-        """The latents, or `UserError` if they have another shape or are not finite."""
+        """The latents, or `UserError` as `check_latents`."""
+        self.check_latents(z)
+        return jnp.asarray(z, jnp.float32)
+
+    def check_latents(self, z: npt.ArrayLike) -> None:
+        """Raises `UserError` if they have another shape or are not finite."""
         latents, width = np.asarray(z), self.program.latent_dim
         if latents.ndim != 2 or latents.shape[1] != width or not len(latents):
             raise UserError(f"The latents have shape {latents.shape}, but [n, {width}] is wanted.")
-        if not np.issubdtype(latents.dtype, np.floating) or not np.isfinite(latents).all():
-            raise UserError(f"The latents have type {latents.dtype}, but finite floats are wanted: clean them first.")
-        return jnp.asarray(latents, jnp.float32)
+        if not np.issubdtype(latents.dtype, np.floating):
+            raise UserError(f"The latents have type {latents.dtype}, but floats are wanted: convert them.")
+        if not np.isfinite(latents).all():
+            raise UserError("The latents have values that are NaN or infinite: leave such latents out.")
 
     def encode(self, x: npt.ArrayLike, y: npt.ArrayLike | None = None) -> tuple[Latents, Latents]:
         """Mean and log-variance of q(z|x), each [n, latent].
@@ -186,7 +204,8 @@ class Trained:
             if wrong.size:
                 raise UserError(f"y is {wrong.flat[0]}, but the classes are numbered from 0 to {self.classes - 1}.")
             return jnp.broadcast_to(jnp.asarray(labels, jnp.int32), (n,))
-        if np.issubdtype(labels.dtype, np.floating) and labels.shape == (n, self.classes):
+        if labels.dtype.kind in "biuf" and labels.shape == (n, self.classes):  # whole numbers: one-hot
+            _check_weights(labels)
             return jnp.asarray(labels, jnp.float32)
         raise UserError(
             f"y has type {labels.dtype} and shape {labels.shape}, but integers, one or [{n}], or weights "
@@ -290,3 +309,14 @@ def posterior_of(program: Program, state: PyTree, stored: Array, y: Array | None
 def _check_count(n: int) -> None:
     if not 1 <= n < 2**31:
         raise UserError(f"n is {n}, but must be from 1 to {2**31 - 1}.")
+
+
+def _check_weights(y: Num[np.ndarray, "n classes"]) -> None:
+    sums = y.sum(1, dtype=np.float64)
+    wrong = ~((y >= 0).all(1) & (np.abs(sums - 1) <= 1e-3))  # also of NaN
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise UserError(
+            f"y has weights from {y[first].min():g} to {y[first].max():g} of the sum {sums[first]:g} for one example, "
+            "but weights must be at least 0 and have the sum 1: scale them."
+        )

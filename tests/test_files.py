@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import subprocess
+import sys
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import pytest
@@ -177,3 +179,22 @@ def test_who_owns_a_directory_removes_what_dead_processes_left(tmp_path):
             pass
         left = sorted(path.relative_to(run).as_posix() for path in run.rglob("*.part"))
     assert left == ["comparison.json.4243.part", "mine.part", "pictures/mine.part", "samples/mine.part"]
+
+
+def test_who_writes_a_target_again_removes_what_dead_processes_left_of_it(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    others = [f"b.npz.{dead.pid}.part", f"a.npz.x{dead.pid}.part", f".g.{dead.pid}.part", f".f.{os.getppid()}.part"]
+    for name in (f".f.{dead.pid}.part", f".f.{os.getpid()}.part", *others[2:]):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.png").write_text("cut o")
+    for name in (f"a.npz.{dead.pid}.part", *others[:2]):
+        (tmp_path / name).write_text("cut o")
+    with (tmp_path / f"a.npz.{os.getppid()}.part").open("w") as living:
+        fcntl.flock(living, fcntl.LOCK_EX)
+        files.write_atomically(tmp_path / "a.npz", "whole")
+        with files.appearing(tmp_path / "f") as part:
+            (part / "0.png").write_text("whole")
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"a.npz", f"a.npz.{os.getppid()}.part", "f", *others}
+    assert (tmp_path / "a.npz").read_text() == (tmp_path / "f" / "0.png").read_text() == "whole"

@@ -107,6 +107,7 @@ def test_classes_in_turn_by_number_and_between(conditional):
     np.testing.assert_array_equal(conditional.decode(z, np.arange(20) % 10), in_turn)
     weights = np.eye(10, dtype=np.float32)[np.arange(20) % 10]
     np.testing.assert_allclose(conditional.decode(z, weights), in_turn, atol=1e-6)
+    np.testing.assert_allclose(conditional.decode(z, weights.astype(int)), in_turn, atol=1e-6)  # one-hot
     between = np.asarray(conditional.decode(z[:1], (weights[:1] + weights[1:2]) / 2))
     assert not np.allclose(between, in_turn[:1], atol=1e-4)
     assert not np.allclose(between, in_turn[1:2], atol=1e-4)
@@ -133,8 +134,12 @@ def test_stored_classes(conditional):
         (lambda model: model.sample(2, y=[1, 2, 3]), r"shape \(3,\), but integers, one or \[2\], or weights \[2, 10\]"),
         (lambda model: model.sample(2, y=0.5), r"float64 and shape \(\)"),
         (lambda model: model.decode(np.zeros((2, 3))), r"shape \(2, 3\), but \[n, 8\] is wanted"),
-        (lambda model: model.decode(np.zeros((2, 8), int)), r"type int64, but finite floats"),
-        (lambda model: model.decode(np.full((2, 8), np.nan)), r"finite floats"),
+        (lambda model: model.decode(np.zeros((2, 8), int)), r"type int64, but floats are wanted"),
+        (lambda model: model.decode(np.full((2, 8), np.nan)), r"The latents have values that are NaN or infinite"),
+        (lambda model: model.sample(1, y=np.full((1, 10), np.nan)), r"weights from nan to nan of the sum nan for one"),
+        (lambda model: model.sample(1, y=np.full((1, 10), 0.5)), r"weights from 0\.5 to 0\.5 of the sum 5 for one"),
+        (lambda model: model.sample(1, y=[[1.5, -0.5, *[0.0] * 8]]), r"from -0\.5 to 1\.5 .* must be at least 0 and"),
+        (lambda model: model.sample(1, y=[[1, 1, *[0] * 8]]), r"weights from 0 to 1 of the sum 2"),
         (lambda model: model.encode(np.zeros((1, 16, 16, 1))), r"gan is a GAN, which has no encoder"),
     ],
 )

@@ -69,6 +69,7 @@ def _add_add(parser: argparse.ArgumentParser) -> None:
 
 def _data_list(args: argparse.Namespace, rest: list[str]) -> None:
     from gvlab import data
+    from gvlab.data import own
 
     rows = [
         [
@@ -83,12 +84,18 @@ def _data_list(args: argparse.Namespace, rest: list[str]) -> None:
         for name, card in data.CATALOGUE.items()
     ]
     rows += [
-        [own.name, str(own.shape), f"{own.train} + {own.test}", str(own.num_classes), "yours", "added", _made_of(own)]
-        for own in data.listed()
+        [one.name, str(one.shape), f"{one.train} + {one.test}", str(one.num_classes), "yours", "added", _made_of(one)]
+        for one in data.listed()
     ]
     terminal.print_table(
         ["name", "shape", "train + test", "classes", "licence", "download", "what it is"], rows, left=7
     )
+    for place in own.damaged():
+        print(
+            f"gvlab: {place} is damaged, and so not among them: remove it by gvlab data remove {place.name}, and add "
+            "it anew.",
+            file=sys.stderr,
+        )
 
 
 def _made_of(own: Own) -> str:
@@ -116,7 +123,7 @@ def _data_add(args: argparse.Namespace, rest: list[str]) -> None:
         own = build.add(args.name, source, listen)
     for remark in own.origin["remarks"] if own.is_new else ():
         print(f"gvlab: {remark}", file=sys.stderr)
-    classes = f"{own.num_classes} classes" if own.num_classes else "no labels"
+    classes = f"{own.num_classes} class{'es' * (own.num_classes > 1)}" if own.num_classes else "no labels"
     if own.class_names:
         classes += f" ({terminal.some(own.class_names)})"
     shape = "x".join(map(str, own.shape))
@@ -169,7 +176,7 @@ def _source(args: argparse.Namespace) -> Folder | Arrays | Tfds:
         name: given[name] for name in ("fit", "test", "labels", "layout", "range") if name in given
     }
     if "size" in given:
-        fields["size"] = _numbers("--size", args.size, r"\d{1,5}(x\d{1,5})?", "N or HxW, such as 64 or 48x64")
+        fields["size"] = _numbers("--size", args.size, r"\d{1,15}(x\d{1,15})?", "N or HxW, such as 64 or 48x64")
     if "background" in given:
         wanted = "R,G,B from 0 to 255, such as 255,255,255"
         fields["background"] = _numbers("--background", args.background, f"{_BYTE},{_BYTE},{_BYTE}", wanted)

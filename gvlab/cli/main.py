@@ -8,9 +8,9 @@ import errno
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from gvlab import __version__, backend
 from gvlab.cli import compare, data, draw, evaluate, last_resort, paper, reproduce, streams, take, train
@@ -44,7 +44,8 @@ def main(argv: list[str] | None = None) -> None:
     streams.prepare()
     argv = sys.argv[1:] if argv is None else argv
     try:
-        code = _main(argv)
+        with _ended_by_sigterm():
+            code = _main(argv)
     except SystemExit as stop:  # of --help, a signal, what could not be verified
         code = int(stop.code or 0)
     except streams.Unwritable:
@@ -56,6 +57,28 @@ def main(argv: list[str] | None = None) -> None:
     except streams.Unwritable as refused:
         code = _refused(refused.__cause__)
     sys.exit(code)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came: what is half made is removed on the way out, as after Ctrl-C."""
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM raises `_Terminated`, unless whoever started the process has it ignored."""
+
+    def terminate(_signum: int, _frame: Any) -> NoReturn:
+        raise _Terminated
+
+    before = signal.getsignal(signal.SIGTERM)
+    if before is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _main(argv: list[str]) -> int:
@@ -78,8 +101,8 @@ def _main(argv: list[str]) -> int:
         return _fail(_sentence(error), 2)
     except Diverged as diverged:
         return _fail(f"Training diverged: {diverged}", 1)
-    except KeyboardInterrupt:
-        return _fail("Interrupted.", 128 + signal.SIGINT)
+    except KeyboardInterrupt as stop:
+        return _fail("Interrupted.", 128 + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT))
     except (MemoryError, RuntimeError) as error:
         if sentence := last_resort.out_of_memory(error):
             return _fail(sentence, 2)

@@ -95,7 +95,8 @@ def class_wanted(model: Trained, args: argparse.Namespace) -> int | None:
     of_class = class_given(model, args)
     if of_class is None and model.classes:
         raise UserError(
-            f"{args.run_directory} is conditional on {model.classes} classes: name the images' class by --class K."
+            f"{args.run_directory} is conditional on {model.classes} class{'es' * (model.classes > 1)}: name that of "
+            "the images by --class K."
         )
     return of_class
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +36,9 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     add_class(sample, "all of one class")
     sample.add_argument("--classes", choices=["all"], help="a picture with a row for each class, of the same latents")
-    sample.add_argument("--truncation", type=float, metavar="T", help="latents from within [-T, T] only")
+    sample.add_argument(
+        "--truncation", type=float, metavar="T", help="latents from within [-T, T] only, of the normal prior"
+    )
 
     encode = command("encode", "Latents of images, by a VAE.", _encode)
     encode.add_argument("run_directory", type=Path, metavar="RUN")
@@ -46,7 +50,11 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     decode = command("decode", "Examples of latents.", _decode)
     decode.add_argument("run_directory", type=Path, metavar="RUN")
     decode.add_argument(
-        "--latents", type=Path, required=True, metavar="Z.npz", help="mean or z [n, latent], and perhaps classes y"
+        "--latents",
+        type=Path,
+        required=True,
+        metavar="Z.npz",
+        help="mean or z [n, latent], and classes y (default: in turn)",
     )
     decode.add_argument("--out", type=outputs.examples, required=True, metavar="OUT", help=_OUT)
 
@@ -63,8 +71,8 @@ def _sample(args: argparse.Namespace, rest: list[str]) -> None:
         at_least("--n", args.n, 1)
     if args.seed is not None:
         check_seed(args.seed)
-    if args.truncation is not None and not args.truncation > 0:
-        raise UserError(f"--truncation is {args.truncation}, but must be a positive number.")
+    if args.truncation is not None and not 0 < args.truncation < math.inf:
+        raise UserError(f"--truncation is {args.truncation}, but must be a positive, finite number.")
     if args.classes and args.of_class is not None:
         raise UserError(f"--classes all and --class {args.of_class} exclude each other: leave one of them out.")
     picture = args.out.suffix.lower() == ".png"
@@ -100,7 +108,8 @@ def _picture(model: Trained, args: argparse.Namespace, of_class: int | None) -> 
         columns = args.n or columns
         n, y = columns * model.classes, np.repeat(np.arange(model.classes), columns)
     program = drawing(model, args.run_directory)
-    draw.check_samples(program, n, columns)
+    asked = f"--n is {args.n or COUNT}{f' of each of {model.classes} classes' * bool(args.classes)}"
+    draw.check_samples(program, n, columns, asked)
     model.check_size(n, f"--n {args.n or COUNT}")
     z = model.latents(key, columns if args.classes else n, args.truncation)
     save(draw.samples(program, model.decode(np.tile(z, (n // len(z), 1)), y), columns), args.out)
@@ -123,11 +132,15 @@ def _decode(args: argparse.Namespace, rest: list[str]) -> None:
     from gvlab import export
 
     z, y = export.read_latents(args.latents)
+    model.check_latents(z)  # before anything is said, or made
+    model.labels(y, len(z))
+    if y is None and model.classes:
+        print(f"gvlab: {args.latents} has no y, so the classes come in turn.", file=sys.stderr)
     if args.out.suffix.lower() == ".png":
         from gvlab.pictures import draw
 
         program = drawing(model, args.run_directory)
-        draw.check_samples(program, len(z))
+        draw.check_samples(program, len(z), asked=f"{args.latents} holds {len(z)} latents")
         model.check_size(len(z), f"{args.latents} of {len(z)} latents")
         save(draw.samples(program, model.decode(z, y)), args.out)
         return

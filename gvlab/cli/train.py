@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,8 @@ def help_of(parser: argparse.ArgumentParser, argv: list[str]) -> None:
 def _train(args: argparse.Namespace, rest: list[str]) -> None:
     experiment = overrides.override(experiment_file.load(args.experiment), rest, f"gvlab train {args.experiment}")
     _check_processes(args)
+    if args.coordinator:  # a process that waits for the others would hear of SIGTERM when they answer, or never
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     backend.start(args.coordinator, args.processes, args.process)
     program = program_of(experiment)
     from gvlab import evaluate

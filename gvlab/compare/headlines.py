@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gvlab import evaluate
 from gvlab.compare import sweeps
-from gvlab.numbers import DASH, interval, number
+from gvlab.numbers import DASH, evened, interval, number
 from gvlab.types import Json
 
 MOST = 6
@@ -83,7 +83,7 @@ def table(comparison: Json) -> tuple[list[str], list[list[str]]]:
     sweep, they are columns, and the experiments are ranked."""
     names = [experiment["name"] for experiment in comparison["experiments"]]
     measures = headlines(comparison["summaries"], comparison["primary"])
-    by = {(row["measure"], row["experiment"]): row for row in comparison["summaries"]}
+    by = {(row["measure"], row["experiment"]): row for row in evened(comparison["summaries"])}
     cells = {(measure, name): _cell(by.get((measure, name))) for measure in measures for name in names}
     if len(names) > COLUMNS or sweeps.of_names(names):
         head = ["experiment", *(f"{measure}{_better(measure, ', ')}" for measure in measures)]

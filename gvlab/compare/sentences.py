@@ -8,7 +8,7 @@ from typing import Literal
 from gvlab import statistics
 from gvlab.compare.headlines import best
 from gvlab.compare.remarks import listed
-from gvlab.numbers import interval, number
+from gvlab.numbers import evened, interval, number
 from gvlab.types import Json
 
 
@@ -22,7 +22,7 @@ def verdict(primary: str | None, names: Sequence[str], summaries: Sequence[Json]
     if primary is None:
         none = "share no measure that judges, under one protocol: none can be called better"
         return f"{listed(finished)} {none if len(finished) > 1 else 'has no measure that judges'}{rest}."
-    rows = {row["experiment"]: row for row in summaries if row["measure"] == primary}
+    rows = {row["experiment"]: row for row in evened(summaries) if row["measure"] == primary}
     better = next(iter(rows.values()))["better"]
     about = f"On {primary} ({better} is better)"
     if len(finished) == 1:

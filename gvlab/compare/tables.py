@@ -7,7 +7,7 @@ import json
 
 from gvlab import statistics
 from gvlab.compare.remarks import escaped_markdown, folded
-from gvlab.numbers import DASH, interval, number, spread_of
+from gvlab.numbers import DASH, evened, interval, number, spread_of
 from gvlab.types import Json
 
 HEADER = (
@@ -18,7 +18,7 @@ HEADER = (
 
 def table(comparison: Json) -> list[list[str]]:
     """The table as text, under `HEADER`."""
-    return [cells(row) for row in [*comparison["summaries"], *lost(comparison)]]
+    return [cells(row) for row in [*evened(comparison["summaries"]), *lost(comparison)]]
 
 
 def lost(comparison: Json) -> list[Json]:

@@ -116,7 +116,9 @@ def _check_size(owner: str, size: tuple[int, ...]) -> None:
     for side in size:
         check_size(owner, size=side)
         if side > 4096:
-            raise UserError(f"{owner}.size is {side}, but no network here makes images beyond 4096 pixels.")
+            raise UserError(
+                f"{owner}.size is {side}, but no network here makes images beyond 4096 pixels: take a smaller one."
+            )
 
 
 def _check_share(owner: str, test: float) -> None:

@@ -177,6 +177,8 @@ def _span(views: Sequence[np.ndarray], value_range: Range, path: Path) -> Range:
         if least < low or most > high:
             raise UserError(f"{found}, which --range {value_range} does not hold: say another, or scale them.")
         return value_range
+    if least < -1 or (least < 0 and most > 1):
+        raise UserError(f"{found}, which no --range holds: scale them to -1..1, 0..1 or 0..255, and save them anew.")
     if least < 0:
         raise UserError(f"{found}: if -1 is black and 1 is white, say --range -1..1 (range='-1..1' in Python).")
     if most > 255:

@@ -14,6 +14,7 @@ import numpy as np
 
 from gvlab.data import fitting, rows
 from gvlab.data.preparation import answer, download_and_prepare
+from gvlab.spelling import nearest
 from gvlab.types import UserError
 
 _BLACK = (0, 0, 0)
@@ -97,8 +98,30 @@ def _builder(name: str, root: Path) -> Any:
             f"TFDS {tfds.__version__} has no builder {bare!r}{hint}: see https://www.tensorflow.org/datasets/catalog."
         ) from error
     except (ImportError, ValueError, AssertionError, KeyError) as error:  # a configuration or version it does not have
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        if lacking := _lacking(name):
+            raise UserError(lacking) from error
+        reason = str(error).strip().partition("\n")[0].partition(". ")[0][:300].rstrip(".:") or type(error).__name__
         raise UserError(f"TFDS cannot make the builder {name!r} ({reason}): correct it.") from error
+
+
+def _lacking(name: str) -> str | None:
+    """Which configuration or version TFDS's builder doesn't have, and which it has."""
+    import tensorflow_datasets as tfds
+
+    of_builder, _, version = name.partition(":")
+    bare, _, config = of_builder.partition("/")
+    try:
+        known = tfds.builder_cls(bare)
+    except Exception:  # it is the builder itself that cannot be made
+        return None
+    configs, begin = [one.name for one in known.BUILDER_CONFIGS], f"{bare} of TFDS {tfds.__version__} has no"
+    if config and config not in configs:
+        others = f"choose one of {', '.join(configs[:20])}" if configs else "leave it out"
+        return f"{begin} configuration {config!r}{nearest(config, configs)}: {others}."
+    versions = [str(one) for one in (known.VERSION, *(known.SUPPORTED_VERSIONS or ())) if one]
+    if version and version not in versions:
+        return f"{begin} version {version}: choose {' or '.join(versions)}, or leave it out."
+    return None
 
 
 def _features(builder: Any, name: str) -> tuple[str, str | None]:

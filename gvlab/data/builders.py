@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,10 @@ import numpy as np
 from gvlab.data import builder_reading, child_process, fitting, own, rows
 from gvlab.data.places import data_dir as place
 from gvlab.data.stamps import Stamp
+from gvlab.types import UserError
+
+_NAME = r"[A-Za-z_]\w*(/[\w.=,+-]+)*(:[\d*]+\.[\d*]+\.[\d*]+)?"
+"""As TFDS has them, which says otherwise in several sentences."""
 
 
 def add_builder(
@@ -40,6 +45,11 @@ def add_builder(
     Raises:
         UserError: there is no such builder, it has no 8-bit images or several, or it cannot be brought here.
     """
+    if not re.fullmatch(_NAME, builder):
+        raise UserError(
+            f"{builder[:80]!r} names no builder of TFDS: take BUILDER, BUILDER/CONFIG or BUILDER:VERSION, such as "
+            "mnist."
+        )
     settings = {
         "builder": builder,
         "size": None if size is None else list(size),

@@ -49,7 +49,7 @@ class Dataset:
 
     def __repr__(self) -> str:
         counts = f"{len(self.train.x)} + {len(self.test.x)} examples"
-        kind = f"{self.train.x.dtype}{list(self.shape)}, {self.num_classes} classes"
+        kind = f"{self.train.x.dtype}{list(self.shape)}, {self.num_classes} class{'es' * (self.num_classes != 1)}"
         return f"<{self.name}: {counts} of {kind}, sha256 {self.checksum[:8]}>"
 
 

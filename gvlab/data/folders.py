@@ -154,6 +154,8 @@ def _files(path: Path, within: tuple[str, ...]) -> Iterator[Path]:
     for entry in sorted(path.iterdir()):
         if is_hidden(entry.name):
             continue
+        if entry.is_symlink() and not entry.exists():
+            raise UserError(f"{entry} leads nowhere: take this link away, or restore what it leads to.")
         if entry.is_dir():
             yield from _files(entry, (*within, real))
         else:

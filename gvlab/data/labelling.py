@@ -61,7 +61,9 @@ def of_file(file: Path, names: Sequence[str], path: Path) -> list[str]:
         if not row:
             continue
         if len(row) != len(head):
-            raise UserError(f"Line {number} of {file} has {len(row)} cells, but the first has {len(head)}: correct it.")
+            raise UserError(
+                f"Line {number} of {file} has {_cells(len(row))}, but the first has {len(head)}: correct it."
+            )
         name, label = row[head.index("file")].strip().removeprefix("./"), row[of_label].strip()
         if not label:
             raise UserError(f"Line {number} of {file} has no label for {name!r}: give one, or take the picture away.")
@@ -69,6 +71,10 @@ def of_file(file: Path, names: Sequence[str], path: Path) -> list[str]:
             raise UserError(f"{file} gives {name!r} both the labels {labels[name]!r} and {label!r}: leave one.")
     _check_all(file, labels, names, path)
     return [labels[name] for name in names]
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell{'s' * (count > 1)}"
 
 
 def few(names: Sequence[str]) -> str:
@@ -88,6 +94,6 @@ def _check_all(file: Path, labels: Mapping[str, str], names: Sequence[str], path
     unknown = [name for name in labels if name not in there]
     if unknown:
         raise UserError(
-            f"{file} names {len(unknown)} pictures that are not in {path} ({few(unknown)}): names are "
+            f"{file} names {len(unknown)} picture{'s' * (len(unknown) > 1)} not in {path} ({few(unknown)}): names are "
             "paths from that folder on, with their suffixes; correct them, or take these lines away."
         )

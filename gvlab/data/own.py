@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from gvlab.data import cache
-from gvlab.data.catalogue import CATALOGUE, unknown
+from gvlab.data.catalogue import CATALOGUE
 from gvlab.data.dataset import Dataset
 from gvlab.data.places import data_dir as place
 from gvlab.data.places import own_directory
@@ -25,6 +25,7 @@ from gvlab.data.rows import Rows, gathered, test_rows
 from gvlab.data.stamps import Stamp
 from gvlab.files import read_json
 from gvlab.schema import Count
+from gvlab.spelling import nearest
 from gvlab.types import UserError
 
 _LONGEST = 200
@@ -149,9 +150,18 @@ def find(name: str, data_dir: str | None = None) -> Own | None:
 
 def listed(data_dir: str | None = None) -> list[Own]:
     """All sets that are whole, by name."""
+    return [own for where in _places(data_dir) if (own := _read(where)) is not None]
+
+
+def damaged(data_dir: str | None = None) -> list[Path]:
+    """The directories of those that are not."""
+    return [where for where in _places(data_dir) if where.is_dir() and _read(where) is None]
+
+
+def _places(data_dir: str | None) -> list[Path]:
     directory = own_directory(place(data_dir))
     places = sorted(directory.iterdir()) if directory.is_dir() else []
-    return [own for place in places if not place.name.startswith(".") and (own := _read(place)) is not None]
+    return [where for where in places if not where.name.startswith(".")]
 
 
 def remove(name: str, data_dir: str | None = None) -> Path:
@@ -167,7 +177,10 @@ def remove(name: str, data_dir: str | None = None) -> Path:
     if name in CATALOGUE:
         raise UserError(f"{name} is one of gvlab's own data sets, and only what was added can be removed.")
     if not _is_name(name) or not directory.is_dir():
-        raise unknown(name, [own.name for own in listed(data_dir)])
+        added = [own.name for own in listed(data_dir)]
+        hint = nearest(repr(name), map(repr, added))
+        choice = f"choose one of {', '.join(added)}" if added else "none was added, and no other can be removed"
+        raise UserError(f"Unknown data set {name!r}{hint}: {choice}.")
     with cache.lock(directory):
         away = directory.with_name(f".{name}.removed.part")  # in one step, so that nobody sees a half of it
         if away.exists():
@@ -241,7 +254,7 @@ def _check_same(known: Own, recipe: Recipe) -> None:
         raise UserError(f"{name} exists, made of {before['source']}, not of {recipe.source}: {then}.")
     if changed is None:
         raise UserError(f"{name} exists, made of other files than now lie in {recipe.source}: {then}.")
-    was, new = json.dumps(old.get(changed)), json.dumps(recipe.settings[changed])
+    was, new = ("none" if one is None else json.dumps(one) for one in (old.get(changed), recipe.settings[changed]))
     raise UserError(f"{name} exists with {changed} = {was}, not {new}: {then}.")
 
 

@@ -7,6 +7,7 @@ network's features of the data set are kept on disk, under everything that deter
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import jax
@@ -86,7 +87,20 @@ def _check(
 
 
 def _cannot(name: str, generated: int, real: int, why: str) -> str:
+    why = re.sub(_TOO_FEW, lambda found: f"{found[0][:-1]}, so {_more(generated, real, int(found[1]))}", why)
     return f"The measure {name} cannot be made of {generated} generated and {real} real examples: {why}"
+
+
+_TOO_FEW = r"^it needs at least (\d+) (of each|generated ones)\.$"
+"""As `_obstacle` says it, whose text is measuring code: to change it would make measured units old."""
+
+
+def _more(generated: int, real: int, least: int) -> str:
+    """What to do where there are fewer than that."""
+    more = "ask for more samples (evaluation.samples; --samples of gvlab evaluate)"
+    if real < least <= generated:
+        more = "take a larger share for testing (gvlab data add ... --test 0.3; test=0.3 in an experiment's source)"
+    return f"{more}, or other measures (evaluation.measures; --metrics of gvlab evaluate)."
 
 
 def _obstacle(

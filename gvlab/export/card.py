@@ -97,6 +97,8 @@ class Card(TypedDict):
     range: list[float] | None
     """Of the examples that are made; null where they have no bound."""
     latent: Count
+    prior: Literal["normal", "own"]
+    """Of the latents; of "own", that of a whole model of one's own, there is no truncation."""
     classes: Count
     """0 for an unconditional model."""
     class_names: list[str]
@@ -145,6 +147,7 @@ def of(run: Path, model: Trained, weights: Weights, exported: dict[str, jax.expo
         "shape": list(model.shape),
         "range": [0.0, 1.0] if len(model.shape) == 3 else None,
         "latent": model.program.latent_dim,
+        "prior": "normal" if model.has_normal_prior else "own",
         "classes": model.classes,
         "class_names": list(model.program.dataset.class_names) if model.classes else [],
         "weights": _table(weights, file),

@@ -48,7 +48,8 @@ def read_latents(file: Path) -> tuple[Float[np.ndarray, "n latent"], Num[np.ndar
     """(z, y) of an .npz file with an array `z`, or else `mean`, and perhaps `y`: classes [n] or weights [n, classes].
 
     Raises:
-        UserError: there is no such file or no such array, or their lengths differ.
+        UserError: there is no such file or no such array, there are both, they hold nothing or what is no number, or
+            their lengths differ.
     """
     require_regular(file)
     try:
@@ -57,6 +58,8 @@ def read_latents(file: Path) -> tuple[Float[np.ndarray, "n latent"], Num[np.ndar
             name = next((name for name in ("z", "mean") if name in arrays), None)
             if name is None:
                 raise UserError(f"{file} holds {', '.join(arrays)}, but an array z or mean [n, latent] is wanted.")
+            if {"z", "mean"} <= set(arrays):
+                raise UserError(f"{file} holds both z and mean, but one of them is decoded: leave the other one out.")
             z, y = arrays[name], arrays.get("y")
     except UserError:
         raise
@@ -65,6 +68,10 @@ def read_latents(file: Path) -> tuple[Float[np.ndarray, "n latent"], Num[np.ndar
         raise UserError(f"{file} cannot be read as an .npz file of latents ({reason}): save it anew.") from error
     if z.ndim != 2 or not np.issubdtype(z.dtype, np.floating):
         raise UserError(f"{file} holds {name} as {z.dtype}{list(z.shape)}, but floats [n, latent] are wanted.")
+    if not len(z):
+        raise UserError(f"{file} holds {name} as {z.dtype}{list(z.shape)}, which is no latent: give at least one.")
+    if not np.isfinite(z).all():
+        raise UserError(f"{file} holds {name} with values that are NaN or infinite: leave such latents out.")
     if y is not None and (not y.shape or len(y) != len(z)):
         raise UserError(f"{file} holds {len(z)} latents, but y has the shape {y.shape}: give one entry for each.")
     return z, y

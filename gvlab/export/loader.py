@@ -31,6 +31,8 @@ def run(name, n, y, *inputs):
 
 
 def sample(n, seed=0, y=None, truncation=np.inf):
+    if card["prior"] == "own" and truncation < np.inf:
+        raise ValueError(f"truncation is {truncation}, but it is of the normal prior, and this model has its own.")
     return run("sample", n, y, np.int32(seed), np.float32(truncation))
 
 

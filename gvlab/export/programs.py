@@ -112,6 +112,8 @@ def functions(model: Trained, weights: Weights) -> dict[str, Callable[..., Any]]
         return program.model.prior(key, y.shape[0])
 
     def within(key: PRNGKey, truncation: Array, y: Array) -> Array:
+        if not model.has_normal_prior:  # which `Trained` and the loader refuse; a program cannot
+            return jnp.full_like(whole(key, truncation, y), jnp.nan)
         shape = (y.shape[0], model.program.latent_dim)
         return jax.random.truncated_normal(key, -truncation, truncation, shape)
 

@@ -1,4 +1,4 @@
-"""A trained model as a folder that needs only JAX and NumPy: weights, programs, a card, and a loader of 15 lines."""
+"""A trained model as a folder that needs only JAX and NumPy: weights, programs, a card, and a loader of 17 lines."""
 
 from __future__ import annotations
 

@@ -31,9 +31,9 @@ def samples(program: Program, made: Float[Array, "n *shape"], columns: int = 8) 
     return _shown(program, np.asarray(made), columns)
 
 
-def check_samples(program: Program, n: int, columns: int = 8) -> None:
-    """Raises `UserError` if so many samples make a picture that is too large."""
-    _check_pixels(program, -(-n // columns), columns, f"--n is {n}, which")
+def check_samples(program: Program, n: int, columns: int = 8, asked: str = "") -> None:
+    """Raises `UserError` if so many samples make a picture that is too large; `asked` says what asked for them."""
+    _check_pixels(program, -(-n // columns), columns, f"{asked or f'--n is {n}'}, which")
 
 
 def test_batch(program: Program, n: int) -> Batch:

@@ -54,7 +54,7 @@ def test_add_list_again_and_remove(here, capsys):
     assert call("data", "remove", "pets") == 0
     assert capsys.readouterr().out.startswith("Removed pets: ")
     assert (here / "pets" / "cat" / "000.png").exists()
-    assert_refused(call("data", "remove", "pets"), *capsys.readouterr(), "Unknown data set 'pets'")
+    assert_refused(call("data", "remove", "pets"), *capsys.readouterr(), "'pets': none was added, and no")
 
 
 def test_all_options_of_a_folder(here, capsys):
@@ -95,6 +95,11 @@ def of_mixed_sizes(path):
 
 def of_one(path):
     pictures(path, 1, classes=())
+
+
+def with_a_link(path):
+    pictures(path, classes=())
+    (path / "link.png").symlink_to("nowhere.png")
 
 
 def with_a_lonely_class(path):
@@ -146,11 +151,22 @@ MISTAKES = {
         ["--test is 10.0, but must be a share between 0 and 1"],
     ),
     "a size beyond any network": (pictures, ["a", "source", "--size", "8x9999"], ["--size is 9999, but"]),
+    "a size of many digits": (
+        pictures,
+        ["a", "source", "--size", "1000000"],
+        ["--size is 1000000, but no network here makes images beyond 4096 pixels: take a smaller one"],
+    ),
+    "a link to nothing": (with_a_link, ["a", "source"], ["link.png leads nowhere: take this link away"]),
     "a misspelt path": (pictures, ["a", "sorce"], ["sorce is not there (did you mean source?)"]),
     "a layout of pictures": (pictures, ["a", "source", "--layout", "NHWC"], ["--layout is for a file", "a folder"]),
     "labels of arrays": (None, ["a", "x.npz", "--labels", "folders"], ["--labels is for a folder", "a file"]),
     "NaN": (None, ["a", "nan.npy"], ["nan.npy has values that are NaN"]),
     "negative floats": (None, ["a", "negative.npy"], ["--range -1..1"]),
+    "beyond all ranges": (None, ["a", "wide.npy"], ["values from -2.8 to 3.1, which no --range holds: scale them"]),
+    "no builder's name": (None, ["a", "tfds:"], ["'' names no builder of TFDS", "such as mnist"]),
+    "a builder's name with a space": (None, ["a", "tfds:a b"], ["'a b' names no builder of TFDS"]),
+    "a configuration of none": (None, ["a", "tfds:mnist/foo"], ["mnist of TFDS", "no configuration 'foo'", "it out"]),
+    "another version": (None, ["a", "tfds:mnist:9.9.9"], ["mnist of TFDS", "no version 9.9.9: choose", "3.0.1"]),
     "objects": (None, ["a", "objects.npy"], ["objects.npy cannot be read"]),
     "another range": (None, ["a", "negative.npy", "--range", "1"], ["from -1 to 1, which --range 1 does not hold"]),
     "an unknown builder": (None, ["a", "tfds:mnsit"], ["no builder 'mnsit'", "'mnist'?"]),
@@ -169,6 +185,7 @@ def test_a_mistake_gets_one_sentence_and_leaves_nothing(make, args, words, here,
     np.savez(here / "x.npz", np.zeros((5, 8, 8), np.uint8))
     np.save(here / "nan.npy", np.full((5, 8, 8), np.nan))
     np.save(here / "negative.npy", np.linspace(-1, 1, 320).reshape(5, 8, 8))
+    np.save(here / "wide.npy", np.linspace(-2.8, 3.1, 320).reshape(5, 8, 8))
     np.save(here / "objects.npy", np.array([{}, []], object))
     if make is not None:
         make(here / "source")
@@ -193,7 +210,7 @@ def test_two_data_sets_of_one_name(here, capsys):
     assert_refused(call("data", "add", "mine", "a"), *capsys.readouterr(), "mine exists, made of other files than now")
     (here / "a" / "cat" / "040.png").unlink()
     code = call("data", "add", "mine", "a", "--size", "8")
-    assert_refused(code, *capsys.readouterr(), "mine exists with size = null, not [8, 8]")
+    assert_refused(code, *capsys.readouterr(), "mine exists with size = none, not [8, 8]")
 
 
 def test_what_a_set_is_made_of_is_said_in_whole(here, capsys):
@@ -207,11 +224,33 @@ def test_what_a_set_is_made_of_is_said_in_whole(here, capsys):
     assert [own.origin["source"] for own in data.listed()] == [str(here / "b"), str(here / "a")]
 
 
-@pytest.mark.parametrize(("asked", "meant"), [("mnsit", "mnist"), ("pet", "pets")])
-@pytest.mark.parametrize("action", ["prepare", "remove"])
+@pytest.mark.parametrize(
+    ("action", "asked", "meant"),
+    [("prepare", "mnsit", "mnist"), ("prepare", "pet", "pets"), ("remove", "pet", "pets")],
+)
 def test_a_misspelt_name(action, asked, meant, here, capsys):
     data.add_folder("pets", pictures(here / "a"))
     assert_refused(call("data", action, asked), *capsys.readouterr(), f"'{asked}' (did you mean '{meant}'?)")
+
+
+def test_only_what_was_added_is_proposed_to_be_removed(here, capsys):
+    data.add_folder("pets", pictures(here / "a"))
+    assert_refused(call("data", "remove", "mnsit"), *capsys.readouterr(), "'mnsit': choose one of pets.")
+
+
+def test_a_damaged_one_is_not_listed_and_that_is_said(here, capsys):
+    made = data.add_folder("pets", pictures(here / "a"))
+    (made.directory / "card.json").write_text("{")
+    assert call("data", "list") == 0
+    out, err = capsys.readouterr()
+    assert "pets" not in out
+    assert err.startswith(f"gvlab: {made.directory} is damaged, and so not among them: remove it by gvlab data remove")
+    assert call("data", "remove", "pets") == 0
+
+
+def test_one_class_is_one(here, capsys):
+    assert call("data", "add", "pets", pictures(here / "a", classes=("cat",)), "--labels", "folders") == 0
+    assert "1 class (cat)." in capsys.readouterr().out
 
 
 def test_a_size_beyond_most_pictures_is_a_warning(here, capsys):
@@ -266,7 +305,7 @@ def test_a_source_that_makes_another_set_of_that_name_is_refused(here, capsys):
     pictures(here / "a")
     data.add_folder("mine", here / "a", size=(16, 16))
     file = experiment_file(here, small(c.Folder("a")))
-    assert_refused(call("train", file), *capsys.readouterr(), "mine exists with size = [16, 16], not null")
+    assert_refused(call("train", file), *capsys.readouterr(), "mine exists with size = [16, 16], not none")
 
 
 def test_other_pictures_under_the_name_do_not_continue_a_run(here, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from dataclasses import replace
 
 import harness
@@ -55,7 +56,7 @@ def test_archives_of_samples_and_of_the_latents_of_images(tmp_path, capsys):
     assert np.asarray(Image.open(tmp_path / "again.png")).shape == (4 * (4 * 17 + 1), 4 * (8 * 17 + 1))
 
 
-def test_classes(conditional, tmp_path):
+def test_classes(conditional, tmp_path, capsys):
     assert call("sample", conditional, "--classes", "all", "--n", 3, "--out", tmp_path / "all.png") == 0
     sheet = np.asarray(Image.open(tmp_path / "all.png"))
     assert sheet.shape[0] / sheet.shape[1] == (10 * 17 + 1) / (3 * 17 + 1)  # a row for each class
@@ -70,6 +71,26 @@ def test_classes(conditional, tmp_path):
     assert call("decode", conditional, "--latents", tmp_path / "between.npz", "--out", tmp_path / "between.npy") == 0
     between = np.load(tmp_path / "between.npy")
     np.testing.assert_array_equal(between, next(gvlab.load(conditional).decoded(z, weights)).x)
+    capsys.readouterr()
+    assert call("decode", conditional, "--latents", tmp_path / "z.npz", "--out", tmp_path / "turn") == 0
+    assert capsys.readouterr().err == f"gvlab: {tmp_path / 'z.npz'} has no y, so the classes come in turn.\n"
+    assert (tmp_path / "turn" / "labels.csv").read_text().splitlines()[1:] == [f"{i}.png,{i}" for i in range(5)]
+
+
+@pytest.mark.parametrize("name", ["samples", "samples.npz"])
+def test_what_is_stopped_or_killed_leaves_nothing_for_long(name, tmp_path):
+    def of(signum):
+        process = harness.start("sample", harness.trained("vae"), "--n", 10_000_000, "--out", tmp_path / name)
+        harness.wait_until(lambda: any(tmp_path.iterdir()), process)
+        process.send_signal(signum)
+        return process.wait(60), process.communicate()[1]
+
+    assert of(signal.SIGTERM) == (143, "gvlab: Interrupted.\n")
+    assert list(tmp_path.iterdir()) == []
+    assert of(signal.SIGKILL) == (-9, "")
+    assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+    assert call("sample", harness.trained("vae"), "--n", 2, "--out", tmp_path / name) == 0
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def cells(picture, rows):
@@ -129,6 +150,7 @@ MISTAKES = {
     "all as files": (["sample", "CLASSES", "--classes", "all"], ["makes a picture"]),
     "no truncation": (["sample", "RUN", "--truncation", "0"], ["--truncation is 0.0"]),
     "no number": (["sample", "RUN", "--truncation", "nan"], ["--truncation is nan"]),
+    "no end": (["sample", "RUN", "--truncation", "inf"], ["--truncation is inf", "a positive, finite number"]),
     "none": (["sample", "RUN", "--n", "0"], ["--n is 0"]),
     "of a GAN": (["encode", "GAN", "--images", "IMAGES"], ["gan is a GAN, which has no encoder"]),
     "no class": (["encode", "CLASSES", "--images", "IMAGES"], ["conditional on 10 classes", "--class K"]),
@@ -144,6 +166,16 @@ MISTAKES = {
     "a walk without classes": (["interpolate", "RUN", "--classes", "4,5"], ["--classes 4 is for conditional models"]),
     "a walk of few steps": (["interpolate", "CLASSES", "--classes", "1,2,3", "--columns", "2"], ["--columns is 2"]),
     "no file": (["decode", "RUN", "--latents", "NOTHING"], ["cannot be read"]),
+    "a large picture": (["sample", "RUN", "--n", "1000000"], ["--n is 1000000, which makes a picture"]),
+    "a large one of classes": (
+        ["sample", "CLASSES", "--classes", "all", "--n", "1000000"],
+        ["--n is 1000000 of each of 10 classes, which makes a picture"],
+    ),
+    "many latents": (["decode", "RUN", "--latents", "MANY"], ["many.npz holds 400000 latents, which makes a picture"]),
+    "latents of none": (["decode", "RUN", "--latents", "EMPTY"], ["z as float32[0, 4]", "give at least one"]),
+    "latents of NaN": (["decode", "RUN", "--latents", "NAN"], ["nan.npz holds z with values that are NaN or infinite"]),
+    "two kinds of latents": (["decode", "RUN", "--latents", "BOTH"], ["both.npz holds both z and mean"]),
+    "weights of NaN": (["decode", "CLASSES", "--latents", "WEIGHTS"], ["weights from nan to nan", "have the sum 1"]),
     "wrong latents": (["decode", "RUN", "--latents", "LATENTS"], ["shape (3, 5)", "[n, 4]"]),
 }
 
@@ -155,7 +187,13 @@ def test_a_mistake_gets_one_sentence_and_leaves_nothing(args, words, conditional
     np.savez(given / "images.npz", np.zeros((3, 16, 16, 1), np.uint8))
     np.savez(given / "large.npz", np.zeros((3, 20, 20, 1), np.uint8))
     np.savez(given / "latents.npz", z=np.zeros((3, 5), np.float32))
+    none, z = np.zeros((0, 4), np.float32), np.zeros((3, 4), np.float32)
+    odd = {"empty": {"z": none}, "nan": {"z": z * np.nan}, "both": {"z": z, "mean": z}}
+    odd["many"] = {"z": np.zeros((400_000, 4), np.float32)}
+    for name, arrays in (odd | {"weights": {"z": z, "y": np.full((3, 10), np.nan)}}).items():
+        np.savez(given / f"{name}.npz", **arrays)
     names = {
+        **{name.upper(): given / f"{name}.npz" for name in (*odd, "weights")},
         "RUN": harness.trained("vae"),
         "GAN": harness.trained("gan"),
         "CLASSES": conditional,
@@ -164,7 +202,9 @@ def test_a_mistake_gets_one_sentence_and_leaves_nothing(args, words, conditional
         "LATENTS": given / "latents.npz",
         "NOTHING": given / "nothing.npz",
     }
-    out = tmp_path / "made" / {"encode": "z.npz", "sample": "samples", "decode": "samples"}.get(args[0], "picture.png")
+    kinds = {"encode": "z.npz", "sample": "samples", "decode": "samples"}
+    is_picture = any("which makes a picture" in word for word in words)
+    out = tmp_path / "made" / ("picture.png" if is_picture else kinds.get(args[0], "picture.png"))
     out.parent.mkdir()
     capsys.readouterr()
     code = call(*(names.get(arg, arg) for arg in args), "--out", out)

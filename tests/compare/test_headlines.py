@@ -230,5 +230,38 @@ def test_one_number_is_rounded_alike_in_every_file():
     assert rf"${mean} \pm {half}$" in texts["table.tex"]
 
 
+def test_the_means_of_two_seeds_have_one_number_of_decimals_in_a_column():
+    """Their own deviations are chance; where there are intervals, each number has two digits of its own."""
+    from gvlab.compare import report
+
+    values = {"a": (1459.0, 1464.8), "b": (1362.9, 1362.966), "c": (1400.0, 1400.0)}
+    found = collected(*(unit(name, seed, {"frechet_x": v}) for name in values for seed, v in enumerate(values[name])))
+    found["units"] = []
+    assert [row[2:] for row in headlines.table(found)[1]] == [["1461.9", "1362.9", "1400.0"]]
+    page, texts = report.html(Path("nowhere"), json.loads(json.dumps(found))), outputs.texts(found)
+    for text in ("1461.9", "1362.9", "1400.0"):
+        assert f"${text}$" in texts["table.tex"]
+        assert f"| {text} |" in texts["table.md"]
+        assert f"<td>{text}</td>" in page
+    assert "1362.93" not in page + texts["table.tex"] + texts["table.md"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "spread"),
+    [
+        ([(130.0, 50.0), (0.012, 0.001)], 0.012),  # the second keeps two digits
+        ([(0.00002, 0.002), (0.013, 0.003)], 0.002),  # the first is noise
+        ([(5.0, None), (6.0, 0.2), (7.0, 0.0)], 0.2),
+        ([(5.0, None), (6.0, None)], None),  # of one seed
+    ],
+)
+def test_what_decides_the_decimals_of_a_column(rows, spread):
+    made = [{"measure": "m", "mean": mean, "sd": sd, "low": None, "high": None} for mean, sd in rows]
+    with_interval = {"measure": "m", "mean": 1.0, "sd": 9.0, "low": 0.5, "high": 1.5}
+    evened = numbers.evened([*made, with_interval])
+    assert {row.get("spread") for row in evened[:-1]} == {spread}
+    assert evened[-1] == with_interval
+
+
 def test_ranges_keep_text_that_is_no_number():
     assert remarks.merged(["k=5 in x2 at 1.5e-3", "k=7 in x2 at 2e-3"]) == "k=5 to 7 in x2 at 1.5e-3 to 2e-3"

@@ -109,6 +109,7 @@ BAD = {
     "NaN": (with_nan(), {}, "values that are NaN or infinite"),
     "negative": (GREY / 127.5 - 1, {}, r"values from -1 to 1: .* say --range -1..1"),
     "beyond": (GREY.astype(np.uint16) * 2, {}, "8-bit images end at 255"),
+    "negative beyond": (GREY / 40 - 2.8, {}, r"values from -2\.8 to .*, which no --range holds: scale them to -1\.\.1"),
     "range too small": (GREY, {"value_range": "1"}, "from 0 to 2.., which --range 1 does not hold"),
     "range of a tanh": (GREY, {"value_range": "-1..1"}, r"which --range -1..1 does not hold"),
     "two readings of 1": ((GREY > 99).astype(np.uint8), {}, "say --range 1 or --range 255"),

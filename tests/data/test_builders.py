@@ -73,7 +73,14 @@ def list_builders(with_community_datasets):
     return list(BUILDERS)
 
 
+def builder_cls(name):
+    configs = [SimpleNamespace(name=name) for name in ("large", "small")]
+    return SimpleNamespace(BUILDER_CONFIGS=configs, VERSION="1.0.0", SUPPORTED_VERSIONS=["0.9.0"])
+
+
 def builder(name, data_dir, try_gcs):
+    if name in ("pets/smal", "pets:2.0.0"):
+        raise ValueError("Many. Sentences.\\nAnd lines.")
     if name.split(":")[0] not in BUILDERS:
         raise DatasetNotFoundError(name)
     if name == "broken":
@@ -136,6 +143,12 @@ def test_labels_that_are_missing_somewhere_are_left_out(stand_in):
         ("untrained", "has the splits test, but no train"),
         ("sizes", r"several sizes \(height x width: 6x5, 9x9\), but a data set has one: choose it with --size"),
         ("bits", "bits have no value above 1, so all would be almost black: save them as arrays"),
+        (
+            "pets/smal",
+            r"pets of TFDS 0 has no configuration 'smal' \(did you mean small\?\): choose one of large, small",
+        ),
+        ("pets:2.0.0", r"pets of TFDS 0 has no version 2\.0\.0: choose 1\.0\.0 or 0\.9\.0, or leave it out"),
+        ("", r"'' names no builder of TFDS: take BUILDER, BUILDER/CONFIG or BUILDER:VERSION, such as mnist"),
         ("broken", r"cannot make the builder 'broken' \(no such version\)"),
     ],
 )

@@ -334,10 +334,10 @@ TABLES = {
     "missing": ("file,label\n000.png,cat\n", r"has no label for 3 of 4 pictures in .*p \(001.png, 002.png, 003.png\)"),
     "unknown": (
         "file,label\n" + "".join(f"00{n}.png,cat\n" for n in range(5)),
-        r"names 1 pictures that are not .*004.p",
+        r"names 1 picture not in .*004.p",
     ),
     "no label": ("file,label\n000.png,\n", "Line 2 of .* has no label for '000.png'"),
-    "cells": ("file,label\n000.png\n", "Line 2 of .* has 1 cells, but the first has 2"),
+    "cells": ("file,label\n000.png\n", "Line 2 of .* has 1 cell, but the first has 2"),
     "two labels": ("file,label\n000.png,a\n000.png,b\n", "gives '000.png' both the labels 'a' and 'b'"),
     "no text": (b"file,label\n\xff\xfe", "cannot be read as a CSV file"),
 }

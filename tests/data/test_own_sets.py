@@ -44,7 +44,7 @@ def test_it_does_not_matter_where_the_source_lies(home, tmp_path):
     [
         (
             {"size": (3, 3)},
-            r"mine exists with size = null, not \[3, 3\]: use another name, or `gvlab data remove mine`",
+            r"mine exists with size = none, not \[3, 3\]: use another name, or `gvlab data remove mine`",
         ),
         ({"test": 0.5}, "mine exists with test = 0.1, not 0.5"),
         ({"labels": "none"}, 'mine exists with labels = "folders", not "none"'),
@@ -126,7 +126,7 @@ def test_they_are_listed_and_removed(home, tmp_path):
     assert held.shape == (2, 2, 2, 1)
     assert held.sum() > 0  # who has it mapped keeps it
     assert leftovers(home) == ["b"]
-    with pytest.raises(UserError, match=r"Unknown data set 'a'.*, b\.$"):
+    with pytest.raises(UserError, match=r"Unknown data set 'a'.*: choose one of b\.$"):
         remove("a")
     with pytest.raises(UserError, match="digits is one of gvlab's own"):
         remove("digits")

@@ -273,6 +273,20 @@ def test_a_number_that_would_mean_nothing_is_refused(name, rows, words):
     with pytest.raises(UserError) as ahead:
         distances.check_ahead([name], of.extractor, of.dataset, "test", rows)
     assert str(ahead.value) == sentence
+    if "at least" in words:
+        assert f"{words}, so ask for more samples (evaluation.samples;" in sentence.replace(" ones,", ",")
+        assert "or other measures (evaluation.measures;" in sentence
+
+
+def test_of_few_real_examples_the_remedy_is_a_larger_share_for_testing():
+    of = digits_sets()
+    with pytest.raises(UserError) as caught:
+        distances.measure(of._replace(real=Features(of.real.features[:4], None)), ["prdc"])
+    assert str(caught.value) == (
+        f"The measure prdc cannot be made of {N} generated and 4 real examples: it needs at least 6 of each, so take a "
+        "larger share for testing (gvlab data add ... --test 0.3; test=0.3 in an experiment's source), or other "
+        "measures (evaluation.measures; --metrics of gvlab evaluate)."
+    )
 
 
 def test_the_least_that_is_not_refused_is_measured():

@@ -167,12 +167,12 @@ def test_the_same_bits_where_there_is_no_gvlab(exported, own, tmp_path):
             np.testing.assert_array_equal(made[name], array, err_msg=name)
 
 
-def test_the_loader_has_15_lines_and_four_imports():
+def test_the_loader_has_17_lines_and_four_imports():
     text = Path(export.__file__).with_name("loader.py").read_text().rpartition('"""')[2]
     lines = [line for line in text.splitlines() if line.strip()]
     imports = [line for line in lines if "import " in line]
     assert len(imports) == 4
-    assert len(lines) - len(imports) <= 15
+    assert len(lines) - len(imports) <= 17
 
 
 @pytest.mark.parametrize("name", ["vae", "gan", "own"])
@@ -222,6 +222,21 @@ def test_a_whole_model_of_ones_own():
     sample = programs.lowered(model, weights)["sample"]
     x = sample.call(weights.arrays, np.int32(3), np.float32(np.inf), np.zeros((7, 0), np.float32))
     np.testing.assert_array_equal(x, model.sample(7, seed=3))
+    # Its prior is its own: nobody draws from a truncated normal in its place, neither by Python nor in the program.
+    with pytest.raises(UserError, match=r"truncation is 0\.5, but it is of the normal prior, and .* has a prior"):
+        model.sample(7, seed=3, truncation=0.5)
+    x = sample.call(weights.arrays, np.int32(3), np.float32(0.5), np.zeros((7, 0), np.float32))
+    assert np.isnan(x).all()
+
+
+def test_the_loader_refuses_a_truncation_of_ones_own_prior(exported, tmp_path):
+    folder = shutil.copytree(exported / "gan", tmp_path / "gan")
+    assert json.loads((folder / "card.json").read_text())["prior"] == "normal"
+    harness.edit_json(folder / "card.json", lambda known: known.update(prior="own"))
+    loaded = runpy.run_path(str(folder / "load.py"))
+    with pytest.raises(ValueError, match=r"truncation is 0\.5, but it is of the normal prior, and this model"):
+        loaded["sample"](2, truncation=0.5)
+    assert loaded["sample"](2).shape == (2, 16, 16, 1)
 
 
 def test_measures_and_whose_they_are(tmp_path):

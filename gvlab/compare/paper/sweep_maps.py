@@ -20,7 +20,7 @@ from gvlab.compare.paper.canvas import (
 from gvlab.compare.paper.forest import titled
 from gvlab.compare.paper.table import directions, mean_of
 from gvlab.compare.written import finished
-from gvlab.numbers import with_half
+from gvlab.numbers import evened, with_half
 from gvlab.types import Json
 
 _TINTS = ("#ffffff", "#7fbfe8")
@@ -58,7 +58,7 @@ def _title(measure: str, base: str, measures: Sequence[str], swept: sweeps.Sweep
 
 def _map(panel: Any, comparison: Json, measure: str, swept: sweeps.Sweep, base: str) -> None:
     rows, columns = swept.axes
-    by = {row["experiment"]: row for row in comparison["summaries"] if row["measure"] == measure}
+    by = {row["experiment"]: row for row in evened(comparison["summaries"]) if row["measure"] == measure}
     names = [[swept.experiments.get((base, row, column)) for column in columns.values] for row in rows.values]
     cells = [[by.get(name or "") for name in line] for line in names]
     means = [None if cell is None or cell["other_protocol"] else cell["mean"] for line in cells for cell in line]

@@ -17,7 +17,7 @@ from gvlab.compare.paper import typesetting as tex
 from gvlab.compare.paper.choice import titles
 from gvlab.compare.paper.lines import broken
 from gvlab.compare.remarks import escaped_markdown, folded
-from gvlab.numbers import with_half
+from gvlab.numbers import evened, with_half
 from gvlab.types import Json
 
 ARROWS = {"lower": "\u2193", "higher": "\u2191"}
@@ -101,7 +101,7 @@ def markdown(comparison: Json, measures: Sequence[str]) -> str:
 
 def _table(comparison: Json, measures: Sequence[str]) -> _Table:
     names = [experiment["name"] for experiment in comparison["experiments"]]
-    by = {(row["measure"], row["experiment"]): row for row in comparison["summaries"]}
+    by = {(row["measure"], row["experiment"]): row for row in evened(comparison["summaries"])}
     winners = {measure: best(comparison["pairs"], measure) for measure in measures}
     ended = {name: written.finished(comparison, name) for name in names}
     rows = []

@@ -21,7 +21,7 @@ from gvlab.compare.report.sweep import sweep
 from gvlab.compare.sentences import outcome
 from gvlab.compare.tables import lost
 from gvlab.files import write_atomically
-from gvlab.numbers import DASH, interval, number, percent, plain, scaled, size, spread_of, times
+from gvlab.numbers import DASH, evened, interval, number, percent, plain, scaled, size, spread_of, times
 from gvlab.types import Json, UserError
 
 SCHEMA = 1
@@ -50,7 +50,7 @@ def html(directory: Path, comparison: Json) -> str:
     remarks = list(comparison["remarks"])
     units = [load(directory, unit, remarks) for unit in comparison["units"]]
     names = [experiment["name"] for experiment in comparison["experiments"]]
-    measures = _by_measure(comparison["summaries"])
+    measures = _by_measure(evened(comparison["summaries"]))
     forests = {name: forest(name, rows, comparison["units"]) for name, rows in measures}
     first = headlines(comparison["summaries"], comparison["primary"])
     page = {

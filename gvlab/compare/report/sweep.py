@@ -12,7 +12,7 @@ from gvlab.compare.headlines import best, table
 from gvlab.compare.looks import look
 from gvlab.compare.report.forest import ticks_between
 from gvlab.compare.written import finished, values_by_seed
-from gvlab.numbers import interval
+from gvlab.numbers import evened, interval
 from gvlab.types import Json
 
 WIDTH, HEIGHT = 400, 250
@@ -48,7 +48,7 @@ def _look(number: int) -> Json:
 
 def _row(comparison: Json, measure: str, name: str | None) -> Json | None:
     """The summary of a measure that can be compared; None if there is none."""
-    fitting = (row for row in comparison["summaries"] if (row["measure"], row["experiment"]) == (measure, name))
+    fitting = (row for row in evened(comparison["summaries"]) if (row["measure"], row["experiment"]) == (measure, name))
     row = next(fitting, None)
     return None if row is None or row["other_protocol"] or row["mean"] is None else row
 
