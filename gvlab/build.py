@@ -129,7 +129,7 @@ def model(
     classes, values = _classes(config, num_classes), data_range(config, shape)
     if not isinstance(config, c.GAN | c.VAE):
         return made(config, "model", shape, classes, axis_name)
-    if len(shape) != 3 and isinstance(config.network, c.DCGAN | c.Article):
+    if len(shape) != 3 and isinstance(config.network, c.DCGAN | c.Article | c.R3GAN):
         raise UserError(f"The network {type(config.network).__name__} makes images, not vectors {shape}: use MLP.")
     common: dict[str, Any] = {"num_classes": classes, "data_range": values, "axis_name": axis_name}
     if isinstance(config, c.GAN):
@@ -156,6 +156,8 @@ def _gan(config: c.GAN, shape: Shape, common: dict[str, Any]) -> Model:
         "contest": made(config.contest, "contest"),
         "ema_decay": config.ema_decay,
     }
+    if config.discriminator_terms:
+        options["discriminator_terms"] = [made(term, "term") for term in config.discriminator_terms]
     if config.update == "simultaneous":
         return models.simultaneous_gan(generator, discriminator, *optimizers, **options)
     return models.alternating_gan(

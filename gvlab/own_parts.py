@@ -17,10 +17,11 @@ import optax
 from gvlab import config as c
 from gvlab import data
 from gvlab.config import own
-from gvlab.losses import Contest
+from gvlab.losses import Contest, Round, Term
+from gvlab.losses.terms import memories
 from gvlab.models import Observation
 from gvlab.models.base import eval_apply, train_apply
-from gvlab.types import Batch, Model, UserError
+from gvlab.types import Batch, Model, PRNGKey, UserError
 
 Shape = tuple[int, ...]
 
@@ -131,6 +132,7 @@ _KINDS: dict[str, Callable[[str, Any], None]] = {
     "networks": lambda where, found: _two_modules(where, found, "generator, discriminator"),
     "coders": lambda where, found: _two_modules(where, found, "encoder, decoder"),
     "contest": lambda where, found: _of_class(where, found, Contest, "a gvlab.losses.Contest"),
+    "term": lambda where, found: _of_class(where, found, Term, "a gvlab.losses.Term"),
     "observation": lambda where, found: _of_class(where, found, Observation, "a gvlab.models.Observation"),
     "transformation": lambda where, found: _of_class(
         where, found, optax.GradientTransformation, "an optax.GradientTransformation"
@@ -168,6 +170,8 @@ def check_shapes(experiment: c.Experiment, shape: Shape, classes: int) -> None:
             _check_optimizer(part)
         elif hasattr(part, "schedule"):
             _check_schedule(part)
+    if isinstance(model, c.GAN):
+        _check_added(model.discriminator_terms, shape)
 
 
 def _check_model(part: Any, shape: Shape, classes: int) -> None:
@@ -278,6 +282,39 @@ def _check_contest(part: Any) -> None:
         where = f"The {side}'s loss of {type(part).__name__}.contest()"
         loss = _called(where, jax.eval_shape, getattr(contest, side), logits, logits)
         _require(where, "losses of 3 pairs", loss, (3,))
+
+
+def _check_added(terms: tuple[Any, ...], shape: Shape) -> None:
+    for term in terms:
+        part = term.inner if isinstance(term, c.Every) else term
+        if own.is_own(type(part)):
+            _check_term(part, shape)
+    memories([made(term, "term") for term in terms])  # which wants every name once
+
+
+def _check_term(part: Any, shape: Shape) -> None:
+    term, where = made(part, "term"), f"{type(part).__name__}.term()"
+    if not isinstance(term.name, str) or not term.name:
+        raise UserError(f"The name of {where} is {term.name!r}, but must be the text that its curve is called by.")
+
+    def critic(x: jax.Array) -> jax.Array:
+        return x.reshape(len(x), -1).sum(1)
+
+    def generate(z: jax.Array) -> jax.Array:
+        return jnp.broadcast_to(z.sum(1).reshape(-1, *[1] * len(shape)), (len(z), *shape))
+
+    def value(key: PRNGKey, z: jax.Array, memory: Any) -> Any:
+        x = generate(z)
+        return term.value(Round(jnp.int32(0), key, x, x, z, critic, generate, critic(x), critic(x)), memory)
+
+    memory = _called(f"init of {where}", jax.eval_shape, term.init)
+    found = _called(f"value of {where}", jax.eval_shape, value, jax.random.key(0), jnp.zeros((3, 2)), memory)
+    if not isinstance(found, tuple) or len(found) != 2:
+        raise UserError(f"value of {where} gives no pair, but must give (loss [batch], memory of the next step).")
+    _require(f"value of {where}", "losses of 3 examples", found[0], (3,))
+    before, after = (jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree) for tree in (memory, found[1]))
+    if before != after:
+        raise UserError(f"value of {where} gives another memory than init does: keep its structure, shapes and types.")
 
 
 def _check_observation(part: Any, shape: Shape) -> None:

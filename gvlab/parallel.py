@@ -100,3 +100,8 @@ def over_pmap(train_step: Callable, devices: Sequence[jax.Device] | None = None)
 def mean_over(tree: PyTree, axis_name: str | None) -> PyTree:
     """The mean over the devices of `axis_name`; the tree itself without one."""
     return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
+
+
+def gather(tree: PyTree, axis_name: str | None) -> PyTree:
+    """The leaves of all devices of `axis_name`, one after another along the first axis; the tree itself without one."""
+    return tree if axis_name is None else jax.lax.all_gather(tree, axis_name, tiled=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 
 import jax
 from jaxtyping import Array, Float, Int
@@ -14,6 +15,7 @@ INIT = "init"  # parameters
 ORDER = "order"  # the order of the examples in each epoch
 AUGMENT = "augment"  # flips, dynamic binarisation, dequantisation
 TRAIN = "train"  # noise inside a train step
+TERMS = "terms"  # noise of the terms of a loss
 PICTURE = "picture"  # the fixed latents of the sample grids
 EVALUATE = "evaluate"  # everything that a measurement draws
 
@@ -45,9 +47,18 @@ def normal(key: PRNGKey, shape: tuple[int, ...], axis_name: str | None = None, a
     With an `axis_name` (of `pmap`, or a `vmap` that stands for it) `shape` is one device's share: the noise is drawn
     for the global batch, and each device takes its slice.
     """
+    return _share(jax.random.normal, key, shape, axis_name, axis)
+
+
+def uniform(key: PRNGKey, shape: tuple[int, ...], axis_name: str | None = None, axis: int = 0) -> Float[Array, "..."]:
+    """Noise from U(0, 1), as `normal` draws it."""
+    return _share(jax.random.uniform, key, shape, axis_name, axis)
+
+
+def _share(draw: Callable[..., Array], key: PRNGKey, shape: tuple[int, ...], axis_name: str | None, axis: int) -> Array:
     if axis_name is None:
-        return jax.random.normal(key, shape)
+        return draw(key, shape)
     share = shape[axis]
     devices = jax.lax.axis_size(axis_name)
-    everything = jax.random.normal(key, (*shape[:axis], share * devices, *shape[axis + 1 :]))
+    everything = draw(key, (*shape[:axis], share * devices, *shape[axis + 1 :]))
     return jax.lax.dynamic_slice_in_dim(everything, jax.lax.axis_index(axis_name) * share, share, axis)

@@ -61,8 +61,10 @@ def check_sampling(experiment: c.Experiment, model: Model, state: Any, n: int, s
 
 
 def _is_known(config: Any) -> bool:
-    """Whether the network is one of gvlab's; of others the numbers of a configuration tell nothing."""
-    return isinstance(config, c.GAN | c.VAE) and not own.is_own(type(config.network))
+    """Whether arithmetic below knows the network; of others the numbers of a configuration tell nothing."""
+    if not isinstance(config, c.GAN | c.VAE):
+        return False
+    return not own.is_own(type(config.network)) and not isinstance(config.network, c.R3GAN)
 
 
 def _numbers(config: Any, prefix: str = "") -> Iterator[tuple[str, int]]:

@@ -15,7 +15,7 @@ import pytest
 from programs import IMAGE, program
 from test_build import shapes_of_a_run
 
-from gvlab import build, losses, memory, models, networks
+from gvlab import build, losses, memory, models, networks, own_parts
 from gvlab import config as c
 from gvlab.config import own
 from gvlab.train import engines, loop, origin
@@ -275,6 +275,43 @@ CONTESTS = {
     ),
     "one argument": (contest(g=lambda f: -f), "The generator's loss of Mine.contest() fails with TypeError: "),
 }
+
+
+def term(value=lambda this, memory: (this.on_real, memory), init=dict, name="mine"):
+    return part("term", lambda self: losses.Term(name, value, init))
+
+
+def zeros():
+    return {"mean": jnp.zeros(())}
+
+
+TERMS = {
+    "no term": (by("term", lambda: None), "Mine.term() returns NoneType, but must return a gvlab.losses.Term."),
+    "a term that fails": (by("term", lambda: 1 / 0), "Mine.term() fails with ZeroDivisionError: division by zero."),
+    "no text as its name": (term(name=3), "The name of Mine.term() is 3, but must be the text that its curve"),
+    "a mean": (term(lambda this, memory: (this.on_real.mean(), memory)), "gives losses of 3 examples of shape (), but"),
+    "no memory": (term(lambda this, memory: this.on_real), "value of Mine.term() gives no pair, but must give (loss"),
+    "another memory": (
+        term(lambda this, memory: (this.on_real, {"mean": this.on_real}), zeros),
+        "value of Mine.term() gives another memory than init does: keep its structure, shapes and types.",
+    ),
+    "a memory of whole numbers": (
+        term(lambda this, memory: (this.on_real, {"mean": jnp.int32(1)}), zeros),
+        "value of Mine.term() gives another memory than init does",
+    ),
+    "a value that fails": (
+        term(lambda this, memory: (this.nothing, memory)),
+        "value of Mine.term() fails with AttributeError: ",
+    ),
+    "an init that fails": (term(init=lambda: 1 / 0), "init of Mine.term() fails with ZeroDivisionError"),
+}
+TWICE = "The term mine was given 2 times: give it once, with the sum of weights."
+OF_TERMS = {
+    **{name: ((one,), words) for name, (one, words) in TERMS.items()},
+    **{f"{name}, lazily": ((c.Every(2, one),), words) for name, (one, words) in TERMS.items()},
+    "a name twice": ((term(), c.Every(2, term())), TWICE),
+    "one of our names": ((c.R1(), term(name="r1")), TWICE.replace("mine", "r1")),
+}
 LIKELIHOODS = {
     "no likelihood": (
         by("observation", lambda: None),
@@ -301,6 +338,7 @@ REFUSED = [
         (GAN, "network", NETWORKS),
         (VAE, "network", CODERS),
         (GAN, "contest", CONTESTS),
+        (GAN, "discriminator_terms", OF_TERMS),
         (VAE, "likelihood", LIKELIHOODS),
         (VAE, "optimizer", OPTIMIZERS),
     )
@@ -318,6 +356,30 @@ def test_what_does_not_fit_gets_one_sentence(model, field, one, words):
     assert sentence.endswith(".")
     assert "\n" not in sentence
     assert words in sentence
+
+
+@dataclass(frozen=True)
+class Remembers:
+    """Whatever a term may look at, and an average."""
+
+    weight: float = 1.0
+    decay: float = 0.9
+
+    def term(self):
+        def value(this, memory):
+            _, slopes = jax.vjp(this.critic, this.generate(this.z))
+            noise = jax.random.normal(this.key, this.real.shape)
+            after = {"mean": self.decay * memory["mean"] + (1 - self.decay) * this.on_fake.mean()}
+            loss = jnp.square(slopes(this.on_real)[0] * noise).reshape(len(this.real), -1).sum(1)
+            return self.weight * loss * jnp.minimum(this.step, 1) + this.on_fake - memory["mean"], after
+
+        return losses.Term("remembers", value, zeros, by_example=True)
+
+
+@pytest.mark.parametrize("shape", [IMAGE, (2,)], ids=str)
+def test_a_term_of_ones_own_that_fits_passes(shape):
+    made = replace(GAN, discriminator_terms=(c.R1(), Remembers(), c.Every(3, c.LeCam())))
+    own_parts.check_shapes(c.Experiment("e", made, 1), shape, 0)
 
 
 def test_two_builds_need_not_be_equal_objects():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
 import itertools
 import os
@@ -11,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from gvlab.config.inside import has_inside, inside
 from gvlab.errors import UserError
 from gvlab.spelling import nearest_field
 
@@ -64,7 +64,7 @@ def _chosen(experiment: Experiment, args: list[str]) -> tuple[Experiment, list[s
 
     Whether the classes fit their fields' neighbours is checked when tyro has set the rest.
     """
-    from gvlab.config import choices, with_choice
+    from gvlab.config import choices, holds_several, with_choice
 
     rest, waiting = [], list(args)
     while waiting:
@@ -78,6 +78,8 @@ def _chosen(experiment: Experiment, args: list[str]) -> tuple[Experiment, list[s
                 members = ", ".join(cls.__name__ for cls in names[name])
                 raise UserError(f"The argument {option} needs a value: one of {members}.")
             value = waiting.pop(0)
+            while holds_several(experiment, name) and waiting and not waiting[0].startswith("--"):
+                value += f" {waiting.pop(0)}"  # which is refused by saying how several are written
         experiment = with_choice(experiment, name, value)
     return experiment, rest
 
@@ -111,22 +113,23 @@ def options(config: Any, prefix: str = "--") -> list[str]:
     """The options of all fields of a configuration, as tyro spells them, and of those that hold one of several
     classes."""
     names: list[str] = []
-    for f in dataclasses.fields(config):
-        name, value = prefix + f.name.replace("_", "-"), getattr(config, f.name)
+    for field, value in inside(config).items():
+        name = prefix + field.replace("_", "-")
         if value is not None:  # nothing was chosen there, and only the file can
-            names += options(value, name + ".") if dataclasses.is_dataclass(value) else [name]
+            names += options(value, name + ".") if has_inside(value) else [name]
     if prefix == "--":
         from gvlab.config import choices
 
         names += [f"--{name.replace('_', '-')}" for name in choices(config)]
-    return names
+    return list(dict.fromkeys(names))  # an empty tuple of members is a value and a choice
 
 
 def classes(experiment: Experiment) -> str:
     """The fields that hold one of several classes, a line each: --model.contest NonSaturating|Minimax|... ."""
-    from gvlab.config import choices
+    from gvlab.config import choices, holds_several
 
     return "\n".join(
         f"  --{name.replace('_', '-')} {'|'.join(cls.__name__ for cls in members)}"
+        + (", or several joined by +, or none" if holds_several(experiment, name) else "")
         for name, members in choices(experiment).items()
     )

@@ -65,6 +65,8 @@ def shape_of(experiment: c.Experiment) -> str:
 def _without_numbers(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_numbers(item) for key, item in value.items()}
+    if isinstance(value, tuple):  # of terms; the numbers of another tuple are one value
+        return [_without_numbers(item) if isinstance(item, dict) else item for item in value]
     return "a number" if isinstance(value, float) else value
 
 

@@ -62,7 +62,8 @@ def _labels(asked: Sequence[str]) -> list[str]:
 
 def _varied(experiment: c.Experiment, field: str, value: Any, label: str) -> c.Experiment:
     asked = field.replace("-", "_")
-    fields = [name for name in (*c.leaves(experiment), *c.choices(experiment)) if name not in ("name", "seed")]
+    names = dict.fromkeys((*c.leaves(experiment), *c.choices(experiment)))  # an empty tuple of members is in both
+    fields = [name for name in names if name not in ("name", "seed")]
     fitting = [name for name in fields if name == asked or name.endswith(f".{asked}")]
     if len(fitting) != 1:
         which = f"could be {' or '.join(fitting)}" if fitting else f"is no field{nearest_field(asked, fields)}"

@@ -4,7 +4,16 @@ Schedules are stated in absolute steps, so that `steps` only says when to stop: 
 whatever `steps` is, and a finished run can be continued by asking for more.
 """
 
-from gvlab.config.contests import Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
+from gvlab.config.contests import (
+    Hinge,
+    LeastSquares,
+    Minimax,
+    NonSaturating,
+    Relativistic,
+    RelativisticAverage,
+    TopK,
+    Wasserstein,
+)
 from gvlab.config.experiment import (
     CADENCE,
     WITHOUT_INFLUENCE,
@@ -21,8 +30,8 @@ from gvlab.config.experiment import (
 from gvlab.config.fields import completed, difference, leaves, member_to_dict, to_dict, value, with_traced
 from gvlab.config.gan import GAN
 from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
-from gvlab.config.members import choices, with_choice
-from gvlab.config.networks import DCGAN, MLP, Article, MaxoutMLP, ReluMLP, TwoLayerMLP, TwoMLPs
+from gvlab.config.members import choices, holds_several, with_choice
+from gvlab.config.networks import DCGAN, MLP, R3GAN, Article, MaxoutMLP, ReluMLP, TwoLayerMLP, TwoMLPs
 from gvlab.config.optimizers import SGD, Adam, AdamW, Clipped, RMSprop
 from gvlab.config.protocols import (
     OwnCoders,
@@ -33,9 +42,24 @@ from gvlab.config.protocols import (
     OwnObservation,
     OwnOptimizer,
     OwnSchedule,
+    OwnTerm,
 )
 from gvlab.config.schedules import Constant, Cosine, Linear
 from gvlab.config.sources import Arrays, Folder, Tfds
+from gvlab.config.terms import (
+    R1,
+    R2,
+    AnyTerm,
+    Centring,
+    Dragan,
+    Every,
+    GradientPenalty,
+    LeCam,
+    OneSidedGradientPenalty,
+    R1FiniteDifference,
+    R2FiniteDifference,
+    ZeroCentred,
+)
 from gvlab.config.vae import VAE
 from gvlab.spelling import nearest
 
@@ -44,31 +68,41 @@ __all__ = [
     "DCGAN",
     "GAN",
     "MLP",
+    "R1",
+    "R2",
+    "R3GAN",
     "SGD",
     "VAE",
     "WITHOUT_INFLUENCE",
     "Adam",
     "AdamW",
+    "AnyTerm",
     "Arrays",
     "Article",
     "Bernoulli",
     "Categorical",
+    "Centring",
     "Clipped",
     "Constant",
     "Cosine",
     "Data",
     "DiscretizedLogistic",
+    "Dragan",
     "Evaluation",
+    "Every",
     "Experiment",
     "Folder",
     "Gaussian",
+    "GradientPenalty",
     "Hinge",
+    "LeCam",
     "LearnedGaussian",
     "LeastSquares",
     "Linear",
     "MaxoutMLP",
     "Minimax",
     "NonSaturating",
+    "OneSidedGradientPenalty",
     "OwnCoders",
     "OwnContest",
     "OwnData",
@@ -77,17 +111,25 @@ __all__ = [
     "OwnObservation",
     "OwnOptimizer",
     "OwnSchedule",
+    "OwnTerm",
+    "R1FiniteDifference",
+    "R2FiniteDifference",
     "RMSprop",
+    "Relativistic",
+    "RelativisticAverage",
     "ReluMLP",
     "Tfds",
+    "TopK",
     "TwoLayerMLP",
     "TwoMLPs",
     "Wasserstein",
+    "ZeroCentred",
     "choices",
     "completed",
     "difference",
     "from_dict",
     "from_json",
+    "holds_several",
     "image_range",
     "is_conditional",
     "leaves",

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from gvlab.config.plain import settle
+from gvlab.config.protocols import OwnContest
+from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     from gvlab.losses import Contest
+    from gvlab.losses.margins import OfMargin
 
 
 @dataclass(frozen=True)
@@ -57,3 +62,83 @@ class Wasserstein:
         from gvlab import losses
 
         return losses.wasserstein
+
+
+Margin: TypeAlias = Literal["logistic", "hinge", "least_squares", "wasserstein"]
+
+
+def _of_margin(margin: Margin) -> OfMargin:
+    from gvlab import losses
+
+    return {
+        "logistic": losses.logistic_margin_loss,
+        "hinge": losses.hinge_margin_loss,
+        "least_squares": losses.squared_margin_loss,
+        "wasserstein": losses.linear_margin_loss,
+    }[margin]
+
+
+@dataclass(frozen=True)
+class Relativistic:
+    """Each real example against the generated one of its pair: RpGAN (Jolicoeur-Martineau 2018), R3GAN's loss."""
+
+    margin: Margin = "logistic"
+    """The loss of the lead of the example that should win."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+
+    def contest(self) -> Contest:
+        from gvlab import losses
+
+        return losses.relativistic(_of_margin(self.margin))
+
+
+@dataclass(frozen=True)
+class RelativisticAverage:
+    """Each example against the mean of the batch of the other kind: RaGAN (Jolicoeur-Martineau 2018)."""
+
+    margin: Margin = "logistic"
+    """The loss of the lead of the example that should win."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+
+    def contest(self) -> Contest:
+        from gvlab import losses
+
+        return losses.relativistic_average(_of_margin(self.margin))
+
+
+@dataclass(frozen=True)
+class TopK:
+    """The generator learns from those of its examples alone that are judged most real (Sinha et al. 2020)."""
+
+    game: NonSaturating | Minimax | Hinge | LeastSquares | Wasserstein | Relativistic | OwnContest = NonSaturating()
+    """The game that is played."""
+    share: float = 0.5
+    """Of the generated examples of a step, how many count; the same from the first step on, where the paper begins
+    with all."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        if not 0 < self.share <= 1:
+            raise UserError(f"TopK.share is {self.share}, but must be above 0 and at most 1.")
+
+    def contest(self) -> Contest:
+        from gvlab import losses
+
+        return losses.top_k(self.game.contest(), self.share)
+
+
+AnyContest = (
+    NonSaturating
+    | Minimax
+    | Hinge
+    | LeastSquares
+    | Wasserstein
+    | Relativistic
+    | RelativisticAverage
+    | TopK
+    | OwnContest
+)

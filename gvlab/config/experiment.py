@@ -206,8 +206,8 @@ def with_value(experiment: Experiment, name: str, new: Any) -> Experiment:
     Raises:
         UserError: the value is of another type than the field, or the field refuses it.
     """
-    fields = to_dict(experiment)
-    *outer, last = name.split(".")
+    fields = json.loads(to_json(experiment))
+    *outer, last = [int(part) if part.isdecimal() else part for part in name.split(".")]
     inner = fields
     for part in outer:
         inner = inner[part]

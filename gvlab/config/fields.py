@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from gvlab.config import own
 from gvlab.config.earlier import as_now
+from gvlab.config.inside import has_inside, inside
 from gvlab.errors import UserError
 from gvlab.spelling import nearest, nearest_field
 
@@ -37,15 +38,15 @@ def to_dict(config: Any) -> dict[str, Any]:
     """The dataclass as a dict of plain values; what a union annotates carries its class under `type`."""
     cls: Any = type(config)
     hints = field_types(cls)
-    out: dict[str, Any] = {}
-    for f in dataclasses.fields(config):
-        value = getattr(config, f.name)
-        if isinstance(value, own.Unopened):
-            value = value.to_dict()
-        elif dataclasses.is_dataclass(value):
-            value = member_to_dict(value) if is_union(hints[f.name]) else to_dict(value)
-        out[f.name] = value
-    return out
+    return {f.name: _as_json(hints[f.name], getattr(config, f.name)) for f in dataclasses.fields(config)}
+
+
+def _as_json(hint: Any, value: Any) -> Any:
+    if has_inside(value) and isinstance(value, tuple):
+        return tuple(_as_json(typing.get_args(hint)[0], item) for item in value)
+    if isinstance(value, own.Unopened) or (dataclasses.is_dataclass(value) and is_union(hint)):
+        return member_to_dict(value)
+    return to_dict(value) if dataclasses.is_dataclass(value) else value
 
 
 def member_to_dict(member: Any) -> dict[str, Any]:
@@ -94,7 +95,10 @@ def decode(hint: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         if not isinstance(value, list):
             raise _wrong(hint, value, where)
-        return tuple(decode(typing.get_args(hint)[0], item, where) for item in value)
+        of = typing.get_args(hint)[0]
+        if not is_union(of) and not dataclasses.is_dataclass(of):
+            return tuple(decode(of, item, where) for item in value)
+        return tuple(decode(of, item, f"{where}.{i}") for i, item in enumerate(value))
     if dataclasses.is_dataclass(hint):
         return _decode_fields(hint, value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
@@ -185,11 +189,12 @@ def difference(a: Any, b: Any, ignore: tuple[str, ...] = (), where: str = "") ->
 
     Fields that `==` leaves out (`field(compare=False)`) are left out.
     """
-    if type(a) is not type(b) or not dataclasses.is_dataclass(a):
+    if type(a) is not type(b) or not has_inside(a) or (isinstance(a, tuple) and len(a) != len(b)):
         return None if a == b else (where, a, b)
-    for f in dataclasses.fields(a):
-        if f.name not in ignore and f.compare:
-            found = difference(getattr(a, f.name), getattr(b, f.name), (), f"{where}.{f.name}".lstrip("."))
+    unseen = {f.name for f in dataclasses.fields(a) if not f.compare} if dataclasses.is_dataclass(a) else set()
+    for (name, first), second in zip(inside(a).items(), inside(b).values(), strict=True):
+        if name not in ignore and name not in unseen:
+            found = difference(first, second, (), f"{where}.{name}".lstrip("."))
             if found:
                 return found
     return None
@@ -203,27 +208,30 @@ def value(config: Any, name: str) -> Any:
     """
     found = config
     for part in name.split("."):
-        if not dataclasses.is_dataclass(found) or part not in {f.name for f in dataclasses.fields(found)}:
+        if not has_inside(found) or part not in inside(found):
             raise UserError(f"There is no field {name}{nearest_field(name, leaves(config))}.")
-        found = getattr(found, part)
+        found = inside(found)[part]
     return found
 
 
 def leaves(config: Any, prefix: str = "") -> list[str]:
     """The dotted names of all fields that hold plain values."""
     names = []
-    for f in dataclasses.fields(config):
-        item = getattr(config, f.name)
+    for name, item in inside(config).items():
         if item is not None:
-            names += leaves(item, f"{prefix}{f.name}.") if dataclasses.is_dataclass(item) else [prefix + f.name]
+            names += leaves(item, f"{prefix}{name}.") if has_inside(item) else [prefix + name]
     return names
 
 
 def with_traced(config: Any, values: dict[str, Any]) -> Any:
     """A copy with numbers that JAX is tracing, by dotted name: nothing is checked, since they have no values yet."""
-    for name, new in values.items():
+    for name, value in values.items():
         first, _, rest = name.partition(".")
-        changed = copy.copy(config)
-        object.__setattr__(changed, first, with_traced(getattr(config, first), {rest: new}) if rest else new)
-        config = changed
+        new = with_traced(inside(config)[first], {rest: value}) if rest else value
+        if isinstance(config, tuple):
+            config = (*config[: int(first)], new, *config[int(first) + 1 :])
+        else:
+            changed = copy.copy(config)
+            object.__setattr__(changed, first, new)
+            config = changed
     return config

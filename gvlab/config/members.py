@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from typing import Any
 
-from gvlab.config.fields import field_types, is_protocol, is_union, with_traced
+from gvlab.config.fields import field_types, is_protocol, is_union, value, with_traced
+from gvlab.config.inside import has_inside, inside
 from gvlab.errors import UserError
 from gvlab.spelling import nearest
 
+NONE = "none"
+"""What stands for no member, where a field holds any number of them."""
 
-def choices(config: Any, prefix: str = "") -> dict[str, list[Any]]:
-    """The fields that hold one of several classes, by dotted name, with those classes."""
+
+def choices(config: Any) -> dict[str, list[Any]]:
+    """The fields that hold one of several classes, or any number of them, by dotted name, with those classes."""
+    return _choices("", type(config), config)
+
+
+def _choices(name: str, hint: Any, held: Any) -> dict[str, list[Any]]:
+    """Those of a field and of what it holds."""
+    of = typing.get_args(hint)[0] if typing.get_origin(hint) is tuple else hint
     found: dict[str, list[Any]] = {}
-    cls: Any = type(config)
-    hints = field_types(cls)
-    for field in dataclasses.fields(config):
-        value, name = getattr(config, field.name), prefix + field.name
-        if is_union(hints[field.name]):
-            found[name] = [
-                cls
-                for cls in typing.get_args(hints[field.name])
-                if dataclasses.is_dataclass(cls) and not is_protocol(cls)
-            ]
-        if dataclasses.is_dataclass(value):
-            found |= choices(value, f"{name}.")
+    if is_union(of):
+        found[name] = [cls for cls in typing.get_args(of) if dataclasses.is_dataclass(cls) and not is_protocol(cls)]
+    if has_inside(held):
+        cls: Any = type(held)
+        hints = dict.fromkeys(inside(held), of) if cls is tuple else field_types(cls)
+        for field, item in inside(held).items():
+            found |= _choices(f"{name}.{field}".lstrip("."), hints[field], item)
     return found
+
+
+def holds_several(config: Any, name: str) -> bool:
+    """Whether one of `choices` holds any number of members."""
+    return isinstance(value(config, name), tuple)
 
 
 def with_choice(config: Any, name: str, text: str) -> Any:
@@ -35,22 +46,36 @@ def with_choice(config: Any, name: str, text: str) -> Any:
     Args:
         config: to be changed.
         name: one of `choices`.
-        text: the class, in any case and with `_` or `-` where one likes: LeastSquares, least_squares.
+        text: the class, in any case and with `_` or `-` where one likes: LeastSquares, least_squares. Where a field
+            holds any number of them their sum, R1+LeCam, or `none`.
 
     Raises:
         UserError: there is no such class, or it has a field without a default.
     """
-    members = {_plain(cls.__name__): cls for cls in choices(config)[name]}
+    classes = choices(config)[name]
+    if not holds_several(config, name):
+        names = ", ".join(cls.__name__ for cls in classes)
+        return with_traced(config, {name: _member(classes, text, f"{name} is {text!r}", f"one of {names}")})
+    allowed = f"{NONE}, or one or more, joined by +, of {', '.join(cls.__name__ for cls in classes)}"
+    joined = "+".join(re.split(r"[,\s]+", text))
+    if joined != text:
+        raise UserError(f"{name} is {text!r}, but must be {allowed} (did you mean {joined}?).")
+    texts = [] if _plain(text) == NONE else text.split("+")
+    return with_traced(config, {name: tuple(_member(classes, one, f"{name} is {text!r}", allowed) for one in texts)})
+
+
+def _member(classes: list[Any], text: str, given: str, allowed: str) -> Any:
+    """The class of that name, with its defaults; `given` and `allowed` are said of another one."""
+    members = {_plain(cls.__name__): cls for cls in classes}
     cls = members.get(_plain(text))
     if cls is None:
-        names = [member.__name__ for member in members.values()]
-        raise UserError(f"{name} is {text!r}, but must be one of {', '.join(names)}{nearest(text, names)}.")
+        raise UserError(f"{given}, but must be {allowed}{nearest(text, [one.__name__ for one in classes])}.")
     for field in dataclasses.fields(cls):
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise UserError(
-                f"{name} is {text!r}, but {cls.__name__}.{field.name} has no default: write it into an experiment file."
+                f"{given}, but {cls.__name__}.{field.name} has no default: write it into an experiment file."
             )
-    return with_traced(config, {name: cls()})
+    return cls()
 
 
 def _plain(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gvlab.config.checks import check_layers, check_size
 from gvlab.config.plain import settle
+from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     import flax.linen as nn
@@ -129,6 +130,49 @@ class MaxoutMLP:
         return (
             NormalizedMLPGenerator(shape=shape, hidden=self.generator, axis_name=axis_name),
             MaxoutDiscriminator(hidden=self.discriminator, pieces=self.pieces),
+        )
+
+
+@dataclass(frozen=True)
+class R3GAN:
+    """Residual networks of grouped convolutions without normalisation, of Huang et al. 2024.
+
+    Published with 768 channels (CIFAR-10), 768, 768, 768, 768, 384 (FFHQ at 64x64, at 256x256 then 192, 96), and 1536
+    with groups of 32 (ImageNet), under Relativistic games with R1 and R2.
+    """
+
+    widths: tuple[int, ...] = (768,)
+    """Channels of the stages, from 4 pixels a side on; the last number is that of all finer ones."""
+    group: int = 16
+    """Channels of a group, of twice as many as a stage has."""
+    blocks: int = 2
+    """Residual blocks in each stage."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_layers("R3GAN", widths=self.widths)
+        check_size("R3GAN", group=self.group, blocks=self.blocks)
+        for width in self.widths:
+            if 2 * width % self.group:
+                raise UserError(
+                    f"R3GAN.group is {self.group}, but must divide twice the {width} channels of a stage: use another "
+                    "group, or other widths."
+                )
+
+    def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
+        from gvlab import networks
+
+        count = networks.r3gan_stages(shape)
+        if len(self.widths) > count:
+            raise UserError(
+                f"R3GAN.widths are of {len(self.widths)} stages, but images of {shape[0]}x{shape[1]} pixels have "
+                f"{count}: leave some out."
+            )
+        widths = self.widths + self.widths[-1:] * (count - len(self.widths))
+        groups, blocks = tuple(2 * width // self.group for width in widths), (self.blocks,) * len(widths)
+        return (
+            networks.R3GANGenerator(shape, widths, groups, blocks),
+            networks.R3GANDiscriminator(widths[::-1], groups[::-1], blocks),
         )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
+from gvlab.config.inside import has_inside, inside
 from gvlab.errors import UserError
 
 PREFIX = "own:"
@@ -157,7 +158,7 @@ class Unopened:
             "that lies in a run directory is executed by itself: name the file with --experiment FILE"
         )
 
-    data = model = networks = coders = contest = observation = transformation = schedule = refuse
+    data = model = networks = coders = contest = term = observation = transformation = schedule = refuse
 
 
 def is_json(value: Any) -> bool:
@@ -177,12 +178,12 @@ def class_of(value: dict[str, Any]) -> Any:
 
 def parts(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The parts of one's own in a configuration, those within them included, by dotted name."""
-    for field in dataclasses.fields(config):
-        value, name = getattr(config, field.name), prefix + field.name
+    for last, value in inside(config).items():
+        name = prefix + last
         if isinstance(value, Unopened):
             yield name, value
-        elif dataclasses.is_dataclass(value):
-            if is_own(type(value)):
+        elif has_inside(value):
+            if dataclasses.is_dataclass(value) and is_own(type(value)):
                 yield name, value
             yield from parts(value, f"{name}.")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     import optax
 
     from gvlab.data import Dataset
-    from gvlab.losses import Contest
+    from gvlab.losses import Contest, Term
     from gvlab.models import Observation
     from gvlab.types import Model
 
@@ -88,6 +88,15 @@ class OwnContest(Protocol):
 
     def contest(self) -> Contest:
         """Two functions (real logits [batch], fake logits [batch]) -> loss [batch]."""
+        ...
+
+
+@runtime_checkable
+class OwnTerm(Protocol):
+    """What is added to the loss of a GAN's discriminator."""
+
+    def term(self) -> Term:
+        """(`gvlab.losses.Round`, memory) -> (loss [batch], memory of the next step), with a name."""
         ...
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple, TypeAlias
 
 import flax.linen as nn
 import flax.struct
@@ -14,6 +15,9 @@ from jaxtyping import Array, Float, Int
 
 from gvlab import rng, tree
 from gvlab.losses import Contest, non_saturating
+from gvlab.losses import terms as sums
+from gvlab.losses.adversarial import PerPair
+from gvlab.losses.terms import Round, Term
 from gvlab.models.base import (
     Labels,
     check_first_batch,
@@ -25,8 +29,10 @@ from gvlab.models.base import (
     train_apply,
     updates_of,
 )
-from gvlab.parallel import mean_over
+from gvlab.parallel import gather, mean_over
 from gvlab.types import Batch, Info, Model, PRNGKey, PyTree, Size, UserError
+
+Memory: TypeAlias = dict[str, PyTree]
 
 
 @flax.struct.dataclass
@@ -48,6 +54,8 @@ class GANState:
     discriminator: Player
     ema_params: PyTree
     ema_stats: PyTree
+    memory: PyTree = flax.struct.field(default_factory=dict)
+    """What the terms of the losses remember, by their names; a dict."""
 
 
 class _Parts(NamedTuple):
@@ -59,6 +67,7 @@ class _Parts(NamedTuple):
     discriminator_optimizer: optax.GradientTransformation
     latent_dim: int
     contest: Contest
+    discriminator_terms: Sequence[Term]
     ema_decay: float | Float[Array, ""]
     num_classes: int
     axis_name: str | None
@@ -72,6 +81,7 @@ def alternating_gan(
     *,
     latent_dim: int,
     contest: Contest = non_saturating,
+    discriminator_terms: Sequence[Term] = (),
     discriminator_steps: int = 1,
     ema_decay: float | Float[Array, ""] = 0.999,
     num_classes: int = 0,
@@ -91,6 +101,7 @@ def alternating_gan(
         discriminator_optimizer: the discriminator's.
         latent_dim: length of the standard normal latent z.
         contest: what the two players minimise, each (real logits [b], fake logits [b]) -> loss [b].
+        discriminator_terms: what is added to the discriminator's loss, in each of its updates.
         discriminator_steps: updates of the discriminator per step.
         ema_decay: decay of the average of the generator (parameters and batch statistics) that `sample` and `decode`
             use; see `tree.ema_decay` for its first steps.
@@ -99,9 +110,12 @@ def alternating_gan(
         axis_name: name of the `pmap` axis over which gradients, statistics and losses are averaged.
 
     Returns:
-        A `Model` with states of type `GANState` and the terms `d_loss`, `g_loss` (in nats where the contest is of
-        log-likelihoods), `real_logit`, `fake_logit`,
-        `grad_norm/generator` and `grad_norm/discriminator`.
+        A `Model` with states of type `GANState` and the curves `d_loss`, `g_loss` (of the contest alone, in nats where
+        it is of log-likelihoods), `real_logit`, `fake_logit`, `grad_norm/generator`, `grad_norm/discriminator`, and
+        `d_term/...` for each of `discriminator_terms`.
+
+    Raises:
+        UserError: from `init`: a term takes the discriminator's gradient by single examples, but it has BatchNorm.
     """
     parts = _Parts(
         generator,
@@ -110,6 +124,7 @@ def alternating_gan(
         discriminator_optimizer,
         latent_dim,
         contest,
+        discriminator_terms,
         ema_decay,
         num_classes,
         axis_name,
@@ -123,12 +138,14 @@ def alternating_gan(
             )
         # One share per discriminator update, taken in strides: then N devices see the same shares as one.
         shares = jax.tree.map(lambda leaf: leaf.reshape(-1, discriminator_steps, *leaf.shape[1:]), batch)
-        g, d = state.generator, state.discriminator
+        g, d, memory = state.generator, state.discriminator, state.memory
         for i in range(discriminator_steps):
             share = jax.tree.map(lambda leaf, i=i: leaf[:, i], shares)
-            d, d_info = _discriminator_update(parts, g, d, share, state.step, jax.random.fold_in(key, i))
+            d, memory, d_info = _discriminator_update(
+                parts, g, d, memory, share, state.step, jax.random.fold_in(key, i)
+            )
         g, g_info = _generator_update(parts, g, d, share, state.step, jax.random.fold_in(key, discriminator_steps))
-        return _next(parts, state, g, d), d_info | g_info
+        return _next(parts, state, g, d, memory), d_info | g_info
 
     return _model(parts, train_step, data_range)
 
@@ -141,6 +158,7 @@ def simultaneous_gan(
     *,
     latent_dim: int,
     contest: Contest = non_saturating,
+    discriminator_terms: Sequence[Term] = (),
     ema_decay: float | Float[Array, ""] = 0.999,
     num_classes: int = 0,
     data_range: tuple[float, float] = (-1.0, 1.0),
@@ -159,6 +177,7 @@ def simultaneous_gan(
         discriminator_optimizer,
         latent_dim,
         contest,
+        discriminator_terms,
         ema_decay,
         num_classes,
         axis_name,
@@ -179,39 +198,92 @@ def simultaneous_gan(
 
         # 2. the losses, and their gradients with respect to the logits
         d_loss, (to_real, to_fake) = jax.value_and_grad(
-            lambda r, f: contest.discriminator(r, f).mean(), argnums=(0, 1)
+            lambda r, f: _mean_loss(contest.discriminator, r, f, axis_name), argnums=(0, 1)
         )(real_logits, fake_logits)
-        g_loss, to_generator = jax.value_and_grad(lambda f: contest.generator(real_logits, f).mean())(fake_logits)
+        g_loss, to_generator = jax.value_and_grad(lambda f: _mean_loss(contest.generator, real_logits, f, axis_name))(
+            fake_logits
+        )
 
-        # 3. backward, through the discriminator twice and the generator once
+        # 3. what the terms add to the discriminator's: through its logits, and through passes of their own
+        term_grads, term_info, memory = None, {}, state.memory
+        if discriminator_terms:
+
+            def added(params: PyTree, r: Array, f: Array) -> tuple[Float[Array, ""], tuple[Info, Memory]]:
+                this = _round(parts, g, replace(d, params=params), batch.x, fake, z, y, r, f, state.step, key)
+                return _discriminator_terms(parts, this, memory)
+
+            (term_grads, r, f), (term_info, memory) = jax.grad(added, argnums=(0, 1, 2), has_aux=True)(
+                d.params, real_logits, fake_logits
+            )
+            to_real, to_fake = to_real + r, to_fake + f
+
+        # 4. backward, through the discriminator twice and the generator once
         d_grads = jax.tree.map(jnp.add, pull_real_logits(to_real)[0], pull_fake_logits(to_fake)[0])
+        if discriminator_terms:
+            d_grads = jax.tree.map(jnp.add, d_grads, term_grads)
         (g_grads,) = pull_fake(pull_fake_logits(to_generator)[1])
 
         d, d_norm = _descend(discriminator_optimizer, d, d_grads, d_stats, state.step, axis_name)
         g, g_norm = _descend(generator_optimizer, g, g_grads, g_stats, state.step, axis_name)
-        info = _discriminator_info(d_loss, real_logits, fake_logits) | {"g_loss": g_loss}
+        info = _discriminator_info(d_loss, real_logits, fake_logits) | {"g_loss": g_loss} | term_info
         norms = {"grad_norm/discriminator": d_norm, "grad_norm/generator": g_norm}
-        return _next(parts, state, g, d), mean_over(info, axis_name) | norms
+        return _next(parts, state, g, d, memory), mean_over(info, axis_name) | norms
 
     return _model(parts, train_step, data_range)
 
 
 def _discriminator_update(
-    parts: _Parts, g: Player, d: Player, batch: Batch, step: Int[Array, ""], key: PRNGKey
-) -> tuple[Player, Info]:
+    parts: _Parts, g: Player, d: Player, memory: Memory, batch: Batch, step: Int[Array, ""], key: PRNGKey
+) -> tuple[Player, Memory, Info]:
     y = one_hot(batch.y, parts.num_classes)
     z = rng.normal(key, (len(batch.x), parts.latent_dim), parts.axis_name)
     fake, _ = train_apply(parts.generator, g.params, g.stats, z, y)
 
-    def objective(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, PyTree]]:
+    def objective(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, PyTree, Memory]]:
         real_logits, stats = train_apply(parts.discriminator, params, d.stats, batch.x, y)
         fake_logits, stats = train_apply(parts.discriminator, params, stats, fake, y)
-        loss = parts.contest.discriminator(real_logits, fake_logits).mean()
-        return loss, (_discriminator_info(loss, real_logits, fake_logits), stats)
+        loss = _mean_loss(parts.contest.discriminator, real_logits, fake_logits, parts.axis_name)
+        info = _discriminator_info(loss, real_logits, fake_logits)
+        if not parts.discriminator_terms:
+            return loss, (info, stats, memory)
+        this = _round(parts, g, replace(d, params=params), batch.x, fake, z, y, real_logits, fake_logits, step, key)
+        added, (term_info, after) = _discriminator_terms(parts, this, memory)
+        return loss + added, (info | term_info, stats, after)
 
-    grads, (info, stats) = jax.grad(objective, has_aux=True)(d.params)
+    grads, (info, stats, memory_after) = jax.grad(objective, has_aux=True)(d.params)
     d, norm = _descend(parts.discriminator_optimizer, d, grads, stats, step, parts.axis_name)
-    return d, mean_over(info, parts.axis_name) | {"grad_norm/discriminator": norm}
+    return d, memory_after, mean_over(info, parts.axis_name) | {"grad_norm/discriminator": norm}
+
+
+def _round(
+    parts: _Parts,
+    g: Player,
+    d: Player,
+    real: Array,
+    fake: Array,
+    z: Array,
+    y: Array | None,
+    on_real: Array,
+    on_fake: Array,
+    step: Int[Array, ""],
+    key: PRNGKey,
+) -> Round:
+    """What the terms of the discriminator's loss may look at; what none of them does, XLA drops."""
+
+    def critic(x: Array) -> Array:
+        return train_apply(parts.discriminator, d.params, d.stats, x, y)[0]
+
+    def generate(z: Array) -> Array:
+        return train_apply(parts.generator, g.params, g.stats, z, y)[0]
+
+    noise = rng.stream(key, rng.TERMS)
+    return Round(step, noise, real, fake, z, critic, generate, on_real, on_fake, parts.axis_name)
+
+
+def _discriminator_terms(parts: _Parts, this: Round, memory: Memory) -> tuple[Float[Array, ""], tuple[Info, Memory]]:
+    """The sum of the terms, a curve for each, and what they remember."""
+    added, means, memory = sums.summed(parts.discriminator_terms, this, memory)
+    return added, ({f"d_term/{name}": mean for name, mean in means.items()}, memory)
 
 
 def _generator_update(
@@ -225,11 +297,17 @@ def _generator_update(
     def objective(params: PyTree) -> tuple[Float[Array, ""], PyTree]:
         fake, stats = train_apply(parts.generator, params, g.stats, z, y)
         fake_logits, _ = train_apply(parts.discriminator, d.params, d.stats, fake, y)
-        return parts.contest.generator(real_logits, fake_logits).mean(), stats
+        return _mean_loss(parts.contest.generator, real_logits, fake_logits, parts.axis_name), stats
 
     (loss, stats), grads = jax.value_and_grad(objective, has_aux=True)(g.params)
     g, norm = _descend(parts.generator_optimizer, g, grads, stats, step, parts.axis_name)
     return g, mean_over({"g_loss": loss}, parts.axis_name) | {"grad_norm/generator": norm}
+
+
+def _mean_loss(side: PerPair, real_logits: Array, fake_logits: Array, axis_name: str | None) -> Float[Array, ""]:
+    """Over the batch of all devices, which a contest may look at as a whole (means, ranks)."""
+    # Every device has the same loss, of its own logits and of the others': their gradients add up on the way back.
+    return side(*gather((real_logits, fake_logits), axis_name)).mean()
 
 
 def _discriminator_info(loss: Array, real_logits: Array, fake_logits: Array) -> Info:
@@ -251,7 +329,7 @@ def _descend(
     return Player(params=params, stats=stats, optimizer=optimizer_state), tree.norm(grads)
 
 
-def _next(parts: _Parts, state: GANState, g: Player, d: Player) -> GANState:
+def _next(parts: _Parts, state: GANState, g: Player, d: Player, memory: Memory) -> GANState:
     decay = tree.ema_decay(parts.ema_decay, state.step)
     return GANState(
         step=state.step + 1,
@@ -259,6 +337,7 @@ def _next(parts: _Parts, state: GANState, g: Player, d: Player) -> GANState:
         discriminator=d,
         ema_params=tree.ema(state.ema_params, g.params, decay),
         ema_stats=tree.ema(state.ema_stats, g.stats, decay),
+        memory=memory,
     )
 
 
@@ -278,6 +357,12 @@ def _model(
         check_first_batch(batch, made, data_range, num_classes)
         g_params, g_stats = init_module(generator, g_key, z, y)
         d_params, d_stats = init_module(discriminator, d_key, jnp.zeros((2, *made)), y)
+        for term in parts.discriminator_terms:
+            if term.by_example and d_stats:
+                raise UserError(
+                    f"The term {term.name} takes the gradient of {type(discriminator).__name__} by single examples, "
+                    "but its BatchNorm couples those of a batch: use a discriminator without."
+                )
         return GANState(
             step=jnp.zeros((), jnp.int32),
             generator=Player(g_params, g_stats, parts.generator_optimizer.init(g_params)),
@@ -285,6 +370,7 @@ def _model(
             # Copies: a step that donates its state may not be given one buffer twice.
             ema_params=jax.tree.map(jnp.copy, g_params),
             ema_stats=jax.tree.map(jnp.copy, g_stats),
+            memory=sums.memories(parts.discriminator_terms),
         )
 
     def prior(key: PRNGKey, n: Size) -> Float[Array, "n latent"]:

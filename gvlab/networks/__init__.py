@@ -15,9 +15,13 @@ Every network is called with the class condition `y` (one-hot, or None) as its s
 from gvlab.networks.article import ArticleDecoder, ArticleDiscriminator, ArticleEncoder, ArticleGenerator
 from gvlab.networks.convolution import conv, conv_transpose
 from gvlab.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gvlab.networks.grouped import grouped_conv
 from gvlab.networks.layers import Conv, ConvTranspose, append_label
 from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
 from gvlab.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator, bernoulli_bias
+from gvlab.networks.r3gan import R3GANDiscriminator, R3GANGenerator
+from gvlab.networks.r3gan import stages as r3gan_stages
+from gvlab.networks.resampling import downsample, upsample
 
 __all__ = [
     "ArticleDecoder",
@@ -34,10 +38,16 @@ __all__ = [
     "MLPGenerator",
     "MaxoutDiscriminator",
     "NormalizedMLPGenerator",
+    "R3GANDiscriminator",
+    "R3GANGenerator",
     "append_label",
     "bernoulli_bias",
     "conv",
     "conv_transpose",
+    "downsample",
+    "grouped_conv",
+    "r3gan_stages",
+    "upsample",
 ]
 
 

@@ -8,6 +8,7 @@ none counts before it has been read back.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gc
 import glob
 import logging
@@ -220,25 +221,42 @@ def _read(
         shapes: what to restore.
         recorded: what else knows the state's SHA-256, if anything does.
     """
-    args = ocp.args.Composite(state=ocp.args.StandardRestore(shapes), meta=ocp.args.JsonRestore())
     problem = None
     with _without_unraisable():
         try:
+            later = _later_fields(manager, step, shapes)
+            fields = shapes if not later else {f: getattr(shapes, f) for f in _names(shapes) if f not in later}
+            args = ocp.args.Composite(state=ocp.args.StandardRestore(fields), meta=ocp.args.JsonRestore())
             restored = manager.restore(step, args=args)
+            state = restored.state if not later else type(shapes)(**restored.state, **later)
         # Orbax and TensorStore raise many types, plain Exception among them, for what is missing or damaged.
         except Exception as error:
             problem = f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
         if problem:
             gc.collect()  # what is left of it, while nobody listens; not for nothing, since it can take half a second
             return None, problem
-    sha256 = tree.digest(restored.state)
+    sha256 = tree.digest(state)
     if restored.meta.get("sha256") != sha256:
         return None, "its SHA-256 is not the one that was saved"
     if recorded not in (None, sha256):
         return None, "its state is not the one that states.jsonl records, so it is of another run"
-    if int(restored.state.step) != step:
-        return None, f"its state is of step {int(restored.state.step)}"
-    return restored.state, None
+    if int(state.step) != step:
+        return None, f"its state is of step {int(state.step)}"
+    return state, None
+
+
+def _names(state: PyTree) -> list[str]:
+    return [field.name for field in dataclasses.fields(state)] if dataclasses.is_dataclass(state) else []
+
+
+def _later_fields(manager: ocp.CheckpointManager, step: int, shapes: PyTree) -> dict[str, PyTree]:
+    """Fields of the state that hold nothing, and of which the checkpoint does not know: they came after it was saved.
+
+    Orbax takes an empty field for a part of the structure, which must be the one on the disk.
+    """
+    empty = [name for name in _names(shapes) if not jax.tree.leaves(getattr(shapes, name))]
+    saved = manager.item_metadata(step).state if empty else None
+    return {name: getattr(shapes, name) for name in empty if saved is not None and name not in saved}
 
 
 @contextlib.contextmanager

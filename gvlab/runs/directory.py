@@ -155,8 +155,7 @@ def copy_is_true(run: Path) -> bool:
 
 
 def _plain(value: Any) -> str:
-    is_part = isinstance(value, own.Unopened) or hasattr(value, "__dataclass_fields__")
-    return json.dumps(c.member_to_dict(value) if is_part else value)
+    return json.dumps(value, default=c.member_to_dict)
 
 
 def status(run: Path) -> Status:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from harness import COMPARED, assert_refused, call, experiment_file
 
@@ -39,6 +41,60 @@ def test_the_model_itself_can_be_chosen():
     assert override(GAN, "--model", "VAE", "--model.latent-dim", "3").model == c.VAE(latent_dim=3)
 
 
+TERMS = replace(GAN, model=replace(GAN.model, discriminator_terms=(c.R1(), c.Every(4, c.LeCam()))))
+
+
+def test_any_number_of_terms_is_chosen_by_their_sum():
+    """It replaces those that were there, and their fields can be set behind it."""
+    option = "--model.discriminator-terms"
+    for text in ("R1+LeCam", "r1+le_cam"):
+        assert override(TERMS, option, text).model.discriminator_terms == (c.R1(), c.LeCam())
+        assert override(GAN, f"{option}={text}").model.discriminator_terms == (c.R1(), c.LeCam())
+    found = override(GAN, option, "R1+LeCam", f"{option}.1.start", "5", f"{option}.0.weight=0", "--seed", "3")
+    assert found.model.discriminator_terms == (c.R1(0.0), c.LeCam(start=5))
+    assert found.seed == 3
+    assert override(TERMS, option, "none") == GAN
+    assert override(TERMS, "--model.contest", "hinge").model.discriminator_terms == TERMS.model.discriminator_terms
+
+
+def test_one_of_several_terms_is_changed():
+    option = "--model.discriminator-terms"
+    found = override(TERMS, f"{option}.0.weight", "5", f"{option}.1.steps", "2", f"{option}.1.inner.decay", "0.5")
+    assert found.model.discriminator_terms == (c.R1(5.0), c.Every(2, c.LeCam(decay=0.5)))
+    found = override(
+        TERMS, f"{option}.0", "gradient-penalty", f"{option}.1.inner", "R2", f"{option}.1.inner.weight", "1"
+    )
+    assert found.model.discriminator_terms == (c.GradientPenalty(), c.Every(4, c.R2(1.0)))
+
+
+SUM = "model.discriminator_terms is"
+NEED = "but must be none, or one or more, joined by +, of R1, R2, "
+REFUSED_TERMS = {
+    "misspelt": (["=R1+LeCan"], [f"{SUM} 'R1+LeCan', {NEED}", "(did you mean LeCam?)"]),
+    "with commas": (["=R1,LeCam"], [f"{SUM} 'R1,LeCam', {NEED}", "(did you mean R1+LeCam?)"]),
+    "with blanks": (["", "R1", "LeCam"], [f"{SUM} 'R1 LeCam', {NEED}", "(did you mean R1+LeCam?)"]),
+    "of nothing": (["="], [f"{SUM} '', {NEED}"]),
+    "of half": (["=R1+"], [f"{SUM} 'R1+', {NEED}"]),
+    "no value": ([""], ["The argument --model.discriminator-terms needs a value", "R1, R2"]),
+    "twice": (["=R1+R1"], ["GAN.discriminator_terms has R1 2 times: give it once, with the sum of the weights."]),
+    "beyond the last": ([".2.weight", "3"], ["--model.discriminator-terms.2.weight (did you mean --model.discr"]),
+    "no number": ([".one.weight", "3"], ["Unknown field --model.discriminator-terms.one.weight (did you mean"]),
+    "one of none such": ([".0", "R7"], ["model.discriminator_terms.0 is 'R7', but must be one of R1, R2"]),
+    "a negative weight": ([".0.weight", "-3"], ["R1.weight is -3.0, but must be a number of at least 0."]),
+    "every 0 steps": ([".1.steps", "0"], ["Every.steps is 0, but must be at least 1."]),
+    "half a step": ([".1.steps", "2.5"], ["--model.discriminator-terms.1.steps: '2.5' is no whole number"]),
+}
+
+
+@pytest.mark.parametrize(("args", "words"), REFUSED_TERMS.values(), ids=REFUSED_TERMS)
+def test_a_mistake_in_terms_gets_one_sentence(args, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    file = experiment_file(tmp_path, TERMS)
+    code = call("train", file, f"--model.discriminator-terms{args[0]}", *args[1:])
+    assert_refused(code, *capsys.readouterr(), *words)
+    assert not (tmp_path / "runs").exists()
+
+
 REFUSED = {
     "none": (["--model.contest", "hing"], ["model.contest is 'hing'", "one of NonSaturating, Minimax, Hinge"]),
     "nothing": (["--model.contest"], ["The argument --model.contest needs a value: one of NonSaturating, Minimax"]),
@@ -58,5 +114,14 @@ def test_a_mistake_gets_one_sentence(args, words, tmp_path, monkeypatch, capsys)
 
 def test_help_lists_the_classes(capsys):
     text = overrides.classes(GAN)
-    assert "  --model.contest NonSaturating|Minimax|Hinge|LeastSquares|Wasserstein" in text.splitlines()
+    contests = "NonSaturating|Minimax|Hinge|LeastSquares|Wasserstein|Relativistic|RelativisticAverage|TopK"
+    assert f"  --model.contest {contests}" in text.splitlines()
     assert "  --model GAN|VAE" in text.splitlines()
+    terms = (
+        "R1|R2|ZeroCentred|GradientPenalty|OneSidedGradientPenalty|Dragan|R1FiniteDifference|R2FiniteDifference|"
+        "Centring|LeCam"
+    )
+    text = overrides.classes(TERMS)
+    assert f"  --model.discriminator-terms {terms}|Every, or several joined by +, or none" in text.splitlines()
+    assert f"  --model.discriminator-terms.0 {terms}|Every" in text.splitlines()
+    assert f"  --model.discriminator-terms.1.inner {terms}" in text.splitlines()

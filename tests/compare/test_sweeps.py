@@ -9,7 +9,7 @@ from harness import COMPARED
 
 from gvlab import compare
 from gvlab import config as c
-from gvlab.compare import sweeps, variations
+from gvlab.compare import groups, sweeps, variations
 from gvlab.types import UserError
 
 
@@ -32,6 +32,44 @@ def test_a_sweep_over_classes(planned, files):
     ]  # fmt: skip
 
 
+TERMS = replace(COMPARED["gan"], model=replace(COMPARED["gan"].model, discriminator_terms=(c.R1(), c.LeCam())))
+
+
+def test_a_sweep_over_sums_of_terms(planned, files):
+    plan = planned(files[1], "--sweep", "discriminator_terms=none,R1,r1+le_cam")
+    assert [e.name for e in plan.experiments] == [
+        f"gan,discriminator_terms={text}" for text in ("none", "R1", "r1+le_cam")
+    ]
+    assert [e.model.discriminator_terms for e in plan.experiments] == [(), (c.R1(),), (c.R1(), c.LeCam())]
+    sweep = sweeps.of_names([e.name for e in plan.experiments])
+    assert sweep is not None
+    assert sweep.axes == (sweeps.Axis("discriminator_terms", ("none", "R1", "r1+le_cam")),)
+    plan = planned(*files, "gan.model.discriminator-terms=R1+LeCam", "gan.model.ema-decay=0.5")
+    assert plan.experiments[1].model.discriminator_terms == (c.R1(), c.LeCam())
+
+
+def test_a_sweep_over_the_numbers_of_terms():
+    made = compare.swept(TERMS, "discriminator_terms.0.weight", [1, 10])
+    assert [one.model.discriminator_terms for one in made] == [(c.R1(w), c.LeCam()) for w in (1.0, 10.0)]
+    assert made[0].name == "gan,discriminator_terms.0.weight=1"
+    assert sweeps.of_names([one.name for one in made]) is not None
+    kinds = ("discriminator_terms", ["R1", "R1+LeCam"])
+    made = compare.grid(COMPARED["gan"], [kinds, ("discriminator_terms.0.weight", [0, 1.5])])
+    assert [one.name for one in made[1:3]] == [
+        "gan,discriminator_terms=R1,weight=1.5", "gan,discriminator_terms=R1+LeCam,weight=0"
+    ]  # fmt: skip
+    assert made[3].model.discriminator_terms == (c.R1(1.5), c.LeCam())
+
+
+def test_weights_of_terms_share_a_program_and_kinds_of_terms_do_not():
+    light, heavy = compare.swept(TERMS, "discriminator_terms.0.weight", [1, 10])
+    assert groups.shape_of(light) == groups.shape_of(heavy)
+    assert groups.differing([light, heavy]) == ["model.discriminator_terms.0.weight"]
+    kinds = compare.swept(TERMS, "discriminator_terms", ["none", "R1", "R2", "R1+LeCam", "LeCam+R1"])
+    later = compare.swept(TERMS, "discriminator_terms.1.start", [5])
+    assert len({groups.shape_of(one) for one in [*kinds, *later]}) == 6
+
+
 SWEEPS = {
     "ambiguous": ("gan", "learning_rate", [0.1], "generator_optimizer.learning_rate or model.discriminator_optimizer"),
     "misspelt": ("vae", "optimizer.learnign_rate", [0.1], "did you mean model.optimizer.learning_rate?"),
@@ -41,6 +79,9 @@ SWEEPS = {
     "out of range": ("vae", "optimizer.b1", [1.5], "Adam.b1 is 1.5"),
     "the seed": ("vae", "seed", [1], "is no field"),
     "no such class": ("gan", "contest", ["hing"], "model.contest is 'hing', but must be one of NonSaturating, Min"),
+    "no such sum": ("gan", "discriminator_terms", ["R1+Rr"], "model.discriminator_terms is 'R1+Rr', but must be none"),
+    "a term twice": ("gan", "discriminator_terms", ["R1+R1"], "GAN.discriminator_terms has R1 2 times"),
+    "a term that is not there": ("gan", "discriminator_terms.0.weight", [1], "is no field"),
     "a class that does not fit": ("vae", "network", ["TwoLayerMLP"], "VAE.latent_dim is 4"),
 }
 

@@ -34,6 +34,7 @@ def without(config: dict[str, Any]) -> None:
     if model["type"] == "GAN":  # whose discriminator had one loss only
         assert model.pop("contest") == {"type": "NonSaturating"}
         model["generator_loss"] = "non_saturating"
+        assert model.pop("discriminator_terms") == []
     for name in ("optimizer", "generator_optimizer", "discriminator_optimizer"):  # of which there was one class only
         if name in model:
             assert model[name].pop("type") == "Adam"

@@ -5,7 +5,7 @@ import itertools
 from gvlab import config as c
 
 NETWORKS = [c.DCGAN(), c.DCGAN(width=7), c.Article(), c.MLP(), c.MLP(hidden=(3,)), c.MLP(hidden=(5, 4, 3))]
-GAN_NETWORKS = [*NETWORKS, c.TwoMLPs(discriminator=(9, 8)), c.MaxoutMLP(generator=(7,), pieces=2)]
+GAN_NETWORKS = [*NETWORKS, c.TwoMLPs(discriminator=(9, 8)), c.MaxoutMLP(generator=(7,), pieces=2), c.R3GAN((32, 16))]
 VAE_NETWORKS = [*NETWORKS[2:], c.ReluMLP(hidden=(6,)), c.TwoLayerMLP(first=12, top_hidden=(4,))]
 LIKELIHOODS = [
     c.Bernoulli(),
@@ -24,6 +24,13 @@ OPTIMIZERS = [
     c.SGD(momentum=0.5),
     c.Clipped(norm=0.1, optimizer=c.SGD()),
 ]
+TERMS = [
+    (c.R1(),),
+    (c.R1(weight=0.1 + 0.2), c.R2(weight=0)),
+    (c.GradientPenalty(target=0.5), c.LeCam(start=0)),
+    (c.Every(steps=4, inner=c.Dragan()), c.Centring()),
+    (c.ZeroCentred(), c.OneSidedGradientPenalty(), c.R1FiniteDifference(), c.R2FiniteDifference(radius=1), c.Dragan()),
+]
 GANS = [
     c.GAN(network=network, update=update, contest=contest, discriminator_steps=steps, generator_optimizer=adam)
     for network, contest, (update, steps), adam in itertools.product(
@@ -32,7 +39,7 @@ GANS = [
         (("alternating", 1), ("alternating", 3), ("simultaneous", 1)),
         ADAMS[:2],
     )
-]
+] + [c.GAN(c.MLP(), discriminator_terms=terms) for terms in TERMS]
 VAES = (
     [
         c.VAE(network=network, likelihood=likelihood, optimizer=adam, beta=beta, conditional=beta == 0)

@@ -38,6 +38,9 @@ REFUSED = [
     (c.MaxoutMLP, "generator", (0,)),
     (c.MaxoutMLP, "discriminator", (5, -1)),
     (c.MaxoutMLP, "pieces", 0),
+    (c.R3GAN, "widths", (8, 0)),
+    (c.R3GAN, "group", 10),
+    (c.R3GAN, "blocks", 0),
     (c.ReluMLP, "hidden", (-2,)),
     (c.TwoLayerMLP, "hidden", (0,)),
     (c.TwoLayerMLP, "top_hidden", (4, -1)),
@@ -93,6 +96,8 @@ def test_combinations_that_contradict_themselves_are_refused():
         UserError, match=r"drop_steps is \(5,\), but Adam.schedule is Cosine, too: leave one of them out"
     ):
         c.Adam(drop_steps=(5,), schedule=c.Cosine())
+    with pytest.raises(UserError, match=r"R3GAN\.widths is empty"):
+        c.R3GAN(())
     for make in (c.MLP, c.ReluMLP, c.TwoLayerMLP):
         with pytest.raises(UserError, match=rf"{make.__name__}\.hidden is empty"):
             make(hidden=())

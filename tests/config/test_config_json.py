@@ -124,6 +124,9 @@ def test_a_missing_field_with_a_default_has_it(path):
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
+NETWORKS = "DCGAN or Article or MLP or TwoMLPs or MaxoutMLP or R3GAN or a class of your own"
+
+
 @pytest.mark.parametrize(
     ("path", "value", "wanted"),
     [
@@ -136,9 +139,17 @@ def test_a_missing_field_with_a_default_has_it(path):
         ("model.ema_decay", "0.9", "float"),
         ("model.ema_decay", True, "float"),
         ("model.update", "sometimes", "'alternating' or 'simultaneous'"),
-        ("model.network", {"type": "VAE"}, "DCGAN or Article or MLP or TwoMLPs or MaxoutMLP or a class of your own"),
-        ("model.network", {"hidden": [1]}, "DCGAN or Article or MLP or TwoMLPs or MaxoutMLP or a class of your own"),
-        ("model.network", "MLP", "DCGAN or Article or MLP or TwoMLPs or MaxoutMLP or a class of your own"),
+        (
+            "model.network",
+            {"type": "VAE"},
+            NETWORKS,
+        ),
+        (
+            "model.network",
+            {"hidden": [1]},
+            NETWORKS,
+        ),
+        ("model.network", "MLP", NETWORKS),
         ("model.network.hidden", 200, "list of int"),
         ("model.network.hidden", [200.0], "int"),
         ("model", [], "GAN or VAE or a class of your own"),

@@ -174,6 +174,8 @@ def test_what_cannot_be_recorded_gets_one_sentence(value, words):
     [
         (lambda x: c.GAN(network=x), "networks(shape, classes, axis_name)"),
         (lambda x: c.VAE(network=x), "coders(shape, latent_dim, parameters, classes, axis_name)"),
+        (lambda x: c.GAN(discriminator_terms=[x]), "term()"),
+        (lambda x: c.Every(inner=x), "term()"),
         (lambda x: c.VAE(likelihood=x), "observation()"),
         (lambda x: c.VAE(optimizer=x), "transformation(updates_per_step)"),
         (lambda x: c.Clipped(optimizer=x), "transformation(updates_per_step)"),
@@ -204,6 +206,29 @@ def test_the_json_of_a_part_says_whose_it_is():
         "type": "own:Wide", "file_sha256": "", "width": 9, "leak": 0.2, "layers": [4, 5], "kind": "a", "bias": True,
         "optimizer": c.to_dict(c.Adam()) | {"drop_steps": []},
     }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Layer:
+    width: int = 3
+    leak: float = 0.2
+
+
+@dataclass(frozen=True)
+class Layered:
+    layers: tuple[Layer, ...] = (Layer(), Layer(4))
+
+    def networks(self, shape, classes, axis_name): ...
+
+
+def test_a_part_may_hold_a_tuple_of_dataclasses(monkeypatch):
+    monkeypatch.setattr(own, "_OF_PYTHON", {"Layered": Layered})
+    made = experiment(network=Layered())
+    layers = json.loads(c.to_json(made))["model"]["network"]["layers"]
+    assert layers == [{"width": 3, "leak": 0.2}, {"width": 4, "leak": 0.2}]
+    assert c.from_json(c.to_json(made)) == made
+    assert {f"model.network.layers.{i}.{field}" for i in (0, 1) for field in ("width", "leak")} <= set(c.leaves(made))
+    assert c.with_value(made, "model.network.layers.1.leak", 1).model.network.layers[1] == Layer(4, 1.0)
 
 
 def test_without_its_class_a_part_is_kept_as_it_was_written():

@@ -103,13 +103,33 @@ CONTESTS = {
     losses.least_squares: ("studiogan d_ls", "studiogan g_ls"),
     losses.wasserstein: ("studiogan d_wasserstein", "studiogan g_wasserstein"),
 }
+MARGINS = {
+    "logistic": losses.logistic_margin_loss,
+    "hinge": losses.hinge_margin_loss,
+    "least squares": losses.squared_margin_loss,
+    "wasserstein": losses.linear_margin_loss,
+}
+PAIRS = {name: losses.relativistic(loss) for name, loss in MARGINS.items()}
+AVERAGES = {name: losses.relativistic_average(loss) for name, loss in MARGINS.items()}
+RELATIVISTIC = {
+    contest: (f"RpGAN f={name}: d = -mean f(real-fake) [formula]", f"RpGAN f={name}: g = -mean f(fake-real) [formula]")
+    for name, contest in PAIRS.items()
+} | {
+    AVERAGES["logistic"]: ("relativisticgan D RaSGAN", "relativisticgan G RaSGAN"),
+    AVERAGES["least squares"]: ("relativisticgan D RaLSGAN", "relativisticgan G RaLSGAN"),
+    AVERAGES["hinge"]: ("relativisticgan D RaHingeGAN", "relativisticgan G RaHingeGAN"),
+}
 """Each with the golden values of its two sides."""
 SIDES = [
     (getattr(contest, side), name)
-    for contest, names in CONTESTS.items()
+    for contest, names in (CONTESTS | RELATIVISTIC).items()
     for side, name in zip(contest._fields, names, strict=True)
 ]
-each_contest = pytest.mark.parametrize("contest", CONTESTS, ids=[names[1] for names in CONTESTS.values()])
+FAMILIES = {names[1]: contest for contest, names in (CONTESTS | RELATIVISTIC).items()} | {
+    "average, wasserstein": AVERAGES["wasserstein"],
+    "top half, hinge": losses.top_k(losses.hinge, 0.5),
+}
+each_contest = pytest.mark.parametrize("contest", FAMILIES.values(), ids=FAMILIES)
 
 
 def golden_logits(scale, k):
@@ -131,6 +151,61 @@ def test_contests_agree_with_the_reference(loss, name):
         np.testing.assert_allclose(grad, np.zeros(7) if expected is None else expected, rtol=1e-9, atol=1e-12)
 
 
+def test_the_published_losses_of_r3gan_are_the_logistic_pairs():
+    for side in ("d", "g"):
+        name = f"RpGAN f=logistic: {side} = -mean f({'real-fake' if side == 'd' else 'fake-real'}) [formula]"
+        for key, value in GOLDEN[f"r3gan {side}"].items():
+            np.testing.assert_allclose(value, GOLDEN[name][key], rtol=1e-9)
+
+
+def test_tf_gan_sums_the_two_halves_of_the_average():
+    real, fake = jnp.asarray(golden_logits(1.9, 1), jnp.float32), jnp.asarray(golden_logits(1.6, 3), jnp.float32)
+    for side in ("discriminator", "generator"):
+        value = 2 * getattr(AVERAGES["logistic"], side)(real, fake).mean()
+        np.testing.assert_allclose(value, GOLDEN[f"tfgan relativistic_{side} (RaSGAN, not halved)"]["value"], rtol=1e-6)
+
+
+def test_the_average_of_linear_margins_is_the_wasserstein_game():
+    real, fake = jnp.asarray(REAL, jnp.float32), jnp.asarray(FAKE, jnp.float32)
+    average = AVERAGES["wasserstein"]
+    np.testing.assert_allclose(average.discriminator(real, fake).mean(), (fake - real).mean(), rtol=1e-5)
+    by_fake = jax.grad(lambda f: average.generator(real, f).mean())(fake)
+    np.testing.assert_allclose(by_fake, jax.grad(lambda f: losses.wasserstein.generator(real, f).mean())(fake))
+
+
+@pytest.mark.parametrize("contest", [*PAIRS.values(), *AVERAGES.values()])
+def test_relativistic_games_know_no_common_offset(contest):
+    real, fake = jnp.asarray(REAL, jnp.float32), jnp.asarray(FAKE, jnp.float32)
+    for side in contest:
+        np.testing.assert_allclose(side(real + 2.5, fake + 2.5), side(real, fake), rtol=1e-5, atol=1e-5)
+
+
+def test_top_k_takes_the_mean_of_the_largest():
+    top = losses.top_k(losses.hinge, 4 / 7)
+    with jax.enable_x64(True):
+        real, fake = jnp.asarray(golden_logits(1.9, 1)), jnp.asarray(golden_logits(1.6, 3))
+        value, by_fake = jax.value_and_grad(lambda f: top.generator(real, f).mean())(fake)
+    np.testing.assert_allclose(value, GOLDEN["top_k of 4, hinge"]["value"], rtol=1e-9)
+    np.testing.assert_allclose(by_fake, GOLDEN["top_k of 4, hinge"]["grad_fake"], rtol=1e-9)
+    assert top.discriminator is losses.hinge.discriminator
+
+
+def test_top_k_of_all_is_the_game_itself_and_of_equals_no_more_count():
+    real, fake = jnp.asarray(REAL, jnp.float32), jnp.asarray(FAKE, jnp.float32)
+    np.testing.assert_array_equal(
+        losses.top_k(losses.non_saturating, 1.0).generator(real, fake), losses.non_saturating.generator(real, fake)
+    )
+    equal = losses.top_k(losses.wasserstein, 0.5).generator(real, jnp.ones(6))
+    assert (np.asarray(equal) != 0).sum() == 3
+    assert (np.asarray(losses.top_k(losses.wasserstein, 0.01).generator(real, fake)) != 0).sum() == 1
+
+
+@pytest.mark.parametrize("share", [0.0, -0.5, 1.01])
+def test_a_share_that_none_or_more_than_all_have_is_refused(share):
+    with pytest.raises(UserError, match=rf"is {share}, but must be in \(0, 1\]"):
+        losses.top_k(losses.hinge, share)
+
+
 def test_tf_gan_agrees_on_the_halves_of_least_squares():
     real, fake = jnp.asarray(golden_logits(1.9, 1), jnp.float32), jnp.asarray(golden_logits(1.6, 3), jnp.float32)
     for side, name in (("discriminator", "least_squares_discriminator"), ("generator", "least_squares_generator")):
@@ -142,7 +217,7 @@ def test_tf_gan_agrees_on_the_halves_of_least_squares():
 def test_a_discriminator_that_is_right_loses_less_and_a_generator_that_is_believed_too(contest):
     high, low = jnp.full(3, 0.4), jnp.full(3, -0.4)
     assert (contest.discriminator(high, low) < contest.discriminator(low, high)).all()
-    assert (contest.generator(low, high) < contest.generator(low, low)).all()
+    assert contest.generator(low, high).mean() < contest.generator(low, low).mean()
 
 
 @each_contest
@@ -170,7 +245,9 @@ def test_the_margin_of_the_hinge_and_the_targets_of_least_squares():
     np.testing.assert_array_equal(losses.wasserstein.discriminator(real, fake), fake - real)
 
 
-@pytest.mark.parametrize("contest", [losses.hinge, losses.least_squares, losses.wasserstein])
+@pytest.mark.parametrize(
+    "contest", [losses.hinge, losses.least_squares, losses.wasserstein, *PAIRS.values(), *AVERAGES.values()]
+)
 def test_a_column_of_logits_is_refused_by_every_discriminator(contest):
     with pytest.raises(UserError, match=r"real_logits \(4, 1\), fake_logits \(4,\)"):
         inspect.unwrap(contest.discriminator)(jnp.zeros((4, 1)), jnp.zeros(4))

@@ -56,6 +56,15 @@ CASES = [
     ),
     Case(losses.minimax_generator_loss, ("fake_logits",), {"fake_logits": normal(BATCH)}),
     Case(losses.non_saturating_generator_loss, ("fake_logits",), {"fake_logits": normal(BATCH)}),
+    *(
+        Case(loss, ("margin",), {"margin": normal(BATCH)})
+        for loss in (
+            losses.logistic_margin_loss,
+            losses.hinge_margin_loss,
+            losses.squared_margin_loss,
+            losses.linear_margin_loss,
+        )
+    ),
     Case(losses.bernoulli_log_prob, ("logits", "x"), {"logits": PARAMETERS, "x": image()}, samples=(SAMPLES,)),
     Case(
         losses.gaussian_log_prob,
@@ -109,13 +118,34 @@ def bound(case):
     return (lambda arrays: case.loss(**arrays, **case.constants)), arrays
 
 
+COMBINATORS = {"relativistic", "relativistic_average", "top_k"}
+"""What makes a contest of a loss or of another contest."""
+
+
+TERMS = (
+    losses.r1,
+    losses.r2,
+    losses.zero_centred,
+    losses.gradient_penalty,
+    losses.one_sided_gradient_penalty,
+    losses.dragan,
+    losses.r1_finite_difference,
+    losses.r2_finite_difference,
+    losses.centring,
+    losses.lecam,
+)
+"""What is added to a player's loss, by weight."""
+
+
 def test_every_public_loss_is_in_the_table():
-    functions = {name for name in losses.__all__ if inspect.isfunction(getattr(losses, name))}
+    functions = {name for name in losses.__all__ if inspect.isfunction(getattr(losses, name))} - COMBINATORS
+    functions -= {"every", *(make.__name__ for make in TERMS)}
     assert {case.loss.__name__ for case in CASES} == functions
 
 
 def test_what_else_is_public_are_the_contests():
-    others = {name for name in losses.__all__ if not inspect.isfunction(getattr(losses, name))} - {"Contest"}
+    others = {name for name in losses.__all__ if not inspect.isfunction(getattr(losses, name))}
+    others -= {"Contest", "Round", "Term"}
     assert others == {"non_saturating", "minimax", "hinge", "least_squares", "wasserstein"}
     assert all(isinstance(getattr(losses, name), losses.Contest) for name in others)
 
@@ -159,3 +189,65 @@ def test_jit_and_vmap_agree_with_the_plain_call(case):
 @each_case
 def test_every_docstring_names_its_source(case):
     assert "Reference" in case.loss.__doc__
+
+
+def round_of(weights, step=0):
+    """Of a discriminator that is a quadratic form, so that its slope differs from place to place."""
+
+    def critic(x):
+        return jnp.square(x).reshape(len(x), -1) @ weights
+
+    real, fake = jnp.asarray(image()), jnp.asarray(image()[::-1] - 0.5)
+    z = jnp.zeros((BATCH, LATENT))
+    return losses.Round(
+        jnp.int32(step), jax.random.key(0), real, fake, z, critic, lambda z: fake, critic(real), critic(fake)
+    )
+
+
+each_term = pytest.mark.parametrize("make", TERMS, ids=lambda make: make.__name__)
+
+
+@each_term
+def test_a_term_bears_the_name_of_its_function_and_says_its_source(make):
+    assert make(1.0).name == make.__name__
+    assert "Reference" in make.__doc__ or "As `r1_finite_difference`" in make.__doc__
+
+
+@each_term
+def test_a_term_is_a_number_per_example_and_keeps_its_memory(make):
+    term, weights = make(1.0), jnp.linspace(-1.0, 1.0, EVENT[0] * EVENT[1])
+    before = term.init()
+    value, after = term.value(round_of(weights), before)
+    assert (value.shape, value.dtype) == ((BATCH,), jnp.float32)
+    assert jax.tree.map(jnp.shape, before) == jax.tree.map(jnp.shape, after)
+
+
+@each_term
+def test_a_weight_may_be_traced_and_scales_a_term(make):
+    """So that runs of several weights share a program."""
+    weights = jnp.linspace(-1.0, 1.0, EVENT[0] * EVENT[1])
+
+    def loss(weight, lazy):
+        term = losses.every(2, make(weight)) if lazy else make(weight)
+        return term.value(round_of(weights), term.init())[0]
+
+    one, three = jax.jit(jax.vmap(lambda weight: loss(weight, False)))(jnp.array([1.0, 3.0]))
+    assert (one > 0).any()
+    np.testing.assert_allclose(three, 3 * one, rtol=1e-5)
+    np.testing.assert_allclose(loss(1.0, True), 2 * one, rtol=1e-3)  # differences of logits keep few digits
+
+
+@each_term
+def test_every_other_number_of_a_term_may_be_traced(make):
+    numbers = {
+        name: jnp.float32(parameter.default)
+        for name, parameter in inspect.signature(make).parameters.items()
+        if isinstance(parameter.default, float)
+    }
+    weights = jnp.linspace(-1.0, 1.0, EVENT[0] * EVENT[1])
+
+    def loss(numbers):
+        term = make(1.0, **numbers)
+        return term.value(round_of(weights), term.init())[0]
+
+    np.testing.assert_allclose(jax.jit(loss)(numbers), loss({}), rtol=1e-3, atol=1e-6)

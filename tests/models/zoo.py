@@ -11,6 +11,7 @@ import numpy as np
 import optax
 
 from gvlab import losses, models, networks
+from gvlab.losses import penalties, terms
 from gvlab.models import observation
 from gvlab.types import Batch, Model, PyTree
 
@@ -134,6 +135,28 @@ GANS = {
     "mlp gan": gan(models.alternating_gan, mlp_gan, (2,)),
     "mlp gan, 2 discriminator steps": gan(models.alternating_gan, mlp_gan, IMAGE, size=16, discriminator_steps=2),
     "mlp gan, simultaneous": gan(models.simultaneous_gan, mlp_gan, (2,)),
+    "mlp gan, relativistic": gan(
+        models.simultaneous_gan, mlp_gan, (2,), contest=losses.relativistic(losses.logistic_margin_loss)
+    ),
+    "norm gan, relativistic average, top half": gan(  # whose losses look at the whole batch
+        models.alternating_gan,
+        norm_gan,
+        (2,),
+        contest=losses.top_k(losses.relativistic_average(losses.hinge_margin_loss), 0.5),
+    ),
+    "mlp gan, relativistic, R1, R2": gan(
+        models.alternating_gan,
+        mlp_gan,
+        (2,),
+        contest=losses.relativistic(losses.logistic_margin_loss),
+        discriminator_terms=(penalties.r1(0.1), penalties.r2(0.1)),
+    ),
+    "mlp gan, simultaneous, lazy penalty, LeCam": gan(
+        models.simultaneous_gan,
+        mlp_gan,
+        (2,),
+        discriminator_terms=(terms.every(2, penalties.gradient_penalty(0.001)), penalties.lecam(0.01)),
+    ),
     "mlp gan, minimax": gan(models.alternating_gan, mlp_gan, (2,), contest=losses.minimax),
     "mlp gan, conditional, no ema": gan(models.alternating_gan, mlp_gan, IMAGE, num_classes=3, ema_decay=0.0),
     "dcgan, simultaneous": gan(models.simultaneous_gan, dcgan, (16, 16, 1)),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import flax.struct
 import harness
 import jax
 import jax.numpy as jnp
@@ -172,6 +173,23 @@ def test_another_shape_is_not_taken_for_the_state(checkpoints):
     other = state(0).replace(params={"encoder": jnp.zeros((2, 2)), "decoder": jnp.zeros((64, 64), jnp.bfloat16)})
     with pytest.raises(UserError, match="None of the checkpoints"):
         checkpoints.restore(other)
+
+
+@flax.struct.dataclass
+class LaterState(VAEState):
+    """The state with a field that came later."""
+
+    memory: dict = flax.struct.field(default_factory=dict)
+
+
+def test_a_field_that_came_later_is_empty_in_what_was_saved_before(checkpoints):
+    save(checkpoints, 1)
+    restored, reports = checkpoints.restore(LaterState(**vars(state(0))))
+    assert reports == []
+    assert restored.memory == {}
+    assert tree.digest(restored) == tree.digest(state(1))
+    with pytest.raises(UserError, match="None of the checkpoints"):  # what holds something cannot be made up
+        checkpoints.restore(LaterState(**vars(state(0)), memory={"mean": jnp.zeros(())}))
 
 
 def test_the_device_and_type_asked_for_are_those_restored(checkpoints):

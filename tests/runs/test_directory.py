@@ -101,6 +101,29 @@ def test_another_config_is_refused(other, words, tmp_path):
     assert str(tmp_path) in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [
+        ((c.R1(5.0), c.LeCam()), "made with model.discriminator_terms.0.weight = 10.0, not 5.0: use the old value"),
+        (
+            (c.R1(),),
+            'made with model.discriminator_terms = [{"type": "R1", "weight": 10.0}, {"type": "LeCam", "weight"',
+        ),
+        ((c.R1(), c.R2()), '"start": 1000}, not {"type": "R2", "weight": 10.0}: use the old value'),
+        ((), "not []: use the old value"),
+    ],
+    ids=["number", "fewer", "another", "none"],
+)
+def test_other_terms_are_refused(terms, words, tmp_path):
+    gan = EXPERIMENTS["gan"]
+    one = replace(gan, model=replace(gan.model, discriminator_terms=(c.R1(), c.LeCam())))
+    write_atomically(tmp_path / "config.json", c.to_json(one))
+    rundir.check_config(tmp_path, one)
+    with pytest.raises(UserError) as refusal:
+        rundir.check_config(tmp_path, replace(gan, model=replace(gan.model, discriminator_terms=terms)))
+    assert words in str(refusal.value)
+
+
 def test_what_is_not_a_run_directory(tmp_path):
     with pytest.raises(UserError, match=r"is not a run directory, since it has no config.json: name one, such as"):
         rundir.read_config(tmp_path)

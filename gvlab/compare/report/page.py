@@ -175,12 +175,13 @@ def _pairing(experiments: list[Json]) -> str:
     return f"A seed gives {shared}; pairs are by seed."
 
 
-def _fields(config: Json, prefix: str = "") -> list[tuple[str, Any]]:
-    return [
-        leaf
-        for name, value in config.items()
-        for leaf in (_fields(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, value)])
-    ]
+def _fields(config: Any, name: str = "") -> list[tuple[str, Any]]:
+    """(dotted name, value), as `gvlab.config.leaves` names them."""
+    if isinstance(config, list | tuple) and any(isinstance(item, dict) for item in config):
+        config = {str(i): item for i, item in enumerate(config)}
+    if not isinstance(config, dict):
+        return [(name, config)]
+    return [leaf for inner, value in config.items() for leaf in _fields(value, f"{name}.{inner}".lstrip("."))]
 
 
 def _cost(experiment: Json, units: list[Json]) -> Json:

@@ -8,10 +8,11 @@ import re
 import pytest
 from small_comparison import END, LAST_OF_DIVERGED, RUDE, Reader, data_of
 
+from gvlab import config as c
 from gvlab import numbers
 from gvlab.compare import report
 from gvlab.compare.report.curves import CURVE_POINTS
-from gvlab.compare.report.page import _pairing
+from gvlab.compare.report.page import _differences, _pairing
 
 
 def test_the_page_is_well_formed_and_its_labels_lead_somewhere(page):
@@ -205,3 +206,17 @@ def test_long_curves_are_thinned_and_keep_their_ends(comparison):
     assert (gan["steps"][0], gan["steps"][-1]) == (1, 5000)
     assert LAST_OF_DIVERGED in gan["steps"]
     assert gan["terms"]["d_loss"]["seeds"][0][0] == 0.33333
+
+
+def test_what_differs_in_terms_is_named_as_it_is_on_the_command_line():
+    lists = ([c.R1()], [c.R1(2.0), c.Every(4, c.R2())], [])
+    made = [c.Experiment("e", c.GAN(discriminator_terms=tuple(terms)), 1) for terms in lists]
+    configs = [json.loads(c.to_json(one)) for one in made]
+    rows = dict(_differences([{"config": config} for config in configs]))
+    assert rows == dict(_differences([{"config": c.to_dict(one)} for one in made]))  # as it is before it is written
+    name = "model.discriminator_terms"
+    assert list(rows)[:2] == [f"{name}.0.type", f"{name}.0.weight"]
+    assert set(rows) == {name} | {f"{name}.{field}" for field in (
+        "0.type", "0.weight", "1.type", "1.steps", "1.inner.type", "1.inner.weight"
+    )}  # fmt: skip
+    assert rows[f"{name}.0.weight"][:2] == ["10.0", "2.0"]

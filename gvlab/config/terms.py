@@ -1,0 +1,251 @@
+"""What is added to the loss of a GAN's discriminator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from gvlab.config.checks import check_fraction, check_not_negative, check_positive
+from gvlab.config.plain import settle
+from gvlab.config.protocols import OwnTerm
+from gvlab.errors import UserError
+
+if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
+    from gvlab.losses import Term
+
+
+@dataclass(frozen=True)
+class R1:
+    """weight / 2 ||grad D||^2 at real examples (Mescheder et al. 2018)."""
+
+    weight: float = 10.0
+    """gamma"""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("R1", weight=self.weight)
+
+    def term(self) -> Term:
+        from gvlab import losses
+
+        return losses.r1(self.weight)
+
+
+@dataclass(frozen=True)
+class R2:
+    """weight / 2 ||grad D||^2 at generated examples (Mescheder et al. 2018)."""
+
+    weight: float = 10.0
+    """gamma"""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("R2", weight=self.weight)
+
+    def term(self) -> Term:
+        from gvlab import losses
+
+        return losses.r2(self.weight)
+
+
+@dataclass(frozen=True)
+class ZeroCentred:
+    """weight ||grad D||^2 between real and generated examples (Thanh-Tung et al. 2019)."""
+
+    weight: float = 10.0
+    """lambda"""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("ZeroCentred", weight=self.weight)
+
+    def term(self) -> Term:
+        from gvlab import losses
+
+        return losses.zero_centred(self.weight)
+
+
+@dataclass(frozen=True)
+class GradientPenalty:
+    """weight (||grad D|| - target)^2 between real and generated examples: WGAN-GP (Gulrajani et al. 2017)."""
+
+    weight: float = 10.0
+    """lambda"""
+    target: float = 1.0
+    """The slope that is asked for."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("GradientPenalty", weight=self.weight)
+        check_positive("GradientPenalty", target=self.target)
+
+    def term(self) -> Term:
+        from gvlab import losses
+
+        return losses.gradient_penalty(self.weight, self.target)
+
+
+@dataclass(frozen=True)
+class OneSidedGradientPenalty:
+    """weight max(0, ||grad D|| - target)^2 between real and generated examples (Petzka et al. 2018)."""
+
+    weight: float = 10.0
+    """lambda"""
+    target: float = 1.0
+    """The largest slope that costs nothing."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("OneSidedGradientPenalty", weight=self.weight)
+        check_positive("OneSidedGradientPenalty", target=self.target)
+
+    def term(self) -> Term:
+        from gvlab import losses
+
+        return losses.one_sided_gradient_penalty(self.weight, self.target)
+
+
+@dataclass(frozen=True)
+class Dragan:
+    """weight (||grad D|| - 1)^2 around real examples (Kodali et al. 2017)."""
+
+    weight: float = 10.0
+    """lambda"""
+    scale: float = 0.5
+    """Of the noise around them, in standard deviations of the data."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("Dragan", weight=self.weight, scale=self.scale)
+
+    def term(self) -> Term:
+        from gvlab import losses
+
+        return losses.dragan(self.weight, self.scale)
+
+
+@dataclass(frozen=True)
+class R1FiniteDifference:
+    """R1 by the difference of two logits a small random step apart, without a gradient of a gradient."""
+
+    weight: float = 10.0
+    """gamma"""
+    radius: float = 0.01
+    """Of the step, in units of the data."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("R1FiniteDifference", weight=self.weight)
+        check_positive("R1FiniteDifference", radius=self.radius)
+
+    def term(self) -> Term:
+        from gvlab import losses
+
+        return losses.r1_finite_difference(self.weight, self.radius)
+
+
+@dataclass(frozen=True)
+class R2FiniteDifference:
+    """R2 by the difference of two logits a small random step apart, without a gradient of a gradient."""
+
+    weight: float = 10.0
+    """gamma"""
+    radius: float = 0.01
+    """Of the step, in units of the data."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("R2FiniteDifference", weight=self.weight)
+        check_positive("R2FiniteDifference", radius=self.radius)
+
+    def term(self) -> Term:
+        from gvlab import losses
+
+        return losses.r2_finite_difference(self.weight, self.radius)
+
+
+@dataclass(frozen=True)
+class Centring:
+    """weight (r + f)^2 of the logits of each pair, whose common offset a relativistic contest leaves free."""
+
+    weight: float = 0.01
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("Centring", weight=self.weight)
+
+    def term(self) -> Term:
+        from gvlab import losses
+
+        return losses.centring(self.weight)
+
+
+@dataclass(frozen=True)
+class LeCam:
+    """Holds logits near averages of those of the other kind, for small data sets (Tseng et al. 2021)."""
+
+    weight: float = 0.3
+    """lambda"""
+    decay: float = 0.99
+    """Of the averages, per step."""
+    start: int = 1000
+    """The first step with the term; until then the averages settle."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("LeCam", weight=self.weight, start=self.start)
+        check_fraction("LeCam", decay=self.decay)
+
+    def term(self) -> Term:
+        from gvlab import losses
+
+        return losses.lecam(self.weight, self.decay, self.start)
+
+
+InEachStep: TypeAlias = (
+    R1
+    | R2
+    | ZeroCentred
+    | GradientPenalty
+    | OneSidedGradientPenalty
+    | Dragan
+    | R1FiniteDifference
+    | R2FiniteDifference
+    | Centring
+    | LeCam
+)
+
+
+@dataclass(frozen=True)
+class Every:
+    """A term in every `steps`-th step alone, with `steps` times its weight: lazily (Karras et al. 2020)."""
+
+    steps: int = 16
+    inner: InEachStep | OwnTerm = R1()
+    """What is added in these steps; it costs nothing in the others."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        if self.steps < 1:
+            raise UserError(f"Every.steps is {self.steps}, but must be at least 1.")
+
+    def term(self) -> Term:
+        from gvlab import losses
+
+        return losses.every(self.steps, self.inner.term())
+
+
+AnyTerm: TypeAlias = InEachStep | Every | OwnTerm
+
+
+def check_given_once(field: str, terms: tuple[Any, ...]) -> None:
+    """Raises UserError if two terms are of one kind, lazy or not, since curves and memories are known by it.
+
+    Of classes of one's own nobody knows before they are built: `losses.terms.memories` looks at those, too.
+    """
+    kinds = [type(term.inner if isinstance(term, Every) else term) for term in terms]
+    for kind in kinds:
+        if kinds.count(kind) > 1 and kind.__module__ == __name__:
+            raise UserError(
+                f"{field} has {kind.__name__} {kinds.count(kind)} times: give it once, with the sum of the weights."
+            )

@@ -1,0 +1,104 @@
+"""What is added to the loss of one player of a GAN: terms, of which any number may be summed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from gvlab.types import PRNGKey, PyTree, UserError
+
+
+class Round(NamedTuple):
+    """What a term may look at: one update of one player, on one batch."""
+
+    step: Int[Array, ""]
+    """Train steps before this one."""
+    key: PRNGKey
+    """For the term alone."""
+    real: Float[Array, "batch *shape"]
+    """Real examples, in the data range."""
+    fake: Float[Array, "batch *shape"]
+    """Generated ones; without a gradient where the discriminator is updated."""
+    z: Float[Array, "batch latent"]
+    """The latents that those are made of."""
+    critic: Callable[[Array], Array]
+    """x [batch, *shape] -> logits [batch]: the discriminator, with the labels of the batch."""
+    generate: Callable[[Array], Array]
+    """z [batch, latent] -> x [batch, *shape]: the generator, with the labels of the batch."""
+    on_real: Float[Array, " batch"]
+    """The discriminator's logits of the real examples."""
+    on_fake: Float[Array, " batch"]
+    """The discriminator's logits of the generated ones."""
+    axis_name: str | None = None
+    """Of the mapped axis that the batch is spread over, for noise that is the same for any number of devices."""
+
+
+class Term(NamedTuple):
+    """A sum of such is added to a player's loss; what one of them is not asked for, XLA drops."""
+
+    name: str
+    """Of the curve that shows its mean over the batch: `d_term/r1`."""
+    value: Callable[[Round, PyTree], tuple[Float[Array, " batch"], PyTree]]
+    """(round, memory) -> (loss of each example, memory of the next step)."""
+    init: Callable[[], PyTree] = dict
+    """() -> the memory before the first step: a pytree of arrays, empty for most."""
+    by_example: bool = False
+    """Whether it takes the discriminator's gradient for one example at a time, which a layer that couples the examples
+    of a batch (BatchNorm) would falsify."""
+
+
+def every(steps: int, term: Term) -> Term:
+    """The term in every `steps`-th step, from the first on, with `steps` times its weight (lazy regularisation).
+
+    In between it costs nothing, and its curve shows 0.
+
+    Args:
+        steps: at least 1.
+        term: with a memory that only changes when it is used.
+
+    Raises:
+        UserError: if `steps` is below 1.
+
+    Reference: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, appendix B.
+    """
+    if steps < 1:
+        raise UserError(f"A term in every {steps}-th step was asked for: every() takes a whole number of at least 1.")
+
+    def value(this: Round, memory: PyTree) -> tuple[Array, PyTree]:
+        def used(memory: PyTree) -> tuple[Array, PyTree]:
+            found, after = term.value(this, memory)
+            return steps * found, after
+
+        return jax.lax.cond(this.step % steps == 0, used, lambda memory: (jnp.zeros_like(this.on_real), memory), memory)
+
+    return term._replace(value=value)
+
+
+def summed(
+    terms: Sequence[Term], this: Round, memory: dict[str, PyTree]
+) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]], dict[str, PyTree]]:
+    """The sum of the means over the batch, each of them by name, and all memories after it."""
+    means, after = {}, {}
+    for i, term in enumerate(terms):
+        found, after[term.name] = term.value(this._replace(key=jax.random.fold_in(this.key, i)), memory[term.name])
+        means[term.name] = found.mean()
+    return sum(means.values(), start=jnp.zeros(())), means, after
+
+
+def memories(terms: Sequence[Term]) -> dict[str, PyTree]:
+    """What each remembers before the first step, by name.
+
+    Raises:
+        UserError: if two terms have one name.
+    """
+    names = [term.name for term in terms]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(
+                f"The term {name} was given {names.count(name)} times: give it once, with the sum of weights."
+            )
+    return {term.name: term.init() for term in terms}
