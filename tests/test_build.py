@@ -53,8 +53,9 @@ def ids(value):
 
 @pytest.mark.parametrize("network", GAN_NETWORKS, ids=ids)
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("conditional", [False, True], ids=["unconditional", "conditional"])
-def test_every_gan_of_images_builds(network, shape, conditional):
+def test_every_gan_of_images_builds(network, shape):
+    """Every other one is conditional, so that each network and each shape meets both."""
+    conditional = bool((GAN_NETWORKS.index(network) + SHAPES.index(shape)) % 2)
     update, contest = ("alternating", c.Minimax()) if conditional else ("simultaneous", c.LeastSquares())
     shapes_of_a_run(
         program(

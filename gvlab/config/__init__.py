@@ -49,7 +49,6 @@ from gvlab.config.sources import Arrays, Folder, Tfds
 from gvlab.config.terms import (
     R1,
     R2,
-    AnyTerm,
     Centring,
     Dragan,
     Every,
@@ -76,7 +75,6 @@ __all__ = [
     "WITHOUT_INFLUENCE",
     "Adam",
     "AdamW",
-    "AnyTerm",
     "Arrays",
     "Article",
     "Bernoulli",

@@ -42,13 +42,14 @@ DECODERS = [(ArticleDecoder, IMAGES), (MLPDecoder, ANY)]
 
 
 def table(rows):
+    """Every network with every shape; every other one is conditional, and every other pair of decoders has two
+    parameters a channel, so that each network meets both."""
     cases = [(network, shape) for network, shapes in rows for shape in shapes]
     return pytest.mark.parametrize(
-        ("network", "shape"), cases, ids=[f"{network.__name__}-{'x'.join(map(str, shape))}" for network, shape in cases]
+        ("network", "shape", "classes", "parameters"),
+        [(*case, CLASSES if i % 2 else None, 1 + i // 2 % 2) for i, case in enumerate(cases)],
+        ids=[f"{network.__name__}-{'x'.join(map(str, shape))}" for network, shape in cases],
     )
-
-
-conditions = pytest.mark.parametrize("classes", [None, CLASSES], ids=["unconditional", "conditional"])
 
 
 def output(module, x_shape, classes):
@@ -64,26 +65,21 @@ def output(module, x_shape, classes):
 
 
 @table(GENERATORS)
-@conditions
-def test_generator_makes_its_shape(network, shape, classes):
+def test_generator_makes_its_shape(network, shape, classes, parameters):
     assert output(network(shape), (LATENT,), classes) == (BATCH, *shape)
 
 
 @table(DISCRIMINATORS)
-@conditions
-def test_discriminator_gives_a_logit_per_example(network, shape, classes):
+def test_discriminator_gives_a_logit_per_example(network, shape, classes, parameters):
     assert output(network(), shape, classes) == (BATCH,)
 
 
 @table(ENCODERS)
-@conditions
-def test_encoder_gives_a_mean_and_a_logvar(network, shape, classes):
+def test_encoder_gives_a_mean_and_a_logvar(network, shape, classes, parameters):
     assert output(network(latent_dim=LATENT), shape, classes) == ((BATCH, LATENT), (BATCH, LATENT))
 
 
 @table(DECODERS)
-@conditions
-@pytest.mark.parametrize("parameters", [1, 2])
 def test_decoder_gives_the_parameters_of_every_channel(network, shape, classes, parameters):
     made = output(network(shape, parameters=parameters), (LATENT,), classes)
     assert made == (BATCH, *shape[:-1], shape[-1] * parameters)
