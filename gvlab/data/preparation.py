@@ -89,6 +89,12 @@ def download_and_prepare(builder: Any, root: Path) -> None:
     name = builder.name
     if builder.data_path.exists():
         raise UserError(f"{builder.data_path} is not a whole data set of TFDS: move this directory away and try again.")
+    missing = _missing(builder, root)
+    if missing:
+        try:  # TFDS itself would try for more than three minutes
+            requests.head(missing[0], timeout=20)
+        except requests.RequestException as error:
+            raise UserError(_by_hand(builder, root, error)) from error
     try:
         importlib.import_module("tensorflow")
     except ImportError as error:
@@ -102,12 +108,6 @@ def download_and_prepare(builder: Any, root: Path) -> None:
             "pip install 'gvlab[data]', or copy "
             f"{directory_of(name, root)} from a machine where `gvlab data prepare {name}` was run."
         ) from error
-    missing = _missing(builder, root)
-    if missing:
-        try:  # TFDS itself would try for more than three minutes
-            requests.head(missing[0], timeout=20)
-        except requests.RequestException as error:
-            raise UserError(_by_hand(builder, root, error)) from error
     config = tfds.download.DownloadConfig()
     if (manual := _manual_dir(name, root)).is_dir():
         # TFDS names what it unpacks by file name alone, and fashion_mnist's files are called as mnist's: keep apart.
