@@ -222,7 +222,7 @@ class Every:
 
     steps: int = 16
     inner: InEachStep | OwnTerm = R1()
-    """What is added in these steps; it costs nothing in the others."""
+    """What is added in these steps."""
 
     def __post_init__(self) -> None:
         settle(self)

@@ -112,7 +112,7 @@ def _lacking(name: str) -> str | None:
     bare, _, config = of_builder.partition("/")
     try:
         known = tfds.builder_cls(bare)
-    except Exception:  # it is the builder itself that cannot be made
+    except (ValueError, ImportError):  # the builder itself is unknown or lacks a package: the caller says so
         return None
     configs, begin = [one.name for one in known.BUILDER_CONFIGS], f"{bare} of TFDS {tfds.__version__} has no"
     if config and config not in configs:

@@ -27,8 +27,8 @@ def logistic_margin_loss(margin: Float[Array, "*batch"]) -> Float[Array, "*batch
     Returns:
         The loss in nats, at least 0, shape [*batch]; log 2 where neither leads.
 
-    Reference: Jolicoeur-Martineau, "The relativistic discriminator: a key element missing from standard GAN", 2018,
-    eq. 6 and 7; Huang et al., "The GAN is dead; long live the GAN!", 2024, section 2.
+    Reference: Jolicoeur-Martineau, "The relativistic discriminator: a key element missing from standard GAN", 2018;
+    Huang et al., "The GAN is dead; long live the GAN!", 2024, section 2.
     """
     return jax.nn.softplus(-margin)
 
@@ -83,8 +83,8 @@ def relativistic(loss: OfMargin) -> Contest:
     Args:
         loss: of the margin by which the one that should win leads, elementwise.
 
-    Reference: Jolicoeur-Martineau, "The relativistic discriminator", 2018, eq. 6 and 7; Huang et al., "The GAN is dead;
-    long live the GAN!", 2024, eq. 2 (logistic).
+    Reference: Jolicoeur-Martineau, "The relativistic discriminator", 2018; Huang et al., "The GAN is dead; long live
+    the GAN!", 2024, section 2 (logistic).
     """
 
     def discriminator(real_logits: Array, fake_logits: Array) -> Array:
@@ -107,7 +107,7 @@ def relativistic_average(loss: OfMargin) -> Contest:
     Args:
         loss: of the margin by which the one that should win leads, elementwise.
 
-    Reference: Jolicoeur-Martineau, "The relativistic discriminator", 2018, section 4.2.
+    Reference: Jolicoeur-Martineau, "The relativistic discriminator", 2018, eq. 10 to 12.
     """
 
     def discriminator(real_logits: Array, fake_logits: Array) -> Array:
@@ -133,8 +133,7 @@ def top_k(contest: Contest, share: float) -> Contest:
     Raises:
         UserError: if the share is not in (0, 1].
 
-    Reference: Sinha et al., "Top-k Training of GANs: Improving GAN Performance by Throwing Away Bad Samples", 2020,
-    section 3.
+    Reference: Sinha et al., "Top-k Training of GANs: Improving GAN Performance by Throwing Away Bad Samples", 2020.
     """
     if not 0 < share <= 1:
         raise UserError(f"The share of the generated examples that count is {share}, but must be in (0, 1].")

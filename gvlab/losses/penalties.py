@@ -82,7 +82,7 @@ def r2(weight: Number) -> Term:
     Args:
         weight: gamma.
 
-    Reference: Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018, eq. 10.
+    Reference: Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018.
     """
     return _of_points("r2", lambda this: weight / 2 * squared_slopes(this.critic, this.fake))
 
@@ -93,8 +93,7 @@ def zero_centred(weight: Number) -> Term:
     Args:
         weight: lambda.
 
-    Reference: Thanh-Tung et al., "Improving Generalization and Stability of Generative Adversarial Networks", 2019,
-    section 5.
+    Reference: Thanh-Tung et al., "Improving Generalization and Stability of Generative Adversarial Networks", 2019.
     """
     return _of_points("zero_centred", lambda this: weight * squared_slopes(this.critic, between(this)))
 
@@ -118,7 +117,7 @@ def one_sided_gradient_penalty(weight: Number, target: Number = 1.0) -> Term:
         weight: lambda.
         target: the largest slope that costs nothing.
 
-    Reference: Petzka et al., "On the regularization of Wasserstein GANs", 2018, eq. 8.
+    Reference: Petzka et al., "On the regularization of Wasserstein GANs", 2018.
     """
     return _of_points(
         "one_sided_gradient_penalty",
@@ -137,7 +136,7 @@ def dragan(weight: Number, scale: Number = 0.5) -> Term:
         weight: lambda.
         scale: of the noise, in standard deviations of the data.
 
-    Reference: Kodali et al., "On Convergence and Stability of GANs", 2017, section 2.3, and its published code.
+    Reference: Kodali et al., "On Convergence and Stability of GANs", 2017, and its published code.
     """
 
     def loss(this: Round) -> Array:

@@ -54,7 +54,8 @@ class Term(NamedTuple):
 def every(steps: int, term: Term) -> Term:
     """The term in every `steps`-th step, from the first on, with `steps` times its weight (lazy regularisation).
 
-    In between it costs nothing, and its curve shows 0.
+    In between its curve shows 0. A run alone then leaves its branch out (`lax.cond`); where runs are trained together
+    every step computes it, since under `vmap` the choice becomes a selection.
 
     Args:
         steps: at least 1.
@@ -63,7 +64,7 @@ def every(steps: int, term: Term) -> Term:
     Raises:
         UserError: if `steps` is below 1.
 
-    Reference: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, appendix B.
+    Reference: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020.
     """
     if steps < 1:
         raise UserError(f"A term in every {steps}-th step was asked for: every() takes a whole number of at least 1.")

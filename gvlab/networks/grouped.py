@@ -36,7 +36,7 @@ def grouped_conv(x: Images, kernel: GroupedKernel, groups: int) -> Float[Array, 
     Raises:
         UserError: if the shares would not be equal.
 
-    Reference: Xie et al., "Aggregated Residual Transformations for Deep Neural Networks", 2017, section 3.3.
+    Reference: Xie et al., "Aggregated Residual Transformations for Deep Neural Networks", 2017.
     """
     if x.shape[-1] != kernel.shape[2] * groups or kernel.shape[3] % groups:
         raise UserError(

@@ -68,7 +68,7 @@ class ResidualBlock(nn.Module):
 
     Attributes:
         groups: of C2.
-        blocks: of the whole network, by which the variance of what each adds is divided (Zhang et al. 2019, Fixup).
+        blocks: of the whole network, whose fourth root divides the deviation of the first weights of each.
         expansion: how many times wider it is within.
     """
 

@@ -20,7 +20,7 @@ def upsample(x: Float[Array, "batch height width channel"]) -> Float[Array, "bat
     Returns:
         images [batch, 2 height, 2 width, channel].
 
-    Reference: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, appendix B.
+    Reference: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020.
     """
     return _twice(_twice(x, 1), 2)
 
@@ -39,7 +39,7 @@ def downsample(x: Float[Array, "batch height width channel"]) -> Float[Array, "b
     Raises:
         UserError: if a side is odd.
 
-    Reference: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, appendix B.
+    Reference: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020.
     """
     if x.shape[1] % 2 or x.shape[2] % 2:
         raise UserError(f"Images of {x.shape[1]}x{x.shape[2]} pixels cannot be halved: both sides must be even.")

@@ -58,7 +58,9 @@ def test_their_gradients_are_added_to_the_discriminators(factory):
     fake = SmallGenerator().apply({"params": state.generator.params}, z, train=True)
 
     def penalty(params, x):
-        logit = lambda one: SmallDiscriminator().apply({"params": params}, one[None], train=True)[0]  # noqa: E731
+        def logit(one):
+            return SmallDiscriminator().apply({"params": params}, one[None], train=True)[0]
+
         return jnp.mean(jax.vmap(lambda one: jnp.sum(jax.grad(logit)(one) ** 2))(x))
 
     params = state.discriminator.params
