@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Num
+from jaxtyping import Array, Bool, Num
 
 from gvlab import rng
 from gvlab.augment.base import Number, Shape, Transform, by_image, chain
@@ -147,7 +147,7 @@ def _shifted(x: Array, rows: Num[Array, " n"], columns: Num[Array, " n"], mode: 
     return jax.vmap(window)(padded, rows, columns)
 
 
-def _within(places: Num[Array, " n"], size: int) -> Num[Array, "n size"]:
+def _within(places: Num[Array, " n"], size: int) -> Bool[Array, "n size"]:
     """Which of `size` rows or columns belong to the hole that is at the place."""
     side = _rounded(size * HOLE)
     first = places[:, None] - side // 2

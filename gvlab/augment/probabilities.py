@@ -110,6 +110,7 @@ def ramp(transform: Transform, end: Number, images: Number, begin: Number = 0.0)
 
     def p(memory: PyTree) -> Float[Array, ""]:
         share = jnp.minimum(memory["images"] / images, 1)
-        return begin + (1 - jnp.cos(jnp.pi * share)) / 2 * (end - begin)
+        risen = jnp.square(jnp.sin(jnp.pi / 2 * share))  # (1 - cos(pi share)) / 2, of which float32 keeps no small ones
+        return begin + risen * (end - begin)
 
     return Augmentation(transform, lambda: {"images": jnp.zeros(())}, update, p)
