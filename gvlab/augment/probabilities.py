@@ -67,7 +67,7 @@ def adaptive(
     Raises:
         UserError: if the interval is below 1.
 
-    Reference: Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, section 3.1.
+    Reference: Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, section 3.
     """
     if interval < 1:
         raise UserError(f"p was to be adjusted every {interval} updates: adaptive() takes an interval of at least 1.")

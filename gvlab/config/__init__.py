@@ -4,6 +4,8 @@ Schedules are stated in absolute steps, so that `steps` only says when to stop: 
 whatever `steps` is, and a finished run can be continued by asking for more.
 """
 
+from gvlab.config.augmentations import ADA, APA, Adaptive, DiffAugment, Fixed, FlipAndTranslate, InstanceNoise, Ramp
+from gvlab.config.consistency import FakeConsistency, LatentConsistency, LatentDiversity, RealConsistency
 from gvlab.config.contests import (
     Hinge,
     LeastSquares,
@@ -63,6 +65,8 @@ from gvlab.config.vae import VAE
 from gvlab.spelling import nearest
 
 __all__ = [
+    "ADA",
+    "APA",
     "CADENCE",
     "DCGAN",
     "GAN",
@@ -75,6 +79,7 @@ __all__ = [
     "WITHOUT_INFLUENCE",
     "Adam",
     "AdamW",
+    "Adaptive",
     "Arrays",
     "Article",
     "Bernoulli",
@@ -84,15 +89,22 @@ __all__ = [
     "Constant",
     "Cosine",
     "Data",
+    "DiffAugment",
     "DiscretizedLogistic",
     "Dragan",
     "Evaluation",
     "Every",
     "Experiment",
+    "FakeConsistency",
+    "Fixed",
+    "FlipAndTranslate",
     "Folder",
     "Gaussian",
     "GradientPenalty",
     "Hinge",
+    "InstanceNoise",
+    "LatentConsistency",
+    "LatentDiversity",
     "LeCam",
     "LearnedGaussian",
     "LeastSquares",
@@ -113,6 +125,8 @@ __all__ = [
     "R1FiniteDifference",
     "R2FiniteDifference",
     "RMSprop",
+    "Ramp",
+    "RealConsistency",
     "Relativistic",
     "RelativisticAverage",
     "ReluMLP",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gvlab.config.checks import check_fraction, check_not_negative, check_positive
+from gvlab.config.consistency import FakeConsistency, LatentConsistency, RealConsistency
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnTerm
 from gvlab.errors import UserError
@@ -213,6 +214,9 @@ InEachStep: TypeAlias = (
     | R2FiniteDifference
     | Centring
     | LeCam
+    | RealConsistency
+    | FakeConsistency
+    | LatentConsistency
 )
 
 
@@ -245,7 +249,7 @@ def check_given_once(field: str, terms: tuple[Any, ...]) -> None:
     """
     kinds = [type(term.inner if isinstance(term, Every) else term) for term in terms]
     for kind in kinds:
-        if kinds.count(kind) > 1 and kind.__module__ == __name__:
+        if kinds.count(kind) > 1 and kind.__module__ in (__name__, RealConsistency.__module__):
             raise UserError(
                 f"{field} has {kind.__name__} {kinds.count(kind)} times: give it once, with the sum of the weights."
             )

@@ -24,6 +24,7 @@ from gvlab.losses.bounds import (
     normal_log_prob,
     standard_normal_log_prob,
 )
+from gvlab.losses.consistency import fake_consistency, latent_consistency, latent_diversity, real_consistency
 from gvlab.losses.likelihoods import (
     bernoulli_log_prob,
     categorical_log_prob,
@@ -66,6 +67,7 @@ __all__ = [
     "dragan",
     "elbo",
     "every",
+    "fake_consistency",
     "gaussian_kl",
     "gaussian_log_prob",
     "gradient_penalty",
@@ -73,6 +75,8 @@ __all__ = [
     "hinge_discriminator_loss",
     "hinge_margin_loss",
     "importance_weighted_bound",
+    "latent_consistency",
+    "latent_diversity",
     "least_squares",
     "least_squares_discriminator_loss",
     "least_squares_generator_loss",
@@ -89,6 +93,7 @@ __all__ = [
     "r1_finite_difference",
     "r2",
     "r2_finite_difference",
+    "real_consistency",
     "relativistic",
     "relativistic_average",
     "squared_margin_loss",

@@ -30,6 +30,7 @@ TERMS = [
     (c.GradientPenalty(target=0.5), c.LeCam(start=0)),
     (c.Every(steps=4, inner=c.Dragan()), c.Centring()),
     (c.ZeroCentred(), c.OneSidedGradientPenalty(), c.R1FiniteDifference(), c.R2FiniteDifference(radius=1), c.Dragan()),
+    (c.RealConsistency(), c.FakeConsistency(transform=c.DiffAugment(("translation",))), c.LatentConsistency()),
 ]
 GANS = [
     c.GAN(network=network, update=update, contest=contest, discriminator_steps=steps, generator_optimizer=adam)

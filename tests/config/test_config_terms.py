@@ -46,6 +46,10 @@ MADE = {
     c.R2FiniteDifference(radius=0.1): "r2_finite_difference",
     c.Centring(0.0): "centring",
     LAZY: "lecam",
+    c.RealConsistency(): "real_consistency",
+    c.FakeConsistency(transform=c.DiffAugment()): "fake_consistency",
+    c.LatentConsistency(deviation=0.0): "latent_consistency",
+    c.LatentDiversity(): "latent_diversity",
     Mine(): "mine",
     c.Every(inner=Mine()): "mine",
 }
