@@ -44,6 +44,7 @@ from gvlab.config.protocols import (
     OwnSchedule,
     OwnTerm,
 )
+from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
 from gvlab.config.schedules import Constant, Cosine, Linear
 from gvlab.config.sources import Arrays, Folder, Tfds
 from gvlab.config.terms import (
@@ -70,7 +71,9 @@ __all__ = [
     "R1",
     "R2",
     "R3GAN",
+    "SAGAN",
     "SGD",
+    "SNGAN",
     "VAE",
     "WITHOUT_INFLUENCE",
     "Adam",
@@ -78,6 +81,8 @@ __all__ = [
     "Arrays",
     "Article",
     "Bernoulli",
+    "BigGAN",
+    "BigGANDeep",
     "Categorical",
     "Centring",
     "Clipped",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from gvlab.config.checks import check_fraction, check_size
 from gvlab.config.contests import AnyContest, NonSaturating
@@ -11,15 +11,20 @@ from gvlab.config.networks import DCGAN, MLP, R3GAN, Article, MaxoutMLP, TwoMLPs
 from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnNetworks
+from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
 from gvlab.config.terms import AnyTerm, check_given_once
 from gvlab.errors import UserError
+
+AnyNetworks: TypeAlias = (
+    DCGAN | Article | MLP | TwoMLPs | MaxoutMLP | R3GAN | SNGAN | SAGAN | BigGAN | BigGANDeep | OwnNetworks
+)
 
 
 @dataclass(frozen=True)
 class GAN:
     """A generative adversarial network (Goodfellow et al. 2014)."""
 
-    network: DCGAN | Article | MLP | TwoMLPs | MaxoutMLP | R3GAN | OwnNetworks = DCGAN()
+    network: AnyNetworks = DCGAN()
     latent_dim: int = 100
     contest: AnyContest = NonSaturating()
     update: Literal["alternating", "simultaneous"] = "alternating"
