@@ -34,6 +34,9 @@ TWO_LAYERS: dict[str, Callable[..., Model]] = {
 
 UNBOUNDED = (-float("inf"), float("inf"))
 
+_OF_IMAGES = (c.DCGAN, c.Article, c.R3GAN, c.SNGAN, c.SAGAN, c.BigGAN, c.BigGANDeep)
+"""Networks that make images alone."""
+
 
 def dataset(config: c.Data) -> data.Dataset:
     """The data set that an experiment names; one with a source is made first, unless it is there.
@@ -129,7 +132,7 @@ def model(
     classes, values = _classes(config, num_classes), data_range(config, shape)
     if not isinstance(config, c.GAN | c.VAE):
         return made(config, "model", shape, classes, axis_name)
-    if len(shape) != 3 and isinstance(config.network, c.DCGAN | c.Article | c.R3GAN):
+    if len(shape) != 3 and isinstance(config.network, _OF_IMAGES):
         raise UserError(f"The network {type(config.network).__name__} makes images, not vectors {shape}: use MLP.")
     common: dict[str, Any] = {"num_classes": classes, "data_range": values, "axis_name": axis_name}
     if isinstance(config, c.GAN):

@@ -20,6 +20,9 @@ Shape = tuple[int, ...]
 _MARGIN = 8
 """What is this many times smaller than the memory by a generous estimate needs no exact one, which takes a second."""
 
+_OF_MANY_BLOCKS = (c.R3GAN, c.SNGAN, c.SAGAN, c.BigGAN, c.BigGANDeep)
+"""Networks of which there is no estimate but the exact one."""
+
 
 def check_training(experiment: c.Experiment, model: Model, batch: Batch) -> None:
     """Raises `UserError` unless the state and the largest array of a train step can be held.
@@ -64,7 +67,7 @@ def _is_known(config: Any) -> bool:
     """Whether arithmetic below knows the network; of others the numbers of a configuration tell nothing."""
     if not isinstance(config, c.GAN | c.VAE):
         return False
-    return not own.is_own(type(config.network)) and not isinstance(config.network, c.R3GAN)
+    return not own.is_own(type(config.network)) and not isinstance(config.network, _OF_MANY_BLOCKS)
 
 
 def _numbers(config: Any, prefix: str = "") -> Iterator[tuple[str, int]]:

@@ -122,6 +122,14 @@ def test_networks_take_their_sizes_from_the_configuration():
     generator, discriminator = c.MaxoutMLP((8, 6), (5,), pieces=3).networks((2,), 0, "data")
     assert (generator.hidden, generator.axis_name) == ((8, 6), "data")
     assert (discriminator.hidden, discriminator.pieces) == ((5,), 3)
+    generator, discriminator = c.SNGAN(8, "studiogan").networks((64, 64, 3), 10, "data")
+    assert (generator.widths, generator.axis_name) == ((128, 64, 32, 16, 8), "data")
+    assert discriminator.hidden == discriminator.widths == (8, 16, 32, 64, 128)
+    assert c.SNGAN(8).networks((64, 64, 3), 10, "data")[1].hidden == (8, 8, 16, 32, 64)
+    for network in (c.SAGAN(8), c.BigGAN(8), c.BigGANDeep(8), c.BigGANDeep(8, "studiogan")):
+        generator, discriminator = network.networks((28, 28, 1), 0, "data")
+        assert (generator.shape, generator.widths, generator.axis_name) == ((28, 28, 1), (32,) * 4, "data")
+    assert discriminator.widths == (8, 32, 32, 32)
     encoder, decoder = c.ReluMLP(hidden=(8, 6)).coders((2,), 3, 2, 0, None)
     assert (encoder.hidden, decoder.hidden, encoder.activation, decoder.activation) == ((8, 6), (6, 8), relu, relu)
 
@@ -205,6 +213,8 @@ def test_the_decoder_may_begin_with_the_training_mean():
         (lambda: program(c.GAN(), (2,)), r"DCGAN makes images, not vectors \(2,\): use MLP"),
         (lambda: program(c.GAN(network=c.Article()), (2,)), "Article makes images, not vectors"),
         (lambda: program(c.GAN(network=c.R3GAN((8,))), (2,)), "R3GAN makes images, not vectors"),
+        (lambda: program(c.GAN(network=c.SNGAN()), (2,)), "SNGAN makes images, not vectors"),
+        (lambda: program(c.GAN(network=c.BigGAN()), (16, 16, 1)), "BigGAN makes images of 25 to 32 or 57 to 64 pixels"),
         (lambda: program(c.GAN(network=c.R3GAN((8,))), IMAGE), r"R3GAN makes images of at least 5x5 pixels, not"),
         (
             lambda: program(c.GAN(network=c.R3GAN((8,) * 4)), (16, 16, 1)),

@@ -47,6 +47,7 @@ from gvlab.config.protocols import (
     OwnSchedule,
     OwnTerm,
 )
+from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
 from gvlab.config.schedules import Constant, Cosine, Linear
 from gvlab.config.sources import Arrays, Folder, Tfds
 from gvlab.config.terms import (
@@ -76,7 +77,9 @@ __all__ = [
     "R1",
     "R2",
     "R3GAN",
+    "SAGAN",
     "SGD",
+    "SNGAN",
     "VAE",
     "WITHOUT_INFLUENCE",
     "Adam",
@@ -86,6 +89,8 @@ __all__ = [
     "Arrays",
     "Article",
     "Bernoulli",
+    "BigGAN",
+    "BigGANDeep",
     "Boxed",
     "Categorical",
     "Centring",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from gvlab.config.augmentations import ADA, APA, Adaptive, AnyAugmentation
 from gvlab.config.checks import check_fraction, check_positive, check_size
@@ -13,9 +13,14 @@ from gvlab.config.networks import DCGAN, MLP, R3GAN, Article, MaxoutMLP, TwoMLPs
 from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnNetworks
+from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
 from gvlab.config.schedules import AnySchedule, Constant
 from gvlab.config.terms import AnyGeneratorTerm, AnyTerm, check_given_once
 from gvlab.errors import UserError
+
+AnyNetworks: TypeAlias = (
+    DCGAN | Article | MLP | TwoMLPs | MaxoutMLP | R3GAN | SNGAN | SAGAN | BigGAN | BigGANDeep | OwnNetworks
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class HalfLife:
 class GAN:
     """A generative adversarial network (Goodfellow et al. 2014)."""
 
-    network: DCGAN | Article | MLP | TwoMLPs | MaxoutMLP | R3GAN | OwnNetworks = DCGAN()
+    network: AnyNetworks = DCGAN()
     latent_dim: int = 100
     contest: AnyContest = NonSaturating()
     update: Literal["alternating", "simultaneous", "separate"] = "alternating"

@@ -9,10 +9,24 @@ Every network is called with the class condition `y` (one-hot, or None) as its s
   parameters, without an output non-linearity.
 
 `train` switches BatchNorm between the batch's statistics, which it then also averages into the collection
-`batch_stats`, and that average. A network with BatchNorm has the field `axis_name`.
+`batch_stats`, and that average. A network with BatchNorm has the field `axis_name`. In networks with spectral norm a
+pass with `train` also advances the vectors in the collection `spectral`, if the caller lets that be mutable.
 """
 
 from gvlab.networks.article import ArticleDecoder, ArticleDiscriminator, ArticleEncoder, ArticleGenerator
+from gvlab.networks.attention import SelfAttention
+from gvlab.networks.biggan import BigGANGenerator, biggan_networks
+from gvlab.networks.biggan_deep import (
+    BigGANDeepDiscriminator,
+    BigGANDeepGenerator,
+    BottleneckDownBlock,
+    BottleneckUpBlock,
+    StudioGANDownBlock,
+    StudioGANUpBlock,
+    biggan_deep_networks,
+    studiogan_biggan_deep_networks,
+)
+from gvlab.networks.conditional import ConditionalBatchNorm, ProjectionHead
 from gvlab.networks.convolution import conv, conv_transpose
 from gvlab.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gvlab.networks.grouped import grouped_conv
@@ -22,31 +36,73 @@ from gvlab.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGene
 from gvlab.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gvlab.networks.r3gan import stages as r3gan_stages
 from gvlab.networks.resampling import downsample, upsample
+from gvlab.networks.residual import (
+    DownBlock,
+    ImageBlock,
+    Layers,
+    ResidualDiscriminator,
+    ResidualGenerator,
+    UpBlock,
+    plain,
+    sagan_networks,
+    sngan_networks,
+    spectral,
+    studiogan_sngan_networks,
+)
+from gvlab.networks.spectral_norm import SpectralConv, SpectralConvTranspose, SpectralDense, SpectralEmbed
 
 __all__ = [
     "ArticleDecoder",
     "ArticleDiscriminator",
     "ArticleEncoder",
     "ArticleGenerator",
+    "BigGANDeepDiscriminator",
+    "BigGANDeepGenerator",
+    "BigGANGenerator",
+    "BottleneckDownBlock",
+    "BottleneckUpBlock",
+    "ConditionalBatchNorm",
     "Conv",
     "ConvTranspose",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "DownBlock",
+    "ImageBlock",
+    "Layers",
     "MLPDecoder",
     "MLPDiscriminator",
     "MLPEncoder",
     "MLPGenerator",
     "MaxoutDiscriminator",
     "NormalizedMLPGenerator",
+    "ProjectionHead",
     "R3GANDiscriminator",
     "R3GANGenerator",
+    "ResidualDiscriminator",
+    "ResidualGenerator",
+    "SelfAttention",
+    "SpectralConv",
+    "SpectralConvTranspose",
+    "SpectralDense",
+    "SpectralEmbed",
+    "StudioGANDownBlock",
+    "StudioGANUpBlock",
+    "UpBlock",
     "append_label",
     "bernoulli_bias",
+    "biggan_deep_networks",
+    "biggan_networks",
     "conv",
     "conv_transpose",
     "downsample",
     "grouped_conv",
+    "plain",
     "r3gan_stages",
+    "sagan_networks",
+    "sngan_networks",
+    "spectral",
+    "studiogan_biggan_deep_networks",
+    "studiogan_sngan_networks",
     "upsample",
 ]
 

@@ -38,6 +38,16 @@ def append_label(
     return jnp.concatenate([x, maps], axis=-1)
 
 
+def refuse_single_values(x: Float[Array, "*batch feature"], axis_name: str | None) -> None:
+    """Raises `UserError` if a batch, on all devices of the axis together, has one value per feature."""
+    devices = jax.lax.psum(1, axis_name) if axis_name else 1
+    if math.prod(x.shape[:-1]) * devices == 1:
+        raise UserError(
+            "BatchNorm has one value per feature to normalise, since a batch of 1 is trained on, and would "
+            "give 0 whatever the value: use a batch_size of at least 2, or networks without BatchNorm."
+        )
+
+
 class BatchNorm(nn.BatchNorm):
     """Flax's BatchNorm, which refuses in training what it would make 0 of: one value per feature.
 
@@ -51,12 +61,7 @@ class BatchNorm(nn.BatchNorm):
         """As Flax's. Raises `UserError` where a step of training would normalise one value per feature."""
         training = not nn.merge_param("use_running_average", self.use_running_average, use_running_average)
         if training and not self.is_initializing():
-            devices = jax.lax.psum(1, self.axis_name) if self.axis_name else 1
-            if math.prod(x.shape[:-1]) * devices == 1:
-                raise UserError(
-                    "BatchNorm has one value per feature to normalise, since a batch of 1 is trained on, and would "
-                    "give 0 whatever the value: use a batch_size of at least 2, or networks without BatchNorm."
-                )
+            refuse_single_values(x, self.axis_name)
         return super().__call__(x, use_running_average, **options)
 
 

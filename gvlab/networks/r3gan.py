@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from gvlab.networks.grouped import grouped_conv
 from gvlab.networks.resampling import downsample, upsample
+from gvlab.networks.sizes import bordered, middle
 from gvlab.types import UserError
 
 LEAK = 0.2
@@ -127,9 +128,7 @@ class R3GANGenerator(nn.Module):
                 x = upsample(x)
             for block in range(blocks):
                 x = ResidualBlock(groups, sum(self.blocks), name=f"stage{stage}_block{block}")(x)
-        x = _pointwise(x, self.shape[-1], "image")
-        top, left = ((made - wanted) // 2 for made, wanted in zip(x.shape[1:3], self.shape[:2], strict=True))
-        return x[:, top : top + self.shape[0], left : left + self.shape[1]]
+        return middle(_pointwise(x, self.shape[-1], "image"), self.shape)
 
 
 class R3GANDiscriminator(nn.Module):
@@ -158,9 +157,8 @@ class R3GANDiscriminator(nn.Module):
         """Logits of "real" for images `x` in [-1, 1] and, for a conditional network, one-hot classes `y`."""
         doublings = len(self.widths) - 1
         small = _first(x.shape[1:], doublings)
-        borders = [side * 2**doublings - size for side, size in zip(small, x.shape[1:3], strict=True)]
-        padding = [(0, 0), *((border // 2, border - border // 2) for border in borders), (0, 0)]
-        x = _pointwise(jnp.pad(x, padding, constant_values=-1.0), self.widths[0], "extraction")
+        x = bordered(x, *(side * 2**doublings for side in small))
+        x = _pointwise(x, self.widths[0], "extraction")
         for stage, (groups, blocks) in enumerate(zip(self.groups, self.blocks, strict=True)):
             for block in range(blocks):
                 x = ResidualBlock(groups, sum(self.blocks), name=f"stage{stage}_block{block}")(x)

@@ -6,6 +6,7 @@ from gvlab import config as c
 
 NETWORKS = [c.DCGAN(), c.DCGAN(width=7), c.Article(), c.MLP(), c.MLP(hidden=(3,)), c.MLP(hidden=(5, 4, 3))]
 GAN_NETWORKS = [*NETWORKS, c.TwoMLPs(discriminator=(9, 8)), c.MaxoutMLP(generator=(7,), pieces=2), c.R3GAN((32, 16))]
+RESIDUAL = [c.SNGAN(), c.SNGAN(8, "studiogan"), c.SAGAN(3), c.BigGAN(), c.BigGANDeep(layout="studiogan")]
 VAE_NETWORKS = [*NETWORKS[2:], c.ReluMLP(hidden=(6,)), c.TwoLayerMLP(first=12, top_hidden=(4,))]
 LIKELIHOODS = [
     c.Bernoulli(),
@@ -44,12 +45,12 @@ GANS = [
         (("alternating", 1), ("alternating", 3), ("simultaneous", 1)),
         ADAMS[:2],
     )
-] + [c.GAN(c.MLP(), discriminator_terms=terms) for terms in TERMS]
+]
+GANS += [c.GAN(network) for network in RESIDUAL] + [c.GAN(c.MLP(), discriminator_terms=terms) for terms in TERMS]
 GANS += [
     c.GAN(c.MLP(), update="separate", half_life=c.HalfLife(schedule=c.Linear(begin=0.0, end=1.0))),
     c.GAN(c.MLP(), contest=c.Smoothed(c.LeastSquares(), target=0.75)),
 ]
-
 VAES = (
     [
         c.VAE(network=network, likelihood=likelihood, optimizer=adam, beta=beta, conditional=beta == 0)

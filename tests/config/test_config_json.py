@@ -124,7 +124,10 @@ def test_a_missing_field_with_a_default_has_it(path):
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
-NETWORKS = "DCGAN or Article or MLP or TwoMLPs or MaxoutMLP or R3GAN or a class of your own"
+NETWORKS = (
+    "DCGAN or Article or MLP or TwoMLPs or MaxoutMLP or R3GAN or SNGAN or SAGAN or BigGAN or BigGANDeep "
+    "or a class of your own"
+)
 
 
 @pytest.mark.parametrize(
