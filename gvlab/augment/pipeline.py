@@ -108,13 +108,9 @@ class _Part(NamedTuple):
 
     draw: Draw
     linear: Callable[[Array], ArrayLike]
-    """Of numbers [n, 1, 1]: matrices [n, 3, 3]."""
+    """Of numbers [n, 1, 1]: matrices [n, 3, 3], or one for all."""
     offset: Callable[[Array], Array] = jnp.zeros_like
     """Of numbers [n, 1, 1]: what is added to each channel."""
-
-
-def _same(u: Array) -> Array:
-    return jnp.eye(3, dtype=u.dtype)[None] + 0 * u
 
 
 def _hue(u: Array) -> ArrayLike:
@@ -124,7 +120,7 @@ def _hue(u: Array) -> ArrayLike:
 
 
 PARTS = {
-    "brightness": _Part(rng.normal, _same, lambda normal: BRIGHTNESS_DEVIATION * normal),
+    "brightness": _Part(rng.normal, lambda normal: np.eye(3)[None], lambda normal: BRIGHTNESS_DEVIATION * normal),
     "contrast": _Part(rng.normal, lambda normal: np.eye(3)[None] * jnp.exp2(CONTRAST_DEVIATION * normal)),
     "lumaflip": _Part(rng.uniform, lambda u: np.eye(3)[None] - 2 * ALONG_GREY[None] * jnp.floor(2 * u)),
     "hue": _Part(rng.uniform, _hue),
