@@ -13,6 +13,7 @@ from gvlab.config.contests import (
     NonSaturating,
     Relativistic,
     RelativisticAverage,
+    Smoothed,
     TopK,
     Wasserstein,
 )
@@ -30,11 +31,11 @@ from gvlab.config.experiment import (
     with_value,
 )
 from gvlab.config.fields import completed, difference, leaves, member_to_dict, to_dict, value, with_traced
-from gvlab.config.gan import GAN
+from gvlab.config.gan import GAN, HalfLife
 from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
 from gvlab.config.members import choices, holds_several, with_choice
 from gvlab.config.networks import DCGAN, MLP, R3GAN, Article, MaxoutMLP, ReluMLP, TwoLayerMLP, TwoMLPs
-from gvlab.config.optimizers import SGD, Adam, AdamW, Clipped, RMSprop
+from gvlab.config.optimizers import SGD, Adam, AdamW, AnnealedAdam, Boxed, Clipped, LazyAdam, Orthogonal, RMSprop
 from gvlab.config.protocols import (
     OwnCoders,
     OwnContest,
@@ -59,6 +60,7 @@ from gvlab.config.terms import (
     OneSidedGradientPenalty,
     R1FiniteDifference,
     R2FiniteDifference,
+    Scheduled,
     ZeroCentred,
 )
 from gvlab.config.vae import VAE
@@ -80,9 +82,11 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adaptive",
+    "AnnealedAdam",
     "Arrays",
     "Article",
     "Bernoulli",
+    "Boxed",
     "Categorical",
     "Centring",
     "Clipped",
@@ -101,10 +105,12 @@ __all__ = [
     "Folder",
     "Gaussian",
     "GradientPenalty",
+    "HalfLife",
     "Hinge",
     "InstanceNoise",
     "LatentConsistency",
     "LatentDiversity",
+    "LazyAdam",
     "LeCam",
     "LearnedGaussian",
     "LeastSquares",
@@ -113,6 +119,7 @@ __all__ = [
     "Minimax",
     "NonSaturating",
     "OneSidedGradientPenalty",
+    "Orthogonal",
     "OwnCoders",
     "OwnContest",
     "OwnData",
@@ -130,6 +137,8 @@ __all__ = [
     "Relativistic",
     "RelativisticAverage",
     "ReluMLP",
+    "Scheduled",
+    "Smoothed",
     "Tfds",
     "TopK",
     "TwoLayerMLP",

@@ -12,6 +12,8 @@ from gvlab.losses.adversarial import (
     minimax_generator_loss,
     non_saturating,
     non_saturating_generator_loss,
+    smoothed_discriminator_loss,
+    smoothed_least_squares_discriminator_loss,
     wasserstein,
     wasserstein_discriminator_loss,
     wasserstein_generator_loss,
@@ -52,7 +54,7 @@ from gvlab.losses.penalties import (
     r2_finite_difference,
     zero_centred,
 )
-from gvlab.losses.terms import Round, Term, every
+from gvlab.losses.terms import Round, Term, every, scheduled
 
 __all__ = [
     "Contest",
@@ -96,6 +98,9 @@ __all__ = [
     "real_consistency",
     "relativistic",
     "relativistic_average",
+    "scheduled",
+    "smoothed_discriminator_loss",
+    "smoothed_least_squares_discriminator_loss",
     "squared_margin_loss",
     "standard_normal_log_prob",
     "top_k",

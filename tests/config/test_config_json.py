@@ -138,7 +138,7 @@ NETWORKS = "DCGAN or Article or MLP or TwoMLPs or MaxoutMLP or R3GAN or a class 
         ("model.conditional", 1, "bool"),
         ("model.ema_decay", "0.9", "float"),
         ("model.ema_decay", True, "float"),
-        ("model.update", "sometimes", "'alternating' or 'simultaneous'"),
+        ("model.update", "sometimes", "'alternating' or 'simultaneous' or 'separate'"),
         (
             "model.network",
             {"type": "VAE"},

@@ -87,7 +87,7 @@ def test_a_file_of_before_there_were_terms_has_none():
 
 def test_dotted_names_count_the_terms():
     both = experiment(c.R1(), LAZY)
-    names = [name for name in c.leaves(both) if "terms" in name]
+    names = [name for name in c.leaves(both) if "discriminator_terms" in name]
     assert [name.removeprefix("model.discriminator_terms.") for name in names] == [
         "0.weight", "1.steps", "1.inner.weight", "1.inner.decay", "1.inner.start"
     ]  # fmt: skip
@@ -202,7 +202,7 @@ def test_what_cannot_be_gets_one_sentence(make, words):
     assert words in sentence
     assert sentence.endswith(".")
     assert "\n" not in sentence
-    assert len(sentence) < 320
+    assert len(sentence) < 400
 
 
 @pytest.mark.parametrize(
