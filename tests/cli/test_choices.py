@@ -119,7 +119,7 @@ def test_help_lists_the_classes(capsys):
     assert "  --model GAN|VAE" in text.splitlines()
     terms = (
         "R1|R2|ZeroCentred|GradientPenalty|OneSidedGradientPenalty|Dragan|R1FiniteDifference|R2FiniteDifference|"
-        "Centring|LeCam"
+        "Centring|LeCam|RealConsistency|FakeConsistency|LatentConsistency"
     )
     text = overrides.classes(TERMS)
     assert f"  --model.discriminator-terms {terms}|Every, or several joined by +, or none" in text.splitlines()
