@@ -223,6 +223,23 @@ def test_json_that_cannot_be_gets_one_sentence(written, words):
     assert str(caught.value).startswith(words)
 
 
+def test_a_class_may_be_given_its_first_field():
+    chosen = c.with_choice(experiment(), "model.discriminator_terms", "r1(0.1)+LeCam+every(4)")
+    assert chosen.model.discriminator_terms == (c.R1(0.1), c.LeCam(), c.Every(4))
+    chosen = c.with_choice(experiment(), "model.contest", "Relativistic(hinge)")
+    assert chosen.model.contest == c.Relativistic("hinge")
+    for name, text, words in (
+        ("model.discriminator_terms", "R1(abc)", "R1.weight is 'abc', but must be of type float"),
+        ("model.discriminator_terms", "R1(-1)", "R1.weight is -1.0, but must be a number of at least 0"),
+        ("model.discriminator_terms", "R1()", "is 'R1()', but must be none, or one or more"),
+        ("model.contest", "hinge(1)", "Hinge has no field to be 1: leave the parentheses out"),
+        ("model.contest", "Relativistic(foo)", "Relativistic.margin is 'foo', but must be"),
+    ):
+        with pytest.raises(UserError) as caught:
+            c.with_choice(experiment(), name, text)
+        assert words in str(caught.value)
+
+
 def test_the_same_class_of_ones_own_may_be_given_twice():
     """It may give its terms other names; whether it does is seen when they are built."""
     assert len(experiment(Mine(), Mine(3.0)).model.discriminator_terms) == 2
