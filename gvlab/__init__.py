@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 _TYPES = ("Batch", "Model", "UserError")
 _TRAINED = ("load",)
 _MODULES = (
+    "augment",
     "backend",
     "build",
     "compare",

@@ -157,15 +157,18 @@ def _gan(config: c.GAN, shape: Shape, common: dict[str, Any]) -> Model:
     options: dict[str, Any] = common | {
         "latent_dim": config.latent_dim,
         "contest": made(config.contest, "contest"),
-        "ema_decay": config.ema_decay,
+        "ema_decay": config.half_life.decay() if config.half_life else config.ema_decay,
     }
     if config.discriminator_terms:
         options["discriminator_terms"] = [made(term, "term") for term in config.discriminator_terms]
+    if config.generator_terms:
+        options["generator_terms"] = [made(term, "term") for term in config.generator_terms]
+    if config.augmentation is not None:
+        options["augmentation"] = config.augmentation.augmentation()
     if config.update == "simultaneous":
         return models.simultaneous_gan(generator, discriminator, *optimizers, **options)
-    return models.alternating_gan(
-        generator, discriminator, *optimizers, discriminator_steps=config.discriminator_steps, **options
-    )
+    alternating = models.separate_gan if config.update == "separate" else models.alternating_gan
+    return alternating(generator, discriminator, *optimizers, discriminator_steps=config.discriminator_steps, **options)
 
 
 def _vae(config: c.VAE, shape: Shape, common: dict[str, Any], data_mean: np.ndarray | None) -> Model:

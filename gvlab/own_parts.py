@@ -17,6 +17,7 @@ import optax
 from gvlab import config as c
 from gvlab import data
 from gvlab.config import own
+from gvlab.config.terms import innermost
 from gvlab.losses import Contest, Round, Term
 from gvlab.losses.terms import memories
 from gvlab.models import Observation
@@ -172,6 +173,7 @@ def check_shapes(experiment: c.Experiment, shape: Shape, classes: int) -> None:
             _check_schedule(part)
     if isinstance(model, c.GAN):
         _check_added(model.discriminator_terms, shape)
+        _check_added(model.generator_terms, shape)
 
 
 def _check_model(part: Any, shape: Shape, classes: int) -> None:
@@ -286,7 +288,7 @@ def _check_contest(part: Any) -> None:
 
 def _check_added(terms: tuple[Any, ...], shape: Shape) -> None:
     for term in terms:
-        part = term.inner if isinstance(term, c.Every) else term
+        part = innermost(term)
         if own.is_own(type(part)):
             _check_term(part, shape)
     memories([made(term, "term") for term in terms])  # which wants every name once

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from gvlab.types import PyTree
+from gvlab.types import PyTree, Size
 
 
 def count(tree: PyTree) -> int:
@@ -46,6 +46,18 @@ def ema_decay(decay: float | Float[Array, ""], step: Int[Array, ""]) -> Float[Ar
     """
     t = step.astype(jnp.float32)
     return jnp.minimum(decay, (1 + t) / (10 + t))
+
+
+def half_life_decay(half_life: float | Float[Array, ""], images: Size) -> Float[Array, ""]:
+    """0.5^(images / half_life): what is left of an old value in an average of that half-life.
+
+    Args:
+        half_life: in images; of 0 nothing is left.
+        images: seen between two updates of the average.
+
+    Reference: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, published code.
+    """
+    return jnp.power(0.5, images / jnp.maximum(jnp.asarray(half_life, jnp.float32), 1e-8))
 
 
 def stack(trees: list[PyTree]) -> PyTree:

@@ -66,6 +66,22 @@ def test_every_gan_of_images_builds(network, shape):
     )
 
 
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (c.GAN(c.SNGAN(2), discriminator_terms=(c.R1(),)), (28, 28, 1)),
+        (c.GAN(c.BigGAN(2), conditional=True, update="simultaneous"), (32, 32, 3)),
+    ],
+)
+def test_gans_with_spectral_norm_build(model, shape):
+    """Also with a term that wants single examples, since no BatchNorm couples them in these discriminators."""
+    made = program(model, shape)
+    shapes_of_a_run(made)
+    state = jax.eval_shape(made.model.init, rng.root(0), made.first_batch())
+    assert set(state.discriminator.collections) == {"spectral"}
+    assert set(state.generator.collections) == ({"spectral"} if model.conditional else set())
+
+
 @pytest.mark.parametrize("network", VAE_NETWORKS, ids=ids)
 @pytest.mark.parametrize("likelihood", LIKELIHOODS, ids=ids)
 def test_every_vae_of_images_builds(network, likelihood):

@@ -25,7 +25,19 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(f for d in ("docs", "experiments", "gvlab") for f in (ROOT / d).rglob("*.md"))])
 MANUAL = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PACKAGES = (
-    *("losses", "metrics", "statistics", "data", "config", "networks", "models", "train", "evaluate", "compare"),
+    *(
+        "augment",
+        "losses",
+        "metrics",
+        "statistics",
+        "data",
+        "config",
+        "networks",
+        "models",
+        "train",
+        "evaluate",
+        "compare",
+    ),
     "reproduce",
 )
 """Those whose names users import."""

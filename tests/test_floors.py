@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "gvlab"
 # in a circle, neither of packages nor of modules.
 FLOORS = [
     {"errors", "types", "backend", "tree", "rng", "files", "memory", "schema", "numbers", "spelling"},
-    {"losses", "metrics", "statistics", "parallel", "extractors", "schedules"},
+    {"augment", "losses", "metrics", "statistics", "parallel", "extractors", "schedules", "transformations"},
     {"data", "networks"},
     {"models"},
     {"config"},

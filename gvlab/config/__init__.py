@@ -4,6 +4,8 @@ Schedules are stated in absolute steps, so that `steps` only says when to stop: 
 whatever `steps` is, and a finished run can be continued by asking for more.
 """
 
+from gvlab.config.augmentations import ADA, APA, Adaptive, DiffAugment, Fixed, FlipAndTranslate, InstanceNoise, Ramp
+from gvlab.config.consistency import FakeConsistency, LatentConsistency, LatentDiversity, RealConsistency
 from gvlab.config.contests import (
     Hinge,
     LeastSquares,
@@ -11,6 +13,7 @@ from gvlab.config.contests import (
     NonSaturating,
     Relativistic,
     RelativisticAverage,
+    Smoothed,
     TopK,
     Wasserstein,
 )
@@ -28,11 +31,11 @@ from gvlab.config.experiment import (
     with_value,
 )
 from gvlab.config.fields import completed, difference, leaves, member_to_dict, to_dict, value, with_traced
-from gvlab.config.gan import GAN
+from gvlab.config.gan import GAN, HalfLife
 from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
 from gvlab.config.members import choices, holds_several, with_choice
 from gvlab.config.networks import DCGAN, MLP, R3GAN, Article, MaxoutMLP, ReluMLP, TwoLayerMLP, TwoMLPs
-from gvlab.config.optimizers import SGD, Adam, AdamW, Clipped, RMSprop
+from gvlab.config.optimizers import SGD, Adam, AdamW, AnnealedAdam, Boxed, Clipped, LazyAdam, Orthogonal, RMSprop
 from gvlab.config.protocols import (
     OwnCoders,
     OwnContest,
@@ -58,12 +61,15 @@ from gvlab.config.terms import (
     OneSidedGradientPenalty,
     R1FiniteDifference,
     R2FiniteDifference,
+    Scheduled,
     ZeroCentred,
 )
 from gvlab.config.vae import VAE
 from gvlab.spelling import nearest
 
 __all__ = [
+    "ADA",
+    "APA",
     "CADENCE",
     "DCGAN",
     "GAN",
@@ -78,26 +84,38 @@ __all__ = [
     "WITHOUT_INFLUENCE",
     "Adam",
     "AdamW",
+    "Adaptive",
+    "AnnealedAdam",
     "Arrays",
     "Article",
     "Bernoulli",
     "BigGAN",
     "BigGANDeep",
+    "Boxed",
     "Categorical",
     "Centring",
     "Clipped",
     "Constant",
     "Cosine",
     "Data",
+    "DiffAugment",
     "DiscretizedLogistic",
     "Dragan",
     "Evaluation",
     "Every",
     "Experiment",
+    "FakeConsistency",
+    "Fixed",
+    "FlipAndTranslate",
     "Folder",
     "Gaussian",
     "GradientPenalty",
+    "HalfLife",
     "Hinge",
+    "InstanceNoise",
+    "LatentConsistency",
+    "LatentDiversity",
+    "LazyAdam",
     "LeCam",
     "LearnedGaussian",
     "LeastSquares",
@@ -106,6 +124,7 @@ __all__ = [
     "Minimax",
     "NonSaturating",
     "OneSidedGradientPenalty",
+    "Orthogonal",
     "OwnCoders",
     "OwnContest",
     "OwnData",
@@ -118,9 +137,13 @@ __all__ = [
     "R1FiniteDifference",
     "R2FiniteDifference",
     "RMSprop",
+    "Ramp",
+    "RealConsistency",
     "Relativistic",
     "RelativisticAverage",
     "ReluMLP",
+    "Scheduled",
+    "Smoothed",
     "Tfds",
     "TopK",
     "TwoLayerMLP",

@@ -32,6 +32,12 @@ def check_fraction(owner: str, **values: float) -> None:
             raise UserError(f"{owner}.{name} is {value}, but must be at least 0 and below 1.")
 
 
+def check_probability(owner: str, **values: float) -> None:
+    for name, value in values.items():
+        if not 0 <= value <= 1:
+            raise UserError(f"{owner}.{name} is {value}, but must be from 0 to 1.")
+
+
 def check_not_negative(owner: str, **values: float) -> None:
     for name, value in values.items():
         if not (value >= 0 and math.isfinite(value)):

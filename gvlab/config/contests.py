@@ -131,6 +131,30 @@ class TopK:
         return losses.top_k(self.game.contest(), self.share)
 
 
+@dataclass(frozen=True)
+class Smoothed:
+    """A game whose discriminator must not be sure of real examples: one-sided smoothing (Salimans et al. 2016)."""
+
+    game: NonSaturating | Minimax | LeastSquares = NonSaturating()
+    """The game that is played."""
+    target: float = 0.9
+    """What the verdict on real examples is drawn to, instead of 1."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        if not 0.5 < self.target <= 1:
+            raise UserError(f"Smoothed.target is {self.target}, but must be above 0.5 and at most 1.")
+
+    def contest(self) -> Contest:
+        from functools import partial
+
+        from gvlab import losses
+
+        squares = isinstance(self.game, LeastSquares)
+        loss = losses.smoothed_least_squares_discriminator_loss if squares else losses.smoothed_discriminator_loss
+        return self.game.contest()._replace(discriminator=partial(loss, target=self.target))
+
+
 AnyContest = (
     NonSaturating
     | Minimax
@@ -140,5 +164,6 @@ AnyContest = (
     | Relativistic
     | RelativisticAverage
     | TopK
+    | Smoothed
     | OwnContest
 )

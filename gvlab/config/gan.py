@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from gvlab.config.checks import check_fraction, check_size
-from gvlab.config.contests import AnyContest, NonSaturating
+from gvlab.config.augmentations import ADA, APA, Adaptive, AnyAugmentation
+from gvlab.config.checks import check_fraction, check_positive, check_size
+from gvlab.config.contests import AnyContest, NonSaturating, Relativistic, RelativisticAverage, TopK, Wasserstein
 from gvlab.config.networks import DCGAN, MLP, R3GAN, Article, MaxoutMLP, TwoMLPs
 from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnNetworks
 from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
-from gvlab.config.terms import AnyTerm, check_given_once
+from gvlab.config.schedules import AnySchedule, Constant
+from gvlab.config.terms import AnyGeneratorTerm, AnyTerm, check_given_once
 from gvlab.errors import UserError
 
 AnyNetworks: TypeAlias = (
     DCGAN | Article | MLP | TwoMLPs | MaxoutMLP | R3GAN | SNGAN | SAGAN | BigGAN | BigGANDeep | OwnNetworks
 )
+
+
+@dataclass(frozen=True)
+class HalfLife:
+    """An average that forgets half of an old value while the discriminator sees so many real images."""
+
+    images: float = 500_000.0
+    """The half-life."""
+    schedule: AnySchedule = Constant()
+    """A factor on it: Linear(begin=0, end=1) for StyleGAN2's ramp, Cosine(begin=0, end=1) for R3GAN's."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_positive("HalfLife", images=self.images)
+
+    def decay(self) -> Callable[[Any, Any], Any]:
+        """(train steps before, images of a step) -> decay of that step."""
+        from gvlab import tree
+
+        factor = self.schedule.schedule()
+        return lambda step, images: tree.half_life_decay(self.images * factor(step), images)
 
 
 @dataclass(frozen=True)
@@ -27,9 +51,10 @@ class GAN:
     network: AnyNetworks = DCGAN()
     latent_dim: int = 100
     contest: AnyContest = NonSaturating()
-    update: Literal["alternating", "simultaneous"] = "alternating"
+    update: Literal["alternating", "simultaneous", "separate"] = "alternating"
     """alternating: `discriminator_steps` updates of the discriminator, then one of the generator against the new one.
-    simultaneous: both from the same generated batch, which costs one generator pass less."""
+    simultaneous: both from the same generated batch, which costs one generator pass less.
+    separate: as alternating, but the generator is compared with a batch of real examples of its own, as in R3GAN."""
     discriminator_steps: int = 1
     ema_decay: float = 0.999
     """Decay per step of the generator's average, which `sample` uses; 0 switches the average off."""
@@ -39,14 +64,40 @@ class GAN:
     discriminator_optimizer: AnyOptimizer = Adam(learning_rate=2e-4, b1=0.5)
     discriminator_terms: tuple[AnyTerm, ...] = ()
     """What is added to the discriminator's loss: a sum of terms, each of them once."""
+    generator_terms: tuple[AnyGeneratorTerm, ...] = ()
+    """What is added to the generator's."""
+    augmentation: AnyAugmentation | None = None
+    """What is done to images, real and generated ones, before the discriminator sees them."""
+    half_life: HalfLife | None = None
+    """Of the generator's average, in images; then `ema_decay` is not read. None: the average is by `ema_decay`."""
 
     def __post_init__(self) -> None:
         settle(self)
         check_size("GAN", latent_dim=self.latent_dim, discriminator_steps=self.discriminator_steps)
         check_fraction("GAN", ema_decay=self.ema_decay)
         check_given_once("GAN.discriminator_terms", self.discriminator_terms)
+        check_given_once("GAN.generator_terms", self.generator_terms)
+        _check_signs(self.augmentation, self.contest)
         if self.update == "simultaneous" and self.discriminator_steps != 1:
             raise UserError(
                 f"GAN.discriminator_steps is {self.discriminator_steps}, but simultaneous updates take exactly 1: "
                 "use update='alternating'."
             )
+
+    @property
+    def batches(self) -> int:
+        """Batches of real examples that a train step takes."""
+        return self.discriminator_steps + (self.update == "separate")
+
+
+def _check_signs(augmentation: AnyAugmentation | None, contest: AnyContest) -> None:
+    """Raises UserError if a probability follows the sign of logits of which only differences mean something."""
+    game = contest.game if isinstance(contest, TopK) else contest
+    if not isinstance(game, Relativistic | RelativisticAverage | Wasserstein):
+        return
+    if isinstance(augmentation, ADA | APA) and isinstance(augmentation.probability, Adaptive):
+        raise UserError(
+            f"GAN.augmentation is {type(augmentation).__name__} with the probability Adaptive, which follows the sign "
+            f"of the logits, but in the contest {type(game).__name__} only their differences mean something: use Ramp "
+            "or Fixed."
+        )

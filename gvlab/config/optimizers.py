@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from gvlab.config.checks import check_fraction, check_not_negative, check_positive
+from gvlab.config.checks import check_fraction, check_not_negative, check_positive, check_size
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnOptimizer
 from gvlab.config.schedules import AnySchedule, Constant
@@ -127,11 +127,80 @@ class SGD:
 
 
 @dataclass(frozen=True)
+class AnnealedAdam:
+    """Adam whose learning rate and second decay go to their last values along half a cosine, as R3GAN's do."""
+
+    learning_rate: float = 2e-4
+    final_learning_rate: float = 5e-5
+    b1: float = 0.0
+    b2: float = 0.9
+    final_b2: float = 0.99
+    eps: float = 1e-8
+    steps: int = 40_000
+    """Train steps until the last values are reached."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_positive("AnnealedAdam", learning_rate=self.learning_rate, eps=self.eps)
+        check_not_negative("AnnealedAdam", final_learning_rate=self.final_learning_rate)
+        check_fraction("AnnealedAdam", b1=self.b1, b2=self.b2, final_b2=self.final_b2)
+        check_size("AnnealedAdam", steps=self.steps)
+
+    def transformation(self, updates_per_step: int = 1) -> optax.GradientTransformation:
+        import optax
+
+        from gvlab.schedules import scale_by_step
+        from gvlab.transformations import scale_by_moving_adam
+
+        left = optax.cosine_decay_schedule(1.0, self.steps)
+        end = self.final_learning_rate / self.learning_rate
+
+        def b2(step: Any) -> Any:
+            return self.final_b2 + (self.b2 - self.final_b2) * left(step)
+
+        return optax.chain(
+            scale_by_moving_adam(self.b1, b2, self.eps),
+            scale_by_step(self.learning_rate, lambda step: end + (1 - end) * left(step)),
+        )
+
+
+@dataclass(frozen=True)
+class LazyAdam:
+    """Adam for a loss with a term in every `every`-th step alone: rate times c, decays to the power c, c = n / (n + 1).
+
+    As Karras et al. 2020 correct it, so that the term counts as if it were there in each step.
+    """
+
+    learning_rate: float = 2.5e-3
+    b1: float = 0.0
+    b2: float = 0.99
+    eps: float = 1e-8
+    every: int = 16
+    """n: of the discriminator's R1 usually 16, of the generator's path length 4."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_positive("LazyAdam", learning_rate=self.learning_rate, eps=self.eps)
+        check_fraction("LazyAdam", b1=self.b1, b2=self.b2)
+        check_size("LazyAdam", every=self.every)
+
+    def transformation(self, updates_per_step: int = 1) -> optax.GradientTransformation:
+        import optax
+
+        c = self.every / (self.every + 1)
+        return optax.adam(self.learning_rate * c, self.b1**c, self.b2**c, self.eps)
+
+
+Single: TypeAlias = Adam | AdamW | RMSprop | SGD | AnnealedAdam | LazyAdam | OwnOptimizer
+"""What another may act on the gradients or the updates of."""
+
+
+@dataclass(frozen=True)
 class Clipped:
     """Gradients whose norm, over all parameters of a player, is at most `norm`, before another optimizer takes them."""
 
     norm: float = 1.0
-    optimizer: Adam | AdamW | RMSprop | SGD | OwnOptimizer = Adam()
+    optimizer: Single = Adam()
 
     def __post_init__(self) -> None:
         settle(self)
@@ -143,7 +212,46 @@ class Clipped:
         return optax.chain(optax.clip_by_global_norm(self.norm), self.optimizer.transformation(updates_per_step))
 
 
-AnyOptimizer = Adam | AdamW | RMSprop | SGD | Clipped | OwnOptimizer
+@dataclass(frozen=True)
+class Boxed:
+    """Parameters that are kept within [-bound, bound] after each update: the weight clipping of Wasserstein GANs."""
+
+    bound: float = 0.01
+    optimizer: Single = RMSprop(learning_rate=5e-5)
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_positive("Boxed", bound=self.bound)
+
+    def transformation(self, updates_per_step: int = 1) -> optax.GradientTransformation:
+        import optax
+
+        from gvlab.transformations import into_box
+
+        return optax.chain(self.optimizer.transformation(updates_per_step), into_box(self.bound))
+
+
+@dataclass(frozen=True)
+class Orthogonal:
+    """Kernels whose outputs are drawn towards being orthogonal (Brock et al. 2019), before another optimizer."""
+
+    weight: float = 1e-4
+    """beta"""
+    optimizer: Single = Adam()
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("Orthogonal", weight=self.weight)
+
+    def transformation(self, updates_per_step: int = 1) -> optax.GradientTransformation:
+        import optax
+
+        from gvlab.transformations import add_orthogonal_decay
+
+        return optax.chain(add_orthogonal_decay(self.weight), self.optimizer.transformation(updates_per_step))
+
+
+AnyOptimizer = Single | Clipped | Boxed | Orthogonal
 
 
 def _rate(learning_rate: float, schedule: AnySchedule) -> optax.GradientTransformation:

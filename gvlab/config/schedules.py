@@ -25,21 +25,25 @@ class Constant:
 
 @dataclass(frozen=True)
 class Cosine:
-    """From 1 to `end` along half a cosine (Loshchilov & Hutter 2017), then `end`."""
+    """From `begin` to `end` along half a cosine (Loshchilov & Hutter 2017), then `end`."""
 
     steps: int = 10_000
     """Train steps until the end is reached."""
     end: float = 0.0
+    begin: float = 1.0
 
     def __post_init__(self) -> None:
         settle(self)
         check_size("Cosine", steps=self.steps)
-        check_not_negative("Cosine", end=self.end)
+        check_not_negative("Cosine", end=self.end, begin=self.begin)
 
     def schedule(self) -> optax.Schedule:
         import optax
 
-        return optax.cosine_decay_schedule(1.0, self.steps, alpha=self.end)
+        if self.begin == 1:
+            return optax.cosine_decay_schedule(1.0, self.steps, alpha=self.end)
+        left = optax.cosine_decay_schedule(1.0, self.steps)
+        return lambda step: self.end + (self.begin - self.end) * left(step)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gvlab.config.checks import check_fraction, check_not_negative, check_positive
+from gvlab.config.consistency import FakeConsistency, LatentConsistency, LatentDiversity, RealConsistency
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnTerm
+from gvlab.config.schedules import AnySchedule, Cosine
 from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
@@ -213,6 +215,9 @@ InEachStep: TypeAlias = (
     | R2FiniteDifference
     | Centring
     | LeCam
+    | RealConsistency
+    | FakeConsistency
+    | LatentConsistency
 )
 
 
@@ -235,7 +240,32 @@ class Every:
         return losses.every(self.steps, self.inner.term())
 
 
-AnyTerm: TypeAlias = InEachStep | Every | OwnTerm
+@dataclass(frozen=True)
+class Scheduled:
+    """A term whose weight changes with the train step: R3GAN's falls to a tenth along half a cosine."""
+
+    inner: InEachStep | Every | OwnTerm = R1()
+    schedule: AnySchedule = Cosine(end=0.1)
+    """A factor on the weight."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+
+    def term(self) -> Term:
+        from gvlab import losses
+
+        return losses.scheduled(self.schedule.schedule(), self.inner.term())
+
+
+AnyGeneratorTerm: TypeAlias = LatentDiversity | OwnTerm
+
+
+AnyTerm: TypeAlias = InEachStep | Every | Scheduled | OwnTerm
+
+
+def innermost(term: Any) -> Any:
+    """The term that others, Every and Scheduled, only change."""
+    return innermost(term.inner) if isinstance(term, Every | Scheduled) else term
 
 
 def check_given_once(field: str, terms: tuple[Any, ...]) -> None:
@@ -243,9 +273,9 @@ def check_given_once(field: str, terms: tuple[Any, ...]) -> None:
 
     Of classes of one's own nobody knows before they are built: `losses.terms.memories` looks at those, too.
     """
-    kinds = [type(term.inner if isinstance(term, Every) else term) for term in terms]
+    kinds = [type(innermost(term)) for term in terms]
     for kind in kinds:
-        if kinds.count(kind) > 1 and kind.__module__ == __name__:
+        if kinds.count(kind) > 1 and kind.__module__ in (__name__, RealConsistency.__module__):
             raise UserError(
                 f"{field} has {kind.__name__} {kinds.count(kind)} times: give it once, with the sum of the weights."
             )

@@ -12,6 +12,8 @@ from gvlab.losses.adversarial import (
     minimax_generator_loss,
     non_saturating,
     non_saturating_generator_loss,
+    smoothed_discriminator_loss,
+    smoothed_least_squares_discriminator_loss,
     wasserstein,
     wasserstein_discriminator_loss,
     wasserstein_generator_loss,
@@ -24,6 +26,7 @@ from gvlab.losses.bounds import (
     normal_log_prob,
     standard_normal_log_prob,
 )
+from gvlab.losses.consistency import fake_consistency, latent_consistency, latent_diversity, real_consistency
 from gvlab.losses.likelihoods import (
     bernoulli_log_prob,
     categorical_log_prob,
@@ -51,7 +54,7 @@ from gvlab.losses.penalties import (
     r2_finite_difference,
     zero_centred,
 )
-from gvlab.losses.terms import Round, Term, every
+from gvlab.losses.terms import Round, Term, every, scheduled
 
 __all__ = [
     "Contest",
@@ -66,6 +69,7 @@ __all__ = [
     "dragan",
     "elbo",
     "every",
+    "fake_consistency",
     "gaussian_kl",
     "gaussian_log_prob",
     "gradient_penalty",
@@ -73,6 +77,8 @@ __all__ = [
     "hinge_discriminator_loss",
     "hinge_margin_loss",
     "importance_weighted_bound",
+    "latent_consistency",
+    "latent_diversity",
     "least_squares",
     "least_squares_discriminator_loss",
     "least_squares_generator_loss",
@@ -89,8 +95,12 @@ __all__ = [
     "r1_finite_difference",
     "r2",
     "r2_finite_difference",
+    "real_consistency",
     "relativistic",
     "relativistic_average",
+    "scheduled",
+    "smoothed_discriminator_loss",
+    "smoothed_least_squares_discriminator_loss",
     "squared_margin_loss",
     "standard_normal_log_prob",
     "top_k",

@@ -99,6 +99,51 @@ def hinge_discriminator_loss(
     return jax.nn.relu(1 - real_logits) + jax.nn.relu(1 + fake_logits)
 
 
+def smoothed_discriminator_loss(
+    real_logits: Float[Array, "*batch"], fake_logits: Float[Array, "*batch"], target: float | Float[Array, ""] = 0.9
+) -> Float[Array, "*batch"]:
+    """-t log D(x) - (1 - t) log(1 - D(x)) - log(1 - D(G(z))): one-sided label smoothing of `discriminator_loss`.
+
+    Args:
+        real_logits: logits of real examples, shape [*batch].
+        fake_logits: logits of generated examples, shape [*batch].
+        target: t, what D(x) is drawn to. TensorFlow-GAN's `label_smoothing=s` is a target of 1 - s/2.
+
+    Returns:
+        The loss in nats, shape [*batch].
+
+    Raises:
+        UserError: if the shapes differ.
+
+    Reference: Salimans et al., "Improved Techniques for Training GANs", 2016, section 3.4.
+    """
+    # softplus(r) = softplus(-r) + r
+    return discriminator_loss(real_logits, fake_logits) + (1 - target) * real_logits
+
+
+def smoothed_least_squares_discriminator_loss(
+    real_logits: Float[Array, "*batch"], fake_logits: Float[Array, "*batch"], target: float | Float[Array, ""] = 0.9
+) -> Float[Array, "*batch"]:
+    """(D(x) - t)^2 / 2 + D(G(z))^2 / 2: one-sided label smoothing of `least_squares_discriminator_loss`.
+
+    Args:
+        real_logits: verdicts on real examples, shape [*batch].
+        fake_logits: verdicts on generated examples, shape [*batch].
+        target: t, what D(x) is drawn to.
+
+    Returns:
+        The loss, at least 0, shape [*batch].
+
+    Raises:
+        UserError: if the shapes differ.
+
+    Reference: Salimans et al., "Improved Techniques for Training GANs", 2016, section 3.4; Mao et al., "Least Squares
+    Generative Adversarial Networks", 2017, eq. 2 (a = 0, b = t).
+    """
+    require_equal(real_logits=real_logits, fake_logits=fake_logits)
+    return (jnp.square(real_logits - target) + jnp.square(fake_logits)) / 2
+
+
 def least_squares_discriminator_loss(
     real_logits: Float[Array, "*batch"], fake_logits: Float[Array, "*batch"]
 ) -> Float[Array, "*batch"]:

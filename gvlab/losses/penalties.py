@@ -84,7 +84,7 @@ def r2(weight: Number) -> Term:
 
     Reference: Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018.
     """
-    return _of_points("r2", lambda this: weight / 2 * squared_slopes(this.critic, this.fake))
+    return _of_points("r2", lambda this: weight / 2 * squared_slopes(this.critic_of_fake or this.critic, this.fake))
 
 
 def zero_centred(weight: Number) -> Term:
@@ -171,18 +171,25 @@ def r1_finite_difference(weight: Number, radius: Number = 0.01) -> Term:
 
     Reference: Adversarial Flow Models (2025), published code.
     """
-    return _by_difference("r1_finite_difference", weight, radius, lambda this: (this.real, this.on_real))
+    return _by_difference("r1_finite_difference", weight, radius, lambda this: (this.critic, this.real, this.on_real))
 
 
 def r2_finite_difference(weight: Number, radius: Number = 0.01) -> Term:
     """As `r1_finite_difference`, at generated examples."""
-    return _by_difference("r2_finite_difference", weight, radius, lambda this: (this.fake, this.on_fake))
+    return _by_difference(
+        "r2_finite_difference",
+        weight,
+        radius,
+        lambda this: (this.critic_of_fake or this.critic, this.fake, this.on_fake),
+    )
 
 
-def _by_difference(name: str, weight: Number, radius: Number, at: Callable[[Round], tuple[Array, Array]]) -> Term:
+def _by_difference(
+    name: str, weight: Number, radius: Number, at: Callable[[Round], tuple[Critic, Array, Array]]
+) -> Term:
     def value(this: Round, memory: PyTree) -> tuple[Array, PyTree]:
-        x, logits = at(this)
-        moved = this.critic(x + radius * rng.normal(this.key, x.shape, this.axis_name))
+        critic, x, logits = at(this)
+        moved = critic(x + radius * rng.normal(this.key, x.shape, this.axis_name))
         return weight / 2 * jnp.square((moved - logits) / radius), memory
 
     return Term(name, value)

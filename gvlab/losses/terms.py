@@ -35,6 +35,9 @@ class Round(NamedTuple):
     """The discriminator's logits of the generated ones."""
     axis_name: str | None = None
     """Of the mapped axis that the batch is spread over, for noise that is the same for any number of devices."""
+    critic_of_fake: Callable[[Array], Array] | None = None
+    """x -> logits, as the discriminator sees generated examples where an augmentation shows the two kinds by draws of
+    their own; None: as `critic`."""
 
 
 class Term(NamedTuple):
@@ -75,6 +78,21 @@ def every(steps: int, term: Term) -> Term:
             return steps * found, after
 
         return jax.lax.cond(this.step % steps == 0, used, lambda memory: (jnp.zeros_like(this.on_real), memory), memory)
+
+    return term._replace(value=value)
+
+
+def scheduled(schedule: Callable[[Array], Array], term: Term) -> Term:
+    """The term times a number that changes with the train step, such as R3GAN's falling weight of its penalties.
+
+    Args:
+        schedule: train steps before -> factor; optax's schedules are such functions.
+        term: any.
+    """
+
+    def value(this: Round, memory: PyTree) -> tuple[Array, PyTree]:
+        found, after = term.value(this, memory)
+        return schedule(this.step) * found, after
 
     return term._replace(value=value)
 

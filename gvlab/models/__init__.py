@@ -1,7 +1,8 @@
 """Model families: each factory returns a `gvlab.types.Model`, a tuple of pure functions."""
 
 from gvlab.models import observation
-from gvlab.models.gan import GANState, alternating_gan, simultaneous_gan
+from gvlab.models.game import GANState
+from gvlab.models.gan import alternating_gan, separate_gan, simultaneous_gan
 from gvlab.models.latents import VAEState
 from gvlab.models.observation import Observation
 from gvlab.models.two_layers import two_layer_importance_weighted_autoencoder, two_layer_variational_autoencoder
@@ -14,6 +15,7 @@ __all__ = [
     "alternating_gan",
     "importance_weighted_autoencoder",
     "observation",
+    "separate_gan",
     "simultaneous_gan",
     "two_layer_importance_weighted_autoencoder",
     "two_layer_variational_autoencoder",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import flax.linen as nn
@@ -14,12 +16,20 @@ from jaxtyping import Array, Float, Int
 from gvlab.data.checks import check_batch
 from gvlab.types import Batch, PyTree, Size, UserError
 
+EMPTY: Mapping[str, PyTree] = MappingProxyType({})
+
 
 def init_module(module: nn.Module, key: jax.Array, *inputs: Any) -> tuple[PyTree, PyTree]:
     """Fresh (parameters, batch statistics) of a module; the statistics are {} where it has none."""
+    params, stats, _ = init_collections(module, key, *inputs)
+    return params, stats
+
+
+def init_collections(module: nn.Module, key: jax.Array, *inputs: Any) -> tuple[PyTree, PyTree, dict[str, PyTree]]:
+    """Fresh (parameters, batch statistics, every other collection by name) of a module; {} where it has none."""
     # Compiled as one: eagerly, every parameter's random draw would compile on its own.
-    variables = jax.jit(functools.partial(module.init, train=True))(key, *inputs)
-    return variables["params"], variables.get("batch_stats", {})
+    variables = dict(jax.jit(functools.partial(module.init, train=True))(key, *inputs))
+    return variables.pop("params"), variables.pop("batch_stats", {}), variables
 
 
 def output_of(module: nn.Module, key: jax.Array, *inputs: Any) -> Any:
@@ -27,15 +37,29 @@ def output_of(module: nn.Module, key: jax.Array, *inputs: Any) -> Any:
     return jax.eval_shape(lambda: module.init_with_output(key, *inputs, train=True)[0])
 
 
-def train_apply(module: nn.Module, params: PyTree, stats: PyTree, *inputs: Any) -> tuple[Any, PyTree]:
-    """The module in training mode: (output, updated batch statistics)."""
-    output, new = module.apply({"params": params, "batch_stats": stats}, *inputs, train=True, mutable=["batch_stats"])
+def train_apply(
+    module: nn.Module, params: PyTree, stats: PyTree, *inputs: Any, collections: Mapping[str, PyTree] = EMPTY
+) -> tuple[Any, PyTree]:
+    """The module in training mode: (output, updated batch statistics); its other collections are read alone."""
+    variables = {"params": params, "batch_stats": stats, **collections}
+    output, new = module.apply(variables, *inputs, train=True, mutable=["batch_stats"])
     return output, new.get("batch_stats", stats)
 
 
-def eval_apply(module: nn.Module, params: PyTree, stats: PyTree, *inputs: Any) -> Any:
+def advancing_apply(
+    module: nn.Module, params: PyTree, stats: PyTree, collections: Mapping[str, PyTree], *inputs: Any
+) -> tuple[Any, PyTree, Mapping[str, PyTree]]:
+    """The module in training mode: (output, batch statistics, other collections), both updated."""
+    variables = {"params": params, "batch_stats": stats, **collections}
+    output, new = module.apply(variables, *inputs, train=True, mutable=["batch_stats", *collections])
+    return output, new.get("batch_stats", stats), {name: new.get(name, old) for name, old in collections.items()}
+
+
+def eval_apply(
+    module: nn.Module, params: PyTree, stats: PyTree, *inputs: Any, collections: Mapping[str, PyTree] = EMPTY
+) -> Any:
     """The module in evaluation mode, with its running statistics."""
-    return module.apply({"params": params, "batch_stats": stats}, *inputs, train=False)
+    return module.apply({"params": params, "batch_stats": stats, **collections}, *inputs, train=False)
 
 
 def updates_of(

@@ -4,73 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeAlias
 
 import flax.linen as nn
-import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
-from gvlab import rng, tree
+from gvlab.augment import Augmentation
 from gvlab.losses import Contest, non_saturating
 from gvlab.losses import terms as sums
-from gvlab.losses.adversarial import PerPair
-from gvlab.losses.terms import Round, Term
+from gvlab.losses.terms import Term
+from gvlab.models import game as played
 from gvlab.models.base import (
     Labels,
+    advancing_apply,
     check_first_batch,
     eval_apply,
-    init_module,
+    init_collections,
     labels_for,
     one_hot,
     output_of,
-    train_apply,
-    updates_of,
 )
-from gvlab.parallel import gather, mean_over
+from gvlab.models.game import Decay, Game, GANState, Memory, Player
+from gvlab.parallel import mean_over
 from gvlab.types import Batch, Info, Model, PRNGKey, PyTree, Size, UserError
-
-Memory: TypeAlias = dict[str, PyTree]
-
-
-@flax.struct.dataclass
-class Player:
-    """One of the two networks, with its optimizer."""
-
-    params: PyTree
-    stats: PyTree
-    optimizer: optax.OptState
-
-
-@flax.struct.dataclass
-class GANState:
-    """All that a GAN carries from step to step."""
-
-    step: PyTree
-    """Int[Array, ""]; not declared so, because trees are also made of shapes (`eval_shape`) and of stacked states."""
-    generator: Player
-    discriminator: Player
-    ema_params: PyTree
-    ema_stats: PyTree
-    memory: PyTree = flax.struct.field(default_factory=dict)
-    """What the terms of the losses remember, by their names; a dict."""
-
-
-class _Parts(NamedTuple):
-    """What both kinds of update are made of."""
-
-    generator: nn.Module
-    discriminator: nn.Module
-    generator_optimizer: optax.GradientTransformation
-    discriminator_optimizer: optax.GradientTransformation
-    latent_dim: int
-    contest: Contest
-    discriminator_terms: Sequence[Term]
-    ema_decay: float | Float[Array, ""]
-    num_classes: int
-    axis_name: str | None
 
 
 def alternating_gan(
@@ -82,8 +40,10 @@ def alternating_gan(
     latent_dim: int,
     contest: Contest = non_saturating,
     discriminator_terms: Sequence[Term] = (),
+    generator_terms: Sequence[Term] = (),
+    augmentation: Augmentation | None = None,
     discriminator_steps: int = 1,
-    ema_decay: float | Float[Array, ""] = 0.999,
+    ema_decay: float | Float[Array, ""] | Decay = 0.999,
     num_classes: int = 0,
     data_range: tuple[float, float] = (-1.0, 1.0),
     axis_name: str | None = None,
@@ -92,7 +52,8 @@ def alternating_gan(
 
     A step takes `discriminator_steps` updates of the discriminator, each on its own share of the batch and its own
     generated images, then one update of the generator against the new discriminator. So a batch holds
-    `discriminator_steps` times as many examples as an update sees.
+    `discriminator_steps` times as many examples as an update sees. Where the generator's loss looks at real examples,
+    they are those of the last share.
 
     Args:
         generator: Linen module, (z [b, latent_dim], y one-hot or None, train=) -> x [b, *shape] in `data_range`.
@@ -102,9 +63,12 @@ def alternating_gan(
         latent_dim: length of the standard normal latent z.
         contest: what the two players minimise, each (real logits [b], fake logits [b]) -> loss [b].
         discriminator_terms: what is added to the discriminator's loss, in each of its updates.
+        generator_terms: what is added to the generator's.
+        augmentation: what is done to all images, real and generated, before the discriminator sees them; the slopes
+            that terms look at go through it.
         discriminator_steps: updates of the discriminator per step.
         ema_decay: decay of the average of the generator (parameters and batch statistics) that `sample` and `decode`
-            use; see `tree.ema_decay` for its first steps.
+            use, with `tree.ema_decay` for its first steps; or a function of the steps before and the images of a step.
         num_classes: 0, or the number of classes that both networks are conditioned on (Mirza & Osindero 2014).
         data_range: smallest and largest value of real data; `init` refuses anything outside.
         axis_name: name of the `pmap` axis over which gradients, statistics and losses are averaged.
@@ -112,12 +76,12 @@ def alternating_gan(
     Returns:
         A `Model` with states of type `GANState` and the curves `d_loss`, `g_loss` (of the contest alone, in nats where
         it is of log-likelihoods), `real_logit`, `fake_logit`, `grad_norm/generator`, `grad_norm/discriminator`, and
-        `d_term/...` for each of `discriminator_terms`.
+        `d_term/...`, `g_term/...` for each term, `augmentation_p` for an augmentation.
 
     Raises:
         UserError: from `init`: a term takes the discriminator's gradient by single examples, but it has BatchNorm.
     """
-    parts = _Parts(
+    game = Game(
         generator,
         discriminator,
         generator_optimizer,
@@ -125,29 +89,52 @@ def alternating_gan(
         latent_dim,
         contest,
         discriminator_terms,
-        ema_decay,
+        generator_terms,
+        augmentation,
+        ema_decay if callable(ema_decay) else played.usual_decay(ema_decay),
         num_classes,
         axis_name,
     )
+    return _alternating(game, discriminator_steps, discriminator_steps, data_range)
 
-    def train_step(state: GANState, batch: Batch, key: PRNGKey) -> tuple[GANState, Info]:
-        if len(batch.x) % discriminator_steps:
-            raise UserError(
-                f"The batch has {len(batch.x)} examples (per device), which {discriminator_steps} updates of the "
-                "discriminator cannot share equally: use a multiple."
-            )
-        # One share per discriminator update, taken in strides: then N devices see the same shares as one.
-        shares = jax.tree.map(lambda leaf: leaf.reshape(-1, discriminator_steps, *leaf.shape[1:]), batch)
-        g, d, memory = state.generator, state.discriminator, state.memory
-        for i in range(discriminator_steps):
-            share = jax.tree.map(lambda leaf, i=i: leaf[:, i], shares)
-            d, memory, d_info = _discriminator_update(
-                parts, g, d, memory, share, state.step, jax.random.fold_in(key, i)
-            )
-        g, g_info = _generator_update(parts, g, d, share, state.step, jax.random.fold_in(key, discriminator_steps))
-        return _next(parts, state, g, d, memory), d_info | g_info
 
-    return _model(parts, train_step, data_range)
+def separate_gan(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    generator_optimizer: optax.GradientTransformation,
+    discriminator_optimizer: optax.GradientTransformation,
+    *,
+    latent_dim: int,
+    contest: Contest = non_saturating,
+    discriminator_terms: Sequence[Term] = (),
+    generator_terms: Sequence[Term] = (),
+    augmentation: Augmentation | None = None,
+    discriminator_steps: int = 1,
+    ema_decay: float | Float[Array, ""] | Decay = 0.999,
+    num_classes: int = 0,
+    data_range: tuple[float, float] = (-1.0, 1.0),
+    axis_name: str | None = None,
+) -> Model:
+    """A GAN trained as by `alternating_gan`, but with a batch of its own for the generator to be compared with.
+
+    So a step's batch holds `discriminator_steps` + 1 times as many examples as an update sees, as in R3GAN's published
+    training (Huang et al. 2024). Arguments and terms as in `alternating_gan`.
+    """
+    game = Game(
+        generator,
+        discriminator,
+        generator_optimizer,
+        discriminator_optimizer,
+        latent_dim,
+        contest,
+        discriminator_terms,
+        generator_terms,
+        augmentation,
+        ema_decay if callable(ema_decay) else played.usual_decay(ema_decay),
+        num_classes,
+        axis_name,
+    )
+    return _alternating(game, discriminator_steps, discriminator_steps + 1, data_range)
 
 
 def simultaneous_gan(
@@ -159,7 +146,9 @@ def simultaneous_gan(
     latent_dim: int,
     contest: Contest = non_saturating,
     discriminator_terms: Sequence[Term] = (),
-    ema_decay: float | Float[Array, ""] = 0.999,
+    generator_terms: Sequence[Term] = (),
+    augmentation: Augmentation | None = None,
+    ema_decay: float | Float[Array, ""] | Decay = 0.999,
     num_classes: int = 0,
     data_range: tuple[float, float] = (-1.0, 1.0),
     axis_name: str | None = None,
@@ -170,7 +159,7 @@ def simultaneous_gan(
     generated images are shared (simultaneous gradient descent; Mescheder et al. 2017, "The Numerics of GANs").
     Arguments and terms as in `alternating_gan`.
     """
-    parts = _Parts(
+    game = Game(
         generator,
         discriminator,
         generator_optimizer,
@@ -178,186 +167,154 @@ def simultaneous_gan(
         latent_dim,
         contest,
         discriminator_terms,
-        ema_decay,
+        generator_terms,
+        augmentation,
+        ema_decay if callable(ema_decay) else played.usual_decay(ema_decay),
         num_classes,
         axis_name,
     )
 
     def train_step(state: GANState, batch: Batch, key: PRNGKey) -> tuple[GANState, Info]:
         g, d, y = state.generator, state.discriminator, one_hot(batch.y, num_classes)
-        z = rng.normal(key, (len(batch.x), latent_dim), axis_name)
+        z = played.latents(game, len(batch.x), key)
+        sight = played.sight_of(game, state.augmentation, len(batch.x), batch.x.shape[1:], key)
 
         # 1. forward, once: each pull-back maps cotangents of an output to those of parameters (and images)
-        fake, pull_fake, g_stats = jax.vjp(lambda p: train_apply(generator, p, g.stats, z, y), g.params, has_aux=True)
-        real_logits, pull_real_logits, stats = jax.vjp(
-            lambda p: train_apply(discriminator, p, d.stats, batch.x, y), d.params, has_aux=True
+        def made(params: PyTree) -> tuple[Array, Player]:
+            x, stats, collections = advancing_apply(generator, params, g.stats, g.collections, z, y)
+            return x, replace(g, stats=stats, collections=collections)
+
+        fake, pull_fake, g_after = jax.vjp(made, g.params, has_aux=True)
+        real = sight.replaced(batch.x, fake)
+        real_logits, pull_real_logits, d_after = jax.vjp(
+            lambda p: played.judge_and_advance(game, replace(d, params=p), sight.real(real), y), d.params, has_aux=True
         )
-        fake_logits, pull_fake_logits, d_stats = jax.vjp(
-            lambda p, x: train_apply(discriminator, p, stats, x, y), d.params, fake, has_aux=True
+        fake_logits, pull_fake_logits, d_after = jax.vjp(
+            lambda p, x: played.judge_and_advance(game, replace(d_after, params=p), sight.fake(x), y),
+            d.params,
+            fake,
+            has_aux=True,
         )
 
         # 2. the losses, and their gradients with respect to the logits
         d_loss, (to_real, to_fake) = jax.value_and_grad(
-            lambda r, f: _mean_loss(contest.discriminator, r, f, axis_name), argnums=(0, 1)
+            lambda r, f: played.mean_loss(contest.discriminator, r, f, axis_name), argnums=(0, 1)
         )(real_logits, fake_logits)
-        g_loss, to_generator = jax.value_and_grad(lambda f: _mean_loss(contest.generator, real_logits, f, axis_name))(
-            fake_logits
-        )
+        g_loss, to_generator = jax.value_and_grad(
+            lambda f: played.mean_loss(contest.generator, real_logits, f, axis_name)
+        )(fake_logits)
 
         # 3. what the terms add to the discriminator's: through its logits, and through passes of their own
-        term_grads, term_info, memory = None, {}, state.memory
+        d_term_grads, d_info, memory = None, {}, state.memory
         if discriminator_terms:
 
-            def added(params: PyTree, r: Array, f: Array) -> tuple[Float[Array, ""], tuple[Info, Memory]]:
-                this = _round(parts, g, replace(d, params=params), batch.x, fake, z, y, r, f, state.step, key)
-                return _discriminator_terms(parts, this, memory)
+            def added_to_d(params: PyTree, r: Array, f: Array) -> tuple[Float[Array, ""], tuple[Info, Memory]]:
+                now = replace(d, params=params)
+                this = played.round_of(game, g, now, real, fake, z, y, r, f, state.step, key, sight)
+                added, info, memory = played.added_terms(discriminator_terms, "d_term", this, state.memory)
+                return added, (info, memory)
 
-            (term_grads, r, f), (term_info, memory) = jax.grad(added, argnums=(0, 1, 2), has_aux=True)(
+            (d_term_grads, r, f), (d_info, memory) = jax.grad(added_to_d, argnums=(0, 1, 2), has_aux=True)(
                 d.params, real_logits, fake_logits
             )
             to_real, to_fake = to_real + r, to_fake + f
 
-        # 4. backward, through the discriminator twice and the generator once
+        # 4. what they add to the generator's, through a pass of its own
+        g_term_grads, g_info, g_memory = None, {}, state.generator_memory
+        if generator_terms:
+
+            def added_to_g(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, Memory]]:
+                now = replace(g, params=params)
+                x, _ = played.generate(game, now, z, y)
+                f, _ = played.judge(game, d, sight.fake(x), y)
+                this = played.round_of(game, now, d, real, x, z, y, real_logits, f, state.step, key, sight)
+                added, info, memory = played.added_terms(generator_terms, "g_term", this, state.generator_memory)
+                return added, (info, memory)
+
+            g_term_grads, (g_info, g_memory) = jax.grad(added_to_g, has_aux=True)(g.params)
+
+        # 5. backward, through the discriminator twice and the generator once
         d_grads = jax.tree.map(jnp.add, pull_real_logits(to_real)[0], pull_fake_logits(to_fake)[0])
-        if discriminator_terms:
-            d_grads = jax.tree.map(jnp.add, d_grads, term_grads)
+        if d_term_grads is not None:
+            d_grads = jax.tree.map(jnp.add, d_grads, d_term_grads)
         (g_grads,) = pull_fake(pull_fake_logits(to_generator)[1])
+        if g_term_grads is not None:
+            g_grads = jax.tree.map(jnp.add, g_grads, g_term_grads)
 
-        d, d_norm = _descend(discriminator_optimizer, d, d_grads, d_stats, state.step, axis_name)
-        g, g_norm = _descend(generator_optimizer, g, g_grads, g_stats, state.step, axis_name)
-        info = _discriminator_info(d_loss, real_logits, fake_logits) | {"g_loss": g_loss} | term_info
+        d_next, d_norm = played.descend(
+            discriminator_optimizer, replace(d_after, params=d.params), d_grads, state.step, axis_name
+        )
+        g_next, g_norm = played.descend(
+            generator_optimizer, replace(g_after, params=g.params), g_grads, state.step, axis_name
+        )
+        info = played.discriminator_info(d_loss, real_logits, fake_logits) | {"g_loss": g_loss} | d_info | g_info
+        remembered, seen = played.after_verdict(game, state.augmentation, real_logits, state.step, state.step)
         norms = {"grad_norm/discriminator": d_norm, "grad_norm/generator": g_norm}
-        return _next(parts, state, g, d, memory), mean_over(info, axis_name) | norms
+        after = replace(
+            state,
+            generator=g_next,
+            discriminator=d_next,
+            memory=memory,
+            generator_memory=g_memory,
+            augmentation=remembered,
+        )
+        return played.next_step(game, after, len(batch.x)), mean_over(info, axis_name) | seen | norms
 
-    return _model(parts, train_step, data_range)
-
-
-def _discriminator_update(
-    parts: _Parts, g: Player, d: Player, memory: Memory, batch: Batch, step: Int[Array, ""], key: PRNGKey
-) -> tuple[Player, Memory, Info]:
-    y = one_hot(batch.y, parts.num_classes)
-    z = rng.normal(key, (len(batch.x), parts.latent_dim), parts.axis_name)
-    fake, _ = train_apply(parts.generator, g.params, g.stats, z, y)
-
-    def objective(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, PyTree, Memory]]:
-        real_logits, stats = train_apply(parts.discriminator, params, d.stats, batch.x, y)
-        fake_logits, stats = train_apply(parts.discriminator, params, stats, fake, y)
-        loss = _mean_loss(parts.contest.discriminator, real_logits, fake_logits, parts.axis_name)
-        info = _discriminator_info(loss, real_logits, fake_logits)
-        if not parts.discriminator_terms:
-            return loss, (info, stats, memory)
-        this = _round(parts, g, replace(d, params=params), batch.x, fake, z, y, real_logits, fake_logits, step, key)
-        added, (term_info, after) = _discriminator_terms(parts, this, memory)
-        return loss + added, (info | term_info, stats, after)
-
-    grads, (info, stats, memory_after) = jax.grad(objective, has_aux=True)(d.params)
-    d, norm = _descend(parts.discriminator_optimizer, d, grads, stats, step, parts.axis_name)
-    return d, memory_after, mean_over(info, parts.axis_name) | {"grad_norm/discriminator": norm}
+    return _model(game, train_step, data_range)
 
 
-def _round(
-    parts: _Parts,
-    g: Player,
-    d: Player,
-    real: Array,
-    fake: Array,
-    z: Array,
-    y: Array | None,
-    on_real: Array,
-    on_fake: Array,
-    step: Int[Array, ""],
-    key: PRNGKey,
-) -> Round:
-    """What the terms of the discriminator's loss may look at; what none of them does, XLA drops."""
+def _alternating(game: Game, discriminator_steps: int, shares: int, data_range: tuple[float, float]) -> Model:
+    """A share of the batch for each of the discriminator's updates, and the last one for the generator's."""
+    of = " of the discriminator" if shares == discriminator_steps else ""
 
-    def critic(x: Array) -> Array:
-        return train_apply(parts.discriminator, d.params, d.stats, x, y)[0]
+    def train_step(state: GANState, batch: Batch, key: PRNGKey) -> tuple[GANState, Info]:
+        if len(batch.x) % shares:
+            raise UserError(
+                f"The batch has {len(batch.x)} examples (per device), which {shares} updates{of} cannot share "
+                "equally: use a multiple."
+            )
+        # One share per update, taken in strides: then N devices see the same shares as one.
+        shared = jax.tree.map(lambda leaf: leaf.reshape(-1, shares, *leaf.shape[1:]), batch)
 
-    def generate(z: Array) -> Array:
-        return train_apply(parts.generator, g.params, g.stats, z, y)[0]
+        def share(i: int) -> Batch:
+            return jax.tree.map(lambda leaf: leaf[:, i], shared)
 
-    noise = rng.stream(key, rng.TERMS)
-    return Round(step, noise, real, fake, z, critic, generate, on_real, on_fake, parts.axis_name)
+        for i in range(discriminator_steps):
+            remembered, updates = state.augmentation, state.step * discriminator_steps + i
+            state, d_info = played.discriminator_update(game, state, share(i), updates, jax.random.fold_in(key, i))
+        state, g_info = played.generator_update(
+            game, state, share(shares - 1), remembered, jax.random.fold_in(key, discriminator_steps)
+        )
+        images = len(batch.x) // shares * discriminator_steps
+        return played.next_step(game, state, images), d_info | g_info
 
-
-def _discriminator_terms(parts: _Parts, this: Round, memory: Memory) -> tuple[Float[Array, ""], tuple[Info, Memory]]:
-    """The sum of the terms, a curve for each, and what they remember."""
-    added, means, memory = sums.summed(parts.discriminator_terms, this, memory)
-    return added, ({f"d_term/{name}": mean for name, mean in means.items()}, memory)
+    return _model(game, train_step, data_range)
 
 
-def _generator_update(
-    parts: _Parts, g: Player, d: Player, batch: Batch, step: Int[Array, ""], key: PRNGKey
-) -> tuple[Player, Info]:
-    y = one_hot(batch.y, parts.num_classes)
-    z = rng.normal(key, (len(batch.x), parts.latent_dim), parts.axis_name)
-    # Dropped before it is compiled where the contest's generator leaves it unread.
-    real_logits, _ = train_apply(parts.discriminator, d.params, d.stats, batch.x, y)
-
-    def objective(params: PyTree) -> tuple[Float[Array, ""], PyTree]:
-        fake, stats = train_apply(parts.generator, params, g.stats, z, y)
-        fake_logits, _ = train_apply(parts.discriminator, d.params, d.stats, fake, y)
-        return _mean_loss(parts.contest.generator, real_logits, fake_logits, parts.axis_name), stats
-
-    (loss, stats), grads = jax.value_and_grad(objective, has_aux=True)(g.params)
-    g, norm = _descend(parts.generator_optimizer, g, grads, stats, step, parts.axis_name)
-    return g, mean_over({"g_loss": loss}, parts.axis_name) | {"grad_norm/generator": norm}
-
-
-def _mean_loss(side: PerPair, real_logits: Array, fake_logits: Array, axis_name: str | None) -> Float[Array, ""]:
-    """Over the batch of all devices, which a contest may look at as a whole (means, ranks)."""
-    # Every device has the same loss, of its own logits and of the others': their gradients add up on the way back.
-    return side(*gather((real_logits, fake_logits), axis_name)).mean()
-
-
-def _discriminator_info(loss: Array, real_logits: Array, fake_logits: Array) -> Info:
-    return {"d_loss": loss, "real_logit": real_logits.mean(), "fake_logit": fake_logits.mean()}
-
-
-def _descend(
-    optimizer: optax.GradientTransformation,
-    player: Player,
-    grads: PyTree,
-    stats: PyTree,
-    step: Int[Array, ""],
-    axis_name: str | None,
-) -> tuple[Player, Float[Array, ""]]:
-    """The player after one optimizer update, and the norm of its gradient."""
-    grads = mean_over(grads, axis_name)
-    updates, optimizer_state = updates_of(optimizer, grads, player.optimizer, player.params, step)
-    params = optax.apply_updates(player.params, updates)
-    return Player(params=params, stats=stats, optimizer=optimizer_state), tree.norm(grads)
-
-
-def _next(parts: _Parts, state: GANState, g: Player, d: Player, memory: Memory) -> GANState:
-    decay = tree.ema_decay(parts.ema_decay, state.step)
-    return GANState(
-        step=state.step + 1,
-        generator=g,
-        discriminator=d,
-        ema_params=tree.ema(state.ema_params, g.params, decay),
-        ema_stats=tree.ema(state.ema_stats, g.stats, decay),
-        memory=memory,
-    )
+def _check_augmentation(game: Game, shape: tuple[int, ...]) -> None:
+    """Raises UserError if the augmentation cannot take such examples, or follows logits that mean nothing."""
+    if game.augmentation is not None:
+        game.augmentation.transform.check(shape)
 
 
 def _model(
-    parts: _Parts,
+    game: Game,
     train_step: Callable[[GANState, Batch, PRNGKey], tuple[GANState, Info]],
     data_range: tuple[float, float],
 ) -> Model:
-    generator, discriminator, num_classes = parts.generator, parts.discriminator, parts.num_classes
+    generator, discriminator, num_classes = game.generator, game.discriminator, game.num_classes
 
     def init(key: PRNGKey, batch: Batch) -> GANState:
-        z, y = jnp.zeros((2, parts.latent_dim)), labels_for(None, 2, num_classes)
+        z, y = jnp.zeros((2, game.latent_dim)), labels_for(None, 2, num_classes)
         g_key, d_key = jax.random.split(key)
         made = output_of(generator, g_key, z, y).shape[1:]
         if batch.x.shape[1:] != made:
             raise UserError(f"The data have the shape {batch.x.shape[1:]}, but the generator makes {made}.")
         check_first_batch(batch, made, data_range, num_classes)
-        g_params, g_stats = init_module(generator, g_key, z, y)
-        d_params, d_stats = init_module(discriminator, d_key, jnp.zeros((2, *made)), y)
-        for term in parts.discriminator_terms:
+        g_params, g_stats, g_others = init_collections(generator, g_key, z, y)
+        d_params, d_stats, d_others = init_collections(discriminator, d_key, jnp.zeros((2, *made)), y)
+        _check_augmentation(game, made)
+        for term in (*game.discriminator_terms, *game.generator_terms):
             if term.by_example and d_stats:
                 raise UserError(
                     f"The term {term.name} takes the gradient of {type(discriminator).__name__} by single examples, "
@@ -365,30 +322,39 @@ def _model(
                 )
         return GANState(
             step=jnp.zeros((), jnp.int32),
-            generator=Player(g_params, g_stats, parts.generator_optimizer.init(g_params)),
-            discriminator=Player(d_params, d_stats, parts.discriminator_optimizer.init(d_params)),
+            generator=Player(g_params, g_stats, game.generator_optimizer.init(g_params), g_others),
+            discriminator=Player(d_params, d_stats, game.discriminator_optimizer.init(d_params), d_others),
             # Copies: a step that donates its state may not be given one buffer twice.
             ema_params=jax.tree.map(jnp.copy, g_params),
             ema_stats=jax.tree.map(jnp.copy, g_stats),
-            memory=sums.memories(parts.discriminator_terms),
+            memory=sums.memories(game.discriminator_terms),
+            generator_memory=sums.memories(game.generator_terms),
+            augmentation=game.augmentation.init() if game.augmentation else {},
         )
 
     def prior(key: PRNGKey, n: Size) -> Float[Array, "n latent"]:
-        return jax.random.normal(key, (n, parts.latent_dim))
+        return jax.random.normal(key, (n, game.latent_dim))
+
+    def averaged(state: GANState, z: Array, y: Array | None) -> Array:
+        g = state.generator
+        return eval_apply(generator, state.ema_params, state.ema_stats, z, y, collections=g.collections)
+
+    def judged(d: Player, x: Array, y: Array | None) -> Array:
+        return eval_apply(discriminator, d.params, d.stats, x, y, collections=d.collections)
 
     def decode(state: GANState, z: Float[Array, "n latent"], y: Labels = None) -> Array:
-        return eval_apply(generator, state.ema_params, state.ema_stats, z, labels_for(y, z.shape[0], num_classes))
+        return averaged(state, z, labels_for(y, z.shape[0], num_classes))
 
     def sample(state: GANState, key: PRNGKey, n: int, y: Labels = None) -> Array:
         return decode(state, prior(key, n), y)
 
     def evaluate(state: GANState, batch: Batch, key: PRNGKey) -> Info:
         d, y = state.discriminator, one_hot(batch.y, num_classes)
-        fake = eval_apply(generator, state.ema_params, state.ema_stats, prior(key, len(batch.x)), y)
-        real_logits = eval_apply(discriminator, d.params, d.stats, batch.x, y)
-        fake_logits = eval_apply(discriminator, d.params, d.stats, fake, y)
+        fake = averaged(state, prior(key, len(batch.x)), y)
+        real_logits = judged(d, batch.x, y)
+        fake_logits = judged(d, fake, y)
         return {
-            "d_loss": parts.contest.discriminator(real_logits, fake_logits),
+            "d_loss": game.contest.discriminator(real_logits, fake_logits),
             "real_logit": real_logits,
             "fake_logit": fake_logits,
         }

@@ -24,13 +24,18 @@ OPTIMIZERS = [
     c.RMSprop(decay=0.99),
     c.SGD(momentum=0.5),
     c.Clipped(norm=0.1, optimizer=c.SGD()),
+    c.AnnealedAdam(steps=9),
+    c.Boxed(bound=0.1, optimizer=c.LazyAdam(every=4)),
+    c.Orthogonal(optimizer=c.AdamW()),
 ]
 TERMS = [
     (c.R1(),),
     (c.R1(weight=0.1 + 0.2), c.R2(weight=0)),
     (c.GradientPenalty(target=0.5), c.LeCam(start=0)),
     (c.Every(steps=4, inner=c.Dragan()), c.Centring()),
+    (c.Scheduled(inner=c.Every(inner=c.R2())), c.Scheduled(c.R1(), c.Cosine(begin=0.0, end=1.0))),
     (c.ZeroCentred(), c.OneSidedGradientPenalty(), c.R1FiniteDifference(), c.R2FiniteDifference(radius=1), c.Dragan()),
+    (c.RealConsistency(), c.FakeConsistency(transform=c.DiffAugment(("translation",))), c.LatentConsistency()),
 ]
 GANS = [
     c.GAN(network=network, update=update, contest=contest, discriminator_steps=steps, generator_optimizer=adam)
@@ -40,8 +45,13 @@ GANS = [
         (("alternating", 1), ("alternating", 3), ("simultaneous", 1)),
         ADAMS[:2],
     )
+] + [c.GAN(c.MLP(), discriminator_terms=terms) for terms in TERMS]
+GANS += [
+    *(c.GAN(network) for network in RESIDUAL),
+    c.GAN(c.MLP(), update="separate", half_life=c.HalfLife(schedule=c.Linear(begin=0.0, end=1.0))),
+    c.GAN(c.MLP(), contest=c.Smoothed(c.LeastSquares(), target=0.75)),
 ]
-GANS += [c.GAN(network) for network in RESIDUAL] + [c.GAN(c.MLP(), discriminator_terms=terms) for terms in TERMS]
+
 VAES = (
     [
         c.VAE(network=network, likelihood=likelihood, optimizer=adam, beta=beta, conditional=beta == 0)

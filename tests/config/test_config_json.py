@@ -141,7 +141,7 @@ NETWORKS = (
         ("model.conditional", 1, "bool"),
         ("model.ema_decay", "0.9", "float"),
         ("model.ema_decay", True, "float"),
-        ("model.update", "sometimes", "'alternating' or 'simultaneous'"),
+        ("model.update", "sometimes", "'alternating' or 'simultaneous' or 'separate'"),
         (
             "model.network",
             {"type": "VAE"},

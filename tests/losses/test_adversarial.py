@@ -213,6 +213,31 @@ def test_tf_gan_agrees_on_the_halves_of_least_squares():
         np.testing.assert_allclose(value, GOLDEN[f"tfgan {name}"]["value"], rtol=1e-6)
 
 
+def test_smoothed_labels_are_those_of_tensorflow_gan():
+    """Whose label_smoothing=0.25 is a target of 0.875, not of 0.75."""
+    golden = GOLDEN["tfgan minimax_discriminator (label smoothing 0.25)"]
+    logits = [jnp.asarray(golden_logits(*numbers), jnp.float32) for numbers in ((1.9, 1), (1.6, 3))]
+    value, gradients = jax.value_and_grad(
+        lambda r, f: losses.smoothed_discriminator_loss(r, f, 0.875).mean(), argnums=(0, 1)
+    )(*logits)
+    np.testing.assert_allclose(value, golden["value"], rtol=1e-6)
+    np.testing.assert_allclose(gradients[0], golden["grad_real"], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(gradients[1], golden["grad_fake"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("target", [1.0, 0.8])
+def test_smoothed_losses_are_least_at_their_target(target):
+    real, fake = jnp.asarray(REAL, jnp.float32), jnp.asarray(FAKE, jnp.float32)
+    logistic, squares = losses.smoothed_discriminator_loss, losses.smoothed_least_squares_discriminator_loss
+    if target == 1:
+        np.testing.assert_array_equal(logistic(real, fake, target), discriminator_loss(real, fake))
+        np.testing.assert_array_equal(squares(real, fake, target), losses.least_squares.discriminator(real, fake))
+    else:
+        for loss, best in ((logistic, np.log(target / (1 - target))), (squares, target)):
+            slope = jax.grad(lambda r, loss=loss: loss(r, jnp.zeros(()), target))(jnp.float32(best))
+            np.testing.assert_allclose(slope, 0, atol=1e-6)
+
+
 @each_contest
 def test_a_discriminator_that_is_right_loses_less_and_a_generator_that_is_believed_too(contest):
     high, low = jnp.full(3, 0.4), jnp.full(3, -0.4)

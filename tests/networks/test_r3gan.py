@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 from gvlab import config as c
+from gvlab import models
 from gvlab.losses import logistic_margin_loss, penalties, relativistic
-from gvlab.losses.terms import Round
+from gvlab.losses.terms import Round, memories
+from gvlab.models import game as played
 from gvlab.networks import resampling
 from gvlab.networks.grouped import as_blocks, as_grouped, grouped_conv, one_by_one
 from gvlab.networks.r3gan import R3GANDiscriminator, R3GANGenerator, ResidualBlock, stages
-from gvlab.types import UserError
+from gvlab.types import Batch, UserError
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "r3gan.json").read_text())
 
@@ -73,7 +75,7 @@ def our_layout(array, name: str):
 def published(listed, of_generator: bool, gain: float = 1.0):
     params: dict = {}
     for k, (name, shape, scale) in enumerate(listed):
-        scale = scale if name.endswith("Bias") else gain * scale
+        scale = scale if name.endswith(("Bias", "Layers.0.Basis")) else gain * scale
         *path, last = ours(name, of_generator)
         inner = params
         for key in path:
@@ -157,6 +159,76 @@ def test_the_generators_step_has_the_published_gradients(small):
     (_, per_example), gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))(g)
     np.testing.assert_allclose(per_example, stored(entry["G_step"]["adversarial_loss_per_example"]), rtol=1e-7)
     agree_on(gradient, entry["G_step"]["grad"], of_generator=True)
+
+
+def test_four_iterations_of_the_published_training(monkeypatch):
+    """Separate batches, moving rate, second decay and weights, and the average by its half-life: all from the parts."""
+    golden = GOLDEN["r3gan_training_trajectory"]
+    entry = GOLDEN["r3gan_small_unconditional"]
+    monkeypatch.setattr(played, "latents", lambda game, n, key: next(noise))
+    falling = c.Scheduled(c.R1(0.05), c.Cosine(steps=4, end=0.1)), c.Scheduled(c.R2(0.05), c.Cosine(steps=4, end=0.1))
+    adam = c.AnnealedAdam(0.02, 0.005, steps=4).transformation()
+    with jax.enable_x64(True):
+        model = models.separate_gan(
+            *networks(entry),
+            adam,
+            adam,
+            latent_dim=4,
+            contest=c.Relativistic().contest(),
+            discriminator_terms=[term.term() for term in falling],
+            ema_decay=c.HalfLife(30.0, c.Cosine(steps=4, begin=0.0, end=1.0)).decay(),
+        )
+        players = []
+        for of_generator, parameters in ((True, entry["G_parameters"]), (False, entry["D_parameters"])):
+            params = published(parameters, of_generator, gain=0.8)
+            players.append(played.Player(params, {}, adam.init(params)))
+        state = played.GANState(jnp.int32(0), *players, players[0].params, {}, model_memory(falling))
+
+        @jax.jit
+        def step(state, x, z):
+            nonlocal noise
+            noise = iter(z)
+            return model.train_step(state, Batch(x), jax.random.key(0))
+
+        noise = iter(())
+        for t, row in enumerate(golden["log"]):
+            images = [nhwc(arr((3, 3, 8, 8), 0.8, k + 4 * t)) for k in (10, 12)]
+            z = jnp.stack([arr((3, 4), 1, k + 4 * t) for k in (11, 13)])
+            state, info = step(state, jnp.stack(images, axis=1).reshape(6, 8, 8, 3), z)
+            ours = [info["d_loss"], info["d_term/r1"], info["d_term/r2"], info["g_loss"]]
+            theirs = [row["d_loss"], *(row["gamma"] / 2 * row[name] for name in ("r1", "r2")), row["g_loss"]]
+            np.testing.assert_allclose(ours, theirs, rtol=3e-6)
+            for params, name in (
+                (state.generator.params, "G_abs_sum"),
+                (state.discriminator.params, "D_abs_sum"),
+                (state.ema_params, "G_ema_abs_sum"),
+            ):
+                total = sum(np.abs(leaf).sum() for leaf in jax.tree.leaves(params))
+                np.testing.assert_allclose(total, row[name], rtol=1e-7, err_msg=f"{name} {t}")
+        z = jnp.asarray(arr((2, 4), 1, 1))
+        generator, _ = networks(entry)
+        for params, name in ((state.generator.params, "G_output_on_z"), (state.ema_params, "G_ema_output_on_z")):
+            made = generator.apply({"params": params}, z, train=False)
+            np.testing.assert_allclose(made, nhwc(stored(golden[name])), rtol=1e-5, atol=1e-6)
+
+
+def model_memory(members):
+    return memories([member.term() for member in members])
+
+
+def test_the_schedules_of_the_presets():
+    """Rate, second decay, weights and half-life of each published preset, with its images as steps of its batch."""
+    for preset in GOLDEN["r3gan_schedules"].values():
+        batch, total = preset["preset"]["batch"], preset["preset"]["total"]
+        for row in preset["rows"]:
+            if row["nimg"] % batch or total % batch:
+                continue
+            step = row["nimg"] // batch
+            falling = c.Cosine(steps=int(total / batch), end=0.1).schedule()
+            rising = c.Cosine(steps=int(total / batch), begin=0.0, end=1.0)
+            np.testing.assert_allclose(preset["preset"]["gamma"][0] * falling(step), row["gamma"], rtol=1e-5)
+            half_life = c.HalfLife(preset["preset"]["ema"][1], rising).decay()
+            np.testing.assert_allclose(half_life(step, batch), row["ema_beta"], rtol=1e-5)
 
 
 def test_a_block_agrees():
