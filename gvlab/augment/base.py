@@ -18,6 +18,9 @@ Number: TypeAlias = float | Num[Array, ""]
 Shape: TypeAlias = tuple[int, ...]
 """Of one example: (height, width, channels)."""
 
+EXACT = jax.lax.Precision.HIGHEST
+"""Of products: in the lower precision of accelerators images would be blurred and moved."""
+
 
 def _as_they_are(draws: PyTree, real: Array, fake: Array, p: Number) -> Array:
     return real

@@ -90,14 +90,9 @@ def diffaugment(policy: Sequence[str] = ("color", "translation", "cutout")) -> T
 
     Reference: Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020, and its published code.
     """
-    check_policy("policy", policy)
-    return chain(*(POLICIES[name]() for name in policy))._replace(name="diffaugment")
-
-
-def check_policy(where: str, policy: Sequence[str]) -> None:
-    """Raises UserError unless it is one of `diffaugment`'s; `where` names it."""
     if not policy or len(set(policy)) != len(policy) or not set(policy) <= set(POLICIES):
-        raise UserError(f"{where} is {tuple(policy)}, but must be one or more of {', '.join(POLICIES)}, each once.")
+        raise UserError(f"policy is {policy!r}, but must be one or more of {', '.join(POLICIES)}, each once.")
+    return chain(*(POLICIES[name]() for name in policy))._replace(name="diffaugment")
 
 
 def flip_and_translate() -> Transform:

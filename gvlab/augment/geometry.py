@@ -16,11 +16,8 @@ from jaxtyping import Array, Float, Num
 
 from gvlab import rng
 from gvlab.augment import wavelets
-from gvlab.augment.base import Draw, Number, Shape, Transform, draw_gated
+from gvlab.augment.base import EXACT, Draw, Number, Shape, Transform, draw_gated
 from gvlab.types import PRNGKey, PyTree
-
-EXACT = jax.lax.Precision.HIGHEST
-"""Of products: in the lower precision of accelerators images would be blurred and moved."""
 
 LARGEST_SHIFT = 0.125
 """By whole pixels, of a side."""

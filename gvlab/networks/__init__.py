@@ -28,7 +28,12 @@ from gvlab.networks.biggan_deep import (
 )
 from gvlab.networks.conditional import ConditionalBatchNorm, ProjectionHead
 from gvlab.networks.convolution import conv, conv_transpose
-from gvlab.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gvlab.networks.dcgan import (
+    DCGANDiscriminator,
+    DCGANGenerator,
+    PlainDCGANDiscriminator,
+    SpectralDCGANDiscriminator,
+)
 from gvlab.networks.grouped import grouped_conv
 from gvlab.networks.layers import Conv, ConvTranspose, append_label
 from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
@@ -75,6 +80,7 @@ __all__ = [
     "MLPGenerator",
     "MaxoutDiscriminator",
     "NormalizedMLPGenerator",
+    "PlainDCGANDiscriminator",
     "ProjectionHead",
     "R3GANDiscriminator",
     "R3GANGenerator",
@@ -83,6 +89,7 @@ __all__ = [
     "SelfAttention",
     "SpectralConv",
     "SpectralConvTranspose",
+    "SpectralDCGANDiscriminator",
     "SpectralDense",
     "SpectralEmbed",
     "StudioGANDownBlock",

@@ -12,7 +12,7 @@ import pytest
 from scipy.special import erfinv
 
 from gvlab import augment
-from gvlab.augment import wavelets
+from gvlab.augment import geometry, wavelets
 from gvlab.augment.base import Gated
 from gvlab.types import UserError
 
@@ -119,6 +119,13 @@ def test_every_transformation_agrees_with_the_published_one(case):
     agree(x, golden)
 
 
+def test_float32_is_enough():
+    golden = GOLDEN["ada_percentile"]["cases"]["bgc @ 0.375"]
+    x = called(*transformed(dict.fromkeys(names_of("bgc"), 1.0), at_percentile(0.375, before=2), 1.0))
+    assert x.dtype == np.float32
+    np.testing.assert_allclose(x[0], stored(golden["image0"]), atol=1e-5)
+
+
 def agree(x, golden, sums=2e-5):
     weights = arr(x.shape[1:], 1, 9)[None]
     found = {
@@ -186,6 +193,12 @@ def test_the_gradient_agrees_with_the_published_code():
         gradient = jax.jit(jax.grad(lambda x: (weights * apply(multipliers, draws, x, p)).sum()))(jnp.asarray(x))
     np.testing.assert_allclose(np.abs(gradient).sum((1, 2, 3)), stored(golden["abs_sums"]), rtol=1e-5)
     np.testing.assert_allclose(gradient[0, :, :, 0], stored(golden["image0_channel0"]), rtol=1e-5, atol=1e-6)
+
+
+def test_of_two_rotations_one_at_least_is_done_with_the_probability():
+    for p in (0.0, 0.1, 0.7, 1.0):
+        np.testing.assert_allclose(1 - (1 - geometry.PARTS["rotate_before"].probability(p)) ** 2, p, atol=1e-6)
+    assert geometry.PARTS["rotate_after"].probability(1.5) == 1
 
 
 def test_the_filters_are_the_published_ones():

@@ -114,14 +114,16 @@ def test_a_mistake_gets_one_sentence(args, words, tmp_path, monkeypatch, capsys)
 
 def test_help_lists_the_classes(capsys):
     text = overrides.classes(GAN)
-    contests = "NonSaturating|Minimax|Hinge|LeastSquares|Wasserstein|Relativistic|RelativisticAverage|TopK"
+    contests = "NonSaturating|Minimax|Hinge|LeastSquares|Wasserstein|Relativistic|RelativisticAverage|TopK|Smoothed"
     assert f"  --model.contest {contests}" in text.splitlines()
     assert "  --model GAN|VAE" in text.splitlines()
     terms = (
         "R1|R2|ZeroCentred|GradientPenalty|OneSidedGradientPenalty|Dragan|R1FiniteDifference|R2FiniteDifference|"
-        "Centring|LeCam"
+        "Centring|LeCam|RealConsistency|FakeConsistency|LatentConsistency"
     )
     text = overrides.classes(TERMS)
-    assert f"  --model.discriminator-terms {terms}|Every, or several joined by +, or none" in text.splitlines()
-    assert f"  --model.discriminator-terms.0 {terms}|Every" in text.splitlines()
+    assert (
+        f"  --model.discriminator-terms {terms}|Every|Scheduled, or several joined by +, or none" in text.splitlines()
+    )
+    assert f"  --model.discriminator-terms.0 {terms}|Every|Scheduled" in text.splitlines()
     assert f"  --model.discriminator-terms.1.inner {terms}" in text.splitlines()

@@ -45,13 +45,12 @@ GANS = [
         (("alternating", 1), ("alternating", 3), ("simultaneous", 1)),
         ADAMS[:2],
     )
-] + [c.GAN(c.MLP(), discriminator_terms=terms) for terms in TERMS]
+]
+GANS += [c.GAN(network) for network in RESIDUAL] + [c.GAN(c.MLP(), discriminator_terms=terms) for terms in TERMS]
 GANS += [
-    *(c.GAN(network) for network in RESIDUAL),
     c.GAN(c.MLP(), update="separate", half_life=c.HalfLife(schedule=c.Linear(begin=0.0, end=1.0))),
     c.GAN(c.MLP(), contest=c.Smoothed(c.LeastSquares(), target=0.75)),
 ]
-
 VAES = (
     [
         c.VAE(network=network, likelihood=likelihood, optimizer=adam, beta=beta, conditional=beta == 0)
