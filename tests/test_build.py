@@ -66,6 +66,14 @@ def test_every_gan_of_images_builds(network, shape):
     )
 
 
+def test_a_gan_with_spectral_norm_builds():
+    """Also with a term that wants single examples, since no BatchNorm couples them in its discriminator."""
+    made = program(c.GAN(c.SAGAN(2), conditional=True, discriminator_terms=(c.R1(),)), (28, 28, 1))
+    shapes_of_a_run(made)
+    state = jax.eval_shape(made.model.init, rng.root(0), made.first_batch())
+    assert set(state.generator.collections) == set(state.discriminator.collections) == {"spectral"}
+
+
 @pytest.mark.parametrize("network", VAE_NETWORKS, ids=ids)
 @pytest.mark.parametrize("likelihood", LIKELIHOODS, ids=ids)
 def test_every_vae_of_images_builds(network, likelihood):

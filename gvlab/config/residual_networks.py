@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from gvlab.config.checks import check_size
 from gvlab.config.plain import settle
+from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     import flax.linen as nn
+
+MOST_WIDTH = 100_000
+"""No memory holds such networks, and what counts their memory counts no more."""
+
+
+def _check_width(owner: str, width: int) -> None:
+    if not 0 < width <= MOST_WIDTH:
+        raise UserError(f"{owner}.width is {width}, but must be from 1 to {MOST_WIDTH}.")
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,7 @@ class SNGAN:
 
     def __post_init__(self) -> None:
         settle(self)
-        check_size("SNGAN", width=self.width)
+        _check_width("SNGAN", self.width)
 
     def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
         from gvlab import networks
@@ -49,7 +57,7 @@ class SAGAN:
 
     def __post_init__(self) -> None:
         settle(self)
-        check_size("SAGAN", width=self.width)
+        _check_width("SAGAN", self.width)
 
     def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
         from gvlab import networks
@@ -70,7 +78,7 @@ class BigGAN:
 
     def __post_init__(self) -> None:
         settle(self)
-        check_size("BigGAN", width=self.width)
+        _check_width("BigGAN", self.width)
 
     def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
         from gvlab import networks
@@ -93,7 +101,7 @@ class BigGANDeep:
 
     def __post_init__(self) -> None:
         settle(self)
-        check_size("BigGANDeep", width=self.width)
+        _check_width("BigGANDeep", self.width)
 
     def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
         from gvlab import networks

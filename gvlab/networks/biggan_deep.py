@@ -7,7 +7,6 @@ blocks is here, too.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -16,7 +15,7 @@ from jaxtyping import Array, Float
 from gvlab.networks.attention import SelfAttention
 from gvlab.networks.biggan import FIRST, ORTHOGONAL, embedded
 from gvlab.networks.conditional import ConditionalBatchNorm, ProjectionHead
-from gvlab.networks.residual import Layers, MakesLayer, doubled, halved, scaled, spectral
+from gvlab.networks.residual import Layers, Layout, MakesLayer, doubled, halved, scaled, spectral
 from gvlab.networks.sizes import bordered, middle, side_for
 
 NARROWING = 4
@@ -220,17 +219,9 @@ class BigGANDeepDiscriminator(nn.Module):
         return ProjectionHead(dense, embed, name="head")(x, y)
 
 
-class _Layout(NamedTuple):
-    """Of images of one size; widths in units."""
-
-    generator: tuple[int, ...]
-    discriminator: tuple[int, ...]
-    halvings: int
-
-
 LAYOUTS = {
-    32: _Layout((4, 4, 4, 4), (4, 4, 4, 4), 2),
-    64: _Layout((16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
+    32: Layout(FIRST, (4, 4, 4, 4), (4, 4, 4, 4), 2),
+    64: Layout(FIRST, (16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
 }
 
 

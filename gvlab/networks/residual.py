@@ -238,20 +238,23 @@ class ResidualDiscriminator(nn.Module):
         return ProjectionHead(dense, embed, name="head")(x, y)
 
 
-class _Layout(NamedTuple):
-    """Of images of one size; widths in units."""
+class Layout(NamedTuple):
+    """Of the networks for images of one size; widths in units."""
 
     first: int
+    """Pixels a side of the generator's first maps."""
     generator: tuple[int, ...]
     discriminator: tuple[int, ...]
     halvings: int
+    """Blocks, or stages, of the discriminator that halve."""
 
 
-SNGAN = {
-    32: _Layout(4, (4, 4, 4, 4), (2, 2, 2, 2), 2),
-    48: _Layout(6, (8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
-    64: _Layout(4, (16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 5),
+LAYOUTS = {
+    32: Layout(4, (4, 4, 4, 4), (2, 2, 2, 2), 2),
+    48: Layout(6, (8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
+    64: Layout(4, (16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 5),
 }
+"""SNGAN's, by the images' side."""
 
 
 def scaled(units: Sequence[int], width: int) -> tuple[int, ...]:
@@ -273,8 +276,8 @@ def sngan_networks(
     Raises:
         UserError: for other sizes.
     """
-    side = side_for("SNGAN", shape, tuple(SNGAN))
-    layout = SNGAN[side]
+    side = side_for("SNGAN", shape, tuple(LAYOUTS))
+    layout = LAYOUTS[side]
     judged = scaled(layout.discriminator, width)
     generator = ResidualGenerator(
         shape, layout.first, scaled(layout.generator, width), epsilon=1e-5, axis_name=axis_name
@@ -300,7 +303,7 @@ def studiogan_sngan_networks(
         UserError: for other sizes.
     """
     side = side_for("StudioGAN's SNGAN", shape, (32, 64))
-    layout = SNGAN[side]
+    layout = LAYOUTS[side]
     judged = scaled(layout.discriminator, width)
     generator = ResidualGenerator(shape, layout.first, scaled(layout.generator, width), axis_name=axis_name)
     return generator, ResidualDiscriminator(side, judged, judged, min(layout.halvings, 4))
@@ -322,7 +325,7 @@ def sagan_networks(
         UserError: for other sizes.
     """
     side = side_for("SAGAN", shape, (32,))
-    layout = SNGAN[side]
+    layout = LAYOUTS[side]
     judged = scaled(layout.discriminator, width)
     generator = ResidualGenerator(
         shape, layout.first, scaled(layout.generator, width), 2, spectral, epsilon=1e-5, axis_name=axis_name

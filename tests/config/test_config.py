@@ -41,7 +41,7 @@ REFUSED = [
     (c.R3GAN, "widths", (8, 0)),
     (c.R3GAN, "group", 10),
     (c.R3GAN, "blocks", 0),
-    *((cls, "width", bad) for cls in (c.SNGAN, c.SAGAN, c.BigGAN, c.BigGANDeep) for bad in (0, -3)),
+    *((cls, "width", bad) for cls in (c.SNGAN, c.SAGAN, c.BigGAN, c.BigGANDeep) for bad in (0, -3, 10**6)),
     (c.ReluMLP, "hidden", (-2,)),
     (c.TwoLayerMLP, "hidden", (0,)),
     (c.TwoLayerMLP, "top_hidden", (4, -1)),
