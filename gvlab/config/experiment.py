@@ -87,6 +87,8 @@ class Experiment:
     keep_every: int = 0
     """Steps between two checkpoints that are kept for good, a multiple of `checkpoint_every`; 0 keeps none."""
     evaluation: Evaluation = field(default_factory=Evaluation)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the networks' activations and products; parameters, statistics, logits and losses are of float32 always."""
     watched: bool = False
     """Log how stable training is, at each logged step but the first: curves `watch/...` of a GAN's verdicts, its
     overfitting, spread and modes."""
@@ -118,6 +120,11 @@ class Experiment:
             kind = "a GAN" if isinstance(self.model, GAN) else f"{type(self.model).__name__} of images in [-1, 1]"
             raise UserError(
                 f"Data.quantization is {self.data.quantization!r}, but {kind} has no likelihood to serve: use 'none'."
+            )
+        if self.precision != "float32" and not isinstance(self.model, GAN | VAE):
+            raise UserError(
+                f"Experiment.precision is {self.precision!r}, but {type(self.model).__name__}, a model of one's own, "
+                "says itself how it computes: use 'float32'."
             )
         if isinstance(self.model, VAE):
             _check_levels(self.model.likelihood, self.data.quantization)

@@ -38,6 +38,7 @@ from gvlab.networks.grouped import grouped_conv
 from gvlab.networks.layers import Conv, ConvTranspose, append_label
 from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
 from gvlab.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator, bernoulli_bias
+from gvlab.networks.precision import InBfloat16
 from gvlab.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gvlab.networks.r3gan import stages as r3gan_stages
 from gvlab.networks.resampling import downsample, upsample
@@ -73,6 +74,7 @@ __all__ = [
     "DCGANGenerator",
     "DownBlock",
     "ImageBlock",
+    "InBfloat16",
     "Layers",
     "MLPDecoder",
     "MLPDiscriminator",
