@@ -246,19 +246,24 @@ def mean_loss(game: Game, side: PerPair, real: Judged, fake: Judged, y: Array | 
     return side(*gather(read, game.axis_name)).mean()
 
 
-def check_verdict(game: Game, judged: Judged, y: Array | None) -> None:
-    """Raises UserError if a term, or the contest, reads what the discriminator does not say; shapes are enough."""
-    player = type(game.discriminator).__name__
+def check_verdict(game: Game, d: Player, x: Array, y: Array | None) -> None:
+    """Raises UserError if a term, or the contest, reads what the discriminator does not say; computes nothing."""
+
+    def said() -> Judged:
+        judged, _ = judge(game, d, x, y)
+        game.contest.reads(judged, y)
+        return judged
+
+    judged, name = jax.eval_shape(said), type(game.discriminator).__name__
     for term in (*game.discriminator_terms, *game.generator_terms):
         if term.needs and y is None:
             raise UserError(f"The term {term.name} is about classes, but the model has none: make it conditional.")
         for field in term.needs:
             if getattr(judged, field) is None:
                 raise UserError(
-                    f"The term {term.name} reads Judged.{field}, which {player} does not give: use another head of it, "
+                    f"The term {term.name} reads Judged.{field}, which {name} does not give: use another head of it, "
                     "or another term."
                 )
-    jax.eval_shape(lambda said: game.contest.reads(said, y), judged)
 
 
 def discriminator_info(loss: Array, real_logits: Array, fake_logits: Array) -> Info:

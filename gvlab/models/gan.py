@@ -319,7 +319,7 @@ def _model(
         d_params, d_stats, d_others = init_collections(discriminator, d_key, jnp.zeros((2, *made)), y)
         _check_augmentation(game, made)
         if any(term.needs for term in terms) or game.contest.reads is not logits_of:
-            played.check_verdict(game, played.as_judged(output_of(discriminator, d_key, jnp.zeros((2, *made)), y)), y)
+            played.check_verdict(game, Player(d_params, d_stats, (), d_others), jnp.zeros((2, *made)), y)
         for term in terms:
             if term.by_example and d_stats:
                 raise UserError(
