@@ -307,9 +307,9 @@ def _check_term(part: Any, shape: Shape) -> None:
 
     def value(key: PRNGKey, z: jax.Array, memory: Any) -> Any:
         x = generate(z)
+        this = Round(jnp.int32(0), key, x, x, z, critic, generate, critic(x), critic(x))
         said = Judged(critic(x), z, z, z, z)  # as of two classes
-        heads = {"y": z, "judged_real": said, "judged_fake": said}
-        return term.value(Round(jnp.int32(0), key, x, x, z, critic, generate, critic(x), critic(x), **heads), memory)
+        return term.value(this._replace(y=z, judged_real=said, judged_fake=said), memory)
 
     memory = _called(f"init of {where}", jax.eval_shape, term.init)
     found = _called(f"value of {where}", jax.eval_shape, value, jax.random.key(0), jnp.zeros((3, 2)), memory)

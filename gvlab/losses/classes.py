@@ -81,8 +81,8 @@ def data_to_data_loss(
     a + log(e^-a + sum e^(max(0, s_j) - max s)), where a = max(0, margin - cos) / temperature of the proxy, the sum is
     over examples of other classes, s_j = (cos + margin - 1) / temperature of them, and max s, which has no gradient, is
     over all other examples. So neither a proxy nearer than the margin nor a stranger farther than its complement has a
-    gradient. The loss couples the examples of the batch. It is StudioGAN's; subtracting max s, for the range of
-    numbers, there changes the value.
+    gradient. The loss couples the examples of the batch. As in the published code max s is subtracted from the
+    strangers alone, so that it is part of the value.
 
     Args:
         embedding: vectors of any length above 0, shape [batch, features].
