@@ -274,6 +274,11 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
     built = Program(experiment, dataset, model, model)
     if own_ones:
         own_parts.check_repeats(own_ones, (model, _model_on(experiment, dataset)), _step_of(built))
+    if experiment.watched and model.watch is None:
+        raise UserError(
+            f"Experiment.watched is True, but {type(experiment.model).__name__} says nothing of its stability: use "
+            "False."
+        )
     if isinstance(dataset, data.Absent):
         return built
     if experiment.examples_per_step > len(dataset.train.x):

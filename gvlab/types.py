@@ -69,3 +69,5 @@ class Model(NamedTuple):
     """(state, batch, z [k, batch, latent]) -> log p(x|z) in nats; None without an observation model."""
     log_weights: Callable[..., Float[Array, "k batch"]] | None = None
     """(state, batch, key, k) -> log p(x, z_k) - log q(z_k | x), z_k ~ q(z|x), in nats; None without a likelihood."""
+    watch: Callable[[PyTree, Batch, Batch, PRNGKey], Info] | None = None
+    """(state, training examples, held-out examples, key) -> Info of scalars, how training goes; None without any."""

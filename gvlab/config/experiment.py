@@ -87,6 +87,9 @@ class Experiment:
     keep_every: int = 0
     """Steps between two checkpoints that are kept for good, a multiple of `checkpoint_every`; 0 keeps none."""
     evaluation: Evaluation = field(default_factory=Evaluation)
+    watched: bool = False
+    """Log how stable training is, at each logged step but the first: curves `watch/...` of a GAN's verdicts, its
+    overfitting, spread and modes."""
 
     def __post_init__(self) -> None:
         settle(self)
@@ -166,8 +169,8 @@ def _check_levels(likelihood: Any, quantization: str) -> None:
         )
 
 
-CADENCE = ("log_every", "sample_every", "checkpoint_every", "keep_every")
-"""The fields that say at which steps something is written down."""
+CADENCE = ("log_every", "sample_every", "checkpoint_every", "keep_every", "watched")
+"""The fields that say what is written down, and at which steps."""
 
 WITHOUT_INFLUENCE = ("steps", "evaluation", *CADENCE)
 """The fields that don't change what a given step of training computes."""

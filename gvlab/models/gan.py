@@ -364,4 +364,20 @@ def _model(
             "fake_logit": judged_fake.logits,
         }
 
-    return Model(init, train_step, sample, evaluate, prior, decode)
+    def watch(state: GANState, train: Batch, held_out: Batch, key: PRNGKey) -> Info:
+        """Of verdicts on examples as they are; `overfitting` is r_v of Karras et al. 2020, equation 1."""
+        g, d, y = state.generator, state.discriminator, one_hot(train.y, num_classes)
+        z = prior(key, len(train.x))
+        real = judged(d, train.x, y)
+        unseen = judged(d, held_out.x, one_hot(held_out.y, num_classes))
+        fake = judged(d, eval_apply(generator, g.params, g.stats, z, y, collections=g.collections), y)
+        lead = real.mean() - fake.mean()
+        return {
+            "d_accuracy_real": (real > 0).mean(),
+            "d_accuracy_fake": (fake < 0).mean(),
+            "d_accuracy_pairs": (real[:, None] > fake[None]).mean(),  # which no common offset of the logits changes
+            "real_sign": jnp.sign(real).mean(),  # r_t of the same paper
+            "overfitting": (real.mean() - unseen.mean()) / jnp.where(lead == 0, 1.0, lead),
+        }
+
+    return Model(init, train_step, sample, evaluate, prior, decode, watch=watch)

@@ -185,7 +185,7 @@ def test_difference_ignores_what_has_no_influence():
     longer = experiment(steps=99, evaluation=c.Evaluation(k=7, split="train", measures=("prd",), features=("pixels",)))
     assert c.difference(experiment(), longer, c.WITHOUT_INFLUENCE) is None
     assert c.difference(experiment(), dataclasses.replace(longer, seed=1), c.WITHOUT_INFLUENCE) == ("seed", 0, 1)
-    cadence = {"log_every", "sample_every", "checkpoint_every", "keep_every"}
+    cadence = {"log_every", "sample_every", "checkpoint_every", "keep_every", "watched"}
     assert cadence == set(c.WITHOUT_INFLUENCE) - {"steps", "evaluation"}
 
 
