@@ -142,8 +142,8 @@ def _check_head(gan: GAN) -> None:
     if _is_unknown(gan.network):
         return
     head = getattr(gan.network, "head", None)
-    of_discriminator = [gan.contest, *(innermost(term) for term in gan.discriminator_terms)]
-    for part in (*of_discriminator, *gan.generator_terms):
+    of_discriminator = [gan.contest, *map(innermost, gan.discriminator_terms)]
+    for part in (*of_discriminator, *map(innermost, gan.generator_terms)):
         wanted = _HEADS.get(type(part))
         if wanted is not None and not isinstance(head, wanted):
             found = f"the head {type(head).__name__}" if head else "none"

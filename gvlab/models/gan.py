@@ -368,9 +368,10 @@ def _model(
         """Of verdicts on examples as they are; `overfitting` is r_v of Karras et al. 2020, equation 1."""
         g, d, y = state.generator, state.discriminator, one_hot(train.y, num_classes)
         z = prior(key, len(train.x))
-        real = judged(d, train.x, y)
-        unseen = judged(d, held_out.x, one_hot(held_out.y, num_classes))
-        fake = judged(d, eval_apply(generator, g.params, g.stats, z, y, collections=g.collections), y)
+        real = judged(d, train.x, y).logits
+        unseen = judged(d, held_out.x, one_hot(held_out.y, num_classes)).logits
+        made = eval_apply(generator, g.params, g.stats, z, y, collections=g.collections)
+        fake = judged(d, made, y).logits
         lead = real.mean() - fake.mean()
         return {
             "d_accuracy_real": (real > 0).mean(),

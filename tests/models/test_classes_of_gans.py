@@ -140,6 +140,8 @@ def test_a_step_is_the_gradient_of_the_losses_by_hand(factory, options, both_los
     assert {name: value.shape for name, value in evaluated.items()} == dict.fromkeys(
         ("d_loss", "real_logit", "fake_logit"), (SIZE,)
     )
+    watched = jax.eval_shape(model.watch, state, batch(), batch(), key)
+    assert all(value.shape == () for value in watched.values())
 
 
 REFUSED = {
