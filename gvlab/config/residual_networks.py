@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from gvlab.config.heads import AnyHead, Projection
 from gvlab.config.plain import settle
 from gvlab.errors import UserError
 
@@ -20,6 +21,11 @@ def _check_width(owner: str, width: int) -> None:
         raise UserError(f"{owner}.width is {width}, but must be from 1 to {MOST_WIDTH}.")
 
 
+def _with_head(networks: tuple[nn.Module, nn.Module], head: AnyHead) -> tuple[nn.Module, nn.Module]:
+    generator, discriminator = networks
+    return generator, discriminator.clone(head=head.head())
+
+
 @dataclass(frozen=True)
 class SNGAN:
     """Residual networks with a spectrally normalised discriminator, of Miyato et al. 2018; conditional as cGAN-PD.
@@ -32,6 +38,8 @@ class SNGAN:
     """A quarter of the generator's channels at 32 pixels, else those of its last block."""
     layout: Literal["mimicry", "studiogan"] = "mimicry"
     """Of which library. At 64 pixels StudioGAN's discriminator has twice the parameters; at 48 it has none."""
+    head: AnyHead = Projection()
+    """How the discriminator ends, and what it makes of a class."""
 
     def __post_init__(self) -> None:
         settle(self)
@@ -41,7 +49,7 @@ class SNGAN:
         from gvlab import networks
 
         by_layout = {"mimicry": networks.sngan_networks, "studiogan": networks.studiogan_sngan_networks}
-        return by_layout[self.layout](shape, self.width, axis_name)
+        return _with_head(by_layout[self.layout](shape, self.width, axis_name), self.head)
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,8 @@ class SAGAN:
 
     width: int = 64
     """A quarter of the generator's channels, half of the discriminator's."""
+    head: AnyHead = Projection()
+    """How the discriminator ends, and what it makes of a class."""
 
     def __post_init__(self) -> None:
         settle(self)
@@ -62,7 +72,7 @@ class SAGAN:
     def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
         from gvlab import networks
 
-        return networks.sagan_networks(shape, self.width, axis_name)
+        return _with_head(networks.sagan_networks(shape, self.width, axis_name), self.head)
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,8 @@ class BigGAN:
 
     width: int = 96
     """A quarter of the generator's channels at 32 pixels, those of its last block at 64."""
+    head: AnyHead = Projection()
+    """How the discriminator ends, and what it makes of a class."""
 
     def __post_init__(self) -> None:
         settle(self)
@@ -83,7 +95,7 @@ class BigGAN:
     def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
         from gvlab import networks
 
-        return networks.biggan_networks(shape, self.width, axis_name)
+        return _with_head(networks.biggan_networks(shape, self.width, axis_name), self.head)
 
 
 @dataclass(frozen=True)
@@ -98,6 +110,8 @@ class BigGANDeep:
     """A quarter of the channels at 32 pixels, those of the generator's last stage at 64."""
     layout: Literal["biggan", "studiogan"] = "biggan"
     """Whose blocks: the authors', or those of StudioGAN, whose skips are convolutions."""
+    head: AnyHead = Projection()
+    """How the discriminator ends, and what it makes of a class."""
 
     def __post_init__(self) -> None:
         settle(self)
@@ -107,4 +121,4 @@ class BigGANDeep:
         from gvlab import networks
 
         by_layout = {"biggan": networks.biggan_deep_networks, "studiogan": networks.studiogan_biggan_deep_networks}
-        return by_layout[self.layout](shape, self.width, axis_name)
+        return _with_head(by_layout[self.layout](shape, self.width, axis_name), self.head)

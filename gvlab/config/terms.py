@@ -6,6 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gvlab.config.checks import check_fraction, check_not_negative, check_positive
+from gvlab.config.class_terms import (
+    FakeClasses,
+    FakeContrast,
+    FakeDataToData,
+    RealClasses,
+    RealContrast,
+    RealDataToData,
+)
 from gvlab.config.consistency import FakeConsistency, LatentConsistency, LatentDiversity, RealConsistency
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnTerm
@@ -218,6 +226,10 @@ InEachStep: TypeAlias = (
     | RealConsistency
     | FakeConsistency
     | LatentConsistency
+    | RealClasses
+    | FakeClasses
+    | RealContrast
+    | RealDataToData
 )
 
 
@@ -257,7 +269,7 @@ class Scheduled:
         return losses.scheduled(self.schedule.schedule(), self.inner.term())
 
 
-AnyGeneratorTerm: TypeAlias = LatentDiversity | OwnTerm
+AnyGeneratorTerm: TypeAlias = LatentDiversity | FakeClasses | FakeContrast | FakeDataToData | OwnTerm
 
 
 AnyTerm: TypeAlias = InEachStep | Every | Scheduled | OwnTerm
@@ -268,6 +280,10 @@ def innermost(term: Any) -> Any:
     return innermost(term.inner) if isinstance(term, Every | Scheduled) else term
 
 
+_MODULES = (__name__, RealConsistency.__module__, RealClasses.__module__)
+"""Of gvlab's own terms."""
+
+
 def check_given_once(field: str, terms: tuple[Any, ...]) -> None:
     """Raises UserError if two terms are of one kind, lazy or not, since curves and memories are known by it.
 
@@ -275,7 +291,7 @@ def check_given_once(field: str, terms: tuple[Any, ...]) -> None:
     """
     kinds = [type(innermost(term)) for term in terms]
     for kind in kinds:
-        if kinds.count(kind) > 1 and kind.__module__ in (__name__, RealConsistency.__module__):
+        if kinds.count(kind) > 1 and kind.__module__ in _MODULES:
             raise UserError(
                 f"{field} has {kind.__name__} {kinds.count(kind)} times: give it once, with the sum of the weights."
             )

@@ -3,7 +3,8 @@
 Every network is called with the class condition `y` (one-hot, or None) as its second argument and with `train`:
 
 - a generator:     `(z [batch, latent], y=None, *, train) -> x [batch, *shape]`, images in [-1, 1];
-- a discriminator: `(x, y=None, *, train) -> logits [batch]`;
+- a discriminator: `(x, y=None, *, train) -> logits [batch]`, or a `gvlab.types.Judged` of them and of what terms of
+  the loss read;
 - an encoder:      `(x, y=None, *, train) -> (mean [batch, latent_dim], logvar [batch, latent_dim])`;
 - a decoder:       `(z, y=None, *, train) -> raw [batch, *shape[:-1], shape[-1] * parameters]`, the likelihood's own
   parameters, without an output non-linearity.
@@ -35,6 +36,7 @@ from gvlab.networks.dcgan import (
     SpectralDCGANDiscriminator,
 )
 from gvlab.networks.grouped import grouped_conv
+from gvlab.networks.heads import ClassifierHead, EmbeddingHead, ExtraClassHead
 from gvlab.networks.layers import Conv, ConvTranspose, append_label
 from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
 from gvlab.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator, bernoulli_bias
@@ -67,12 +69,15 @@ __all__ = [
     "BigGANGenerator",
     "BottleneckDownBlock",
     "BottleneckUpBlock",
+    "ClassifierHead",
     "ConditionalBatchNorm",
     "Conv",
     "ConvTranspose",
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DownBlock",
+    "EmbeddingHead",
+    "ExtraClassHead",
     "ImageBlock",
     "InBfloat16",
     "Layers",

@@ -22,6 +22,7 @@ from gvlab.networks.conditional import ConditionalBatchNorm, ProjectionHead
 from gvlab.networks.layers import Conv
 from gvlab.networks.sizes import bordered, middle, side_for
 from gvlab.networks.spectral_norm import EPSILON, SpectralConv, SpectralDense, SpectralEmbed
+from gvlab.types import Judged
 
 MakesLayer = Callable[..., nn.Module]
 
@@ -190,7 +191,7 @@ class ResidualGenerator(nn.Module):
 
 
 class ResidualDiscriminator(nn.Module):
-    """Residual blocks, of which the first ones halve, then the projection head.
+    """Residual blocks, of which the first ones halve, then the head, that of projection by default.
 
     Images smaller than `side` get a border of -1, the darkest value.
 
@@ -203,6 +204,7 @@ class ResidualDiscriminator(nn.Module):
         layers: `plain` or `spectral`, of `train`.
         dense_init: makes the weights of the layers of vectors and of single pixels, and the classes' vectors.
         conv_init: makes the kernels.
+        head: makes what judges the last maps, given what makes its layers and its table of classes, and `name`.
     """
 
     side: int
@@ -213,6 +215,7 @@ class ResidualDiscriminator(nn.Module):
     layers: Callable[[bool], Layers] = spectral
     dense_init: Initializer = GLOROT
     conv_init: Initializer = GLOROT_BEFORE_RELU
+    head: MakesLayer = ProjectionHead
 
     @nn.compact
     def __call__(
@@ -221,8 +224,9 @@ class ResidualDiscriminator(nn.Module):
         y: Float[Array, "batch classes"] | None = None,
         *,
         train: bool,
-    ) -> Float[Array, " batch"]:
-        """Logits of "real" for images `x` in [-1, 1] and, for a conditional network, one-hot classes `y`."""
+    ) -> Float[Array, " batch"] | Judged:
+        """Logits of "real" for images `x` in [-1, 1] and, for a conditional network, one-hot classes `y`; or what
+        another head says."""
         layers = self.layers(train)
         dense, embed = (partial(layer, kernel_init=self.dense_init) for layer in (layers.dense, layers.embed))
         conv = partial(layers.conv, kernel_init=self.conv_init)
@@ -235,7 +239,7 @@ class ResidualDiscriminator(nn.Module):
                 x = DownBlock(features, hidden, stride, dense, conv, name=f"block{block}")(x)
             if block == self.attention:
                 x = SelfAttention(dense, name="attention")(x)
-        return ProjectionHead(dense, embed, name="head")(x, y)
+        return self.head(dense, embed, name="head")(x, y)
 
 
 class Layout(NamedTuple):

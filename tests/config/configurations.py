@@ -51,6 +51,29 @@ GANS += [
     c.GAN(c.MLP(), update="separate", half_life=c.HalfLife(schedule=c.Linear(begin=0.0, end=1.0))),
     c.GAN(c.MLP(), contest=c.Smoothed(c.LeastSquares(), target=0.75)),
 ]
+OF_CLASSES = [
+    c.GAN(
+        c.SNGAN(head=c.Classifier()),
+        conditional=True,
+        discriminator_terms=(c.RealClasses(), c.Every(2, c.FakeClasses(0.5))),
+        generator_terms=(c.FakeClasses(weight=0),),
+    ),
+    c.GAN(
+        c.BigGAN(head=c.Embedding(64)),
+        conditional=True,
+        discriminator_terms=(c.RealContrast(temperature=0.1 + 0.2),),
+        generator_terms=(c.FakeContrast(),),
+    ),
+    c.GAN(
+        c.BigGANDeep(head=c.Embedding()),
+        conditional=True,
+        discriminator_terms=(c.RealDataToData(margin=1),),
+        generator_terms=(c.FakeDataToData(temperature=0.25),),
+    ),
+    c.GAN(c.SAGAN(head=c.ExtraClass()), contest=c.MultiHinge(), conditional=True),
+]
+"""Whose discriminators say more than logits."""
+GANS += OF_CLASSES
 VAES = (
     [
         c.VAE(network=network, likelihood=likelihood, optimizer=adam, beta=beta, conditional=beta == 0)

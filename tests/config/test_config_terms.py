@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import jaxtyping
 import pytest
-from configurations import SMALL, TERMS
+from configurations import OF_CLASSES, SMALL, TERMS
 
 from gvlab import config as c
 from gvlab import losses
@@ -50,6 +50,12 @@ MADE = {
     c.FakeConsistency(transform=c.DiffAugment()): "fake_consistency",
     c.LatentConsistency(deviation=0.0): "latent_consistency",
     c.LatentDiversity(): "latent_diversity",
+    c.RealClasses(0.0): "real_classes",
+    c.FakeClasses(): "fake_classes",
+    c.RealContrast(temperature=0.1): "real_contrast",
+    c.FakeContrast(): "fake_contrast",
+    c.RealDataToData(margin=0.5): "real_data_to_data",
+    c.FakeDataToData(): "fake_data_to_data",
     Mine(): "mine",
     c.Every(inner=Mine()): "mine",
 }
@@ -63,7 +69,8 @@ def test_a_part_makes_its_term(part, name):
 
 
 def test_every_class_of_terms_is_in_an_experiment_of_the_tables():
-    used = {type(term) for terms in TERMS for term in terms}
+    used = {type(term) for terms in (*TERMS, *(gan.discriminator_terms for gan in OF_CLASSES)) for term in terms}
+    used |= {type(term.inner) for gan in OF_CLASSES for term in gan.discriminator_terms if isinstance(term, c.Every)}
     assert used == set(c.choices(experiment())["model.discriminator_terms"])
 
 
