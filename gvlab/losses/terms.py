@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from gvlab.types import PRNGKey, PyTree, UserError
+
+Styled: TypeAlias = tuple[Array, Callable[[Array], Array]]
+"""(styles w [n, layers, units], the function from such to examples x [n, *shape])"""
 
 
 class Round(NamedTuple):
@@ -38,6 +41,9 @@ class Round(NamedTuple):
     critic_of_fake: Callable[[Array], Array] | None = None
     """x -> logits, as the discriminator sees generated examples where an augmentation shows the two kinds by draws of
     their own; None: as `critic`."""
+    styled: Callable[[Array], Styled] | None = None
+    """z [n, latent] -> the generator in two halves, with the labels of the batch's first n examples; None where it has
+    no styles."""
 
 
 class Term(NamedTuple):
