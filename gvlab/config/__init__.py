@@ -50,6 +50,7 @@ from gvlab.config.protocols import (
 from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
 from gvlab.config.schedules import Constant, Cosine, Linear
 from gvlab.config.sources import Arrays, Folder, Tfds
+from gvlab.config.stylegan2 import StyleGAN2
 from gvlab.config.terms import (
     R1,
     R2,
@@ -59,6 +60,7 @@ from gvlab.config.terms import (
     GradientPenalty,
     LeCam,
     OneSidedGradientPenalty,
+    PathLength,
     R1FiniteDifference,
     R2FiniteDifference,
     Scheduled,
@@ -134,6 +136,7 @@ __all__ = [
     "OwnOptimizer",
     "OwnSchedule",
     "OwnTerm",
+    "PathLength",
     "R1FiniteDifference",
     "R2FiniteDifference",
     "RMSprop",
@@ -144,6 +147,7 @@ __all__ = [
     "ReluMLP",
     "Scheduled",
     "Smoothed",
+    "StyleGAN2",
     "Tfds",
     "TopK",
     "TwoLayerMLP",

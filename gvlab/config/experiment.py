@@ -116,6 +116,11 @@ class Experiment:
             raise UserError(
                 f"Data.quantization is {self.data.quantization!r}, but {kind} has no likelihood to serve: use 'none'."
             )
+        if isinstance(self.model, GAN) and self.batch_size % self.model.packing:
+            raise UserError(
+                f"Experiment.batch_size is {self.batch_size}, which packs of GAN.packing = {self.model.packing} cannot "
+                "share equally: use a multiple."
+            )
         if isinstance(self.model, VAE):
             _check_levels(self.model.likelihood, self.data.quantization)
 

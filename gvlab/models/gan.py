@@ -322,7 +322,7 @@ def _model(
             if term.by_example and getattr(discriminator, "couples", False):
                 raise UserError(
                     f"The term {term.name} takes the gradient of {type(discriminator).__name__} by single examples, "
-                    "but a pack's logit is that of several, whose slope would count for each: use packing=1, or a term "
+                    "but a logit of it is that of several, whose slope would count for each: use packing=1, or a term "
                     "by finite differences."
                 )
         return GANState(

@@ -128,12 +128,10 @@ class Synthesis(nn.Module):
         x = jnp.broadcast_to(constant, (ws.shape[0], *constant.shape))
         image: Array
         for stage, features in enumerate(self.widths):
-            name, layer = f"b{FIRST * 2**stage}", max(2 * stage - 1, 0)
+            name, layer = f"b{FIRST * 2**stage}", 2 * stage
             if stage:
-                x = SynthesisLayer(features, up_conv, self.axis_name, name=f"{name}_conv0")(
-                    x, ws[:, layer], train=train
-                )
-                layer += 1
+                first = SynthesisLayer(features, up_conv, self.axis_name, name=f"{name}_conv0")
+                x = first(x, ws[:, layer - 1], train=train)
             x = SynthesisLayer(features, axis_name=self.axis_name, name=f"{name}_conv1")(x, ws[:, layer], train=train)
             own = ToRGB(self.channels, name=f"{name}_torgb")(x, ws[:, layer + 1])
             image = upsample(image) + own if stage else own

@@ -136,7 +136,7 @@ def stylegan2_networks(
     shape: tuple[int, ...],
     width: int = 512,
     *,
-    full: int = 64,
+    full_until: int = 64,
     mapping_layers: int = 8,
     architecture: str = "resnet",
     mixing: float = 0.9,
@@ -148,8 +148,8 @@ def stylegan2_networks(
     Args:
         shape: (height, width, channels) of the images, up to 7 pixels a side fewer than that.
         width: channels of the coarse stages, and units of a style.
-        full: pixels a side of the finest stage with all of these channels; each finer one has half of the last one's.
-            Published are 64, and 32 in StyleGAN2-ADA's configurations for up to 256 pixels.
+        full_until: pixels a side of the finest stage with all of these channels; each finer one has half of the last
+            one's. Published are 64, and 32 in StyleGAN2-ADA's configurations for up to 256 pixels.
         mapping_layers: of the generator; the discriminator has 8 from the classes on, as in the published code.
         architecture: of the discriminator, one of `orig`, `resnet` and `skip`.
         mixing: probability of mixed styles.
@@ -159,9 +159,9 @@ def stylegan2_networks(
     Raises:
         UserError: for other sizes.
     """
-    side = side_for("StyleGAN2", shape, (16, 32, 64, 128, 256))
-    stages = [FIRST * 2**stage for stage in range(int(math.log2(side // FIRST)) + 1)]
-    widths = tuple(max(width * full // max(at, full), 1) for at in stages)
+    largest = side_for("StyleGAN2", shape, (16, 32, 64, 128, 256))
+    stages = [FIRST * 2**stage for stage in range(int(math.log2(largest // FIRST)) + 1)]
+    widths = tuple(max(width * full_until // max(side, full_until), 1) for side in stages)
     return (
         StyleGAN2Generator(shape, widths, width, mapping_layers, mixing, axis_name),
         StyleGAN2Discriminator(widths[::-1], BLOCKS[architecture], group=group, axis_name=axis_name),

@@ -114,7 +114,7 @@ def test_a_mistake_gets_one_sentence(args, words, tmp_path, monkeypatch, capsys)
 
 def test_help_lists_the_classes(capsys):
     text = overrides.classes(GAN)
-    contests = "NonSaturating|Minimax|Hinge|LeastSquares|Wasserstein|Relativistic|RelativisticAverage|TopK"
+    contests = "NonSaturating|Minimax|Hinge|LeastSquares|Wasserstein|Relativistic|RelativisticAverage|TopK|Smoothed"
     assert f"  --model.contest {contests}" in text.splitlines()
     assert "  --model GAN|VAE" in text.splitlines()
     terms = (
@@ -122,6 +122,9 @@ def test_help_lists_the_classes(capsys):
         "Centring|LeCam|RealConsistency|FakeConsistency|LatentConsistency"
     )
     text = overrides.classes(TERMS)
-    assert f"  --model.discriminator-terms {terms}|Every, or several joined by +, or none" in text.splitlines()
-    assert f"  --model.discriminator-terms.0 {terms}|Every" in text.splitlines()
-    assert f"  --model.discriminator-terms.1.inner {terms}" in text.splitlines()
+    assert (
+        f"  --model.discriminator-terms {terms}|Every|Scheduled, or several joined by +, or none" in text.splitlines()
+    )
+    assert f"  --model.discriminator-terms.0 {terms}|Every|Scheduled" in text.splitlines()
+    assert f"  --model.discriminator-terms.1.inner {terms}|LatentDiversity|PathLength" in text.splitlines()
+    assert f"  --model.generator-terms LatentDiversity|PathLength|Every|Scheduled{several}" in text.splitlines()

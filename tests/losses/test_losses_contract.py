@@ -146,6 +146,7 @@ TERMS = (
     losses.fake_consistency,
     losses.latent_consistency,
     losses.latent_diversity,
+    losses.path_length,
 )
 """What is added to a player's loss, by weight."""
 
@@ -214,9 +215,14 @@ def round_of(weights, step=0):
     z = jnp.zeros((BATCH, LATENT))
 
     def generate(z):
-        return fake + z.sum(axis=1).reshape(-1, 1, 1, 1)
+        return fake[: len(z)] + z.sum(axis=1).reshape(-1, 1, 1, 1)
 
-    return losses.Round(jnp.int32(step), jax.random.key(0), real, fake, z, critic, generate, critic(real), critic(fake))
+    def styled(z):
+        return jnp.stack([z, z], axis=1), lambda ws: generate(ws[:, 0] + jnp.tanh(ws[:, 1]))
+
+    return losses.Round(
+        jnp.int32(step), jax.random.key(0), real, fake, z, critic, generate, critic(real), critic(fake), styled=styled
+    )
 
 
 each_term = pytest.mark.parametrize("make", TERMS, ids=lambda make: make.__name__)
