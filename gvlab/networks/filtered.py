@@ -4,6 +4,7 @@ Reference: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN
 (`conv2d_resample`).
 """
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -73,6 +74,6 @@ def _filtered(x: Array, padding: tuple[int, int]) -> Array:
         widths = [(0, 0)] * x.ndim
         widths[axis] = padding
         padded, size = jnp.pad(x, widths), x.shape[axis] + sum(padding) - 3
-        a, b, c, d = (jnp.take(padded, jnp.arange(start, start + size), axis=axis) for start in range(4))
+        a, b, c, d = (jax.lax.slice_in_dim(padded, start, start + size, axis=axis) for start in range(4))
         x = 0.125 * (a + d) + 0.375 * (b + c)
     return x
