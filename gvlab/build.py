@@ -35,7 +35,7 @@ TWO_LAYERS: dict[str, Callable[..., Model]] = {
 
 UNBOUNDED = (-float("inf"), float("inf"))
 
-_OF_IMAGES = (c.DCGAN, c.Article, c.R3GAN, c.SNGAN, c.SAGAN, c.BigGAN, c.BigGANDeep)
+_OF_IMAGES = (c.DCGAN, c.Article, c.R3GAN, c.SNGAN, c.SAGAN, c.BigGAN, c.BigGANDeep, c.StyleGAN2)
 """Networks that make images alone."""
 
 
@@ -158,8 +158,10 @@ PRECISIONS: dict[str, Callable[[nn.Module], nn.Module]] = {
 
 def _gan(config: c.GAN, shape: Shape, common: dict[str, Any], precise: Callable[[nn.Module], nn.Module]) -> Model:
     """`common` are the options that all models have."""
-    modules = made(config.network, "networks", shape, common["num_classes"], common["axis_name"])
-    generator, discriminator = map(precise, modules)
+    generator, discriminator = made(config.network, "networks", shape, common["num_classes"], common["axis_name"])
+    if config.packing > 1:
+        discriminator = networks.Packed(discriminator, config.packing)
+    generator, discriminator = precise(generator), precise(discriminator)
     optimizers = (
         made(config.generator_optimizer, "transformation", 1),
         made(config.discriminator_optimizer, "transformation", config.discriminator_steps),
@@ -335,8 +337,9 @@ def _say(sentence: str | None) -> None:
 
 
 def _step_of(program: Program) -> Batch:
-    """Zero examples for one train step, whatever its batch size: as few as there are updates."""
-    count = 2 * program.experiment.examples_per_step // program.experiment.batch_size
+    """Zero examples for one train step, whatever its batch size: as few as there are updates, and packs."""
+    updates = program.experiment.examples_per_step // program.experiment.batch_size
+    count = 2 * updates * getattr(program.experiment.model, "packing", 1)
     return jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape[1:]), leaf.dtype), program.first_batch())
 
 

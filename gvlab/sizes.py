@@ -20,7 +20,7 @@ Shape = tuple[int, ...]
 _MARGIN = 8
 """What is this many times smaller than the memory by a generous estimate needs no exact one, which takes a second."""
 
-_OF_MANY_BLOCKS = (c.R3GAN, c.SNGAN, c.SAGAN, c.BigGAN, c.BigGANDeep)
+_OF_MANY_BLOCKS = (c.R3GAN, c.SNGAN, c.SAGAN, c.BigGAN, c.BigGANDeep, c.StyleGAN2)
 """Networks of which there is no estimate but the exact one."""
 
 
@@ -100,8 +100,9 @@ def _side(config: Any) -> int:
 
 
 def _parameters(config: Any, shape: Shape) -> int:
-    """More numbers than the likelihood of one example, or the example itself, has."""
-    return math.prod(shape) * max(2, dict(_numbers(config)).get("likelihood.levels", 0))
+    """More numbers than the likelihood of one example, or the example itself, or a pack of such, has."""
+    numbers = dict(_numbers(config))
+    return math.prod(shape) * max(2, numbers.get("likelihood.levels", 0), numbers.get("packing", 0))
 
 
 def _most_of_state(config: Any, shape: Shape) -> int:

@@ -21,6 +21,7 @@ SHAPES = [(16, 16, 1), (28, 28, 1), (32, 32, 3)]
 
 NETWORKS = [c.DCGAN(width=4), c.Article(), c.MLP(hidden=(8, 6))]
 GAN_NETWORKS = [*NETWORKS, c.TwoMLPs((5, 4), (3,)), c.MaxoutMLP((5, 4), (3,), pieces=2), c.R3GAN((4,), 4, 1)]
+STYLED = c.StyleGAN2(width=4, mapping_layers=1, group=2)
 VAE_NETWORKS = [*NETWORKS[1:], c.ReluMLP(hidden=(8, 6)), c.TwoLayerMLP((8, 6), first=2, top_hidden=(5, 4))]
 LIKELIHOODS = [c.Bernoulli(), c.Gaussian(), c.LearnedGaussian(), c.DiscretizedLogistic(), c.Categorical(levels=256)]
 
@@ -74,6 +75,35 @@ def test_a_gan_with_spectral_norm_builds():
     shapes_of_a_run(made)
     state = jax.eval_shape(made.model.init, rng.root(0), made.first_batch())
     assert set(state.generator.collections) == set(state.discriminator.collections) == {"spectral"}
+
+
+def test_a_gan_of_styles_builds():
+    """With path lengths, whose average it remembers, and noise, which it keeps; traced once, since that takes long."""
+    config = c.GAN(STYLED, latent_dim=3, conditional=True, generator_terms=(c.Every(4, c.PathLength()),))
+    model = build.model(config, (16, 16, 1), 3)
+
+    def run(key):
+        batch = Batch(jnp.zeros((4, 16, 16, 1)), jnp.zeros(4, jnp.int32))
+        state = model.init(key, batch)
+        return (
+            state,
+            model.train_step(state, batch, key),
+            model.sample(state, key, 5),
+            model.evaluate(state, batch, key),
+        )
+
+    before, (after, info), samples, terms = jax.eval_shape(run, jax.random.key(0))
+    assert jax.tree.structure(before) == jax.tree.structure(after)
+    assert after.generator_memory["path_length"]["length"].shape == info["g_term/path_length"].shape == ()
+    assert {leaf.shape for leaf in jax.tree.leaves(after.generator.collections["noise"])} == {(4, 4), (8, 8), (16, 16)}
+    assert (samples.shape, terms["fake_logit"].shape) == ((5, 16, 16, 1), (4,))
+
+
+def test_a_discriminator_of_packs_builds():
+    made = program(c.GAN(network=c.TwoMLPs((5, 4), (3,)), latent_dim=3, packing=4), (2,), batch_size=8)
+    shapes_of_a_run(made)
+    state = jax.eval_shape(made.model.init, rng.root(0), made.first_batch())
+    assert (4 * 2, 3) in {leaf.shape for leaf in jax.tree.leaves(state.discriminator.params)}
 
 
 @pytest.mark.parametrize("network", VAE_NETWORKS, ids=ids)
@@ -140,6 +170,10 @@ def test_networks_take_their_sizes_from_the_configuration():
         generator, discriminator = network.networks((28, 28, 1), 0, "data")
         assert (generator.shape, generator.widths, generator.axis_name) == ((28, 28, 1), (32,) * 4, "data")
     assert discriminator.widths == (8, 32, 32, 32)
+    generator, discriminator = c.StyleGAN2(8, 16, mixing=0, group=3).networks((28, 28, 1), 0, "data")
+    assert (generator.shape, generator.widths, generator.axis_name) == ((28, 28, 1), (8, 8, 8, 4), "data")
+    assert (discriminator.widths, discriminator.group, discriminator.axis_name) == ((4, 8, 8, 8), 3, "data")
+    assert (generator.units, generator.mapping_layers, generator.mixing) == (8, 8, 0)
     encoder, decoder = c.ReluMLP(hidden=(8, 6)).coders((2,), 3, 2, 0, None)
     assert (encoder.hidden, decoder.hidden, encoder.activation, decoder.activation) == ((8, 6), (6, 8), relu, relu)
 
@@ -224,6 +258,8 @@ def test_the_decoder_may_begin_with_the_training_mean():
         (lambda: program(c.GAN(network=c.Article()), (2,)), "Article makes images, not vectors"),
         (lambda: program(c.GAN(network=c.R3GAN((8,))), (2,)), "R3GAN makes images, not vectors"),
         (lambda: program(c.GAN(network=c.SNGAN()), (2,)), "SNGAN makes images, not vectors"),
+        (lambda: program(c.GAN(network=STYLED), (2,)), "StyleGAN2 makes images, not vectors"),
+        (lambda: program(c.GAN(network=STYLED), (48, 48, 1)), "StyleGAN2 makes images of 9 to 16 or 25 to 32 or 57"),
         (lambda: program(c.GAN(network=c.BigGAN()), (16, 16, 1)), "BigGAN makes images of 25 to 32 or 57 to 64 pixels"),
         (lambda: program(c.GAN(network=c.R3GAN((8,))), IMAGE), r"R3GAN makes images of at least 5x5 pixels, not"),
         (

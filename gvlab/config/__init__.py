@@ -60,6 +60,7 @@ from gvlab.config.protocols import (
 from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
 from gvlab.config.schedules import Constant, Cosine, Linear
 from gvlab.config.sources import Arrays, Folder, Tfds
+from gvlab.config.stylegan2 import StyleGAN2
 from gvlab.config.terms import (
     R1,
     R2,
@@ -69,6 +70,7 @@ from gvlab.config.terms import (
     GradientPenalty,
     LeCam,
     OneSidedGradientPenalty,
+    PathLength,
     R1FiniteDifference,
     R2FiniteDifference,
     Scheduled,
@@ -151,6 +153,7 @@ __all__ = [
     "OwnOptimizer",
     "OwnSchedule",
     "OwnTerm",
+    "PathLength",
     "Projection",
     "R1FiniteDifference",
     "R2FiniteDifference",
@@ -165,6 +168,7 @@ __all__ = [
     "ReluMLP",
     "Scheduled",
     "Smoothed",
+    "StyleGAN2",
     "Tfds",
     "TopK",
     "TwoLayerMLP",

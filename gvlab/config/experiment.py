@@ -126,6 +126,11 @@ class Experiment:
                 f"Experiment.precision is {self.precision!r}, but {type(self.model).__name__}, a model of one's own, "
                 "says itself how it computes: use 'float32'."
             )
+        if isinstance(self.model, GAN) and self.batch_size % self.model.packing:
+            raise UserError(
+                f"Experiment.batch_size is {self.batch_size}, which packs of GAN.packing = {self.model.packing} cannot "
+                "share equally: use a multiple."
+            )
         if isinstance(self.model, VAE):
             _check_levels(self.model.likelihood, self.data.quantization)
 

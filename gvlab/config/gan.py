@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from gvlab.config import own
 from gvlab.config.augmentations import ADA, APA, Adaptive, AnyAugmentation
 from gvlab.config.checks import check_fraction, check_positive, check_size
 from gvlab.config.class_terms import (
@@ -28,16 +29,16 @@ from gvlab.config.contests import (
 from gvlab.config.heads import Classifier, Embedding, ExtraClass, Projection
 from gvlab.config.networks import DCGAN, MLP, R3GAN, Article, MaxoutMLP, TwoMLPs
 from gvlab.config.optimizers import Adam, AnyOptimizer
-from gvlab.config.own import Unopened, is_own
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnNetworks
 from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
 from gvlab.config.schedules import AnySchedule, Constant
-from gvlab.config.terms import AnyGeneratorTerm, AnyTerm, check_given_once, innermost
+from gvlab.config.stylegan2 import StyleGAN2
+from gvlab.config.terms import AnyGeneratorTerm, AnyTerm, PathLength, check_given_once, check_sides, innermost
 from gvlab.errors import UserError
 
 AnyNetworks: TypeAlias = (
-    DCGAN | Article | MLP | TwoMLPs | MaxoutMLP | R3GAN | SNGAN | SAGAN | BigGAN | BigGANDeep | OwnNetworks
+    DCGAN | Article | MLP | TwoMLPs | MaxoutMLP | R3GAN | SNGAN | SAGAN | BigGAN | BigGANDeep | StyleGAN2 | OwnNetworks
 )
 
 
@@ -88,13 +89,18 @@ class GAN:
     """What is done to images, real and generated ones, before the discriminator sees them."""
     half_life: HalfLife | None = None
     """Of the generator's average, in images; then `ema_decay` is not read. None: the average is by `ema_decay`."""
+    packing: int = 1
+    """Examples of one source that the discriminator sees at once, on its channels: PacGAN (Lin et al. 2018)."""
 
     def __post_init__(self) -> None:
         settle(self)
         check_size("GAN", latent_dim=self.latent_dim, discriminator_steps=self.discriminator_steps)
+        check_size("GAN", packing=self.packing)
         check_fraction("GAN", ema_decay=self.ema_decay)
         check_given_once("GAN.discriminator_terms", self.discriminator_terms)
         check_given_once("GAN.generator_terms", self.generator_terms)
+        check_sides(self.discriminator_terms, self.generator_terms)
+        _check_styles(self.network, self.generator_terms)
         _check_signs(self.augmentation, self.contest)
         _check_head(self)
         if self.update == "simultaneous" and self.discriminator_steps != 1:
@@ -102,11 +108,26 @@ class GAN:
                 f"GAN.discriminator_steps is {self.discriminator_steps}, but simultaneous updates take exactly 1: "
                 "use update='alternating'."
             )
+        if self.packing > 1 and self.conditional:
+            raise UserError(
+                f"GAN.packing is {self.packing}, but a conditional discriminator would need one class per pack: use "
+                "conditional=False, or packing=1."
+            )
 
     @property
     def batches(self) -> int:
         """Batches of real examples that a train step takes."""
         return self.discriminator_steps + (self.update == "separate")
+
+
+def _check_styles(network: AnyNetworks, terms: tuple[AnyGeneratorTerm, ...]) -> None:
+    """Raises UserError if path lengths are asked of one of our generators that has no styles."""
+    has_paths = any(isinstance(innermost(term), PathLength) for term in terms)
+    if has_paths and not isinstance(network, StyleGAN2 | own.Unopened) and not own.is_own(type(network)):
+        raise UserError(
+            f"GAN.generator_terms has PathLength, but the generator of {type(network).__name__} has no styles: use "
+            "StyleGAN2."
+        )
 
 
 def _check_signs(augmentation: AnyAugmentation | None, contest: AnyContest) -> None:
@@ -165,4 +186,4 @@ def _check_head(gan: GAN) -> None:
 
 
 def _is_unknown(part: Any) -> bool:
-    return isinstance(part, Unopened) or is_own(type(part))
+    return isinstance(part, own.Unopened) or own.is_own(type(part))

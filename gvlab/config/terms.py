@@ -1,11 +1,11 @@
-"""What is added to the loss of a GAN's discriminator."""
+"""What is added to the losses of a GAN's players."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from gvlab.config.checks import check_fraction, check_not_negative, check_positive
+from gvlab.config.checks import check_fraction, check_not_negative, check_positive, check_probability, check_size
 from gvlab.config.class_terms import (
     FakeClasses,
     FakeContrast,
@@ -191,6 +191,31 @@ class Centring:
 
 
 @dataclass(frozen=True)
+class PathLength:
+    """weight (||J^T y|| - a)^2 of a generator with styles, a an average of such lengths (Karras et al. 2020).
+
+    Published in every fourth step: Every(4, PathLength()).
+    """
+
+    weight: float = 2.0
+    decay: float = 0.01
+    """Share of a new length in the average."""
+    shrink: int = 2
+    """The batch over the part of it that is taken."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("PathLength", weight=self.weight)
+        check_probability("PathLength", decay=self.decay)
+        check_size("PathLength", shrink=self.shrink)
+
+    def term(self) -> Term:
+        from gvlab import losses
+
+        return losses.path_length(self.weight, self.decay, self.shrink)
+
+
+@dataclass(frozen=True)
 class LeCam:
     """Holds logits near averages of those of the other kind, for small data sets (Tseng et al. 2021)."""
 
@@ -231,6 +256,7 @@ InEachStep: TypeAlias = (
     | RealContrast
     | RealDataToData
 )
+OfGenerator: TypeAlias = LatentDiversity | PathLength | FakeClasses | FakeContrast | FakeDataToData
 
 
 @dataclass(frozen=True)
@@ -238,7 +264,7 @@ class Every:
     """A term in every `steps`-th step alone, with `steps` times its weight: lazily (Karras et al. 2020)."""
 
     steps: int = 16
-    inner: InEachStep | OwnTerm = R1()
+    inner: InEachStep | OfGenerator | OwnTerm = R1()
     """What is added in these steps."""
 
     def __post_init__(self) -> None:
@@ -256,7 +282,7 @@ class Every:
 class Scheduled:
     """A term whose weight changes with the train step: R3GAN's falls to a tenth along half a cosine."""
 
-    inner: InEachStep | Every | OwnTerm = R1()
+    inner: InEachStep | OfGenerator | Every | OwnTerm = R1()
     schedule: AnySchedule = Cosine(end=0.1)
     """A factor on the weight."""
 
@@ -269,7 +295,9 @@ class Scheduled:
         return losses.scheduled(self.schedule.schedule(), self.inner.term())
 
 
-AnyGeneratorTerm: TypeAlias = LatentDiversity | FakeClasses | FakeContrast | FakeDataToData | OwnTerm
+AnyGeneratorTerm: TypeAlias = (
+    LatentDiversity | PathLength | FakeClasses | FakeContrast | FakeDataToData | Every | Scheduled | OwnTerm
+)
 
 
 AnyTerm: TypeAlias = InEachStep | Every | Scheduled | OwnTerm
@@ -282,6 +310,20 @@ def innermost(term: Any) -> Any:
 
 _MODULES = (__name__, RealConsistency.__module__, RealClasses.__module__)
 """Of gvlab's own terms."""
+
+
+def check_sides(discriminator_terms: tuple[Any, ...], generator_terms: tuple[Any, ...]) -> None:
+    """Raises UserError if one player's loss has a term of the other's, which Every and Scheduled would hide."""
+    for side, terms, of_side, other, of_other in (
+        ("discriminator", discriminator_terms, InEachStep, "generator", OfGenerator),
+        ("generator", generator_terms, OfGenerator, "discriminator", InEachStep),
+    ):
+        for term in terms:
+            if isinstance(innermost(term), of_other) and not isinstance(innermost(term), of_side):
+                raise UserError(
+                    f"GAN.{side}_terms has {type(innermost(term)).__name__}, but that is a term of the {other}'s "
+                    f"loss: put it into {other}_terms."
+                )
 
 
 def check_given_once(field: str, terms: tuple[Any, ...]) -> None:

@@ -69,6 +69,7 @@ from gvlab.losses.penalties import (
     r2_finite_difference,
     zero_centred,
 )
+from gvlab.losses.styles import path_length
 from gvlab.losses.terms import Round, Term, every, scheduled
 
 __all__ = [
@@ -114,6 +115,7 @@ __all__ = [
     "non_saturating_generator_loss",
     "normal_log_prob",
     "one_sided_gradient_penalty",
+    "path_length",
     "r1",
     "r1_finite_difference",
     "r2",

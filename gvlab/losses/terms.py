@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from gvlab.types import Judged, PRNGKey, PyTree, UserError
+
+Styled: TypeAlias = tuple[Array, Callable[[Array], Array]]
+"""(styles w [n, layers, units], the function from such to examples x [n, *shape])"""
 
 
 class Round(NamedTuple):
@@ -44,6 +47,9 @@ class Round(NamedTuple):
     """All that the discriminator says of the real examples, of which `on_real` are the logits."""
     judged_fake: Judged | None = None
     """All that it says of the generated ones."""
+    styled: Callable[[Array], Styled] | None = None
+    """z [n, latent] -> the generator in two halves, with the labels of the batch's first n examples; None where it has
+    no styles."""
 
 
 class Term(NamedTuple):

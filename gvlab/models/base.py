@@ -14,7 +14,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from gvlab.data.checks import check_batch
-from gvlab.types import Batch, PyTree, Size, UserError
+from gvlab.types import Batch, PRNGKey, PyTree, Size, UserError
 
 EMPTY: Mapping[str, PyTree] = MappingProxyType({})
 
@@ -38,20 +38,31 @@ def output_of(module: nn.Module, key: jax.Array, *inputs: Any) -> Any:
 
 
 def train_apply(
-    module: nn.Module, params: PyTree, stats: PyTree, *inputs: Any, collections: Mapping[str, PyTree] = EMPTY
+    module: nn.Module,
+    params: PyTree,
+    stats: PyTree,
+    *inputs: Any,
+    collections: Mapping[str, PyTree] = EMPTY,
+    rngs: dict[str, PRNGKey] | None = None,
+    method: str | None = None,
 ) -> tuple[Any, PyTree]:
     """The module in training mode: (output, updated batch statistics); its other collections are read alone."""
     variables = {"params": params, "batch_stats": stats, **collections}
-    output, new = module.apply(variables, *inputs, train=True, mutable=["batch_stats"])
+    output, new = module.apply(variables, *inputs, train=True, mutable=["batch_stats"], rngs=rngs, method=method)
     return output, new.get("batch_stats", stats)
 
 
 def advancing_apply(
-    module: nn.Module, params: PyTree, stats: PyTree, collections: Mapping[str, PyTree], *inputs: Any
+    module: nn.Module,
+    params: PyTree,
+    stats: PyTree,
+    collections: Mapping[str, PyTree],
+    *inputs: Any,
+    rngs: dict[str, PRNGKey] | None = None,
 ) -> tuple[Any, PyTree, Mapping[str, PyTree]]:
     """The module in training mode: (output, batch statistics, other collections), both updated."""
     variables = {"params": params, "batch_stats": stats, **collections}
-    output, new = module.apply(variables, *inputs, train=True, mutable=["batch_stats", *collections])
+    output, new = module.apply(variables, *inputs, train=True, mutable=["batch_stats", *collections], rngs=rngs)
     return output, new.get("batch_stats", stats), {name: new.get(name, old) for name, old in collections.items()}
 
 

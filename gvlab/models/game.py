@@ -18,7 +18,7 @@ from gvlab.augment import Augmentation, Verdict
 from gvlab.losses import Contest
 from gvlab.losses import terms as sums
 from gvlab.losses.adversarial import PerPair
-from gvlab.losses.terms import Round, Term
+from gvlab.losses.terms import Round, Styled, Term
 from gvlab.models.base import advancing_apply, one_hot, train_apply, updates_of
 from gvlab.parallel import gather, mean_over
 from gvlab.types import Batch, Info, Judged, PRNGKey, PyTree, UserError
@@ -101,9 +101,35 @@ def latents(game: Game, n: int, key: PRNGKey) -> Float[Array, "n latent"]:
     return rng.normal(key, (n, game.latent_dim), game.axis_name)
 
 
-def generate(game: Game, g: Player, z: Array, y: Array | None) -> tuple[Array, PyTree]:
-    """(examples, batch statistics) of the generator in training."""
-    return train_apply(game.generator, g.params, g.stats, z, y, collections=g.collections)
+def draws_of(game: Game, key: PRNGKey) -> dict[str, PRNGKey] | None:
+    """The stream of a generator that draws more than its latents, such as StyleGAN2's noise; the same for all its
+    passes of one update."""
+    return {"noise": rng.stream(key, rng.NOISE)} if getattr(game.generator, "draws", False) else None
+
+
+def generate(game: Game, g: Player, z: Array, y: Array | None, key: PRNGKey) -> tuple[Array, PyTree]:
+    """(examples, batch statistics) of the generator in training; the key is the update's."""
+    rngs = draws_of(game, key)
+    return train_apply(game.generator, g.params, g.stats, z, y, collections=g.collections, rngs=rngs)
+
+
+def generate_and_advance(game: Game, g: Player, z: Array, y: Array | None, key: PRNGKey) -> tuple[Array, Player]:
+    """The examples, and the generator with what it keeps besides its parameters."""
+    rngs = draws_of(game, key)
+    x, stats, collections = advancing_apply(game.generator, g.params, g.stats, g.collections, z, y, rngs=rngs)
+    return x, replace(g, stats=stats, collections=collections)
+
+
+def styled_by(game: Game, g: Player, y: Array | None, key: PRNGKey) -> Callable[[Array], Styled] | None:
+    """The generator in its two halves, as terms are given it; None where it has no styles."""
+    if not getattr(game.generator, "styled", False):
+        return None
+
+    def half(method: str, *inputs: Array | None) -> Array:
+        options = {"collections": g.collections, "rngs": draws_of(game, key), "method": method}
+        return train_apply(game.generator, g.params, g.stats, *inputs, **options)[0]
+
+    return lambda z: (half("styles", z, None if y is None else y[: len(z)]), lambda ws: half("images", ws))
 
 
 def as_judged(output: Judged | Float[Array, " batch"]) -> Judged:
@@ -133,7 +159,7 @@ def discriminator_update(
     g, d, step = state.generator, state.discriminator, state.step
     y = one_hot(batch.y, game.num_classes)
     z = latents(game, len(batch.x), key)
-    fake, _ = generate(game, g, z, y)
+    fake, _ = generate(game, g, z, y, key)
     sight = sight_of(game, state.augmentation, len(batch.x), batch.x.shape[1:], key)
     real = sight.replaced(batch.x, fake)
 
@@ -172,7 +198,7 @@ def generator_update(
 
     def objective(params: PyTree) -> tuple[Float[Array, ""], tuple[Array, Info, Player, Memory]]:
         before = replace(g, params=params)
-        fake, stats, collections = advancing_apply(game.generator, params, g.stats, g.collections, z, y)
+        fake, after = generate_and_advance(game, before, z, y, key)
         judged_fake, _ = judge(game, d, sight.fake(fake), y)
         contest = mean_loss(game, game.contest.generator, judged_real, judged_fake, y)
         info: Info = {}
@@ -181,10 +207,10 @@ def generator_update(
             this = round_of(game, before, d, batch.x, fake, z, y, judged_real, judged_fake, step, key, sight)
             added, info, memory = added_terms(game.generator_terms, "g_term", this, memory)
             loss = contest + added
-        return loss, (contest, info, replace(g, stats=stats, collections=collections), memory)
+        return loss, (contest, info, after, memory)
 
     grads, (loss, info, after, memory) = jax.grad(objective, has_aux=True)(g.params)
-    g, norm = descend(game.generator_optimizer, after, grads, step, game.axis_name)
+    g, norm = descend(game.generator_optimizer, replace(after, params=g.params), grads, step, game.axis_name)
     info = mean_over({"g_loss": loss} | info, game.axis_name) | {"grad_norm/generator": norm}
     return replace(state, generator=g, generator_memory=memory), info
 
@@ -222,7 +248,7 @@ def round_of(
         fake=fake,
         z=z,
         critic=lambda x: judge(game, d, sight.real(x), y)[0].logits,
-        generate=lambda z: generate(game, g, z, y)[0],
+        generate=lambda z: generate(game, g, z, y, key)[0],
         on_real=judged_real.logits,
         on_fake=judged_fake.logits,
         axis_name=game.axis_name,
@@ -230,6 +256,7 @@ def round_of(
         y=y,
         judged_real=judged_real,
         judged_fake=judged_fake,
+        styled=styled_by(game, g, y, key),
     )
 
 

@@ -19,7 +19,6 @@ from gvlab.losses.terms import Term
 from gvlab.models import game as played
 from gvlab.models.base import (
     Labels,
-    advancing_apply,
     check_first_batch,
     eval_apply,
     init_collections,
@@ -80,8 +79,8 @@ def alternating_gan(
         `d_term/...`, `g_term/...` for each term, `augmentation_p` for an augmentation.
 
     Raises:
-        UserError: from `init`: a term takes the discriminator's gradient by single examples, but it has BatchNorm; or
-            a term, or the contest, reads what it does not say.
+        UserError: from `init`: a term takes the discriminator's gradient by single examples, but it has BatchNorm or
+            sees several at once; or a term, or the contest, reads what it does not say.
     """
     game = Game(
         generator,
@@ -183,8 +182,7 @@ def simultaneous_gan(
 
         # 1. forward, once: each pull-back maps cotangents of an output to those of parameters (and images)
         def made(params: PyTree) -> tuple[Array, Player]:
-            x, stats, collections = advancing_apply(generator, params, g.stats, g.collections, z, y)
-            return x, replace(g, stats=stats, collections=collections)
+            return played.generate_and_advance(game, replace(g, params=params), z, y, key)
 
         fake, pull_fake, g_after = jax.vjp(made, g.params, has_aux=True)
         real = sight.replaced(batch.x, fake)
@@ -227,7 +225,7 @@ def simultaneous_gan(
 
             def added_to_g(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, Memory]]:
                 now = replace(g, params=params)
-                x, _ = played.generate(game, now, z, y)
+                x, _ = played.generate(game, now, z, y, key)
                 f, _ = played.judge(game, d, sight.fake(x), y)
                 this = played.round_of(game, now, d, real, x, z, y, judged_real, f, state.step, key, sight)
                 added, info, memory = played.added_terms(generator_terms, "g_term", this, state.generator_memory)
@@ -325,6 +323,12 @@ def _model(
                 raise UserError(
                     f"The term {term.name} takes the gradient of {type(discriminator).__name__} by single examples, "
                     "but its BatchNorm couples those of a batch: use a discriminator without."
+                )
+            if term.by_example and getattr(discriminator, "couples", False):
+                raise UserError(
+                    f"The term {term.name} takes the gradient of {type(discriminator).__name__} by single examples, "
+                    "but a logit of it is that of several, whose slope would count for each: use packing=1, or a term "
+                    "by finite differences."
                 )
         return GANState(
             step=jnp.zeros((), jnp.int32),

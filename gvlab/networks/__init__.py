@@ -11,7 +11,8 @@ Every network is called with the class condition `y` (one-hot, or None) as its s
 
 `train` switches BatchNorm between the batch's statistics, which it then also averages into the collection
 `batch_stats`, and that average. A network with BatchNorm has the field `axis_name`. In networks with spectral norm a
-pass with `train` also advances the vectors in the collection `spectral`, if the caller lets that be mutable.
+pass with `train` also advances the vectors in the collection `spectral`, if the caller lets that be mutable. A
+generator that draws more than its latents (its class attribute `draws` is True) takes the stream `noise` in training.
 """
 
 from gvlab.networks.article import ArticleDecoder, ArticleDiscriminator, ArticleEncoder, ArticleGenerator
@@ -35,11 +36,16 @@ from gvlab.networks.dcgan import (
     PlainDCGANDiscriminator,
     SpectralDCGANDiscriminator,
 )
+from gvlab.networks.equalized import EqualizedConv, EqualizedDense
+from gvlab.networks.filtered import down_conv, up_conv
 from gvlab.networks.grouped import grouped_conv
 from gvlab.networks.heads import ClassifierHead, EmbeddingHead, ExtraClassHead
 from gvlab.networks.layers import Conv, ConvTranspose, append_label
 from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
+from gvlab.networks.minibatch import minibatch_stddev
 from gvlab.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator, bernoulli_bias
+from gvlab.networks.modulated import modulated_conv
+from gvlab.networks.packing import Packed
 from gvlab.networks.precision import InBfloat16
 from gvlab.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gvlab.networks.r3gan import stages as r3gan_stages
@@ -58,6 +64,14 @@ from gvlab.networks.residual import (
     studiogan_sngan_networks,
 )
 from gvlab.networks.spectral_norm import SpectralConv, SpectralConvTranspose, SpectralDense, SpectralEmbed
+from gvlab.networks.stylegan2 import StyleGAN2Generator
+from gvlab.networks.stylegan2_discriminator import (
+    OrigBlock,
+    ResnetBlock,
+    SkipBlock,
+    StyleGAN2Discriminator,
+    stylegan2_networks,
+)
 
 __all__ = [
     "ArticleDecoder",
@@ -77,6 +91,8 @@ __all__ = [
     "DCGANGenerator",
     "DownBlock",
     "EmbeddingHead",
+    "EqualizedConv",
+    "EqualizedDense",
     "ExtraClassHead",
     "ImageBlock",
     "InBfloat16",
@@ -87,13 +103,17 @@ __all__ = [
     "MLPGenerator",
     "MaxoutDiscriminator",
     "NormalizedMLPGenerator",
+    "OrigBlock",
+    "Packed",
     "PlainDCGANDiscriminator",
     "ProjectionHead",
     "R3GANDiscriminator",
     "R3GANGenerator",
     "ResidualDiscriminator",
     "ResidualGenerator",
+    "ResnetBlock",
     "SelfAttention",
+    "SkipBlock",
     "SpectralConv",
     "SpectralConvTranspose",
     "SpectralDCGANDiscriminator",
@@ -101,6 +121,8 @@ __all__ = [
     "SpectralEmbed",
     "StudioGANDownBlock",
     "StudioGANUpBlock",
+    "StyleGAN2Discriminator",
+    "StyleGAN2Generator",
     "UpBlock",
     "append_label",
     "bernoulli_bias",
@@ -108,8 +130,11 @@ __all__ = [
     "biggan_networks",
     "conv",
     "conv_transpose",
+    "down_conv",
     "downsample",
     "grouped_conv",
+    "minibatch_stddev",
+    "modulated_conv",
     "plain",
     "r3gan_stages",
     "sagan_networks",
@@ -117,6 +142,8 @@ __all__ = [
     "spectral",
     "studiogan_biggan_deep_networks",
     "studiogan_sngan_networks",
+    "stylegan2_networks",
+    "up_conv",
     "upsample",
 ]
 

@@ -27,6 +27,21 @@ class InBfloat16(nn.Module):
 
     network: nn.Module
 
+    @property
+    def draws(self) -> bool:
+        """Whether the network draws random numbers in training."""
+        return getattr(self.network, "draws", False)
+
+    @property
+    def couples(self) -> bool:
+        """Whether it sees several examples at once."""
+        return getattr(self.network, "couples", False)
+
+    @property
+    def styled(self) -> bool:
+        """Whether it has its two halves as methods."""
+        return getattr(self.network, "styled", False)
+
     def init(self, *args: Any, **options: Any) -> Any:
         """The variables of the network, in float32."""
         return self.network.init(*args, **options)

@@ -124,8 +124,10 @@ def test_help_lists_the_classes(capsys):
         "RealDataToData"
     )
     text = overrides.classes(TERMS)
-    assert (
-        f"  --model.discriminator-terms {terms}|Every|Scheduled, or several joined by +, or none" in text.splitlines()
-    )
+    several = ", or several joined by +, or none"
+    of_generator = "LatentDiversity|PathLength|FakeClasses|FakeContrast|FakeDataToData"
+    assert f"  --model.discriminator-terms {terms}|Every|Scheduled{several}" in text.splitlines()
     assert f"  --model.discriminator-terms.0 {terms}|Every|Scheduled" in text.splitlines()
-    assert f"  --model.discriminator-terms.1.inner {terms}" in text.splitlines()
+    inner = [line for line in text.splitlines() if line.startswith("  --model.discriminator-terms.1.inner ")]
+    assert set(inner[0].split(" ")[-1].split("|")) == {*terms.split("|"), *of_generator.split("|")}
+    assert f"  --model.generator-terms {of_generator}|Every|Scheduled{several}" in text.splitlines()

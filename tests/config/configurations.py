@@ -7,6 +7,7 @@ from gvlab import config as c
 NETWORKS = [c.DCGAN(), c.DCGAN(width=7), c.Article(), c.MLP(), c.MLP(hidden=(3,)), c.MLP(hidden=(5, 4, 3))]
 GAN_NETWORKS = [*NETWORKS, c.TwoMLPs(discriminator=(9, 8)), c.MaxoutMLP(generator=(7,), pieces=2), c.R3GAN((32, 16))]
 RESIDUAL = [c.SNGAN(), c.SNGAN(8, "studiogan"), c.SAGAN(3), c.BigGAN(), c.BigGANDeep(layout="studiogan")]
+STYLES = [c.StyleGAN2(), c.StyleGAN2(64, full_until=32, architecture="skip", mixing=0, group=32)]
 VAE_NETWORKS = [*NETWORKS[2:], c.ReluMLP(hidden=(6,)), c.TwoLayerMLP(first=12, top_hidden=(4,))]
 LIKELIHOODS = [
     c.Bernoulli(),
@@ -50,6 +51,8 @@ GANS += [c.GAN(network) for network in RESIDUAL] + [c.GAN(c.MLP(), discriminator
 GANS += [
     c.GAN(c.MLP(), update="separate", half_life=c.HalfLife(schedule=c.Linear(begin=0.0, end=1.0))),
     c.GAN(c.MLP(), contest=c.Smoothed(c.LeastSquares(), target=0.75)),
+    *(c.GAN(network, generator_terms=(c.Every(4, c.PathLength()), c.LatentDiversity())) for network in STYLES),
+    c.GAN(c.MLP(), packing=2, generator_terms=(c.Scheduled(c.LatentDiversity()),)),
 ]
 OF_CLASSES = [
     c.GAN(

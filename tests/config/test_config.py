@@ -42,11 +42,13 @@ REFUSED = [
     (c.R3GAN, "group", 10),
     (c.R3GAN, "blocks", 0),
     *((cls, "width", bad) for cls in (c.SNGAN, c.SAGAN, c.BigGAN, c.BigGANDeep) for bad in (0, -3, 10**6)),
+    *((c.StyleGAN2, name, 0) for name in ("width", "full_until", "mapping_layers", "group")),
+    (c.StyleGAN2, "mixing", 1.1),
     (c.ReluMLP, "hidden", (-2,)),
     (c.TwoLayerMLP, "hidden", (0,)),
     (c.TwoLayerMLP, "top_hidden", (4, -1)),
     (c.TwoLayerMLP, "first", 0),
-    *((c.GAN, name, bad) for name in ("latent_dim", "discriminator_steps") for bad in (0, -1)),
+    *((c.GAN, name, bad) for name in ("latent_dim", "discriminator_steps", "packing") for bad in (0, -1)),
     *((c.GAN, "ema_decay", bad) for bad in (-0.1, 1.0, NAN)),
     *((c.Gaussian, "variance", bad) for bad in (0.0, -1.0, NAN, INFINITY)),
     *((c.Categorical, "levels", bad) for bad in (1, 0, -2)),
@@ -97,6 +99,10 @@ def test_combinations_that_contradict_themselves_are_refused():
         UserError, match=r"drop_steps is \(5,\), but Adam.schedule is Cosine, too: leave one of them out"
     ):
         c.Adam(drop_steps=(5,), schedule=c.Cosine())
+    with pytest.raises(UserError, match=r"packing is 2, but a conditional .* one class per pack: use"):
+        c.GAN(packing=2, conditional=True)
+    with pytest.raises(UserError, match=r"batch_size is 6, which packs of GAN.packing = 4 cannot share equally: use a"):
+        c.Experiment("packed", c.GAN(packing=4), steps=1, batch_size=6)
     with pytest.raises(UserError, match=r"R3GAN\.widths is empty"):
         c.R3GAN(())
     for make in (c.MLP, c.ReluMLP, c.TwoLayerMLP):

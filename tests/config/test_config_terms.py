@@ -56,6 +56,8 @@ MADE = {
     c.FakeContrast(): "fake_contrast",
     c.RealDataToData(margin=0.5): "real_data_to_data",
     c.FakeDataToData(): "fake_data_to_data",
+    c.PathLength(): "path_length",
+    c.Every(4, c.PathLength(weight=1.0, decay=0.1, shrink=4)): "path_length",
     Mine(): "mine",
     c.Every(inner=Mine()): "mine",
 }
@@ -90,6 +92,19 @@ def test_a_file_of_before_there_were_terms_has_none():
     values = json.loads(c.to_json(experiment()))
     assert values["model"].pop("discriminator_terms") == []
     assert c.from_json(json.dumps(values)) == experiment()
+
+
+def test_the_generators_terms_are_written_alike():
+    model = c.GAN(c.StyleGAN2(), generator_terms=(c.Every(4, c.PathLength()), c.LatentDiversity()))
+    styled = dataclasses.replace(SMALL, model=model)
+    assert json.loads(c.to_json(styled))["model"]["generator_terms"][0] == {
+        "type": "Every", "steps": 4, "inner": {"type": "PathLength", "weight": 2.0, "decay": 0.01, "shrink": 2}
+    }  # fmt: skip
+    assert c.from_json(c.to_json(styled)) == styled
+    assert c.value(styled, "model.generator_terms.0.inner.decay") == 0.01
+    assert {cls.__name__ for cls in c.choices(styled)["model.generator_terms"]} == {
+        "LatentDiversity", "PathLength", "FakeClasses", "FakeContrast", "FakeDataToData", "Every", "Scheduled"
+    }  # fmt: skip
 
 
 def test_dotted_names_count_the_terms():
@@ -172,6 +187,20 @@ REFUSED = {
         lambda: c.Every(2, c.Every()),
         "Every.inner is Every(steps=16, inner=R1(weight=10.0)), but must",
     ),
+    "the other player's": (
+        lambda: c.GAN(discriminator_terms=(c.Every(4, c.PathLength()),)),
+        f"{FIELD} has PathLength, but that is a term of the generator's loss: put it into generator_terms.",
+    ),
+    "the other player's, scheduled": (
+        lambda: c.GAN(generator_terms=(c.Scheduled(c.Every()),)),
+        "GAN.generator_terms has R1, but that is a term of the discriminator's loss: put it into discriminator_terms.",
+    ),
+    "paths without styles": (
+        lambda: c.GAN(generator_terms=(c.Every(4, c.PathLength()),)),
+        "GAN.generator_terms has PathLength, but the generator of DCGAN has no styles: use StyleGAN2.",
+    ),
+    "no share": (lambda: c.PathLength(shrink=0), "PathLength.shrink is 0, but must be from 1 to 2147483647."),
+    "no share of a new length": (lambda: c.PathLength(decay=1.5), "PathLength.decay is 1.5, but must be from 0 to 1."),
     "twice": (
         lambda: c.GAN(discriminator_terms=(c.R1(), c.R1(2.0))),
         "GAN.discriminator_terms has R1 2 times: give it once, with the sum of the weights.",
@@ -209,7 +238,7 @@ def test_what_cannot_be_gets_one_sentence(make, words):
     assert words in sentence
     assert sentence.endswith(".")
     assert "\n" not in sentence
-    assert len(sentence) < 400
+    assert len(sentence) < 500
 
 
 @pytest.mark.parametrize(

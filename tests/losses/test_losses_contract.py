@@ -171,6 +171,7 @@ TERMS = (
     losses.fake_contrast,
     losses.real_data_to_data,
     losses.fake_data_to_data,
+    losses.path_length,
 )
 """What is added to a player's loss, by weight."""
 
@@ -239,14 +240,17 @@ def round_of(weights, step=0):
     z = jnp.zeros((BATCH, LATENT))
 
     def generate(z):
-        return fake + z.sum(axis=1).reshape(-1, 1, 1, 1)
+        return fake[: len(z)] + z.sum(axis=1).reshape(-1, 1, 1, 1)
 
     def judged(x):
         scaled = x.reshape(BATCH, -1)[:, :CLASSES] * weights[0]
         return Judged(critic(x), classes=scaled, embedding=scaled, proxy=-scaled[::-1])
 
+    def styled(z):
+        return jnp.stack([z, z], axis=1), lambda ws: generate(ws[:, 0] + jnp.tanh(ws[:, 1]))
+
     return losses.Round(
-        jnp.int32(step), jax.random.key(0), real, fake, z, critic, generate, critic(real), critic(fake),
+        jnp.int32(step), jax.random.key(0), real, fake, z, critic, generate, critic(real), critic(fake), styled=styled,
         y=jnp.asarray(one_hot()), judged_real=judged(real), judged_fake=judged(fake),
     )  # fmt: skip
 

@@ -40,6 +40,7 @@ ARGUMENTS = {
     "encode": ["state", "batch"],
     "log_likelihood": ["state", "batch", "z"],
     "log_weights": ["state", "batch", "key", "k"],
+    "watch": ["state", "train", "held_out", "key"],
 }
 
 
@@ -48,7 +49,8 @@ def test_names_of_functions_and_arguments(name):
     model = ALL[name].make(optax.sgd(0.1))
     assert list(model._fields) == list(ARGUMENTS)
     found = {field: f and list(inspect.signature(f).parameters) for field, f in model._asdict().items()}
-    missing = {} if name in VAES else {"encode": None, "log_likelihood": None, "log_weights": None}
+    likelihood = {"encode": None, "log_likelihood": None, "log_weights": None}
+    missing = {"watch": None} if name in VAES else likelihood
     assert found == ARGUMENTS | missing
     for function in (model.sample, model.decode):
         assert inspect.signature(function).parameters["y"].default is None
