@@ -249,12 +249,13 @@ def test_the_published_sizes_have_the_published_counts(name):
 
 
 def test_sizes_between_are_made_and_judged():
-    """28x27 of 32x32."""
-    generator, discriminator = networks.stylegan2_networks((28, 27, 1), 4, mapping_layers=1)
+    """28x27 of 32x32; outside of a train step they don't ask for other devices."""
+    generator, discriminator = networks.stylegan2_networks((28, 27, 1), 4, mapping_layers=1, axis_name="data")
 
     def both(key):
         x, variables = generator.init_with_output(key, jnp.zeros((3, 2)), train=True)
-        return x, variables, discriminator.init_with_output(key, x, train=True)[0]
+        x = generator.apply(variables, jnp.zeros((3, 2)), train=False)
+        return x, variables, discriminator.apply(discriminator.init(key, x, train=True), x, train=False)
 
     x, variables, logits = jax.eval_shape(both, jax.random.key(0))
     assert (x.shape, logits.shape) == ((3, 28, 27, 1), (3,))
