@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, cast
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -116,6 +117,7 @@ def model(
     num_classes: int,
     axis_name: str | None = None,
     data_mean: np.ndarray | None = None,
+    precision: str = "float32",
 ) -> Model:
     """The model for data of the shape [*shape].
 
@@ -125,6 +127,7 @@ def model(
         num_classes: of the data; used where the model is conditional.
         axis_name: of the `pmap` axis, if the train step is to be `pmap`ped.
         data_mean: of the training examples in [0, 1], [*shape]; wanted by `output_bias="data_mean"`.
+        precision: of the networks' activations and products, float32 or bfloat16.
 
     Raises:
         UserError: the networks cannot make this shape, or the likelihood does not fit the data.
@@ -136,8 +139,8 @@ def model(
         raise UserError(f"The network {type(config.network).__name__} makes images, not vectors {shape}: use MLP.")
     common: dict[str, Any] = {"num_classes": classes, "data_range": values, "axis_name": axis_name}
     if isinstance(config, c.GAN):
-        return _gan(config, shape, common)
-    return _vae(config, shape, common, data_mean)
+        return _gan(config, shape, common, PRECISIONS[precision])
+    return _vae(config, shape, common, data_mean, PRECISIONS[precision])
 
 
 def _classes(config: Any, num_classes: int) -> int:
@@ -147,11 +150,18 @@ def _classes(config: Any, num_classes: int) -> int:
     return num_classes if c.is_conditional(config) else 0
 
 
-def _gan(config: c.GAN, shape: Shape, common: dict[str, Any]) -> Model:
+PRECISIONS: dict[str, Callable[[nn.Module], nn.Module]] = {
+    "float32": lambda network: network,
+    "bfloat16": networks.InBfloat16,
+}
+
+
+def _gan(config: c.GAN, shape: Shape, common: dict[str, Any], precise: Callable[[nn.Module], nn.Module]) -> Model:
     """`common` are the options that all models have."""
-    generator, discriminator = made(config.network, "networks", shape, common["num_classes"], common["axis_name"])
+    modules = made(config.network, "networks", shape, common["num_classes"], common["axis_name"])
     if config.packing > 1:
-        discriminator = networks.Packed(discriminator, config.packing)
+        modules = modules[0], networks.Packed(modules[1], config.packing)
+    generator, discriminator = map(precise, modules)
     optimizers = (
         made(config.generator_optimizer, "transformation", 1),
         made(config.discriminator_optimizer, "transformation", config.discriminator_steps),
@@ -173,7 +183,13 @@ def _gan(config: c.GAN, shape: Shape, common: dict[str, Any]) -> Model:
     return alternating(generator, discriminator, *optimizers, discriminator_steps=config.discriminator_steps, **options)
 
 
-def _vae(config: c.VAE, shape: Shape, common: dict[str, Any], data_mean: np.ndarray | None) -> Model:
+def _vae(
+    config: c.VAE,
+    shape: Shape,
+    common: dict[str, Any],
+    data_mean: np.ndarray | None,
+    precise: Callable[[nn.Module], nn.Module],
+) -> Model:
     of_vectors = isinstance(config.likelihood, c.Gaussian | c.LearnedGaussian) or own.is_own(type(config.likelihood))
     if len(shape) != 3 and not of_vectors:
         raise UserError(
@@ -188,6 +204,7 @@ def _vae(config: c.VAE, shape: Shape, common: dict[str, Any], data_mean: np.ndar
             raise UserError("VAE.output_bias is 'data_mean', but no data_mean was given: pass the training mean.")
         bias: Any = networks.bernoulli_bias(data_mean)
         modules = (*modules[:-1], modules[-1].clone(output_bias_init=bias))
+    modules = tuple(map(precise, modules))
     options: dict[str, Any] = common | {"num_samples": config.num_samples}
     if config.objective == "elbo":
         options |= {"beta": config.beta, "kl_warmup_steps": config.kl_warmup_steps}
@@ -276,6 +293,11 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
     built = Program(experiment, dataset, model, model)
     if own_ones:
         own_parts.check_repeats(own_ones, (model, _model_on(experiment, dataset)), _step_of(built))
+    if experiment.watched and model.watch is None:
+        raise UserError(
+            f"Experiment.watched is True, but {type(experiment.model).__name__} says nothing of its stability: use "
+            "False."
+        )
     if isinstance(dataset, data.Absent):
         return built
     if experiment.examples_per_step > len(dataset.train.x):
@@ -337,4 +359,4 @@ def _model_on(experiment: c.Experiment, dataset: data.Dataset) -> Model:
     if isinstance(experiment.model, c.VAE) and experiment.model.output_bias == "data_mean":
         absent = isinstance(dataset, data.Absent)  # then what was learned from the mean on is restored
         mean = np.full(dataset.shape, 0.5) if absent else mapped.mean(dataset.train.x) / 255
-    return model(experiment.model, dataset.shape, dataset.num_classes, data_mean=mean)
+    return model(experiment.model, dataset.shape, dataset.num_classes, data_mean=mean, precision=experiment.precision)

@@ -22,7 +22,7 @@ from gvlab.losses import Contest, Round, Term
 from gvlab.losses.terms import memories
 from gvlab.models import Observation
 from gvlab.models.base import eval_apply, train_apply
-from gvlab.types import Batch, Model, PRNGKey, UserError
+from gvlab.types import Batch, Judged, Model, PRNGKey, UserError
 
 Shape = tuple[int, ...]
 
@@ -239,8 +239,8 @@ def _check_players(model: c.GAN, part: Any, shape: Shape, classes: int) -> None:
     where = f"{type(part).__name__}.networks()"
     for called, n, images in _outputs(f"The generator of {where}", generator, (model.latent_dim,), classes):
         _require(called, "examples", images, (n, *shape))
-    for called, n, logits in _outputs(f"The discriminator of {where}", discriminator, shape, classes):
-        _require(called, "logits", logits, (n,))
+    for called, n, output in _outputs(f"The discriminator of {where}", discriminator, shape, classes):
+        _require(called, "logits", output.logits if isinstance(output, Judged) else output, (n,))
 
 
 def _check_coders(model: c.VAE, part: Any, shape: Shape, classes: int) -> None:
@@ -280,7 +280,7 @@ def _outputs(where: str, module: nn.Module, given: Shape, classes: int) -> Itera
 def _check_contest(part: Any) -> None:
     logits = jax.ShapeDtypeStruct((3,), jnp.float32)
     contest = made(part, "contest")
-    for side in contest._fields:
+    for side in ("discriminator", "generator"):
         where = f"The {side}'s loss of {type(part).__name__}.contest()"
         loss = _called(where, jax.eval_shape, getattr(contest, side), logits, logits)
         _require(where, "losses of 3 pairs", loss, (3,))
@@ -307,7 +307,9 @@ def _check_term(part: Any, shape: Shape) -> None:
 
     def value(key: PRNGKey, z: jax.Array, memory: Any) -> Any:
         x = generate(z)
-        return term.value(Round(jnp.int32(0), key, x, x, z, critic, generate, critic(x), critic(x)), memory)
+        this = Round(jnp.int32(0), key, x, x, z, critic, generate, critic(x), critic(x))
+        said = Judged(critic(x), z, z, z, z)  # as of two classes
+        return term.value(this._replace(y=z, judged_real=said, judged_fake=said), memory)
 
     memory = _called(f"init of {where}", jax.eval_shape, term.init)
     found = _called(f"value of {where}", jax.eval_shape, value, jax.random.key(0), jnp.zeros((3, 2)), memory)

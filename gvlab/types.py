@@ -28,6 +28,21 @@ class Batch(NamedTuple):
     y: Int[Array, " batch"] | None = None
 
 
+class Judged(NamedTuple):
+    """What a discriminator says of examples, where that is more than logits."""
+
+    logits: Float[Array, " batch"]
+    """Of "real"."""
+    classes: Float[Array, "batch classes"] | None = None
+    """Of an auxiliary classifier: the logits of the classes."""
+    embedding: Float[Array, "batch features"] | None = None
+    """A vector of each example, of which the direction alone means something."""
+    proxy: Float[Array, "batch features"] | None = None
+    """The vector, as learned, of the class that each example is said to be of."""
+    scores: Float[Array, "batch classes_and_one"] | None = None
+    """Of one classifier for all: the logits of the classes and, last, of "generated"."""
+
+
 class Model(NamedTuple):
     """A generative model as a tuple of pure functions, in the manner of an optax transformation.
 
@@ -54,3 +69,5 @@ class Model(NamedTuple):
     """(state, batch, z [k, batch, latent]) -> log p(x|z) in nats; None without an observation model."""
     log_weights: Callable[..., Float[Array, "k batch"]] | None = None
     """(state, batch, key, k) -> log p(x, z_k) - log q(z_k | x), z_k ~ q(z|x), in nats; None without a likelihood."""
+    watch: Callable[[PyTree, Batch, Batch, PRNGKey], Info] | None = None
+    """(state, training examples, held-out examples, key) -> Info of scalars, how training goes; None without any."""

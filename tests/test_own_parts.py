@@ -19,7 +19,7 @@ from gvlab import build, losses, memory, models, networks, own_parts
 from gvlab import config as c
 from gvlab.config import own
 from gvlab.train import engines, loop, origin
-from gvlab.types import UserError
+from gvlab.types import Batch, Judged, UserError
 
 
 @dataclass(frozen=True)
@@ -380,6 +380,27 @@ class Remembers:
 def test_a_term_of_ones_own_that_fits_passes(shape):
     made = replace(GAN, discriminator_terms=(c.R1(), Remembers(), c.Every(3, c.LeCam())))
     own_parts.check_shapes(c.Experiment("e", made, 1), shape, 0)
+
+
+class Knows(nn.Module):
+    """A discriminator with an auxiliary classifier."""
+
+    @nn.compact
+    def __call__(self, x, y=None, *, train):
+        h = nn.relu(nn.Dense(3)(x.reshape(len(x), -1)))
+        return Judged(nn.Dense(1)(h)[:, 0], classes=nn.Dense(4)(h))
+
+
+def test_a_discriminator_of_ones_own_may_say_more_than_logits_and_a_term_read_it():
+    def value(this, memory):
+        return jnp.sum(this.y * this.judged_real.classes, axis=1) + this.judged_fake.logits, memory
+
+    terms = (c.RealClasses(), term(value))
+    made = replace(GAN, network=players(None, Knows()), discriminator_terms=terms, conditional=True)
+    own_parts.check_shapes(c.Experiment("e", made, 1), IMAGE, 4)
+    jax.eval_shape(
+        build.model(made, IMAGE, 4).init, jax.random.key(0), Batch(jnp.zeros((2, *IMAGE)), jnp.zeros(2, int))
+    )
 
 
 def test_two_builds_need_not_be_equal_objects():

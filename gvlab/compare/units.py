@@ -18,7 +18,7 @@ from typing import Any
 from gvlab import config as c
 from gvlab import evaluate, tree
 from gvlab.build import Program
-from gvlab.compare import identity, marks, measuring, programs
+from gvlab.compare import collapsed, identity, marks, measuring, programs
 from gvlab.compare.identity import config_sha256, contents
 from gvlab.compare.record import SCHEMA, read_record
 from gvlab.extractors import catalogue
@@ -190,6 +190,7 @@ def finish(program: Program, root: Path, failure: Diverged | None, cost: engines
         state = loop.restore(program, run)
         digest = tree.digest(state)
         try:
+            collapsed.check(program, state)
             # Always anew: a number without a record could be anybody's.
             measures = evaluate.evaluate(program, state)
             evaluate.write(run, program, state, measures)

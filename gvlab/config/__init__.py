@@ -5,11 +5,20 @@ whatever `steps` is, and a finished run can be continued by asking for more.
 """
 
 from gvlab.config.augmentations import ADA, APA, Adaptive, DiffAugment, Fixed, FlipAndTranslate, InstanceNoise, Ramp
+from gvlab.config.class_terms import (
+    FakeClasses,
+    FakeContrast,
+    FakeDataToData,
+    RealClasses,
+    RealContrast,
+    RealDataToData,
+)
 from gvlab.config.consistency import FakeConsistency, LatentConsistency, LatentDiversity, RealConsistency
 from gvlab.config.contests import (
     Hinge,
     LeastSquares,
     Minimax,
+    MultiHinge,
     NonSaturating,
     Relativistic,
     RelativisticAverage,
@@ -32,6 +41,7 @@ from gvlab.config.experiment import (
 )
 from gvlab.config.fields import completed, difference, leaves, member_to_dict, to_dict, value, with_traced
 from gvlab.config.gan import GAN, HalfLife
+from gvlab.config.heads import Classifier, Embedding, ExtraClass, Projection
 from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
 from gvlab.config.members import choices, holds_several, with_choice
 from gvlab.config.networks import DCGAN, MLP, R3GAN, Article, MaxoutMLP, ReluMLP, TwoLayerMLP, TwoMLPs
@@ -96,6 +106,7 @@ __all__ = [
     "Boxed",
     "Categorical",
     "Centring",
+    "Classifier",
     "Clipped",
     "Constant",
     "Cosine",
@@ -103,10 +114,15 @@ __all__ = [
     "DiffAugment",
     "DiscretizedLogistic",
     "Dragan",
+    "Embedding",
     "Evaluation",
     "Every",
     "Experiment",
+    "ExtraClass",
+    "FakeClasses",
     "FakeConsistency",
+    "FakeContrast",
+    "FakeDataToData",
     "Fixed",
     "FlipAndTranslate",
     "Folder",
@@ -124,6 +140,7 @@ __all__ = [
     "Linear",
     "MaxoutMLP",
     "Minimax",
+    "MultiHinge",
     "NonSaturating",
     "OneSidedGradientPenalty",
     "Orthogonal",
@@ -137,11 +154,15 @@ __all__ = [
     "OwnSchedule",
     "OwnTerm",
     "PathLength",
+    "Projection",
     "R1FiniteDifference",
     "R2FiniteDifference",
     "RMSprop",
     "Ramp",
+    "RealClasses",
     "RealConsistency",
+    "RealContrast",
+    "RealDataToData",
     "Relativistic",
     "RelativisticAverage",
     "ReluMLP",

@@ -155,6 +155,19 @@ class Smoothed:
         return self.game.contest()._replace(discriminator=partial(loss, target=self.target))
 
 
+@dataclass(frozen=True)
+class MultiHinge:
+    """One classifier of the classes and of "generated", with a margin of 1 (Kavalerov et al. 2021).
+
+    For a conditional GAN whose discriminator has the head ExtraClass; without MHGAN's matching of features.
+    """
+
+    def contest(self) -> Contest:
+        from gvlab import losses
+
+        return losses.multi_hinge
+
+
 AnyContest = (
     NonSaturating
     | Minimax
@@ -165,5 +178,6 @@ AnyContest = (
     | RelativisticAverage
     | TopK
     | Smoothed
+    | MultiHinge
     | OwnContest
 )

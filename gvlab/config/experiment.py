@@ -87,6 +87,11 @@ class Experiment:
     keep_every: int = 0
     """Steps between two checkpoints that are kept for good, a multiple of `checkpoint_every`; 0 keeps none."""
     evaluation: Evaluation = field(default_factory=Evaluation)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the networks' activations and products; parameters, statistics, logits and losses are of float32 always."""
+    watched: bool = False
+    """Log how stable training is, at each logged step but the first: curves `watch/...` of a GAN's verdicts, its
+    overfitting, spread and modes."""
 
     def __post_init__(self) -> None:
         settle(self)
@@ -120,6 +125,11 @@ class Experiment:
             raise UserError(
                 f"Experiment.batch_size is {self.batch_size}, which packs of GAN.packing = {self.model.packing} cannot "
                 "share equally: use a multiple."
+            )
+        if self.precision != "float32" and not isinstance(self.model, GAN | VAE):
+            raise UserError(
+                f"Experiment.precision is {self.precision!r}, but {type(self.model).__name__}, a model of one's own, "
+                "says itself how it computes: use 'float32'."
             )
         if isinstance(self.model, VAE):
             _check_levels(self.model.likelihood, self.data.quantization)
@@ -171,8 +181,8 @@ def _check_levels(likelihood: Any, quantization: str) -> None:
         )
 
 
-CADENCE = ("log_every", "sample_every", "checkpoint_every", "keep_every")
-"""The fields that say at which steps something is written down."""
+CADENCE = ("log_every", "sample_every", "checkpoint_every", "keep_every", "watched")
+"""The fields that say what is written down, and at which steps."""
 
 WITHOUT_INFLUENCE = ("steps", "evaluation", *CADENCE)
 """The fields that don't change what a given step of training computes."""

@@ -6,12 +6,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from gvlab.config import own
 from gvlab.config.augmentations import ADA, APA, Adaptive, AnyAugmentation
 from gvlab.config.checks import check_fraction, check_positive, check_size
-from gvlab.config.contests import AnyContest, NonSaturating, Relativistic, RelativisticAverage, TopK, Wasserstein
+from gvlab.config.class_terms import (
+    FakeClasses,
+    FakeContrast,
+    FakeDataToData,
+    RealClasses,
+    RealContrast,
+    RealDataToData,
+)
+from gvlab.config.contests import (
+    AnyContest,
+    MultiHinge,
+    NonSaturating,
+    Relativistic,
+    RelativisticAverage,
+    TopK,
+    Wasserstein,
+)
+from gvlab.config.heads import Classifier, Embedding, ExtraClass, Projection
 from gvlab.config.networks import DCGAN, MLP, R3GAN, Article, MaxoutMLP, TwoMLPs
 from gvlab.config.optimizers import Adam, AnyOptimizer
+from gvlab.config.own import Unopened, is_own
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnNetworks
 from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
@@ -85,6 +102,7 @@ class GAN:
         check_sides(self.discriminator_terms, self.generator_terms)
         _check_styles(self.network, self.generator_terms)
         _check_signs(self.augmentation, self.contest)
+        _check_head(self)
         if self.update == "simultaneous" and self.discriminator_steps != 1:
             raise UserError(
                 f"GAN.discriminator_steps is {self.discriminator_steps}, but simultaneous updates take exactly 1: "
@@ -105,7 +123,7 @@ class GAN:
 def _check_styles(network: AnyNetworks, terms: tuple[AnyGeneratorTerm, ...]) -> None:
     """Raises UserError if path lengths are asked of one of our generators that has no styles."""
     has_paths = any(isinstance(innermost(term), PathLength) for term in terms)
-    if has_paths and not isinstance(network, StyleGAN2 | own.Unopened) and not own.is_own(type(network)):
+    if has_paths and not isinstance(network, StyleGAN2) and not _is_unknown(network):
         raise UserError(
             f"GAN.generator_terms has PathLength, but the generator of {type(network).__name__} has no styles: use "
             "StyleGAN2."
@@ -123,3 +141,49 @@ def _check_signs(augmentation: AnyAugmentation | None, contest: AnyContest) -> N
             f"of the logits, but in the contest {type(game).__name__} only their differences mean something: use Ramp "
             "or Fixed."
         )
+
+
+_HEADS: dict[Any, Any] = {
+    RealClasses: Classifier,
+    FakeClasses: Classifier,
+    RealContrast: Embedding,
+    FakeContrast: Embedding,
+    RealDataToData: Embedding,
+    FakeDataToData: Embedding,
+    MultiHinge: ExtraClass,
+}
+"""By what reads it."""
+
+
+def _check_head(gan: GAN) -> None:
+    """Raises UserError if the discriminator's head is not what terms and contest read, or if nothing reads it.
+
+    What classes of one's own give and read is not known before they are built: then the model looks at it.
+    """
+    if _is_unknown(gan.network):
+        return
+    head = getattr(gan.network, "head", None)
+    of_discriminator = [gan.contest, *map(innermost, gan.discriminator_terms)]
+    for part in (*of_discriminator, *map(innermost, gan.generator_terms)):
+        wanted = _HEADS.get(type(part))
+        if wanted is not None and not isinstance(head, wanted):
+            found = f"the head {type(head).__name__}" if head else "none"
+            raise UserError(
+                f"{type(part).__name__} reads the head {wanted.__name__} of a discriminator, but that of "
+                f"{type(gan.network).__name__} has {found}: use SNGAN, SAGAN, BigGAN or BigGANDeep with that head."
+            )
+    if head is None or isinstance(head, Projection):
+        return
+    name = type(head).__name__
+    if not gan.conditional:
+        raise UserError(f"GAN.network has the head {name}, which is about classes: use conditional=True.")
+    if not any(_is_unknown(part) or _HEADS.get(type(part)) is type(head) for part in of_discriminator):
+        readers = [part.__name__ for part, wanted in _HEADS.items() if wanted is type(head)]
+        raise UserError(
+            f"GAN.network has the head {name}, which nothing in the discriminator's loss reads: use "
+            f"{' or '.join(reader for reader in readers if reader.startswith(('Real', 'Multi')))}."
+        )
+
+
+def _is_unknown(part: Any) -> bool:
+    return isinstance(part, Unopened) or is_own(type(part))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import typing
 from typing import Any
@@ -43,6 +44,8 @@ def holds_several(config: Any, name: str) -> bool:
 def with_choice(config: Any, name: str, text: str) -> Any:
     """A copy whose field of that dotted name holds another class, with its defaults; nothing else is checked.
 
+    A class may be given its first field in parentheses: R1(0.1), Relativistic(hinge).
+
     Args:
         config: to be changed.
         name: one of `choices`.
@@ -67,7 +70,8 @@ def with_choice(config: Any, name: str, text: str) -> Any:
 def _member(classes: list[Any], text: str, given: str, allowed: str) -> Any:
     """The class of that name, with its defaults; `given` and `allowed` are said of another one."""
     members = {_plain(cls.__name__): cls for cls in classes}
-    cls = members.get(_plain(text))
+    named = _WITH_FIRST.fullmatch(text)
+    cls = members.get(_plain(named["name"] if named else text))
     if cls is None:
         raise UserError(f"{given}, but must be {allowed}{nearest(text, [one.__name__ for one in classes])}.")
     for field in dataclasses.fields(cls):
@@ -75,7 +79,23 @@ def _member(classes: list[Any], text: str, given: str, allowed: str) -> Any:
             raise UserError(
                 f"{given}, but {cls.__name__}.{field.name} has no default: write it into an experiment file."
             )
-    return cls()
+    if named is None:
+        return cls()
+    if not dataclasses.fields(cls):
+        raise UserError(f"{given}, but {cls.__name__} has no field to be {named['first']}: leave the parentheses out.")
+    return cls(_read(named["first"]))
+
+
+_WITH_FIRST = re.compile(r"(?P<name>[\w-]+)\((?P<first>[^()]+)\)")
+
+
+def _read(text: str) -> bool | float | str:
+    """A number or a truth value as JSON writes it, else the text itself; whether it fits is for the class to say."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    return found if isinstance(found, bool | int | float) else text
 
 
 def _plain(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gvlab.config.checks import check_layers, check_size
 from gvlab.config.plain import settle
@@ -19,6 +19,8 @@ class DCGAN:
 
     width: int = 64
     """Channels of the layers nearest the image; they double with every resampling."""
+    discriminator: Literal["batch_norm", "spectral_norm", "plain"] = "batch_norm"
+    """What normalises it: the published BatchNorm, spectral norm (Miyato et al. 2018), or nothing, for R1 and R2."""
 
     def __post_init__(self) -> None:
         settle(self)
@@ -27,10 +29,14 @@ class DCGAN:
     def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
         from gvlab import networks
 
-        return (
-            networks.DCGANGenerator(shape=shape, width=self.width, axis_name=axis_name),
-            networks.DCGANDiscriminator(width=self.width, axis_name=axis_name),
-        )
+        generator = networks.DCGANGenerator(shape=shape, width=self.width, axis_name=axis_name)
+        match self.discriminator:
+            case "batch_norm":
+                return generator, networks.DCGANDiscriminator(width=self.width, axis_name=axis_name)
+            case "spectral_norm":
+                return generator, networks.SpectralDCGANDiscriminator(width=self.width)
+            case "plain":
+                return generator, networks.PlainDCGANDiscriminator(width=self.width)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from gvlab.config.checks import check_size
+from gvlab.config.heads import AnyHead, Projection
 from gvlab.config.plain import settle
+from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     import flax.linen as nn
+
+MOST_WIDTH = 100_000
+"""No memory holds such networks, and what counts their memory counts no more."""
+
+
+def _check_width(owner: str, width: int) -> None:
+    if not 0 < width <= MOST_WIDTH:
+        raise UserError(f"{owner}.width is {width}, but must be from 1 to {MOST_WIDTH}.")
+
+
+def _with_head(networks: tuple[nn.Module, nn.Module], head: AnyHead) -> tuple[nn.Module, nn.Module]:
+    generator, discriminator = networks
+    return generator, discriminator.clone(head=head.head())
 
 
 @dataclass(frozen=True)
@@ -24,16 +38,18 @@ class SNGAN:
     """A quarter of the generator's channels at 32 pixels, else those of its last block."""
     layout: Literal["mimicry", "studiogan"] = "mimicry"
     """Of which library. At 64 pixels StudioGAN's discriminator has twice the parameters; at 48 it has none."""
+    head: AnyHead = Projection()
+    """How the discriminator ends, and what it makes of a class."""
 
     def __post_init__(self) -> None:
         settle(self)
-        check_size("SNGAN", width=self.width)
+        _check_width("SNGAN", self.width)
 
     def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
         from gvlab import networks
 
         by_layout = {"mimicry": networks.sngan_networks, "studiogan": networks.studiogan_sngan_networks}
-        return by_layout[self.layout](shape, self.width, axis_name)
+        return _with_head(by_layout[self.layout](shape, self.width, axis_name), self.head)
 
 
 @dataclass(frozen=True)
@@ -46,15 +62,17 @@ class SAGAN:
 
     width: int = 64
     """A quarter of the generator's channels, half of the discriminator's."""
+    head: AnyHead = Projection()
+    """How the discriminator ends, and what it makes of a class."""
 
     def __post_init__(self) -> None:
         settle(self)
-        check_size("SAGAN", width=self.width)
+        _check_width("SAGAN", self.width)
 
     def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
         from gvlab import networks
 
-        return networks.sagan_networks(shape, self.width, axis_name)
+        return _with_head(networks.sagan_networks(shape, self.width, axis_name), self.head)
 
 
 @dataclass(frozen=True)
@@ -67,15 +85,17 @@ class BigGAN:
 
     width: int = 96
     """A quarter of the generator's channels at 32 pixels, those of its last block at 64."""
+    head: AnyHead = Projection()
+    """How the discriminator ends, and what it makes of a class."""
 
     def __post_init__(self) -> None:
         settle(self)
-        check_size("BigGAN", width=self.width)
+        _check_width("BigGAN", self.width)
 
     def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
         from gvlab import networks
 
-        return networks.biggan_networks(shape, self.width, axis_name)
+        return _with_head(networks.biggan_networks(shape, self.width, axis_name), self.head)
 
 
 @dataclass(frozen=True)
@@ -90,13 +110,15 @@ class BigGANDeep:
     """A quarter of the channels at 32 pixels, those of the generator's last stage at 64."""
     layout: Literal["biggan", "studiogan"] = "biggan"
     """Whose blocks: the authors', or those of StudioGAN, whose skips are convolutions."""
+    head: AnyHead = Projection()
+    """How the discriminator ends, and what it makes of a class."""
 
     def __post_init__(self) -> None:
         settle(self)
-        check_size("BigGANDeep", width=self.width)
+        _check_width("BigGANDeep", self.width)
 
     def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
         from gvlab import networks
 
         by_layout = {"biggan": networks.biggan_deep_networks, "studiogan": networks.studiogan_biggan_deep_networks}
-        return by_layout[self.layout](shape, self.width, axis_name)
+        return _with_head(by_layout[self.layout](shape, self.width, axis_name), self.head)

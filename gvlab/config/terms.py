@@ -6,6 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gvlab.config.checks import check_fraction, check_not_negative, check_positive, check_probability, check_size
+from gvlab.config.class_terms import (
+    FakeClasses,
+    FakeContrast,
+    FakeDataToData,
+    RealClasses,
+    RealContrast,
+    RealDataToData,
+)
 from gvlab.config.consistency import FakeConsistency, LatentConsistency, LatentDiversity, RealConsistency
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnTerm
@@ -243,8 +251,13 @@ InEachStep: TypeAlias = (
     | RealConsistency
     | FakeConsistency
     | LatentConsistency
+    | RealClasses
+    | FakeClasses
+    | RealContrast
+    | RealDataToData
 )
-OfGenerator: TypeAlias = LatentDiversity | PathLength
+OfGenerator: TypeAlias = LatentDiversity | PathLength | FakeContrast | FakeDataToData
+"""Of its loss alone; FakeClasses is a term of both."""
 
 
 @dataclass(frozen=True)
@@ -283,7 +296,7 @@ class Scheduled:
         return losses.scheduled(self.schedule.schedule(), self.inner.term())
 
 
-AnyGeneratorTerm: TypeAlias = LatentDiversity | PathLength | Every | Scheduled | OwnTerm
+AnyGeneratorTerm: TypeAlias = OfGenerator | FakeClasses | Every | Scheduled | OwnTerm
 
 
 AnyTerm: TypeAlias = InEachStep | Every | Scheduled | OwnTerm
@@ -301,11 +314,15 @@ def check_sides(discriminator_terms: tuple[Any, ...], generator_terms: tuple[Any
         ("generator", generator_terms, "discriminator", InEachStep),
     ):
         for term in terms:
-            if isinstance(innermost(term), of_other):
+            if isinstance(innermost(term), of_other) and not isinstance(innermost(term), FakeClasses):
                 raise UserError(
                     f"GAN.{side}_terms has {type(innermost(term)).__name__}, but that is a term of the {other}'s "
                     f"loss: put it into {other}_terms."
                 )
+
+
+_MODULES = (__name__, RealConsistency.__module__, RealClasses.__module__)
+"""Of gvlab's own terms."""
 
 
 def check_given_once(field: str, terms: tuple[Any, ...]) -> None:
@@ -315,7 +332,7 @@ def check_given_once(field: str, terms: tuple[Any, ...]) -> None:
     """
     kinds = [type(innermost(term)) for term in terms]
     for kind in kinds:
-        if kinds.count(kind) > 1 and kind.__module__ in (__name__, RealConsistency.__module__):
+        if kinds.count(kind) > 1 and kind.__module__ in _MODULES:
             raise UserError(
                 f"{field} has {kind.__name__} {kinds.count(kind)} times: give it once, with the sum of the weights."
             )

@@ -11,9 +11,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gvlab.losses._shapes import require_equal
+from gvlab.types import Judged
 
 PerPair = Callable[[Float[Array, "*batch"], Float[Array, "*batch"]], Float[Array, "*batch"]]
 """(real logits, fake logits) -> loss of each pair."""
+
+
+def logits_of(judged: Judged, y: Float[Array, "batch classes"] | None) -> Float[Array, " batch"]:
+    """What nearly all contests are about."""
+    return judged.logits
 
 
 class Contest(NamedTuple):
@@ -21,6 +27,8 @@ class Contest(NamedTuple):
 
     discriminator: PerPair
     generator: PerPair
+    reads: Callable[[Judged, Array | None], Float[Array, "batch ..."]] = logits_of
+    """(what the discriminator said, one-hot classes or None) -> what both losses are given of it."""
 
 
 def discriminator_loss(

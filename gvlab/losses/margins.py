@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gvlab.losses._shapes import require_equal
-from gvlab.losses.adversarial import Contest
+from gvlab.losses.adversarial import Contest, logits_of
 from gvlab.types import UserError
 
 OfMargin = Callable[[Float[Array, "*batch"]], Float[Array, "*batch"]]
@@ -127,16 +127,18 @@ def top_k(contest: Contest, share: float) -> Contest:
     that the mean over the batch is the mean over those. The published schedule falls from all to half of the batch.
 
     Args:
-        contest: the game of the discriminator, and of those that count.
+        contest: the game of the discriminator, and of those that count; one about logits.
         share: of the generated examples, in (0, 1].
 
     Raises:
-        UserError: if the share is not in (0, 1].
+        UserError: if the share is not in (0, 1], or if the contest is about more than logits.
 
     Reference: Sinha et al., "Top-k Training of GANs: Improving GAN Performance by Throwing Away Bad Samples", 2020.
     """
     if not 0 < share <= 1:
         raise UserError(f"The share of the generated examples that count is {share}, but must be in (0, 1].")
+    if contest.reads is not logits_of:
+        raise UserError("top_k ranks examples by one logit each, but this contest reads more of them: use another.")
 
     def generator(real_logits: Float[Array, " batch"], fake_logits: Float[Array, " batch"]) -> Array:
         n = len(fake_logits)

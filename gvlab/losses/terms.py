@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from gvlab.types import PRNGKey, PyTree, UserError
+from gvlab.types import Judged, PRNGKey, PyTree, UserError
 
 Styled: TypeAlias = tuple[Array, Callable[[Array], Array]]
 """(styles w [n, layers, units], the function from such to examples x [n, *shape])"""
@@ -41,6 +41,12 @@ class Round(NamedTuple):
     critic_of_fake: Callable[[Array], Array] | None = None
     """x -> logits, as the discriminator sees generated examples where an augmentation shows the two kinds by draws of
     their own; None: as `critic`."""
+    y: Float[Array, "batch classes"] | None = None
+    """One-hot classes, of the real examples and of the generated ones alike; None without classes."""
+    judged_real: Judged | None = None
+    """All that the discriminator says of the real examples, of which `on_real` are the logits."""
+    judged_fake: Judged | None = None
+    """All that it says of the generated ones."""
     styled: Callable[[Array], Styled] | None = None
     """z [n, latent] -> the generator in two halves, with the labels of the batch's first n examples; None where it has
     no styles."""
@@ -58,6 +64,8 @@ class Term(NamedTuple):
     by_example: bool = False
     """Whether it takes the discriminator's gradient for one example at a time, which a layer that couples the examples
     of a batch (BatchNorm) would falsify."""
+    needs: tuple[str, ...] = ()
+    """The fields of `Judged` besides `logits` that it reads: a discriminator without them is refused."""
 
 
 def every(steps: int, term: Term) -> Term:

@@ -21,7 +21,7 @@ from gvlab.losses.adversarial import PerPair
 from gvlab.losses.terms import Round, Styled, Term
 from gvlab.models.base import advancing_apply, one_hot, train_apply, updates_of
 from gvlab.parallel import gather, mean_over
-from gvlab.types import Batch, Info, PRNGKey, PyTree
+from gvlab.types import Batch, Info, Judged, PRNGKey, PyTree, UserError
 
 Memory: TypeAlias = dict[str, PyTree]
 Decay: TypeAlias = Callable[[Int[Array, ""], int], Float[Array, ""]]
@@ -132,15 +132,21 @@ def styled_by(game: Game, g: Player, y: Array | None, key: PRNGKey) -> Callable[
     return lambda z: (half("styles", z, None if y is None else y[: len(z)]), lambda ws: half("images", ws))
 
 
-def judge(game: Game, d: Player, x: Array, y: Array | None) -> tuple[Float[Array, " batch"], PyTree]:
-    """(logits, batch statistics) of the discriminator in training; of what `Sight` shows of examples."""
-    return train_apply(game.discriminator, d.params, d.stats, x, y, collections=d.collections)
+def as_judged(output: Judged | Float[Array, " batch"]) -> Judged:
+    """What a discriminator gives, which may be logits alone."""
+    return output if isinstance(output, Judged) else Judged(output)
 
 
-def judge_and_advance(game: Game, d: Player, x: Array, y: Array | None) -> tuple[Float[Array, " batch"], Player]:
-    """The logits, and the discriminator with what it keeps besides its parameters."""
-    logits, stats, collections = advancing_apply(game.discriminator, d.params, d.stats, d.collections, x, y)
-    return logits, replace(d, stats=stats, collections=collections)
+def judge(game: Game, d: Player, x: Array, y: Array | None) -> tuple[Judged, PyTree]:
+    """(verdict, batch statistics) of the discriminator in training; of what `Sight` shows of examples."""
+    output, stats = train_apply(game.discriminator, d.params, d.stats, x, y, collections=d.collections)
+    return as_judged(output), stats
+
+
+def judge_and_advance(game: Game, d: Player, x: Array, y: Array | None) -> tuple[Judged, Player]:
+    """The verdict, and the discriminator with what it keeps besides its parameters."""
+    output, stats, collections = advancing_apply(game.discriminator, d.params, d.stats, d.collections, x, y)
+    return as_judged(output), replace(d, stats=stats, collections=collections)
 
 
 def discriminator_update(
@@ -159,15 +165,15 @@ def discriminator_update(
 
     def objective(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, Player, Memory, Array]]:
         before = replace(d, params=params)
-        real_logits, after = judge_and_advance(game, before, sight.real(real), y)
-        fake_logits, after = judge_and_advance(game, after, sight.fake(fake), y)
-        loss = mean_loss(game.contest.discriminator, real_logits, fake_logits, game.axis_name)
-        info, memory = discriminator_info(loss, real_logits, fake_logits), state.memory
+        judged_real, after = judge_and_advance(game, before, sight.real(real), y)
+        judged_fake, after = judge_and_advance(game, after, sight.fake(fake), y)
+        loss = mean_loss(game, game.contest.discriminator, judged_real, judged_fake, y)
+        info, memory = discriminator_info(loss, judged_real.logits, judged_fake.logits), state.memory
         if game.discriminator_terms:
-            this = round_of(game, g, before, real, fake, z, y, real_logits, fake_logits, step, key, sight)
+            this = round_of(game, g, before, real, fake, z, y, judged_real, judged_fake, step, key, sight)
             added, term_info, memory = added_terms(game.discriminator_terms, "d_term", this, memory)
             loss, info = loss + added, info | term_info
-        return loss, (info, after, memory, real_logits)
+        return loss, (info, after, memory, judged_real.logits)
 
     grads, (info, after, memory, real_logits) = jax.grad(objective, has_aux=True)(d.params)
     d, norm = descend(game.discriminator_optimizer, replace(after, params=d.params), grads, step, game.axis_name)
@@ -188,17 +194,17 @@ def generator_update(
     z = latents(game, len(batch.x), key)
     sight = sight_of(game, remembered, len(batch.x), batch.x.shape[1:], key)
     # Dropped before it is compiled where the contest's generator leaves it unread.
-    real_logits, _ = judge(game, d, sight.real(batch.x), y)
+    judged_real, _ = judge(game, d, sight.real(batch.x), y)
 
     def objective(params: PyTree) -> tuple[Float[Array, ""], tuple[Array, Info, Player, Memory]]:
         before = replace(g, params=params)
         fake, after = generate_and_advance(game, before, z, y, key)
-        fake_logits, _ = judge(game, d, sight.fake(fake), y)
-        contest = mean_loss(game.contest.generator, real_logits, fake_logits, game.axis_name)
+        judged_fake, _ = judge(game, d, sight.fake(fake), y)
+        contest = mean_loss(game, game.contest.generator, judged_real, judged_fake, y)
         info: Info = {}
         loss, memory = contest, state.generator_memory
         if game.generator_terms:
-            this = round_of(game, before, d, batch.x, fake, z, y, real_logits, fake_logits, step, key, sight)
+            this = round_of(game, before, d, batch.x, fake, z, y, judged_real, judged_fake, step, key, sight)
             added, info, memory = added_terms(game.generator_terms, "g_term", this, memory)
             loss = contest + added
         return loss, (contest, info, after, memory)
@@ -228,8 +234,8 @@ def round_of(
     fake: Array,
     z: Array,
     y: Array | None,
-    on_real: Array,
-    on_fake: Array,
+    judged_real: Judged,
+    judged_fake: Judged,
     step: Int[Array, ""],
     key: PRNGKey,
     sight: Sight,
@@ -241,12 +247,15 @@ def round_of(
         real=real,
         fake=fake,
         z=z,
-        critic=lambda x: judge(game, d, sight.real(x), y)[0],
+        critic=lambda x: judge(game, d, sight.real(x), y)[0].logits,
         generate=lambda z: generate(game, g, z, y, key)[0],
-        on_real=on_real,
-        on_fake=on_fake,
+        on_real=judged_real.logits,
+        on_fake=judged_fake.logits,
         axis_name=game.axis_name,
-        critic_of_fake=lambda x: judge(game, d, sight.fake(x), y)[0],
+        critic_of_fake=lambda x: judge(game, d, sight.fake(x), y)[0].logits,
+        y=y,
+        judged_real=judged_real,
+        judged_fake=judged_fake,
         styled=styled_by(game, g, y, key),
     )
 
@@ -257,10 +266,31 @@ def added_terms(terms: Sequence[Term], name: str, this: Round, memory: Memory) -
     return added, {f"{name}/{term}": mean for term, mean in means.items()}, memory
 
 
-def mean_loss(side: PerPair, real_logits: Array, fake_logits: Array, axis_name: str | None) -> Float[Array, ""]:
+def mean_loss(game: Game, side: PerPair, real: Judged, fake: Judged, y: Array | None) -> Float[Array, ""]:
     """Over the batch of all devices, which a contest may look at as a whole (means, ranks)."""
+    read = game.contest.reads(real, y), game.contest.reads(fake, y)
     # Every device has the same loss, of its own logits and of the others': their gradients add up on the way back.
-    return side(*gather((real_logits, fake_logits), axis_name)).mean()
+    return side(*gather(read, game.axis_name)).mean()
+
+
+def check_verdict(game: Game, d: Player, x: Array, y: Array | None) -> None:
+    """Raises UserError if a term, or the contest, reads what the discriminator does not say; computes nothing."""
+
+    def said() -> Judged:
+        judged, _ = judge(game, d, x, y)
+        game.contest.reads(judged, y)
+        return judged
+
+    judged, name = jax.eval_shape(said), type(game.discriminator).__name__
+    for term in (*game.discriminator_terms, *game.generator_terms):
+        if term.needs and y is None:
+            raise UserError(f"The term {term.name} is about classes, but the model has none: make it conditional.")
+        for field in term.needs:
+            if getattr(judged, field) is None:
+                raise UserError(
+                    f"The term {term.name} reads Judged.{field}, which {name} does not give: use another head of it, "
+                    "or another term."
+                )
 
 
 def discriminator_info(loss: Array, real_logits: Array, fake_logits: Array) -> Info:

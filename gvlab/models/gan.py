@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from gvlab.augment import Augmentation
 from gvlab.losses import Contest, non_saturating
 from gvlab.losses import terms as sums
+from gvlab.losses.adversarial import logits_of
 from gvlab.losses.terms import Term
 from gvlab.models import game as played
 from gvlab.models.base import (
@@ -27,7 +28,7 @@ from gvlab.models.base import (
 )
 from gvlab.models.game import Decay, Game, GANState, Memory, Player
 from gvlab.parallel import mean_over
-from gvlab.types import Batch, Info, Model, PRNGKey, PyTree, Size, UserError
+from gvlab.types import Batch, Info, Judged, Model, PRNGKey, PyTree, Size, UserError
 
 
 def alternating_gan(
@@ -56,7 +57,7 @@ def alternating_gan(
 
     Args:
         generator: Linen module, (z [b, latent_dim], y one-hot or None, train=) -> x [b, *shape] in `data_range`.
-        discriminator: Linen module, (x, y, train=) -> logits [b].
+        discriminator: Linen module, (x, y, train=) -> logits [b], or a `Judged` of them and of what terms read.
         generator_optimizer: optax transformation of the generator's gradients.
         discriminator_optimizer: the discriminator's.
         latent_dim: length of the standard normal latent z.
@@ -79,7 +80,7 @@ def alternating_gan(
 
     Raises:
         UserError: from `init`: a term takes the discriminator's gradient by single examples, but it has BatchNorm or
-            sees several at once.
+            sees several at once; or a term, or the contest, reads what it does not say.
     """
     game = Game(
         generator,
@@ -185,38 +186,38 @@ def simultaneous_gan(
 
         fake, pull_fake, g_after = jax.vjp(made, g.params, has_aux=True)
         real = sight.replaced(batch.x, fake)
-        real_logits, pull_real_logits, d_after = jax.vjp(
+        judged_real, pull_real, d_after = jax.vjp(
             lambda p: played.judge_and_advance(game, replace(d, params=p), sight.real(real), y), d.params, has_aux=True
         )
-        fake_logits, pull_fake_logits, d_after = jax.vjp(
+        judged_fake, pull_judged_fake, d_after = jax.vjp(
             lambda p, x: played.judge_and_advance(game, replace(d_after, params=p), sight.fake(x), y),
             d.params,
             fake,
             has_aux=True,
         )
 
-        # 2. the losses, and their gradients with respect to the logits
+        # 2. the losses, and their gradients with respect to the verdicts
         d_loss, (to_real, to_fake) = jax.value_and_grad(
-            lambda r, f: played.mean_loss(contest.discriminator, r, f, axis_name), argnums=(0, 1)
-        )(real_logits, fake_logits)
+            lambda r, f: played.mean_loss(game, contest.discriminator, r, f, y), argnums=(0, 1)
+        )(judged_real, judged_fake)
         g_loss, to_generator = jax.value_and_grad(
-            lambda f: played.mean_loss(contest.generator, real_logits, f, axis_name)
-        )(fake_logits)
+            lambda f: played.mean_loss(game, contest.generator, judged_real, f, y)
+        )(judged_fake)
 
-        # 3. what the terms add to the discriminator's: through its logits, and through passes of their own
+        # 3. what the terms add to the discriminator's: through its verdicts, and through passes of their own
         d_term_grads, d_info, memory = None, {}, state.memory
         if discriminator_terms:
 
-            def added_to_d(params: PyTree, r: Array, f: Array) -> tuple[Float[Array, ""], tuple[Info, Memory]]:
+            def added_to_d(params: PyTree, r: Judged, f: Judged) -> tuple[Float[Array, ""], tuple[Info, Memory]]:
                 now = replace(d, params=params)
                 this = played.round_of(game, g, now, real, fake, z, y, r, f, state.step, key, sight)
                 added, info, memory = played.added_terms(discriminator_terms, "d_term", this, state.memory)
                 return added, (info, memory)
 
             (d_term_grads, r, f), (d_info, memory) = jax.grad(added_to_d, argnums=(0, 1, 2), has_aux=True)(
-                d.params, real_logits, fake_logits
+                d.params, judged_real, judged_fake
             )
-            to_real, to_fake = to_real + r, to_fake + f
+            to_real, to_fake = jax.tree.map(jnp.add, (to_real, to_fake), (r, f))
 
         # 4. what they add to the generator's, through a pass of its own
         g_term_grads, g_info, g_memory = None, {}, state.generator_memory
@@ -226,17 +227,17 @@ def simultaneous_gan(
                 now = replace(g, params=params)
                 x, _ = played.generate(game, now, z, y, key)
                 f, _ = played.judge(game, d, sight.fake(x), y)
-                this = played.round_of(game, now, d, real, x, z, y, real_logits, f, state.step, key, sight)
+                this = played.round_of(game, now, d, real, x, z, y, judged_real, f, state.step, key, sight)
                 added, info, memory = played.added_terms(generator_terms, "g_term", this, state.generator_memory)
                 return added, (info, memory)
 
             g_term_grads, (g_info, g_memory) = jax.grad(added_to_g, has_aux=True)(g.params)
 
         # 5. backward, through the discriminator twice and the generator once
-        d_grads = jax.tree.map(jnp.add, pull_real_logits(to_real)[0], pull_fake_logits(to_fake)[0])
+        d_grads = jax.tree.map(jnp.add, pull_real(to_real)[0], pull_judged_fake(to_fake)[0])
         if d_term_grads is not None:
             d_grads = jax.tree.map(jnp.add, d_grads, d_term_grads)
-        (g_grads,) = pull_fake(pull_fake_logits(to_generator)[1])
+        (g_grads,) = pull_fake(pull_judged_fake(to_generator)[1])
         if g_term_grads is not None:
             g_grads = jax.tree.map(jnp.add, g_grads, g_term_grads)
 
@@ -246,8 +247,9 @@ def simultaneous_gan(
         g_next, g_norm = played.descend(
             generator_optimizer, replace(g_after, params=g.params), g_grads, state.step, axis_name
         )
-        info = played.discriminator_info(d_loss, real_logits, fake_logits) | {"g_loss": g_loss} | d_info | g_info
-        remembered, seen = played.after_verdict(game, state.augmentation, real_logits, state.step, state.step)
+        info = played.discriminator_info(d_loss, judged_real.logits, judged_fake.logits)
+        info |= {"g_loss": g_loss} | d_info | g_info
+        remembered, seen = played.after_verdict(game, state.augmentation, judged_real.logits, state.step, state.step)
         norms = {"grad_norm/discriminator": d_norm, "grad_norm/generator": g_norm}
         after = replace(
             state,
@@ -302,6 +304,7 @@ def _model(
     data_range: tuple[float, float],
 ) -> Model:
     generator, discriminator, num_classes = game.generator, game.discriminator, game.num_classes
+    terms = (*game.discriminator_terms, *game.generator_terms)
 
     def init(key: PRNGKey, batch: Batch) -> GANState:
         z, y = jnp.zeros((2, game.latent_dim)), labels_for(None, 2, num_classes)
@@ -313,7 +316,9 @@ def _model(
         g_params, g_stats, g_others = init_collections(generator, g_key, z, y)
         d_params, d_stats, d_others = init_collections(discriminator, d_key, jnp.zeros((2, *made)), y)
         _check_augmentation(game, made)
-        for term in (*game.discriminator_terms, *game.generator_terms):
+        if any(term.needs for term in terms) or game.contest.reads is not logits_of:
+            played.check_verdict(game, Player(d_params, d_stats, (), d_others), jnp.zeros((2, *made)), y)
+        for term in terms:
             if term.by_example and d_stats:
                 raise UserError(
                     f"The term {term.name} takes the gradient of {type(discriminator).__name__} by single examples, "
@@ -344,8 +349,8 @@ def _model(
         g = state.generator
         return eval_apply(generator, state.ema_params, state.ema_stats, z, y, collections=g.collections)
 
-    def judged(d: Player, x: Array, y: Array | None) -> Array:
-        return eval_apply(discriminator, d.params, d.stats, x, y, collections=d.collections)
+    def judged(d: Player, x: Array, y: Array | None) -> Judged:
+        return played.as_judged(eval_apply(discriminator, d.params, d.stats, x, y, collections=d.collections))
 
     def decode(state: GANState, z: Float[Array, "n latent"], y: Labels = None) -> Array:
         return averaged(state, z, labels_for(y, z.shape[0], num_classes))
@@ -356,12 +361,28 @@ def _model(
     def evaluate(state: GANState, batch: Batch, key: PRNGKey) -> Info:
         d, y = state.discriminator, one_hot(batch.y, num_classes)
         fake = averaged(state, prior(key, len(batch.x)), y)
-        real_logits = judged(d, batch.x, y)
-        fake_logits = judged(d, fake, y)
+        judged_real, judged_fake, reads = judged(d, batch.x, y), judged(d, fake, y), game.contest.reads
         return {
-            "d_loss": game.contest.discriminator(real_logits, fake_logits),
-            "real_logit": real_logits,
-            "fake_logit": fake_logits,
+            "d_loss": game.contest.discriminator(reads(judged_real, y), reads(judged_fake, y)),
+            "real_logit": judged_real.logits,
+            "fake_logit": judged_fake.logits,
         }
 
-    return Model(init, train_step, sample, evaluate, prior, decode)
+    def watch(state: GANState, train: Batch, held_out: Batch, key: PRNGKey) -> Info:
+        """Of verdicts on examples as they are; `overfitting` is r_v of Karras et al. 2020, equation 1."""
+        g, d, y = state.generator, state.discriminator, one_hot(train.y, num_classes)
+        z = prior(key, len(train.x))
+        real = judged(d, train.x, y).logits
+        unseen = judged(d, held_out.x, one_hot(held_out.y, num_classes)).logits
+        made = eval_apply(generator, g.params, g.stats, z, y, collections=g.collections)
+        fake = judged(d, made, y).logits
+        lead = real.mean() - fake.mean()
+        return {
+            "d_accuracy_real": (real > 0).mean(),
+            "d_accuracy_fake": (fake < 0).mean(),
+            "d_accuracy_pairs": (real[:, None] > fake[None]).mean(),  # which no common offset of the logits changes
+            "real_sign": jnp.sign(real).mean(),  # r_t of the same paper
+            "overfitting": (real.mean() - unseen.mean()) / jnp.where(lead == 0, 1.0, lead),
+        }
+
+    return Model(init, train_step, sample, evaluate, prior, decode, watch=watch)

@@ -3,7 +3,8 @@
 Every network is called with the class condition `y` (one-hot, or None) as its second argument and with `train`:
 
 - a generator:     `(z [batch, latent], y=None, *, train) -> x [batch, *shape]`, images in [-1, 1];
-- a discriminator: `(x, y=None, *, train) -> logits [batch]`;
+- a discriminator: `(x, y=None, *, train) -> logits [batch]`, or a `gvlab.types.Judged` of them and of what terms of
+  the loss read;
 - an encoder:      `(x, y=None, *, train) -> (mean [batch, latent_dim], logvar [batch, latent_dim])`;
 - a decoder:       `(z, y=None, *, train) -> raw [batch, *shape[:-1], shape[-1] * parameters]`, the likelihood's own
   parameters, without an output non-linearity.
@@ -29,16 +30,23 @@ from gvlab.networks.biggan_deep import (
 )
 from gvlab.networks.conditional import ConditionalBatchNorm, ProjectionHead
 from gvlab.networks.convolution import conv, conv_transpose
-from gvlab.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gvlab.networks.dcgan import (
+    DCGANDiscriminator,
+    DCGANGenerator,
+    PlainDCGANDiscriminator,
+    SpectralDCGANDiscriminator,
+)
 from gvlab.networks.equalized import EqualizedConv, EqualizedDense
 from gvlab.networks.filtered import down_conv, up_conv
 from gvlab.networks.grouped import grouped_conv
+from gvlab.networks.heads import ClassifierHead, EmbeddingHead, ExtraClassHead
 from gvlab.networks.layers import Conv, ConvTranspose, append_label
 from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
 from gvlab.networks.minibatch import minibatch_stddev
 from gvlab.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator, bernoulli_bias
 from gvlab.networks.modulated import modulated_conv
 from gvlab.networks.packing import Packed
+from gvlab.networks.precision import InBfloat16
 from gvlab.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gvlab.networks.r3gan import stages as r3gan_stages
 from gvlab.networks.resampling import downsample, upsample
@@ -75,15 +83,19 @@ __all__ = [
     "BigGANGenerator",
     "BottleneckDownBlock",
     "BottleneckUpBlock",
+    "ClassifierHead",
     "ConditionalBatchNorm",
     "Conv",
     "ConvTranspose",
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DownBlock",
+    "EmbeddingHead",
     "EqualizedConv",
     "EqualizedDense",
+    "ExtraClassHead",
     "ImageBlock",
+    "InBfloat16",
     "Layers",
     "MLPDecoder",
     "MLPDiscriminator",
@@ -93,6 +105,7 @@ __all__ = [
     "NormalizedMLPGenerator",
     "OrigBlock",
     "Packed",
+    "PlainDCGANDiscriminator",
     "ProjectionHead",
     "R3GANDiscriminator",
     "R3GANGenerator",
@@ -103,6 +116,7 @@ __all__ = [
     "SkipBlock",
     "SpectralConv",
     "SpectralConvTranspose",
+    "SpectralDCGANDiscriminator",
     "SpectralDense",
     "SpectralEmbed",
     "StudioGANDownBlock",

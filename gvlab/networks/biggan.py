@@ -7,7 +7,6 @@ with attention.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -15,7 +14,7 @@ from jaxtyping import Array, Float
 
 from gvlab.networks.attention import SelfAttention
 from gvlab.networks.conditional import ConditionalBatchNorm
-from gvlab.networks.residual import Layers, ResidualDiscriminator, UpBlock, scaled, spectral
+from gvlab.networks.residual import Layers, Layout, ResidualDiscriminator, UpBlock, scaled, spectral
 from gvlab.networks.sizes import middle, side_for
 from gvlab.types import UserError
 
@@ -87,17 +86,9 @@ class BigGANGenerator(nn.Module):
         return jnp.split(z, count, axis=-1)
 
 
-class _Layout(NamedTuple):
-    """Of images of one size; widths in units."""
-
-    generator: tuple[int, ...]
-    discriminator: tuple[int, ...]
-    halvings: int
-
-
 LAYOUTS = {
-    32: _Layout((4, 4, 4, 4), (2, 2, 2, 2), 2),
-    64: _Layout((16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
+    32: Layout(FIRST, (4, 4, 4, 4), (2, 2, 2, 2), 2),
+    64: Layout(FIRST, (16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
 }
 
 

@@ -7,7 +7,6 @@ blocks is here, too.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -16,8 +15,9 @@ from jaxtyping import Array, Float
 from gvlab.networks.attention import SelfAttention
 from gvlab.networks.biggan import FIRST, ORTHOGONAL, embedded
 from gvlab.networks.conditional import ConditionalBatchNorm, ProjectionHead
-from gvlab.networks.residual import Layers, MakesLayer, doubled, halved, scaled, spectral
+from gvlab.networks.residual import Layers, Layout, MakesLayer, doubled, halved, scaled, spectral
 from gvlab.networks.sizes import bordered, middle, side_for
+from gvlab.types import Judged
 
 NARROWING = 4
 """How many times fewer channels a block has within."""
@@ -178,7 +178,7 @@ class BigGANDeepGenerator(nn.Module):
 
 
 class BigGANDeepDiscriminator(nn.Module):
-    """A 3x3 convolution, stages of blocks, of which the first stages halve the maps, then the projection head.
+    """A 3x3 convolution, stages of blocks, of which the first stages halve the maps, then the head.
 
     Images smaller than `side` get a border of -1, the darkest value.
 
@@ -190,6 +190,7 @@ class BigGANDeepDiscriminator(nn.Module):
         depth: blocks of a stage.
         block: of which kind the blocks are.
         layers: `plain` or `spectral`, of `train`.
+        head: makes what judges the last maps, as of `ResidualDiscriminator`.
     """
 
     side: int
@@ -199,6 +200,7 @@ class BigGANDeepDiscriminator(nn.Module):
     depth: int = 2
     block: type[BottleneckDownBlock] = BottleneckDownBlock
     layers: Callable[[bool], Layers] = spectral
+    head: Callable[..., nn.Module] = ProjectionHead
 
     @nn.compact
     def __call__(
@@ -207,8 +209,9 @@ class BigGANDeepDiscriminator(nn.Module):
         y: Float[Array, "batch classes"] | None = None,
         *,
         train: bool,
-    ) -> Float[Array, " batch"]:
-        """Logits of "real" for images `x` in [-1, 1] and, for a conditional network, one-hot classes `y`."""
+    ) -> Float[Array, " batch"] | Judged:
+        """Logits of "real" for images `x` in [-1, 1] and, for a conditional network, one-hot classes `y`; or what
+        another head says."""
         dense, conv, embed = (partial(layer, kernel_init=ORTHOGONAL) for layer in self.layers(train))
         x = conv(self.widths[0], name="first")(bordered(x, self.side, self.side))
         for stage, features in enumerate(self.widths[1:], 1):
@@ -217,20 +220,12 @@ class BigGANDeepDiscriminator(nn.Module):
                 x = self.block(features, stride, dense, conv, name=f"stage{stage}_block{n}")(x)
             if stage == self.attention:
                 x = SelfAttention(dense, name="attention")(x)
-        return ProjectionHead(dense, embed, name="head")(x, y)
-
-
-class _Layout(NamedTuple):
-    """Of images of one size; widths in units."""
-
-    generator: tuple[int, ...]
-    discriminator: tuple[int, ...]
-    halvings: int
+        return self.head(dense, embed, name="head")(x, y)
 
 
 LAYOUTS = {
-    32: _Layout((4, 4, 4, 4), (4, 4, 4, 4), 2),
-    64: _Layout((16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
+    32: Layout(FIRST, (4, 4, 4, 4), (4, 4, 4, 4), 2),
+    64: Layout(FIRST, (16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
 }
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from gvlab.networks.layers import BatchNorm, Conv, ConvTranspose, append_label
 from gvlab.networks.sizes import nearest_sizes
+from gvlab.networks.spectral_norm import SpectralConv, SpectralDense
 from gvlab.types import PRNGKey, UserError
 
 
@@ -23,6 +24,8 @@ def _scale_init(key: PRNGKey, shape: Sequence[int], dtype=jnp.float32) -> Float[
 
 
 _weight_init = nn.initializers.normal(0.02)
+_he_init = nn.initializers.variance_scaling(2 / (1 + 0.2**2), "fan_in", "normal")
+"""Keeps the variance through a LeakyReLU(0.2), which no BatchNorm restores."""
 _BatchNorm = partial(BatchNorm, momentum=0.9, epsilon=1e-5, scale_init=_scale_init)
 
 
@@ -121,3 +124,53 @@ class DCGANDiscriminator(nn.Module):
         for level in range(1, halvings):
             x = nn.leaky_relu(norm()(conv(self.width * 2**level, use_bias=False)(x)), 0.2)
         return nn.Dense(1, kernel_init=_weight_init)(x.reshape(x.shape[0], -1))[:, 0]
+
+
+class PlainDCGANDiscriminator(nn.Module):
+    """`DCGANDiscriminator` without BatchNorm and with biases: each example for itself, as penalties on slopes want it.
+
+    Attributes:
+        width: channels after the first layer; every further one doubles them.
+    """
+
+    width: int = 64
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "batch height width channel"],
+        y: Float[Array, "batch classes"] | None = None,
+        *,
+        train: bool,
+    ) -> Float[Array, " batch"]:
+        """Logits of "real" for images `x` in [-1, 1]. The network is the same in training and out of it."""
+        x = append_label(x, y)
+        for level in range(_resamplings((*x.shape[1:3], 1))):
+            x = nn.leaky_relu(Conv(self.width * 2**level, (5, 5), (2, 2), kernel_init=_he_init)(x), 0.2)
+        return nn.Dense(1)(x.reshape(x.shape[0], -1))[:, 0]
+
+
+class SpectralDCGANDiscriminator(nn.Module):
+    """`PlainDCGANDiscriminator` with spectral normalisation of every layer.
+
+    Attributes:
+        width: channels after the first layer; every further one doubles them.
+
+    Reference: Miyato et al., "Spectral Normalization for Generative Adversarial Networks", 2018.
+    """
+
+    width: int = 64
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "batch height width channel"],
+        y: Float[Array, "batch classes"] | None = None,
+        *,
+        train: bool,
+    ) -> Float[Array, " batch"]:
+        """Logits of "real" for images `x` in [-1, 1]; in training the singular vectors are moved on."""
+        x = append_label(x, y)
+        for level in range(_resamplings((*x.shape[1:3], 1))):
+            x = nn.leaky_relu(SpectralConv(self.width * 2**level, (5, 5), (2, 2), train=train)(x), 0.2)
+        return SpectralDense(1, train=train)(x.reshape(x.shape[0], -1))[:, 0]

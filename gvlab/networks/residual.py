@@ -22,6 +22,7 @@ from gvlab.networks.conditional import ConditionalBatchNorm, ProjectionHead
 from gvlab.networks.layers import Conv
 from gvlab.networks.sizes import bordered, middle, side_for
 from gvlab.networks.spectral_norm import EPSILON, SpectralConv, SpectralDense, SpectralEmbed
+from gvlab.types import Judged
 
 MakesLayer = Callable[..., nn.Module]
 
@@ -190,7 +191,7 @@ class ResidualGenerator(nn.Module):
 
 
 class ResidualDiscriminator(nn.Module):
-    """Residual blocks, of which the first ones halve, then the projection head.
+    """Residual blocks, of which the first ones halve, then the head, that of projection by default.
 
     Images smaller than `side` get a border of -1, the darkest value.
 
@@ -203,6 +204,7 @@ class ResidualDiscriminator(nn.Module):
         layers: `plain` or `spectral`, of `train`.
         dense_init: makes the weights of the layers of vectors and of single pixels, and the classes' vectors.
         conv_init: makes the kernels.
+        head: makes what judges the last maps, given what makes its layers and its table of classes, and `name`.
     """
 
     side: int
@@ -213,6 +215,7 @@ class ResidualDiscriminator(nn.Module):
     layers: Callable[[bool], Layers] = spectral
     dense_init: Initializer = GLOROT
     conv_init: Initializer = GLOROT_BEFORE_RELU
+    head: MakesLayer = ProjectionHead
 
     @nn.compact
     def __call__(
@@ -221,8 +224,9 @@ class ResidualDiscriminator(nn.Module):
         y: Float[Array, "batch classes"] | None = None,
         *,
         train: bool,
-    ) -> Float[Array, " batch"]:
-        """Logits of "real" for images `x` in [-1, 1] and, for a conditional network, one-hot classes `y`."""
+    ) -> Float[Array, " batch"] | Judged:
+        """Logits of "real" for images `x` in [-1, 1] and, for a conditional network, one-hot classes `y`; or what
+        another head says."""
         layers = self.layers(train)
         dense, embed = (partial(layer, kernel_init=self.dense_init) for layer in (layers.dense, layers.embed))
         conv = partial(layers.conv, kernel_init=self.conv_init)
@@ -235,23 +239,26 @@ class ResidualDiscriminator(nn.Module):
                 x = DownBlock(features, hidden, stride, dense, conv, name=f"block{block}")(x)
             if block == self.attention:
                 x = SelfAttention(dense, name="attention")(x)
-        return ProjectionHead(dense, embed, name="head")(x, y)
+        return self.head(dense, embed, name="head")(x, y)
 
 
-class _Layout(NamedTuple):
-    """Of images of one size; widths in units."""
+class Layout(NamedTuple):
+    """Of the networks for images of one size; widths in units."""
 
     first: int
+    """Pixels a side of the generator's first maps."""
     generator: tuple[int, ...]
     discriminator: tuple[int, ...]
     halvings: int
+    """Blocks, or stages, of the discriminator that halve."""
 
 
-SNGAN = {
-    32: _Layout(4, (4, 4, 4, 4), (2, 2, 2, 2), 2),
-    48: _Layout(6, (8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
-    64: _Layout(4, (16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 5),
+LAYOUTS = {
+    32: Layout(4, (4, 4, 4, 4), (2, 2, 2, 2), 2),
+    48: Layout(6, (8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
+    64: Layout(4, (16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 5),
 }
+"""SNGAN's, by the images' side."""
 
 
 def scaled(units: Sequence[int], width: int) -> tuple[int, ...]:
@@ -273,8 +280,8 @@ def sngan_networks(
     Raises:
         UserError: for other sizes.
     """
-    side = side_for("SNGAN", shape, tuple(SNGAN))
-    layout = SNGAN[side]
+    side = side_for("SNGAN", shape, tuple(LAYOUTS))
+    layout = LAYOUTS[side]
     judged = scaled(layout.discriminator, width)
     generator = ResidualGenerator(
         shape, layout.first, scaled(layout.generator, width), epsilon=1e-5, axis_name=axis_name
@@ -300,7 +307,7 @@ def studiogan_sngan_networks(
         UserError: for other sizes.
     """
     side = side_for("StudioGAN's SNGAN", shape, (32, 64))
-    layout = SNGAN[side]
+    layout = LAYOUTS[side]
     judged = scaled(layout.discriminator, width)
     generator = ResidualGenerator(shape, layout.first, scaled(layout.generator, width), axis_name=axis_name)
     return generator, ResidualDiscriminator(side, judged, judged, min(layout.halvings, 4))
@@ -322,7 +329,7 @@ def sagan_networks(
         UserError: for other sizes.
     """
     side = side_for("SAGAN", shape, (32,))
-    layout = SNGAN[side]
+    layout = LAYOUTS[side]
     judged = scaled(layout.discriminator, width)
     generator = ResidualGenerator(
         shape, layout.first, scaled(layout.generator, width), 2, spectral, epsilon=1e-5, axis_name=axis_name

@@ -6,8 +6,8 @@ algorithm 1; the details are those of PyTorch's `spectral_norm`.
 The weights are a matrix W of a row per output. The vectors u, of an entry per row, and v, per column, lie in the
 collection `spectral`. A forward pass in training advances them by v = W^T u / |W^T u| and u = W v / |W v|, then the
 layer computes with W / sigma, sigma = u^T W v. To a gradient u and v are constants and sigma is not. They advance where
-`train` is true and the collection is mutable: so neither by a pass of a penalty nor by the generator's step through the
-discriminator, whoever applies the network has to say which pass does. In all others the stored ones are used.
+`train` is true and the collection is mutable, so whoever applies the network says which passes advance them: not those
+of penalties, nor the generator's step through the discriminator. All other passes use the stored ones.
 """
 
 import flax.linen as nn

@@ -21,6 +21,7 @@ from gvlab import build, parallel, rng, tree
 from gvlab import config as c
 from gvlab.build import Program
 from gvlab.train import sources
+from gvlab.train.watch import watch_of
 from gvlab.types import Batch, PyTree, UserError
 
 PICTURES = 64
@@ -80,6 +81,8 @@ class Engine:
     sample: Callable[[PyTree], jax.Array]
     """The state of one run -> samples, images in [0, 1], of the latents that are the same in every run of every
     experiment."""
+    watch: Callable[[PyTree], dict[str, jax.Array]] | None
+    """state -> curves of how stable training is, each [runs]; None where none are wanted."""
     source: sources.Source
     """Of the examples."""
     examples: Callable[[PyTree, int, Iterable[int]], Generator[Batch]]
@@ -140,7 +143,7 @@ def alone(program: Program, devices: Sequence[jax.Device] | None = None) -> Engi
         return state, terms[None, None]
 
     key_of = jax.jit(rng.root, out_shardings=whole)  # of the seed as an argument: a constant would be a program each
-    chunk = _chunk(experiment, source)
+    chunk, watch = _chunk(experiment, source), watch_of(program)
     scans = scans_well(mesh.devices.flat[0]) and chunk > 1
     return Engine(
         program=program,
@@ -154,6 +157,7 @@ def alone(program: Program, devices: Sequence[jax.Device] | None = None) -> Engi
         member=lambda state, i: state,
         join=lambda states: states[0],
         sample=jax.jit(parts(program).sample, out_shardings=whole),
+        watch=watch and jax.jit(lambda state: jax.tree.map(lambda leaf: leaf[None], watch(state)), out_shardings=whole),
         source=source,
         examples=source.examples,
         where=whole,
@@ -209,7 +213,7 @@ def together(
         return jax.device_put((keys, values), share(len(experiments)))
 
     take = jax.jit(lambda state, i: jax.tree.map(lambda leaf: leaf[i], state))  # one dispatch, not one for each leaf
-    chunk = _chunk(program.experiment, source)
+    chunk, watch = _chunk(program.experiment, source), watch_of(program)
     scans = scans_well(devices[0]) and chunk > 1
     return Engine(
         program=program,
@@ -225,6 +229,7 @@ def together(
             tree.stack(jax.device_get(states)), parallel.split_if_even(mesh, len(states))
         ),
         sample=jax.jit(parts(program).sample, out_shardings=first),
+        watch=watch and jax.jit(jax.vmap(watch)),
         source=source,
         examples=lambda inputs, first, counts: source.examples(inputs[0], first, counts),
         where=first,

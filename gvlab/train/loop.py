@@ -202,6 +202,7 @@ def _advance(engine: Engine, records: list[Record], listen: Listener, caught: li
             terms.add(step, rows)
             # 2. What was logged, one window late: the device works on the next while this one is read.
             if step % experiment.log_every == 0:
+                terms.watch(step, state)
                 terms.write(until=step - experiment.log_every, now=step)
             # 3. Pictures and checkpoints, of runs whose terms are finite so far.
             pictures, checkpoints = (
@@ -247,10 +248,16 @@ class _Terms:
         self._engine, self._records, self._listen = engine, records, listen
         self._clock = _Clock(records[0].metrics.seconds, records[0].step, records[0].experiment.examples_per_step)
         self._pending: deque[tuple[int, jax.Array]] = deque()
+        self._watched: dict[int, dict[str, jax.Array]] = {}
 
     def add(self, last: int, rows: jax.Array) -> None:
         """Takes the rows [steps, runs, terms] of the steps up to `last`, which the device may still be making."""
         self._pending.append((last, rows))
+
+    def watch(self, step: int, state: PyTree) -> None:
+        """Looks at the runs after a step, if that is wanted."""
+        if self._engine.watch is not None:
+            self._watched[step] = self._engine.watch(state)
 
     def write(self, until: int, now: int) -> None:
         """Fetches the terms of the steps up to `until`, gives up runs where they are not finite, logs the others."""
@@ -260,11 +267,13 @@ class _Terms:
         if not ready:
             return
         fetched = jax.device_get([rows for _, rows in ready])
+        watched = {step: jax.device_get(self._watched.pop(step)) for step in list(self._watched) if step <= until}
         seconds, speed = self._clock.read(ready[-1][0])
         for (last, _), rows in zip(ready, fetched, strict=True):
             first = next(iter(_going(self._records)), None)
             for i, record in enumerate(self._records):
-                for progress in record.write(self._engine.names, rows[:, i], last, now, seconds, speed):
+                seen = {step: {name: float(curve[i]) for name, curve in of.items()} for step, of in watched.items()}
+                for progress in record.write(self._engine.names, rows[:, i], seen, last, now, seconds, speed):
                     if record is first:
                         self._listen(progress)
 

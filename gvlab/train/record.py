@@ -89,10 +89,17 @@ class Record:
         self._stack.callback(self.metrics.close)
 
     def write(
-        self, names: tuple[str, ...], rows: np.ndarray, last: int, now: int, seconds: float, speed: float
+        self,
+        names: tuple[str, ...],
+        rows: np.ndarray,
+        watched: dict[int, dict[str, float]],
+        last: int,
+        now: int,
+        seconds: float,
+        speed: float,
     ) -> Iterator[Progress]:
-        """Logs those of the rows, which belong to the steps up to `last`, that fall on a step to log; gives what it
-        logs.
+        """Logs those of the rows, which belong to the steps up to `last`, that fall on a step to log, with what was
+        seen by looking from outside after them; gives what it logs.
 
         If a term is not finite the run is over: it has diverged, as was noticed at the step `now`.
         """
@@ -104,6 +111,7 @@ class Record:
                 self._give_up(f"At step {step} the term {name} is {values[names.index(name)]}.", now)
             elif step == 1 or step % self.experiment.log_every == 0:
                 named = {name: float(value) for name, value in zip(names, values, strict=True)}
+                named |= {name: value for name, value in watched.get(step, {}).items() if math.isfinite(value)}
                 self.metrics.write(step, named, seconds, speed)
                 yield Progress(step, self.experiment.steps, speed, named)
 

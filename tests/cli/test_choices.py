@@ -115,15 +115,18 @@ def test_a_mistake_gets_one_sentence(args, words, tmp_path, monkeypatch, capsys)
 def test_help_lists_the_classes(capsys):
     text = overrides.classes(GAN)
     contests = "NonSaturating|Minimax|Hinge|LeastSquares|Wasserstein|Relativistic|RelativisticAverage|TopK|Smoothed"
+    contests += "|MultiHinge"
     assert f"  --model.contest {contests}" in text.splitlines()
     assert "  --model GAN|VAE" in text.splitlines()
     terms = (
         "R1|R2|ZeroCentred|GradientPenalty|OneSidedGradientPenalty|Dragan|R1FiniteDifference|R2FiniteDifference|"
-        "Centring|LeCam|RealConsistency|FakeConsistency|LatentConsistency"
+        "Centring|LeCam|RealConsistency|FakeConsistency|LatentConsistency|RealClasses|FakeClasses|RealContrast|"
+        "RealDataToData"
     )
     text = overrides.classes(TERMS)
+    of_generator = "LatentDiversity|PathLength|FakeContrast|FakeDataToData"
     several = ", or several joined by +, or none"
     assert f"  --model.discriminator-terms {terms}|Every|Scheduled{several}" in text.splitlines()
     assert f"  --model.discriminator-terms.0 {terms}|Every|Scheduled" in text.splitlines()
-    assert f"  --model.discriminator-terms.1.inner {terms}|LatentDiversity|PathLength" in text.splitlines()
-    assert f"  --model.generator-terms LatentDiversity|PathLength|Every|Scheduled{several}" in text.splitlines()
+    assert f"  --model.discriminator-terms.1.inner {terms}|{of_generator}" in text.splitlines()
+    assert f"  --model.generator-terms {of_generator}|FakeClasses|Every|Scheduled{several}" in text.splitlines()

@@ -54,6 +54,29 @@ GANS += [
     *(c.GAN(network, generator_terms=(c.Every(4, c.PathLength()), c.LatentDiversity())) for network in STYLES),
     c.GAN(c.MLP(), packing=2, generator_terms=(c.Scheduled(c.LatentDiversity()),)),
 ]
+OF_CLASSES = [
+    c.GAN(
+        c.SNGAN(head=c.Classifier()),
+        conditional=True,
+        discriminator_terms=(c.RealClasses(), c.Every(2, c.FakeClasses(0.5))),
+        generator_terms=(c.FakeClasses(weight=0),),
+    ),
+    c.GAN(
+        c.BigGAN(head=c.Embedding(64)),
+        conditional=True,
+        discriminator_terms=(c.RealContrast(temperature=0.1 + 0.2),),
+        generator_terms=(c.FakeContrast(),),
+    ),
+    c.GAN(
+        c.BigGANDeep(head=c.Embedding()),
+        conditional=True,
+        discriminator_terms=(c.RealDataToData(margin=1),),
+        generator_terms=(c.FakeDataToData(temperature=0.25),),
+    ),
+    c.GAN(c.SAGAN(head=c.ExtraClass()), contest=c.MultiHinge(), conditional=True),
+]
+"""Whose discriminators say more than logits."""
+GANS += OF_CLASSES
 VAES = (
     [
         c.VAE(network=network, likelihood=likelihood, optimizer=adam, beta=beta, conditional=beta == 0)

@@ -41,7 +41,7 @@ REFUSED = [
     (c.R3GAN, "widths", (8, 0)),
     (c.R3GAN, "group", 10),
     (c.R3GAN, "blocks", 0),
-    *((cls, "width", bad) for cls in (c.SNGAN, c.SAGAN, c.BigGAN, c.BigGANDeep) for bad in (0, -3)),
+    *((cls, "width", bad) for cls in (c.SNGAN, c.SAGAN, c.BigGAN, c.BigGANDeep) for bad in (0, -3, 10**6)),
     *((c.StyleGAN2, name, 0) for name in ("width", "full_until", "mapping_layers", "group")),
     (c.StyleGAN2, "mixing", 1.1),
     (c.ReluMLP, "hidden", (-2,)),
@@ -191,7 +191,7 @@ def test_difference_ignores_what_has_no_influence():
     longer = experiment(steps=99, evaluation=c.Evaluation(k=7, split="train", measures=("prd",), features=("pixels",)))
     assert c.difference(experiment(), longer, c.WITHOUT_INFLUENCE) is None
     assert c.difference(experiment(), dataclasses.replace(longer, seed=1), c.WITHOUT_INFLUENCE) == ("seed", 0, 1)
-    cadence = {"log_every", "sample_every", "checkpoint_every", "keep_every"}
+    cadence = {"log_every", "sample_every", "checkpoint_every", "keep_every", "watched"}
     assert cadence == set(c.WITHOUT_INFLUENCE) - {"steps", "evaluation"}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import jaxtyping
 import pytest
-from configurations import SMALL, TERMS
+from configurations import OF_CLASSES, SMALL, TERMS
 
 from gvlab import config as c
 from gvlab import losses
@@ -52,6 +52,12 @@ MADE = {
     c.LatentDiversity(): "latent_diversity",
     c.PathLength(): "path_length",
     c.Every(4, c.PathLength(weight=1.0, decay=0.1, shrink=4)): "path_length",
+    c.RealClasses(0.0): "real_classes",
+    c.FakeClasses(): "fake_classes",
+    c.RealContrast(temperature=0.1): "real_contrast",
+    c.FakeContrast(): "fake_contrast",
+    c.RealDataToData(margin=0.5): "real_data_to_data",
+    c.FakeDataToData(): "fake_data_to_data",
     Mine(): "mine",
     c.Every(inner=Mine()): "mine",
 }
@@ -65,7 +71,8 @@ def test_a_part_makes_its_term(part, name):
 
 
 def test_every_class_of_terms_is_in_an_experiment_of_the_tables():
-    used = {type(term) for terms in TERMS for term in terms}
+    used = {type(term) for terms in (*TERMS, *(gan.discriminator_terms for gan in OF_CLASSES)) for term in terms}
+    used |= {type(term.inner) for gan in OF_CLASSES for term in gan.discriminator_terms if isinstance(term, c.Every)}
     assert used == set(c.choices(experiment())["model.discriminator_terms"])
 
 
@@ -96,7 +103,7 @@ def test_the_generators_terms_are_written_alike():
     assert c.from_json(c.to_json(styled)) == styled
     assert c.value(styled, "model.generator_terms.0.inner.decay") == 0.01
     assert {cls.__name__ for cls in c.choices(styled)["model.generator_terms"]} == {
-        "LatentDiversity", "PathLength", "Every", "Scheduled"
+        "LatentDiversity", "PathLength", "FakeContrast", "FakeDataToData", "FakeClasses", "Every", "Scheduled"
     }  # fmt: skip
 
 
@@ -231,7 +238,7 @@ def test_what_cannot_be_gets_one_sentence(make, words):
     assert words in sentence
     assert sentence.endswith(".")
     assert "\n" not in sentence
-    assert len(sentence) < 400
+    assert len(sentence) < 450
 
 
 @pytest.mark.parametrize(
@@ -250,6 +257,23 @@ def test_json_that_cannot_be_gets_one_sentence(written, words):
     with pytest.raises(UserError) as caught:
         c.from_json(json.dumps(values))
     assert str(caught.value).startswith(words)
+
+
+def test_a_class_may_be_given_its_first_field():
+    chosen = c.with_choice(experiment(), "model.discriminator_terms", "r1(0.1)+LeCam+every(4)")
+    assert chosen.model.discriminator_terms == (c.R1(0.1), c.LeCam(), c.Every(4))
+    chosen = c.with_choice(experiment(), "model.contest", "Relativistic(hinge)")
+    assert chosen.model.contest == c.Relativistic("hinge")
+    for name, text, words in (
+        ("model.discriminator_terms", "R1(abc)", "R1.weight is 'abc', but must be of type float"),
+        ("model.discriminator_terms", "R1(-1)", "R1.weight is -1.0, but must be a number of at least 0"),
+        ("model.discriminator_terms", "R1()", "is 'R1()', but must be none, or one or more"),
+        ("model.contest", "hinge(1)", "Hinge has no field to be 1: leave the parentheses out"),
+        ("model.contest", "Relativistic(foo)", "Relativistic.margin is 'foo', but must be"),
+    ):
+        with pytest.raises(UserError) as caught:
+            c.with_choice(experiment(), name, text)
+        assert words in str(caught.value)
 
 
 def test_the_same_class_of_ones_own_may_be_given_twice():

@@ -153,7 +153,10 @@ NO_CONTESTS = {
         "hinge",
         ["GAN.contest is 'hinge', but must be of type NonSaturating or Minimax", "a class of your own"],
     ),
-    "ours of another kind": (c.DCGAN(), ["GAN.contest is DCGAN(width=64), but must be of type NonSaturating"]),
+    "ours of another kind": (
+        c.DCGAN(),
+        ["GAN.contest is DCGAN(width=64, ", "but must be of type NonSaturating"],
+    ),
     "with a wrong value": (Margin("x"), ["Margin.margin is 'x', but must be of type float"]),  # type: ignore[arg-type]  # on purpose
 }
 

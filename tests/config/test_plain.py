@@ -62,7 +62,7 @@ def test_what_equals_a_plain_value_becomes_it(make, same):
         (lambda: c.VAE(optimizer=c.Adam), r"VAE.optimizer is the class Adam, but must be an instance of it: Adam\(\)"),
         (lambda: c.Experiment("a", c.GAN, 1), r"Experiment.model is the class GAN, but must be an instance.*: GAN\(\)"),
         (lambda: c.VAE(network=lambda x: x), "VAE.network is the function .*<lambda>, which config.json cannot hold"),
-        (lambda: c.VAE(network=c.DCGAN()), r"VAE.network is DCGAN\(width=64\)"),
+        (lambda: c.VAE(network=c.DCGAN()), r"VAE.network is DCGAN\(width=64, discriminator='batch_norm'\)"),
         (lambda: c.VAE(likelihood="Bernoulli"), "VAE.likelihood is 'Bernoulli'"),
         (lambda: c.VAE(latent_dim=3.0), "VAE.latent_dim is 3.0, but must be of type int"),
         (lambda: c.VAE(latent_dim=True), "VAE.latent_dim is True, but must be of type int"),

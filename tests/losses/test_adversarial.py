@@ -123,7 +123,7 @@ RELATIVISTIC = {
 SIDES = [
     (getattr(contest, side), name)
     for contest, names in (CONTESTS | RELATIVISTIC).items()
-    for side, name in zip(contest._fields, names, strict=True)
+    for side, name in zip(("discriminator", "generator"), names, strict=True)
 ]
 FAMILIES = {names[1]: contest for contest, names in (CONTESTS | RELATIVISTIC).items()} | {
     "average, wasserstein": AVERAGES["wasserstein"],
@@ -137,7 +137,8 @@ def golden_logits(scale, k):
 
 
 def test_every_public_contest_has_golden_values():
-    assert set(CONTESTS) == {one for one in vars(losses).values() if isinstance(one, losses.Contest)}
+    public = {one for one in vars(losses).values() if isinstance(one, losses.Contest)}
+    assert set(CONTESTS) == public - {losses.multi_hinge}  # which is in test_classes
 
 
 @pytest.mark.parametrize(("loss", "name"), SIDES, ids=[name for _, name in SIDES])
@@ -176,7 +177,7 @@ def test_the_average_of_linear_margins_is_the_wasserstein_game():
 @pytest.mark.parametrize("contest", [*PAIRS.values(), *AVERAGES.values()])
 def test_relativistic_games_know_no_common_offset(contest):
     real, fake = jnp.asarray(REAL, jnp.float32), jnp.asarray(FAKE, jnp.float32)
-    for side in contest:
+    for side in contest[:2]:
         np.testing.assert_allclose(side(real + 2.5, fake + 2.5), side(real, fake), rtol=1e-5, atol=1e-5)
 
 
@@ -256,7 +257,7 @@ def test_gradients_of_contests(contest):
 @each_contest
 def test_contests_of_extreme_logits_are_finite(contest):
     real, fake = jnp.array([-1e4, 1e4, -1e4, 1e4]), jnp.array([-1e4, 1e4, 1e4, -1e4])
-    for side in contest:
+    for side in contest[:2]:
         value, grads = jax.value_and_grad(lambda r, f, side=side: side(r, f).sum(), argnums=(0, 1))(real, fake)
         assert np.isfinite(value)
         assert all(np.isfinite(grad).all() for grad in grads)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from gvlab import losses
+from gvlab.types import Judged
 
 BATCH, SAMPLES, EVENT, LATENT, CLASSES, LEVELS = 5, 3, (4, 2, 1), 6, 7, 16
 
@@ -32,6 +33,10 @@ def integers(high, *shape):
 
 def image():
     return (integers(LEVELS, BATCH, *EVENT) / (LEVELS - 1)).astype(np.float32)
+
+
+def one_hot():
+    return np.eye(CLASSES, dtype=np.float32)[[0, 3, 0, 2, 3]]
 
 
 PARAMETERS = normal(SAMPLES, BATCH, *EVENT)
@@ -73,6 +78,20 @@ CASES = [
             losses.squared_margin_loss,
             losses.linear_margin_loss,
         )
+    ),
+    *(
+        Case(loss, (name, "y"), {name: normal(BATCH, CLASSES), "y": one_hot()})
+        for loss, name in ((losses.class_cross_entropy, "classes"), (losses.multi_hinge_loss, "scores"))
+    ),
+    Case(
+        losses.conditional_contrastive_loss,
+        ("embedding", "proxy", "y", "temperature"),
+        {"embedding": normal(BATCH, LATENT), "proxy": -normal(BATCH, LATENT), "y": one_hot()},
+    ),
+    Case(
+        losses.data_to_data_loss,
+        ("embedding", "proxy", "y", "temperature", "margin"),
+        {"embedding": normal(BATCH, LATENT), "proxy": -normal(BATCH, LATENT), "y": one_hot()},
     ),
     Case(losses.bernoulli_log_prob, ("logits", "x"), {"logits": PARAMETERS, "x": image()}, samples=(SAMPLES,)),
     Case(
@@ -147,6 +166,12 @@ TERMS = (
     losses.latent_consistency,
     losses.latent_diversity,
     losses.path_length,
+    losses.real_classes,
+    losses.fake_classes,
+    losses.real_contrast,
+    losses.fake_contrast,
+    losses.real_data_to_data,
+    losses.fake_data_to_data,
 )
 """What is added to a player's loss, by weight."""
 
@@ -160,7 +185,7 @@ def test_every_public_loss_is_in_the_table():
 def test_what_else_is_public_are_the_contests():
     others = {name for name in losses.__all__ if not inspect.isfunction(getattr(losses, name))}
     others -= {"Contest", "Round", "Term"}
-    assert others == {"non_saturating", "minimax", "hinge", "least_squares", "wasserstein"}
+    assert others == {"non_saturating", "minimax", "hinge", "least_squares", "wasserstein", "multi_hinge"}
     assert all(isinstance(getattr(losses, name), losses.Contest) for name in others)
 
 
@@ -220,9 +245,14 @@ def round_of(weights, step=0):
     def styled(z):
         return jnp.stack([z, z], axis=1), lambda ws: generate(ws[:, 0] + jnp.tanh(ws[:, 1]))
 
+    def judged(x):
+        scaled = x.reshape(BATCH, -1)[:, :CLASSES] * weights[0]
+        return Judged(critic(x), classes=scaled, embedding=scaled, proxy=-scaled[::-1])
+
     return losses.Round(
-        jnp.int32(step), jax.random.key(0), real, fake, z, critic, generate, critic(real), critic(fake), styled=styled
-    )
+        jnp.int32(step), jax.random.key(0), real, fake, z, critic, generate, critic(real), critic(fake),
+        y=jnp.asarray(one_hot()), judged_real=judged(real), judged_fake=judged(fake), styled=styled,
+    )  # fmt: skip
 
 
 each_term = pytest.mark.parametrize("make", TERMS, ids=lambda make: make.__name__)

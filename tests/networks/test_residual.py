@@ -13,7 +13,7 @@ import pytest
 
 from gvlab import networks
 from gvlab.networks.biggan import ORTHOGONAL
-from gvlab.networks.residual import plain
+from gvlab.networks.residual import GLOROT_BEFORE_RELU, plain
 from gvlab.types import UserError
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "residual.json").read_text())
@@ -232,8 +232,8 @@ def test_latents_that_do_not_come_in_parts_are_refused():
 
 def test_only_a_training_pass_advances_a_networks_vectors():
     """Not one of evaluation, nor one for which they are no state: a penalty's, or the generator's step."""
-    _, discriminator = networks.sngan_networks((28, 28, 1), 2)
-    x = jnp.asarray(arr((2, 28, 28, 1), 0.9, 1), jnp.float32)
+    discriminator = networks.ResidualDiscriminator(8, widths=(2, 4), hidden=(2, 2), halvings=1)
+    x = jnp.asarray(arr((2, 6, 8, 3), 0.9, 1), jnp.float32)
 
     @jax.jit
     def passes(key):
@@ -254,6 +254,14 @@ def test_only_a_training_pass_advances_a_networks_vectors():
     assert not np.allclose(read, trained)
 
 
-def test_biggans_weights_begin_orthogonal():
-    kernel = jax.jit(partial(ORTHOGONAL, shape=(3, 3, 2, 6)))(jax.random.key(0)).reshape(-1, 6)
-    np.testing.assert_allclose(kernel.T @ kernel, jnp.eye(6), atol=1e-5)
+def test_weights_begin_as_published():
+    """Orthogonal in BigGAN; in SNGAN uniform, with a variance of 4 / (fan in + fan out) in the blocks' kernels."""
+
+    @jax.jit
+    def draw(key):
+        return ORTHOGONAL(key, (3, 3, 2, 6)), GLOROT_BEFORE_RELU(key, (3, 3, 20, 40))
+
+    orthogonal, uniform = draw(jax.random.key(0))
+    matrix = orthogonal.reshape(-1, 6)
+    np.testing.assert_allclose(matrix.T @ matrix, jnp.eye(6), atol=1e-5)
+    np.testing.assert_allclose(jnp.abs(uniform).max(), math.sqrt(12 / (9 * (20 + 40))), rtol=1e-3)

@@ -110,7 +110,7 @@ def test_killed_at_three_moments_and_started_again(tmp_path):
     assert events(killed) == {line["step"]: without_step(line) for line in read_metrics(killed)}
 
 
-@pytest.mark.parametrize(("name", "signum", "code"), [("vae", signal.SIGTERM, 143), ("gan", signal.SIGINT, 130)])
+@pytest.mark.parametrize(("name", "signum", "code"), [("vae", signal.SIGTERM, 143), ("vae", signal.SIGINT, 130)])
 def test_a_signal_saves_and_says_how_to_continue(name, signum, code, tmp_path):
     file = experiment_file(tmp_path, EXPERIMENTS[name])
     stopped = tmp_path / "some where" / name / "seed-0"  # a path that a shell would split

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gvlab import build, compare, evaluate
 from gvlab import config as c
-from gvlab.compare import units
+from gvlab.compare import collapsed, units
 from gvlab.compare.proof import pictures
 from gvlab.compare.proof.judgement import judged
 from gvlab.compare.proof.outcome import Doubted, Redone, Verified
@@ -87,6 +87,7 @@ def _finished(
     if whole and failure is None:
         try:
             state = loop.restore(program, run)
+            collapsed.check(program, state)
             measures = json.loads(json.dumps(evaluate.evaluate(program, state)))
             protocol = json.loads(json.dumps(results.protocol(program, state)))
             units.draw_pictures(program, run, state)

@@ -1,0 +1,34 @@
+"""Generators that make one example only: a kind of failure, like terms that are not finite."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from gvlab import config as c
+from gvlab import rng
+from gvlab.build import Program
+from gvlab.train import engines
+from gvlab.train.watch import spread
+from gvlab.types import Diverged, PyTree
+
+LEAST_SPREAD = 0.01
+"""Of generated examples, as a share of the variance of held-out ones."""
+YOUNG = 1_000
+"""Train steps within which nothing is called collapsed: some networks begin with nearly equal examples."""
+
+
+def check(program: Program, state: PyTree) -> None:
+    """Raises Diverged if the examples that a trained GAN's pictures show are all but the same."""
+    step = int(state.step)
+    if not isinstance(program.experiment.model, c.GAN) or step < YOUNG:
+        return
+    made = jax.jit(engines.parts(program).sample)(state)
+    held_out = jnp.asarray(program.dataset.test.x[: engines.PICTURES])
+    seen = program.to_unit(program.preprocess(held_out, rng.stream(rng.root(0), rng.EVALUATE)))
+    share = float(spread(made) / jnp.maximum(spread(seen), 1e-12))
+    if share < LEAST_SPREAD:
+        raise Diverged(
+            f"After step {step} the generated examples are all but the same: they vary by {100 * share:.2g} % as much "
+            "as held-out ones (mode collapse)."
+        )

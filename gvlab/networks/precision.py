@@ -1,0 +1,65 @@
+"""Networks that compute in bfloat16 what they keep in float32."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gvlab.types import PyTree
+
+
+class InBfloat16(nn.Module):
+    """A network whose activations and products are of bfloat16, and nothing else.
+
+    Its parameters and inputs are rounded to bfloat16 when it is applied, so that every layer computes in it. Parameters
+    are kept, and their gradients given, in float32, as are its outputs and every other collection: BatchNorm's and
+    spectral norm's statistics are computed in float32 from rounded activations and weights. Its variables are those of
+    the network itself.
+
+    Attributes:
+        network: any of `gvlab.networks`, or one's own whose layers take the type of what they are given.
+
+    Reference: Micikevicius et al., "Mixed Precision Training", 2018 (of float16; bfloat16 needs no scaled losses).
+    """
+
+    network: nn.Module
+
+    @property
+    def draws(self) -> bool:
+        """Whether the network draws more than it is given."""
+        return getattr(self.network, "draws", False)
+
+    @property
+    def couples(self) -> bool:
+        """Whether each logit of the network is that of several examples."""
+        return getattr(self.network, "couples", False)
+
+    @property
+    def styles(self) -> Any:
+        """Of a generator that has them."""
+        return self.network.styles
+
+    def init(self, *args: Any, **options: Any) -> Any:
+        """The variables of the network, in float32."""
+        return self.network.init(*args, **options)
+
+    def init_with_output(self, *args: Any, **options: Any) -> Any:
+        return self.network.init_with_output(*args, **options)
+
+    def apply(self, variables: Any, *args: Any, mutable: Any = False, **options: Any) -> Any:
+        """What the network gives, in float32."""
+        rounded = {**variables, "params": _floats_to(jnp.bfloat16, variables["params"])}
+        found = self.network.apply(rounded, *_floats_to(jnp.bfloat16, args), mutable=mutable, **options)
+        return _floats_to(jnp.float32, found)
+
+
+def _floats_to(dtype: Any, values: PyTree) -> PyTree:
+    """All floating-point arrays of a tree in one type; the rest as it is."""
+
+    def cast(leaf: Any) -> Any:
+        return leaf.astype(dtype) if jnp.issubdtype(jnp.result_type(leaf), jnp.floating) else leaf
+
+    return jax.tree.map(cast, values)

@@ -1,0 +1,67 @@
+"""How stable a training is, looked at from outside of its steps: verdicts, overfitting, spread, modes.
+
+Nothing of it has an influence: the program of a step, and so every number of a run, is the same without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from gvlab import data, rng
+from gvlab.build import Program
+from gvlab.types import Batch, Info, PyTree
+
+EXAMPLES = 256
+"""That a look takes of the training split, of the held-out one (the first), and generated ones (of equal latents)."""
+
+
+def watch_of(program: Program) -> Callable[[PyTree], Info] | None:
+    """state of one run -> curves named `watch/...`; None where the experiment wants none.
+
+    Those of the model (`Model.watch`), and:
+
+    - `watch/spread`: the variance of generated examples over that of training examples, summed over all their numbers;
+      0 where all are alike, which is mode collapse at its worst;
+    - `watch/modes`: of mixtures in the plane, the modes of which one of the generated examples is within 3 standard
+      deviations.
+    """
+    model = program.model
+    if not program.experiment.watched or model.watch is None:
+        return None
+    look = model.watch
+    train, held_out = (_first(program, split) for split in (program.dataset.train, program.dataset.test))
+    mixture = data.MIXTURES.get(program.dataset.name)
+
+    def watch(state: PyTree) -> Info:
+        keys = jax.random.split(rng.stream(rng.root(0), rng.EVALUATE), 2)
+        made = model.sample(state, keys[0], EXAMPLES)
+        curves = {f"watch/{name}": value for name, value in look(state, train, held_out, keys[1]).items()}
+        curves["watch/spread"] = spread(made) / jnp.maximum(spread(train.x), 1e-12)
+        if mixture is not None:
+            curves["watch/modes"] = modes(made, jnp.asarray(mixture().means), mixture().scale).astype(jnp.float32)
+        return curves
+
+    return watch
+
+
+def spread(x: Float[Array, "n *shape"]) -> Float[Array, ""]:
+    """The variance of each number over the examples, summed over all numbers."""
+    return jnp.var(x, axis=0).sum()
+
+
+def modes(x: Float[Array, "n 2"], means: Float[Array, "modes 2"], scale: float) -> Int[Array, ""]:
+    """How many means have one of x within 3 standard deviations; see `metrics.mixture_coverage`."""
+    distances = jnp.linalg.norm(x[:, None] - means[None], axis=-1)
+    return (distances.min(axis=0) < 3 * scale).sum()
+
+
+def _first(program: Program, split: data.Split) -> Batch:
+    """The first examples of a split as the model sees them."""
+    x = jnp.asarray(np.asarray(split.x[:EXAMPLES]))
+    y = None if split.y is None else jnp.asarray(np.asarray(split.y[:EXAMPLES]))
+    return Batch(program.preprocess(x, rng.stream(rng.root(0), rng.EVALUATE)), y)

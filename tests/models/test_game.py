@@ -1,0 +1,185 @@
+"""What else the updates of a GAN take part in: terms of the generator, augmentation, other collections, averages."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from zoo import quick_jit
+
+from gvlab import augment, losses, tree
+from gvlab.losses.terms import Term
+from gvlab.models import alternating_gan, separate_gan, simultaneous_gan
+from gvlab.networks import SpectralDense
+from gvlab.types import Batch
+
+LATENT, SIZE, RATE = 3, 8, 0.1
+SHAPE = (2, 2, 1)
+factories = pytest.mark.parametrize("factory", [alternating_gan, simultaneous_gan, separate_gan])
+
+
+class Generator(nn.Module):
+    @nn.compact
+    def __call__(self, z, y=None, *, train):
+        return nn.Dense(4)(z).reshape(-1, *SHAPE)
+
+
+class Discriminator(nn.Module):
+    @nn.compact
+    def __call__(self, x, y=None, *, train):
+        return nn.Dense(1)(jnp.tanh(nn.Dense(4)(x.reshape(len(x), -1))))[:, 0]
+
+
+class Normalised(nn.Module):
+    @nn.compact
+    def __call__(self, x, y=None, *, train):
+        return SpectralDense(1, train=train)(jnp.tanh(SpectralDense(4, train=train)(x.reshape(len(x), -1))))[:, 0]
+
+
+def made(factory, discriminator=Discriminator, **options):
+    model = factory(
+        Generator(),
+        discriminator(),
+        optax.sgd(RATE),
+        optax.sgd(RATE),
+        latent_dim=LATENT,
+        data_range=(-float("inf"), float("inf")),
+        **options,
+    )
+    size = 2 * SIZE if factory is separate_gan else SIZE
+    batch = Batch(jax.random.normal(jax.random.key(5), (size, *SHAPE)) + 1.0)
+    return model, quick_jit(model.init)(jax.random.key(0), batch), batch
+
+
+def same(found, expected, **tolerance):
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, **tolerance)
+
+
+SQUARE = Term("square", lambda this, memory: (jnp.square(this.fake).sum((1, 2, 3)), {"steps": memory["steps"] + 1}))
+SQUARE = SQUARE._replace(init=lambda: {"steps": jnp.zeros(())})
+
+
+@factories
+def test_terms_of_the_generator_are_added_to_its_loss(factory):
+    """With SGD: the step without, less the rate times the gradient of the term; the discriminator's is the same."""
+    key = jax.random.key(7)
+    plain, state, batch = made(factory)
+    model, start, _ = made(factory, generator_terms=[SQUARE])
+    without, plain_info = quick_jit(plain.train_step)(state, batch, key)
+    after, info = quick_jit(model.train_step)(start, batch, key)
+
+    z = jax.random.normal(key if factory is simultaneous_gan else jax.random.fold_in(key, 1), (SIZE, LATENT))
+    gradient = jax.grad(lambda p: jnp.square(Generator().apply({"params": p}, z, train=True)).sum((1, 2, 3)).mean())(
+        state.generator.params
+    )
+    expected = jax.tree.map(lambda p, g: p - RATE * g, without.generator.params, gradient)
+    same(after.generator.params, expected, rtol=1e-5, atol=1e-6)
+    same(after.discriminator.params, without.discriminator.params, rtol=1e-6)
+    np.testing.assert_allclose(info["g_loss"], plain_info["g_loss"], rtol=1e-6)  # of the contest alone
+    assert info["g_term/square"] > 0
+    assert after.generator_memory == {"square": {"steps": 1.0}}
+
+
+def test_the_generators_own_batch_is_what_it_is_compared_with():
+    """Separate batches are those of alternating updates, but for the real examples of a relativistic generator."""
+    key, contest = jax.random.key(7), losses.relativistic(losses.logistic_margin_loss)
+    model, state, batch = made(separate_gan, contest=contest)
+    after, info = quick_jit(model.train_step)(state, batch, key)
+    first, second = batch.x[0::2], batch.x[1::2]
+    shared, _, _ = made(alternating_gan, contest=contest)
+    of_first, first_info = quick_jit(shared.train_step)(state, Batch(first), key)
+    same(after.discriminator.params, of_first.discriminator.params, rtol=1e-6)
+    np.testing.assert_allclose(info["d_loss"], first_info["d_loss"], rtol=1e-6)
+
+    z = jax.random.normal(jax.random.fold_in(key, 1), (SIZE, LATENT))
+
+    def loss(params):
+        fake = Generator().apply({"params": params}, z, train=True)
+        real, made = (
+            Discriminator().apply({"params": after.discriminator.params}, x, train=True) for x in (second, fake)
+        )
+        return contest.generator(real, made).mean()
+
+    value, gradient = jax.value_and_grad(loss)(state.generator.params)
+    np.testing.assert_allclose(info["g_loss"], value, rtol=1e-6)
+    expected = jax.tree.map(lambda p, g: p - RATE * g, state.generator.params, gradient)
+    same(after.generator.params, expected, rtol=1e-5, atol=1e-6)
+
+
+@factories
+def test_singular_vectors_advance_in_the_discriminators_passes_alone(factory):
+    """Twice an update, with real and with generated examples; neither for a penalty nor for the generator."""
+    model, state, batch = made(factory, Normalised, discriminator_terms=[losses.r1(0.1)])
+    after, _ = quick_jit(model.train_step)(state, batch, jax.random.key(7))
+    kernel = np.asarray(state.discriminator.params["SpectralDense_0"]["kernel"])
+    u = np.asarray(state.discriminator.collections["spectral"]["SpectralDense_0"]["u"])
+    for _ in range(2):
+        v = kernel @ u / np.linalg.norm(kernel @ u)
+        u = kernel.T @ v / np.linalg.norm(kernel.T @ v)
+    np.testing.assert_allclose(
+        after.discriminator.collections["spectral"]["SpectralDense_0"]["u"], u, rtol=1e-5, atol=1e-6
+    )
+    held_out = model.evaluate(after, Batch(batch.x[:SIZE]), jax.random.key(1))
+    assert np.isfinite(held_out["d_loss"]).all()
+
+
+SHIFT = augment.Transform(
+    "shift",
+    lambda key, n, shape, axis_name: jax.random.normal(key, (n, 1, 1, 1)),
+    lambda draws, x, p: x + p * draws,
+)
+
+
+@factories
+def test_an_augmentation_of_probability_0_changes_nothing(factory):
+    key = jax.random.key(7)
+    plain, state, batch = made(factory)
+    model, start, _ = made(factory, augmentation=augment.constant(SHIFT, 0.0))
+    after, info = quick_jit(model.train_step)(start, batch, key)
+    without, _ = quick_jit(plain.train_step)(state, batch, key)
+    same((after.generator.params, after.discriminator.params), (without.generator.params, without.discriminator.params))
+    assert info["augmentation_p"] == 0
+
+
+@factories
+def test_slopes_go_through_the_augmentation(factory):
+    """Negated images have a slope of the same size at the same place: penalties see the discriminator of -x."""
+    negative = augment.Transform("negative", lambda key, n, shape, axis_name: (), lambda draws, x, p: -x)
+    model, state, batch = made(factory, augmentation=augment.constant(negative), discriminator_terms=[losses.r1(1.0)])
+    _, info = quick_jit(model.train_step)(state, batch, jax.random.key(7))
+    real = batch.x[0::2] if factory is separate_gan else batch.x
+
+    def slope(x):
+        return jax.grad(
+            lambda x: Discriminator().apply({"params": state.discriminator.params}, x[None], train=True)[0]
+        )(x)
+
+    np.testing.assert_allclose(
+        info["d_term/r1"], 0.5 * jnp.square(jax.vmap(slope)(-real)).sum((1, 2, 3)).mean(), rtol=1e-5
+    )
+
+
+def test_a_ramp_counts_the_images_of_all_updates():
+    model, state, batch = made(alternating_gan, augmentation=augment.ramp(SHIFT, 1.0, 32), discriminator_steps=2)
+    step, seen = quick_jit(model.train_step), []
+    for i in range(6):
+        state, info = step(state, batch, jax.random.key(i))
+        seen.append(float(info["augmentation_p"]))
+    images = [4 + 8 * i for i in range(6)]  # before the second of a step's two updates
+    np.testing.assert_allclose(seen, [(1 - np.cos(np.pi * min(n / 32, 1))) / 2 for n in images], rtol=1e-5)
+
+
+@factories
+def test_an_average_by_half_life(factory):
+    model, state, batch = made(factory, ema_decay=lambda step, images: tree.half_life_decay(16.0 * (step + 1), images))
+    before = state.ema_params
+    after, _ = quick_jit(model.train_step)(state, batch, jax.random.key(7))
+    decay = 0.5 ** (SIZE / 16)
+    same(
+        after.ema_params,
+        jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, before, after.generator.params),
+        rtol=1e-5,
+        atol=1e-7,
+    )

@@ -1,0 +1,91 @@
+"""bfloat16 inside of networks, float32 around them."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gvlab import build, data, networks, rng
+from gvlab import config as c
+from gvlab.networks.convolution import conv, conv_transpose
+from gvlab.types import UserError
+
+GAN = c.Experiment("gan", c.GAN(c.DCGAN(width=4), latent_dim=8), steps=10, batch_size=8)
+
+
+@pytest.fixture(scope="module")
+def small():
+    network = networks.DCGANDiscriminator(width=4)
+    x = jax.random.uniform(jax.random.key(1), (4, 16, 16, 1), minval=-1)
+    return network, network.init(jax.random.key(0), x, train=True), x
+
+
+def test_what_goes_in_and_comes_out_is_float32(small):
+    network, variables, x = small
+    rounded = networks.InBfloat16(network)
+    again = rounded.init(jax.random.key(0), x, train=True)
+    assert jax.tree.structure(again) == jax.tree.structure(variables)
+    for ours, theirs in zip(jax.tree.leaves(again), jax.tree.leaves(variables), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    logits, new = rounded.apply(variables, x, train=True, mutable=["batch_stats"])
+    expected, statistics = network.apply(variables, x, train=True, mutable=["batch_stats"])
+    assert {leaf.dtype for leaf in jax.tree.leaves((logits, new))} == {jnp.dtype("float32")}
+    assert np.any(logits != expected)
+    np.testing.assert_allclose(logits, expected, atol=0.03 * np.abs(expected).max())
+    for ours, theirs in zip(jax.tree.leaves(new), jax.tree.leaves(statistics), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=0.02 * max(np.abs(theirs).max(), 1e-3))
+
+
+def test_inside_everything_is_of_bfloat16(small):
+    network, variables, x = small
+    text = str(jax.make_jaxpr(lambda x: networks.InBfloat16(network).apply(variables, x, train=False))(x))
+    assert "bf16[4,8,8,4]" in text  # what the first layer gives
+
+
+def test_gradients_of_parameters_are_float32(small):
+    network, variables, x = small
+
+    def loss(params):
+        return networks.InBfloat16(network).apply({**variables, "params": params}, x, train=False).mean()
+
+    gradient = jax.jit(jax.grad(loss))(variables["params"])
+    assert {leaf.dtype for leaf in jax.tree.leaves(gradient)} == {jnp.dtype("float32")}
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+
+
+@pytest.mark.parametrize("function", [conv, conv_transpose])
+def test_convolutions_on_cpu_add_up_in_float32_and_round_once(function):
+    x, kernel = (
+        jax.random.normal(jax.random.key(i), shape, jnp.bfloat16)
+        for i, shape in enumerate([(2, 8, 8, 3), (5, 5, 3, 3)])
+    )
+    found, pull = jax.vjp(lambda x, kernel: function(x, kernel, (2, 2)), x, kernel)
+    wide, pull_wide = jax.vjp(
+        lambda x, kernel: function(x, kernel, (2, 2)), x.astype(jnp.float32), kernel.astype(jnp.float32)
+    )
+    assert found.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(found, wide.astype(jnp.bfloat16))
+    for ours, theirs in zip(pull(jnp.ones_like(found)), pull_wide(jnp.ones_like(wide)), strict=True):
+        np.testing.assert_array_equal(ours, theirs.astype(jnp.bfloat16))
+
+
+def test_a_training_in_bfloat16_keeps_float32_and_is_another_program():
+    program = build.program(replace(GAN, precision="bfloat16"), data.load("digits"))
+    state = jax.eval_shape(lambda: program.model.init(rng.root(0), program.first_batch()))
+    after, info = jax.eval_shape(
+        program.model.train_step, state, jax.eval_shape(lambda: _batch(program)), jax.eval_shape(lambda: rng.root(0))
+    )
+    assert jax.tree.map(lambda leaf: leaf.dtype, after) == jax.tree.map(lambda leaf: leaf.dtype, state)
+    floats = {leaf.dtype for leaf in jax.tree.leaves((after, info)) if jnp.issubdtype(leaf.dtype, jnp.floating)}
+    assert floats == {jnp.dtype("float32")}
+
+
+def _batch(program):
+    return jax.tree.map(lambda leaf: jnp.zeros((8, *leaf.shape[1:]), leaf.dtype), program.first_batch())
+
+
+def test_another_precision_is_refused():
+    with pytest.raises(UserError, match=r"precision is 'float16', but must be of type 'float32' or 'bfloat16'"):
+        c.with_value(GAN, "precision", "float16")
