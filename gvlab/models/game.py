@@ -122,7 +122,7 @@ def generate_and_advance(game: Game, g: Player, z: Array, y: Array | None, key: 
 
 def styled_by(game: Game, g: Player, y: Array | None, key: PRNGKey) -> Callable[[Array], Styled] | None:
     """The generator in its two halves, as terms are given it; None where it has no styles."""
-    if not hasattr(game.generator, "styles"):
+    if getattr(game.generator, "styles", None) is None:
         return None
 
     def half(method: str, *inputs: Array | None) -> Array:

@@ -39,8 +39,8 @@ class InBfloat16(nn.Module):
 
     @property
     def styles(self) -> Any:
-        """Of a generator that has them."""
-        return self.network.styles
+        """The method of a generator that has them; else None."""
+        return getattr(self.network, "styles", None)
 
     def init(self, *args: Any, **options: Any) -> Any:
         """The variables of the network, in float32."""

@@ -350,15 +350,15 @@ def test_devices_draw_what_one_draws(variables):
 
 
 def test_noise_keeps_the_precision(variables):
-    """A convolution behind noise is still of bfloat16; and what the games ask of a network is told of what is inside."""
+    """A convolution behind noise is of bfloat16, and what the games ask of a network is told of what is inside."""
     rounded, z = networks.InBfloat16(SMALL), jnp.zeros((2, 3))
     program = jax.make_jaxpr(lambda key: rounded.apply(variables, z, train=True, rngs={"noise": key}))
     text = str(program(jax.random.key(0)))
     assert "bf16[2,8,8,3] = conv_general_dilated" in text
     assert rounded.draws
-    assert hasattr(rounded, "styles")
+    assert rounded.styles is not None
     plain = networks.InBfloat16(networks.MLPGenerator((2,), (3,)))
     assert not plain.draws
-    assert not hasattr(plain, "styles")
+    assert plain.styles is None
     assert not plain.couples
     assert networks.InBfloat16(networks.Packed(networks.MLPDiscriminator((3,)), 2)).couples
