@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from gvlab.config import own
 from gvlab.config.augmentations import ADA, APA, Adaptive, AnyAugmentation
 from gvlab.config.checks import check_fraction, check_positive, check_size
 from gvlab.config.class_terms import (
@@ -123,7 +122,7 @@ class GAN:
 def _check_styles(network: AnyNetworks, terms: tuple[AnyGeneratorTerm, ...]) -> None:
     """Raises UserError if path lengths are asked of one of our generators that has no styles."""
     has_paths = any(isinstance(innermost(term), PathLength) for term in terms)
-    if has_paths and not isinstance(network, StyleGAN2 | own.Unopened) and not own.is_own(type(network)):
+    if has_paths and not isinstance(network, StyleGAN2) and not _is_unknown(network):
         raise UserError(
             f"GAN.generator_terms has PathLength, but the generator of {type(network).__name__} has no styles: use "
             "StyleGAN2."

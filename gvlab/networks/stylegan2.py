@@ -80,7 +80,7 @@ class SynthesisLayer(nn.Module):
         kernel = self.param("kernel", nn.initializers.normal(1.0), (3, 3, x.shape[-1], self.features), jnp.float32)
         x = modulated_conv(x, kernel, styles, self.convolve)
         strength = self.param("noise_strength", nn.initializers.zeros_init(), (), jnp.float32)
-        x = x + strength * self._noise(x.shape, train)
+        x = x + strength * self._noise(x.shape, train).astype(x.dtype)
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,), jnp.float32)
         return leaky(x + bias[None, None, None, :])
 
@@ -174,7 +174,8 @@ class StyleGAN2Generator(nn.Module):
         w = self.mapping(z, y)[:, None, :]
         if train and self.has_rng("noise"):
             of_latents, of_place, of_mixing = jax.random.split(self.make_rng("noise"), 3)
-            other = self.mapping(rng.normal(of_latents, z.shape, self.axis_name), y)[:, None, :]
+            latents = rng.normal(of_latents, z.shape, self.axis_name).astype(z.dtype)
+            other = self.mapping(latents, y)[:, None, :]
             place = jax.random.randint(of_place, (), 1, layers)
             mixed = jax.random.uniform(of_mixing) < self.mixing
             w = jnp.where(mixed & (jnp.arange(layers)[None, :, None] >= place), other, w)

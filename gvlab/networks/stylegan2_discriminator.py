@@ -123,7 +123,9 @@ class StyleGAN2Discriminator(nn.Module):
         for stage, (features, following) in enumerate(zip(self.widths[:-1], self.widths[1:], strict=True)):
             maps, image = self.block(features, following, name=f"b{side >> stage}")(maps, image)
         last = self.widths[-1]
-        maps = minibatch_stddev(_entered(maps, image, last, "b4_fromrgb"), self.group, axis_name=self.axis_name)
+        # Only a train step knows the axis.
+        axis_name = self.axis_name if train and not self.is_initializing() else None
+        maps = minibatch_stddev(_entered(maps, image, last, "b4_fromrgb"), self.group, axis_name=axis_name)
         maps = leaky(EqualizedConv(last, name="b4_conv")(maps))
         h = leaky(EqualizedDense(last, name="b4_fc")(maps.reshape(len(x), -1)))
         if y is None:

@@ -249,12 +249,13 @@ def test_the_published_sizes_have_the_published_counts(name):
 
 
 def test_sizes_between_are_made_and_judged():
-    """28x27 of 32x32."""
-    generator, discriminator = networks.stylegan2_networks((28, 27, 1), 4, mapping_layers=1)
+    """28x27 of 32x32; outside of a train step they don't ask for other devices."""
+    generator, discriminator = networks.stylegan2_networks((28, 27, 1), 4, mapping_layers=1, axis_name="data")
 
     def both(key):
         x, variables = generator.init_with_output(key, jnp.zeros((3, 2)), train=True)
-        return x, variables, discriminator.init_with_output(key, x, train=True)[0]
+        x = generator.apply(variables, jnp.zeros((3, 2)), train=False)
+        return x, variables, discriminator.apply(discriminator.init(key, x, train=True), x, train=False)
 
     x, variables, logits = jax.eval_shape(both, jax.random.key(0))
     assert (x.shape, logits.shape) == ((3, 28, 27, 1), (3,))
@@ -346,3 +347,18 @@ def test_devices_draw_what_one_draws(variables):
     shared = jax.vmap(partial(made, SMALL.clone(axis_name="data")), axis_name="data")
     shares, whole = quick_jit(lambda z: (shared(z.reshape(2, 2, 3)), made(SMALL, z)))(z)
     np.testing.assert_allclose(shares.reshape(whole.shape), whole, rtol=1e-4, atol=1e-5)
+
+
+def test_noise_keeps_the_precision(variables):
+    """A convolution behind noise is of bfloat16, and what the games ask of a network is told of what is inside."""
+    rounded, z = networks.InBfloat16(SMALL), jnp.zeros((2, 3))
+    program = jax.make_jaxpr(lambda key: rounded.apply(variables, z, train=True, rngs={"noise": key}))
+    text = str(program(jax.random.key(0)))
+    assert "bf16[2,8,8,3] = conv_general_dilated" in text
+    assert rounded.draws
+    assert rounded.styles is not None
+    plain = networks.InBfloat16(networks.MLPGenerator((2,), (3,)))
+    assert not plain.draws
+    assert plain.styles is None
+    assert not plain.couples
+    assert networks.InBfloat16(networks.Packed(networks.MLPDiscriminator((3,)), 2)).couples
