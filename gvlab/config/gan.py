@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from gvlab.config import own
 from gvlab.config.augmentations import ADA, APA, Adaptive, AnyAugmentation
 from gvlab.config.checks import check_fraction, check_positive, check_size
 from gvlab.config.class_terms import (
