@@ -3,7 +3,14 @@
 import re
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import pytest
+
+from gvlab import build, rng
+from gvlab.config import experiment_file
+from gvlab.types import Batch
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -40,3 +47,20 @@ def test_every_experiment_is_in_the_table_and_says_what_it_costs():
         assert f"gvlab train experiments/{file.name}" in docstring, file
         assert re.search(r"Cost", docstring), file
         assert re.search(r"Reached", docstring), file
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [("cifar10_sngan", (4_276_739, 1_053_825)), ("cifar10_r3gan", (20_781_952, 21_280_512))],
+)
+def test_published_recipes_have_the_published_networks(name, counts):
+    """And say that they were not run here, what is published, and what they cost."""
+    file = ROOT / "experiments" / "published" / f"{name}.py"
+    docstring = file.read_text().split('"""')[1]
+    assert re.search(r"Cost: not run here\..*Published:", docstring, re.DOTALL)
+    model = experiment_file.load(file).model
+    built = build.model(model, (32, 32, 3), 10)
+    batch = Batch(jnp.zeros((2, 32, 32, 3)), jnp.zeros(2, jnp.int32))
+    state = jax.eval_shape(built.init, rng.root(0), batch)
+    players = (state.generator, state.discriminator)
+    assert tuple(sum(leaf.size for leaf in jax.tree.leaves(player.params)) for player in players) == counts

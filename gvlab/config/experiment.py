@@ -126,6 +126,11 @@ class Experiment:
                 f"Experiment.precision is {self.precision!r}, but {type(self.model).__name__}, a model of one's own, "
                 "says itself how it computes: use 'float32'."
             )
+        if isinstance(self.model, GAN) and self.model.half_life and self.model.half_life.images < self.batch_size:
+            raise UserError(
+                f"HalfLife.images is {self.model.half_life.images}, but a batch has {self.batch_size}, so the average "
+                "would be of hardly more than one step: use more images, or half_life=None with ema_decay=0."
+            )
         if isinstance(self.model, GAN) and self.batch_size % self.model.packing:
             raise UserError(
                 f"Experiment.batch_size is {self.batch_size}, which packs of GAN.packing = {self.model.packing} cannot "

@@ -199,3 +199,10 @@ def test_ignored_names_count_on_the_top_floor_only():
     """`steps` of the experiment may differ; a field of that name further in may not."""
     one, other = experiment(data=c.Data(name="a")), experiment(data=c.Data(name="b"))
     assert c.difference(one, other, ("name",)) == ("data.name", "a", "b")
+
+
+def test_a_half_life_below_a_batch_is_refused():
+    model = c.GAN(c.MLP(), half_life=c.HalfLife(63.0))
+    with pytest.raises(UserError, match=r"HalfLife.images is 63.0, but a batch has 64, so the average"):
+        experiment(model=model, batch_size=64)
+    assert experiment(model=model, batch_size=63).model == model
