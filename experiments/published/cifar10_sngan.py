@@ -3,8 +3,8 @@
     gvlab train experiments/published/cifar10_sngan.py
     gvlab evaluate runs/cifar10_sngan/seed-0 --features inception
 
-Cost: not run here. 64 million real images; by the operations of its networks 1 to 2 hours of an H100.
-Published: FID 16.77 +- 0.04 (50,000 samples against the 50,000 training images), Inception score 7.97 (mimicry, a7fda06c).
+Cost: not run here. 32 million real images; by the operations of its networks 1 to 2 hours of an H100.
+Published: FID 16.77 +- 0.04 (50,000 samples, 50,000 training images), Inception score 7.97 (mimicry, a7fda06c).
 Where ours differs: images are doubled by repeating pixels, as the authors do; mimicry's are by bilinear interpolation.
 """
 
