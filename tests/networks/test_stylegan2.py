@@ -356,9 +356,9 @@ def test_noise_keeps_the_precision(variables):
     text = str(program(jax.random.key(0)))
     assert "bf16[2,8,8,3] = conv_general_dilated" in text
     assert rounded.draws
-    assert rounded.styles is not None
+    assert rounded.styled
     plain = networks.InBfloat16(networks.MLPGenerator((2,), (3,)))
     assert not plain.draws
-    assert plain.styles is None
+    assert not plain.styled
     assert not plain.couples
     assert networks.InBfloat16(networks.Packed(networks.MLPDiscriminator((3,)), 2)).couples
