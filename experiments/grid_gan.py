@@ -7,8 +7,8 @@
 Cost: 2.3 CPU minutes a seed with both penalties.
 Reached (seed 0): 25 of 25 modes, 96.4 % of samples of high quality, reverse_kl_nats 0.0042. Of the sweep seven runs are
 done: the plain non-saturating game covers 9, 8, 9, 12, 9, 11 modes (seeds 0 to 5), with R1(0.1) 25 (seed 0: 95.0 %).
-Two hidden layers of 128 units reach 60 %, three 92 %, with a batch of 256 or 512; the weights matter less (0.01 to 1 with
-two layers: 62 to 56 %).
+Two hidden layers of 128 units reach 60 %, three 92 %, with a batch of 256 or 512; the weights matter less (0.01 to 1
+with two layers: 62 to 56 %).
 """
 
 from gvlab.config import GAN, MLP, R1, R2, Adam, Cosine, Data, Evaluation, Experiment, Relativistic
