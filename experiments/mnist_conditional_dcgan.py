@@ -1,0 +1,33 @@
+"""DCGAN of MNIST's classes, simultaneous updates, 5,000 steps of batch 64 (5.3 epochs), learning rate falling to 0.
+
+    gvlab train experiments/mnist_conditional_dcgan.py
+    gvlab evaluate runs/mnist_conditional_dcgan/seed-0
+
+Cost: 21 CPU minutes (2 cores that were busy with other work).
+Reached (seed 0): fld_mnist-b3d52d00 3.87, precision 0.821, recall 0.845 on the same features, frechet_pixels 1.75, by
+10,000 samples, 1,000 of each class, against the test split. `mnist_dcgan.py`, without classes and with a constant rate,
+has a fld of 41 after 6,000 steps; what of that the classes do and what the rate was not measured apart.
+"""
+
+from gvlab.config import DCGAN, GAN, Adam, Cosine, Data, Experiment
+
+
+def config() -> Experiment:
+    adam = Adam(learning_rate=2e-4, b1=0.5, schedule=Cosine(steps=5_000))
+    return Experiment(
+        name="mnist_conditional_dcgan",
+        data=Data(name="mnist"),
+        model=GAN(
+            network=DCGAN(width=64),
+            latent_dim=64,
+            conditional=True,
+            update="simultaneous",
+            generator_optimizer=adam,
+            discriminator_optimizer=adam,
+        ),
+        steps=5_000,
+        batch_size=64,
+        log_every=250,
+        sample_every=1_000,
+        checkpoint_every=1_000,
+    )
