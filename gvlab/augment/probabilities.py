@@ -16,8 +16,6 @@ from gvlab.types import PyTree, UserError
 class Verdict(NamedTuple):
     """What an update of the discriminator leaves for its augmentation to learn from."""
 
-    step: Num[Array, ""]
-    """Train steps before the one that it belongs to."""
     images: Num[Array, ""]
     """Real images seen before it, of all devices."""
     on_real: Float[Array, " batch"]

@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from gvlab import config as c
-from gvlab import rng
 from gvlab.build import Program
 from gvlab.train import engines
-from gvlab.train.watch import spread
+from gvlab.train.watch import some, spread
 from gvlab.types import Diverged, PyTree
 
 LEAST_SPREAD = 0.01
@@ -24,8 +23,7 @@ def check(program: Program, state: PyTree) -> None:
     if not isinstance(program.experiment.model, c.GAN) or step < YOUNG:
         return
     made = jax.jit(engines.parts(program).sample)(state)
-    held_out = jnp.asarray(program.dataset.test.x[: engines.PICTURES])
-    seen = program.to_unit(program.preprocess(held_out, rng.stream(rng.root(0), rng.EVALUATE)))
+    seen = program.to_unit(some(program, program.dataset.test, engines.PICTURES).x)
     share = float(spread(made) / jnp.maximum(spread(seen), 1e-12))
     if share < LEAST_SPREAD:
         raise Diverged(

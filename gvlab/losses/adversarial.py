@@ -29,6 +29,8 @@ class Contest(NamedTuple):
     generator: PerPair
     reads: Callable[[Judged, Array | None], Float[Array, "batch ..."]] = logits_of
     """(what the discriminator said, one-hot classes or None) -> what both losses are given of it."""
+    has_sign: bool = True
+    """Whether a logit above 0 says "real": not where only differences of logits count."""
 
 
 def discriminator_loss(
@@ -238,5 +240,5 @@ hinge = Contest(hinge_discriminator_loss, _of_fakes(wasserstein_generator_loss))
 """Lim & Ye 2017; Miyato et al. 2018."""
 least_squares = Contest(least_squares_discriminator_loss, _of_fakes(least_squares_generator_loss))
 """Mao et al. 2017."""
-wasserstein = Contest(wasserstein_discriminator_loss, _of_fakes(wasserstein_generator_loss))
+wasserstein = Contest(wasserstein_discriminator_loss, _of_fakes(wasserstein_generator_loss), has_sign=False)
 """Arjovsky et al. 2017; the slope of the discriminator is for something else to bound."""

@@ -94,7 +94,7 @@ def relativistic(loss: OfMargin) -> Contest:
     def generator(real_logits: Array, fake_logits: Array) -> Array:
         return discriminator(fake_logits, real_logits)
 
-    return Contest(discriminator, generator)
+    return Contest(discriminator, generator, has_sign=False)
 
 
 def relativistic_average(loss: OfMargin) -> Contest:
@@ -117,7 +117,7 @@ def relativistic_average(loss: OfMargin) -> Contest:
     def generator(real_logits: Array, fake_logits: Array) -> Array:
         return discriminator(fake_logits, real_logits)
 
-    return Contest(discriminator, generator)
+    return Contest(discriminator, generator, has_sign=False)
 
 
 def top_k(contest: Contest, share: float) -> Contest:
@@ -147,4 +147,4 @@ def top_k(contest: Contest, share: float) -> Contest:
         rank = jnp.argsort(jnp.argsort(-fake_logits))
         return jnp.where(rank < kept, contest.generator(real_logits, fake_logits) * (n / kept), 0)
 
-    return Contest(contest.discriminator, generator)
+    return Contest(contest.discriminator, generator, has_sign=contest.has_sign)

@@ -177,7 +177,7 @@ def discriminator_update(
 
     grads, (info, after, memory, real_logits) = jax.grad(objective, has_aux=True)(d.params)
     d, norm = descend(game.discriminator_optimizer, replace(after, params=d.params), grads, step, game.axis_name)
-    remembered, seen = after_verdict(game, state.augmentation, real_logits, step, updates)
+    remembered, seen = after_verdict(game, state.augmentation, real_logits, updates)
     info = mean_over(info, game.axis_name) | seen | {"grad_norm/discriminator": norm}
     return replace(state, discriminator=d, memory=memory, augmentation=remembered), info
 
@@ -215,14 +215,12 @@ def generator_update(
     return replace(state, generator=g, generator_memory=memory), info
 
 
-def after_verdict(
-    game: Game, remembered: PyTree, real_logits: Array, step: Int[Array, ""], updates: Int[Array, ""]
-) -> tuple[PyTree, Info]:
+def after_verdict(game: Game, remembered: PyTree, real_logits: Array, updates: Int[Array, ""]) -> tuple[PyTree, Info]:
     """The augmentation's memory after an update of the discriminator, and its probability in that update."""
     if game.augmentation is None:
         return remembered, {}
     on_real = gather(real_logits, game.axis_name)
-    verdict = Verdict(step, updates.astype(jnp.float32) * len(on_real), on_real)
+    verdict = Verdict(updates.astype(jnp.float32) * len(on_real), on_real)
     return game.augmentation.update(remembered, verdict), {"augmentation_p": game.augmentation.p(remembered)}
 
 
@@ -323,6 +321,6 @@ def next_step(game: Game, state: GANState, images: int) -> GANState:
     )
 
 
-def usual_decay(decay: float | Float[Array, ""]) -> Decay:
-    """Of an average whose decay is stated per step; see `tree.ema_decay` for its first steps."""
-    return lambda step, images: tree.ema_decay(decay, step)
+def decay_of(decay: float | Float[Array, ""] | Decay) -> Decay:
+    """The function itself, or that of a decay stated per step; see `tree.ema_decay` for its first steps."""
+    return decay if callable(decay) else lambda step, images: tree.ema_decay(decay, step)

@@ -92,7 +92,7 @@ def alternating_gan(
         discriminator_terms,
         generator_terms,
         augmentation,
-        ema_decay if callable(ema_decay) else played.usual_decay(ema_decay),
+        played.decay_of(ema_decay),
         num_classes,
         axis_name,
     )
@@ -131,7 +131,7 @@ def separate_gan(
         discriminator_terms,
         generator_terms,
         augmentation,
-        ema_decay if callable(ema_decay) else played.usual_decay(ema_decay),
+        played.decay_of(ema_decay),
         num_classes,
         axis_name,
     )
@@ -170,7 +170,7 @@ def simultaneous_gan(
         discriminator_terms,
         generator_terms,
         augmentation,
-        ema_decay if callable(ema_decay) else played.usual_decay(ema_decay),
+        played.decay_of(ema_decay),
         num_classes,
         axis_name,
     )
@@ -249,7 +249,7 @@ def simultaneous_gan(
         )
         info = played.discriminator_info(d_loss, judged_real.logits, judged_fake.logits)
         info |= {"g_loss": g_loss} | d_info | g_info
-        remembered, seen = played.after_verdict(game, state.augmentation, judged_real.logits, state.step, state.step)
+        remembered, seen = played.after_verdict(game, state.augmentation, judged_real.logits, state.step)
         norms = {"grad_norm/discriminator": d_norm, "grad_norm/generator": g_norm}
         after = replace(
             state,
@@ -293,9 +293,15 @@ def _alternating(game: Game, discriminator_steps: int, shares: int, data_range: 
 
 
 def _check_augmentation(game: Game, shape: tuple[int, ...]) -> None:
-    """Raises UserError if the augmentation cannot take such examples, or follows logits that mean nothing."""
-    if game.augmentation is not None:
-        game.augmentation.transform.check(shape)
+    """Raises UserError if the augmentation cannot take such examples, or follows signs that mean nothing."""
+    if game.augmentation is None:
+        return
+    game.augmentation.transform.check(shape)
+    if game.augmentation.by_sign and not game.contest.has_sign:
+        raise UserError(
+            f"The probability of {game.augmentation.transform.name} follows the sign of the logits, but in this "
+            "contest only their differences mean something: use a ramp, or a constant."
+        )
 
 
 def _model(

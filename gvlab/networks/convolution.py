@@ -14,7 +14,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -97,26 +97,6 @@ def _cropped_transpose(small: Small, kernel: Kernel, strides: Strides, size: tup
     return _up(small, kernel, strides, size)
 
 
-def _wide_on_cpu(compute: Callable[..., Array]) -> Callable[..., Array]:
-    """Of bfloat16, the same in float32 on CPU, whose convolutions of bfloat16 take some fifty times as long; the result
-    is rounded as that of other back-ends is, which add up in float32, too."""
-
-    @functools.wraps(compute)
-    def chosen(*args: Any) -> Array:
-        arrays = [arg for arg in args if isinstance(arg, jax.Array)]
-        rest = args[len(arrays) :]
-        if arrays[0].dtype != jnp.bfloat16:
-            return compute(*args)
-
-        def wide(*arrays: Array) -> Array:
-            return compute(*(array.astype(jnp.float32) for array in arrays), *rest).astype(jnp.bfloat16)
-
-        return jax.lax.platform_dependent(*arrays, cpu=wide, default=lambda *arrays: compute(*arrays, *rest))
-
-    return chosen
-
-
-@_wide_on_cpu
 def _down(large: Large, kernel: Kernel, strides: Strides) -> Small:
     """The convolution with SAME padding."""
     padding = jax.lax.padtype_to_pads(large.shape[1:3], kernel.shape[:2], strides, "SAME")
@@ -127,7 +107,6 @@ def _down_as_xla(large: Large, kernel: Kernel, strides: Strides) -> Small:
     return jax.lax.conv_general_dilated(large, kernel, strides, "SAME", dimension_numbers=_DIMENSIONS)
 
 
-@_wide_on_cpu
 def _kernel_gradient(large: Large, small: Small, kernel: Kernel, strides: Strides) -> Kernel:
     """The gradient of <small, conv(large, kernel)> with respect to the kernel."""
     (gradient,) = jax.linear_transpose(lambda kernel: _down_as_xla(large, kernel, strides), kernel)(small)
@@ -165,7 +144,6 @@ def _convolve_by_product(
     return product.reshape(x.shape[0], *out, kernel.shape[-1])
 
 
-@_wide_on_cpu
 def _up(small: Small, kernel: Kernel, strides: Strides, size: tuple[int, int]) -> Large:
     """The adjoint of `_down` on images of the given (height, width)."""
     return jax.lax.platform_dependent(

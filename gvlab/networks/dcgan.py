@@ -5,7 +5,7 @@ Adversarial Networks", 2016. Weights are drawn from N(0, 0.02) and BatchNorm's s
 N(1, 0.02); BatchNorm's momentum 0.9 and epsilon 1e-5 are those of that code too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import flax.linen as nn
@@ -126,6 +126,20 @@ class DCGANDiscriminator(nn.Module):
         return nn.Dense(1, kernel_init=_weight_init)(x.reshape(x.shape[0], -1))[:, 0]
 
 
+def _halved(
+    x: Float[Array, "batch height width channel"],
+    y: Float[Array, "batch classes"] | None,
+    width: int,
+    conv: Callable[..., nn.Module],
+    dense: Callable[..., nn.Module],
+) -> Float[Array, " batch"]:
+    """Logits, by layers that need nothing between them; the parent is the module that calls it."""
+    halvings, x = _resamplings(x.shape[1:]), append_label(x, y)
+    for level in range(halvings):
+        x = nn.leaky_relu(conv(width * 2**level, (5, 5), (2, 2))(x), 0.2)
+    return dense(1)(x.reshape(x.shape[0], -1))[:, 0]
+
+
 class PlainDCGANDiscriminator(nn.Module):
     """`DCGANDiscriminator` without BatchNorm and with biases: each example for itself, as penalties on slopes want it.
 
@@ -144,10 +158,7 @@ class PlainDCGANDiscriminator(nn.Module):
         train: bool,
     ) -> Float[Array, " batch"]:
         """Logits of "real" for images `x` in [-1, 1]. The network is the same in training and out of it."""
-        x = append_label(x, y)
-        for level in range(_resamplings((*x.shape[1:3], 1))):
-            x = nn.leaky_relu(Conv(self.width * 2**level, (5, 5), (2, 2), kernel_init=_he_init)(x), 0.2)
-        return nn.Dense(1)(x.reshape(x.shape[0], -1))[:, 0]
+        return _halved(x, y, self.width, partial(Conv, kernel_init=_he_init), nn.Dense)
 
 
 class SpectralDCGANDiscriminator(nn.Module):
@@ -170,7 +181,5 @@ class SpectralDCGANDiscriminator(nn.Module):
         train: bool,
     ) -> Float[Array, " batch"]:
         """Logits of "real" for images `x` in [-1, 1]; in training the singular vectors are moved on."""
-        x = append_label(x, y)
-        for level in range(_resamplings((*x.shape[1:3], 1))):
-            x = nn.leaky_relu(SpectralConv(self.width * 2**level, (5, 5), (2, 2), train=train)(x), 0.2)
-        return SpectralDense(1, train=train)(x.reshape(x.shape[0], -1))[:, 0]
+        layers = (partial(layer, train=train) for layer in (SpectralConv, SpectralDense))
+        return _halved(x, y, self.width, *layers)

@@ -17,7 +17,7 @@ from gvlab.build import Program
 from gvlab.types import Batch, Info, PyTree
 
 EXAMPLES = 256
-"""That a look takes of the training split, of the held-out one (the first), and generated ones (of equal latents)."""
+"""That a look takes of each split, evenly from all of it, and of generated ones, whose latents are always the same."""
 
 
 def watch_of(program: Program) -> Callable[[PyTree], Info] | None:
@@ -34,7 +34,7 @@ def watch_of(program: Program) -> Callable[[PyTree], Info] | None:
     if not program.experiment.watched or model.watch is None:
         return None
     look = model.watch
-    train, held_out = (_first(program, split) for split in (program.dataset.train, program.dataset.test))
+    train, held_out = (some(program, split, EXAMPLES) for split in (program.dataset.train, program.dataset.test))
     mixture = data.MIXTURES.get(program.dataset.name)
 
     def watch(state: PyTree) -> Info:
@@ -60,8 +60,10 @@ def modes(x: Float[Array, "n 2"], means: Float[Array, "modes 2"], scale: float) 
     return (distances.min(axis=0) < 3 * scale).sum()
 
 
-def _first(program: Program, split: data.Split) -> Batch:
-    """The first examples of a split as the model sees them."""
-    x = jnp.asarray(np.asarray(split.x[:EXAMPLES]))
-    y = None if split.y is None else jnp.asarray(np.asarray(split.y[:EXAMPLES]))
+def some(program: Program, split: data.Split, count: int) -> Batch:
+    """So many examples of a split, or all, as the model sees them: in equal distances, as a split may be in the order
+    of its classes."""
+    chosen = np.linspace(0, len(split.x) - 1, min(count, len(split.x))).round().astype(int)
+    x = jnp.asarray(np.asarray(split.x[chosen]))
+    y = None if split.y is None else jnp.asarray(np.asarray(split.y[chosen]))
     return Batch(program.preprocess(x, rng.stream(rng.root(0), rng.EVALUATE)), y)

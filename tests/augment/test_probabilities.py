@@ -18,7 +18,7 @@ TRANSFORM = augment.apa()
 
 
 def verdict(on_real, step=0, images=0):
-    return augment.Verdict(jnp.int32(step), jnp.float32(images), jnp.asarray(on_real, jnp.float32))
+    return augment.Verdict(jnp.float32(images), jnp.asarray(on_real, jnp.float32))
 
 
 def logits(mean: float, batches: int, batch: int) -> np.ndarray:

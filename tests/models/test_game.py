@@ -12,7 +12,7 @@ from gvlab import augment, losses, tree
 from gvlab.losses.terms import Term
 from gvlab.models import alternating_gan, separate_gan, simultaneous_gan
 from gvlab.networks import SpectralDense
-from gvlab.types import Batch
+from gvlab.types import Batch, UserError
 
 LATENT, SIZE, RATE = 3, 8, 0.1
 SHAPE = (2, 2, 1)
@@ -183,3 +183,13 @@ def test_an_average_by_half_life(factory):
         rtol=1e-5,
         atol=1e-7,
     )
+
+
+def test_a_probability_by_signs_wants_a_contest_of_signs():
+    controlled = augment.adaptive(SHIFT)
+    pairs = losses.relativistic(losses.logistic_margin_loss)
+    for contest in (pairs, losses.wasserstein, losses.top_k(pairs, 0.5), losses.relativistic_average(jnp.abs)):
+        with pytest.raises(UserError, match="The probability of shift follows the sign of the logits, but in this"):
+            made(alternating_gan, contest=contest, augmentation=controlled)
+    made(alternating_gan, contest=losses.top_k(losses.hinge, 0.5), augmentation=controlled)
+    made(alternating_gan, contest=pairs, augmentation=augment.ramp(SHIFT, 0.5, 100))

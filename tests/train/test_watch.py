@@ -109,6 +109,15 @@ def test_modes_and_spread_are_those_of_numpy():
     np.testing.assert_allclose(watch.spread(x), np.var(np.asarray(x), axis=0).sum(), rtol=1e-5)
 
 
+def test_a_look_takes_examples_of_the_whole_split():
+    """Which may be in the order of its classes."""
+    split = data.Split(np.arange(1000, dtype=np.float32).reshape(500, 2), np.arange(500, dtype=np.int32) // 50)
+    seen = watch.some(program(), split, 100)
+    assert set(np.asarray(seen.y).tolist()) == set(range(10))
+    assert (seen.y[0], seen.y[-1], len(seen.x)) == (0, 9, 100)
+    np.testing.assert_array_equal(watch.some(program(), split, 1000).x, split.x)  # all, where there are fewer
+
+
 def test_what_has_nothing_to_look_at_is_refused():
     experiment = replace(harness.COMPARED["vae"], watched=True)
     with pytest.raises(
