@@ -71,3 +71,6 @@ class Model(NamedTuple):
     """(state, batch, key, k) -> log p(x, z_k) - log q(z_k | x), z_k ~ q(z|x), in nats; None without a likelihood."""
     watch: Callable[[PyTree, Batch, Batch, PRNGKey], Info] | None = None
     """(state, training examples, held-out examples, key) -> Info of scalars, how training goes; None without any."""
+    standing: Callable[[PyTree, PRNGKey, Size, int], PyTree] | None = None
+    """(state, key, n, batches) -> State whose samples are normalised by standing statistics of so many batches of n;
+    None without such a layer to normalise by."""

@@ -78,6 +78,8 @@ def _lowered(program: Program, platform: str) -> str:
             values.append(model.log_likelihood(state, batch, z[None]))
         if model.log_weights is not None:
             values.append(model.log_weights(state, batch, key, 2))
+        if program.experiment.evaluation.standing and model.standing is not None:
+            values.append(model.standing(state, key, 2, 1))
         return values
 
     return programs.sha256(functions, platform, shapes.state, shapes.data.x, shapes.batch, shapes.key)

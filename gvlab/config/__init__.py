@@ -58,7 +58,7 @@ from gvlab.config.protocols import (
     OwnTerm,
 )
 from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
-from gvlab.config.schedules import Constant, Cosine, Linear
+from gvlab.config.schedules import Constant, Cosine, Exponential, Linear
 from gvlab.config.sources import Arrays, Folder, Tfds
 from gvlab.config.stylegan2 import StyleGAN2
 from gvlab.config.terms import (
@@ -118,6 +118,7 @@ __all__ = [
     "Evaluation",
     "Every",
     "Experiment",
+    "Exponential",
     "ExtraClass",
     "FakeClasses",
     "FakeConsistency",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnContest
+from gvlab.config.schedules import AnySchedule, Constant
 from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
@@ -117,8 +118,9 @@ class TopK:
     game: NonSaturating | Minimax | Hinge | LeastSquares | Wasserstein | Relativistic | OwnContest = NonSaturating()
     """The game that is played."""
     share: float = 0.5
-    """Of the generated examples of a step, how many count; the same from the first step on, where the paper begins
-    with all."""
+    """Of the generated examples of a step, how many count."""
+    schedule: AnySchedule = Constant()
+    """A factor on the share: Exponential(steps of an epoch, 0.99, end=0.5) of a share of 1 is the paper's."""
 
     def __post_init__(self) -> None:
         settle(self)
@@ -128,7 +130,10 @@ class TopK:
     def contest(self) -> Contest:
         from gvlab import losses
 
-        return losses.top_k(self.game.contest(), self.share)
+        if isinstance(self.schedule, Constant):
+            return losses.top_k(self.game.contest(), self.share)
+        factor = self.schedule.schedule()
+        return losses.scheduled_top_k(self.game.contest(), lambda step: self.share * factor(step))
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,9 @@ class Evaluation:
     ais_variance: float = 0.01
     """Of the Gaussian noise that annealed importance sampling adds to what a GAN makes, which has no likelihood
     otherwise; in squared units of images in [0, 1], or of points as they are. A VAE has its own likelihood."""
+    standing: int = 0
+    """Batches by which a GAN's generator estimates the statistics of its BatchNorm anew before it is measured (Brock et
+    al. 2019, "standing statistics"), each as large as the training's; 0: its running averages."""
 
     def __post_init__(self) -> None:
         settle(self)
@@ -63,7 +66,9 @@ class Evaluation:
             raise UserError(
                 f"Evaluation.samples is {self.samples}, but a distribution needs at least 2 (0: the usual number)."
             )
-        for name, value in (("k", self.k), ("samples", self.samples)):
+        if self.standing < 0:
+            raise UserError(f"Evaluation.standing is {self.standing}, but is a number of batches (0: none).")
+        for name, value in (("k", self.k), ("samples", self.samples), ("standing", self.standing)):
             if value > 1_000_000:
                 raise UserError(f"Evaluation.{name} is {value}, but at most 1000000 are of use: take fewer.")
 

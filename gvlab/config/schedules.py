@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gvlab.config.checks import check_not_negative, check_size
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnSchedule
+from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     import optax
@@ -66,4 +67,26 @@ class Linear:
         return optax.linear_schedule(self.begin, self.end, self.steps)
 
 
-AnySchedule = Constant | Cosine | Linear | OwnSchedule
+@dataclass(frozen=True)
+class Exponential:
+    """From 1, times `rate` after every `steps` train steps, and never below `end`."""
+
+    steps: int = 1_000
+    """Train steps between two falls."""
+    rate: float = 0.99
+    end: float = 0.0
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_size("Exponential", steps=self.steps)
+        check_not_negative("Exponential", end=self.end)
+        if not 0 < self.rate < 1:
+            raise UserError(f"Exponential.rate is {self.rate}, but must be between 0 and 1.")
+
+    def schedule(self) -> optax.Schedule:
+        import optax
+
+        return optax.exponential_decay(1.0, self.steps, self.rate, staircase=True, end_value=self.end)
+
+
+AnySchedule = Constant | Cosine | Linear | Exponential | OwnSchedule

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,8 @@ def evaluate(
     extractors = extractors_of(asked, dataset) if extractors is None else extractors
     check_ahead(program, extractors)
     key = rng.stream(rng.root(experiment.seed), rng.EVALUATE, 0)
+    if asked.standing:
+        state = _standing(program)(state, jax.random.fold_in(key, 6), experiment.batch_size, asked.standing)
     measures = held_out.held_out(program, state, jax.random.fold_in(key, 0))
     if model.log_weights is not None and BOUND not in (known or {}):
         measures |= bounds.bound(program, state, jax.random.fold_in(key, 1))
@@ -95,10 +97,23 @@ def check_ahead(program: Program, extractors: Sequence[Extractor]) -> None:
     asked, dataset = program.experiment.evaluation, program.dataset
     check(asked)
     _check_labels(program)
+    if asked.standing:
+        state = jax.eval_shape(program.model.init, rng.root(0), program.first_batch())
+        jax.eval_shape(lambda state: _standing(program)(state, rng.root(0), program.experiment.batch_size, 1), state)
     annealing.check(program, asked.measures)
     names = _distance_names(asked, dataset)
     for extractor in extractors if names else ():
         distances.check_ahead(names, extractor, dataset, asked.split, sample_count(asked, dataset))
+
+
+def _standing(program: Program) -> Callable[..., PyTree]:
+    """The model's function of standing statistics (`UserError` if it has none)."""
+    if program.model.standing is None:
+        raise UserError(
+            f"Evaluation.standing is {program.experiment.evaluation.standing}, but {program.experiment.name} is no GAN "
+            "with statistics to estimate anew: leave it at 0."
+        )
+    return program.model.standing
 
 
 def _distance_names(asked: c.Evaluation, dataset: data.Dataset) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from gvlab.types import PyTree
 PER_RUN = (
     *("seed", "step", "gvlab", "backend", "matmul_precision", "samples", "images", "images_sha256", "warning"),
     *("images_seed", "channels", "clipped_share", "latents", "latent_samples", "median_effective_chains"),
+    "precision",
 )
 """What two stamps may differ in and still be of one protocol."""
 
@@ -46,15 +47,29 @@ def of_dataset(dataset: data.Dataset, split: str) -> dict[str, Any]:
 
 
 def stamp(program: Program, state: PyTree) -> dict[str, Any]:
-    return of_dataset(program.dataset, "test") | {
-        "quantization": program.experiment.data.quantization,
-        "step": int(state.step),
-        "seed": program.experiment.seed,
-        "gvlab": __version__,
-        "protocol": PROTOCOL,
-        "backend": jax.default_backend(),
-        "matmul_precision": jax.config.values["jax_default_matmul_precision"] or "default",
-    }
+    return (
+        of_dataset(program.dataset, "test")
+        | {
+            "quantization": program.experiment.data.quantization,
+            "step": int(state.step),
+            "seed": program.experiment.seed,
+            "gvlab": __version__,
+            "protocol": PROTOCOL,
+            "backend": jax.default_backend(),
+            "matmul_precision": jax.config.values["jax_default_matmul_precision"] or "default",
+        }
+        | _unusual(program.experiment)
+    )
+
+
+def _unusual(experiment: c.Experiment) -> dict[str, Any]:
+    """What is said where it is not as usual: the networks' precision, and statistics that were estimated anew."""
+    said: dict[str, Any] = {}
+    if experiment.precision != "float32":
+        said["precision"] = experiment.precision
+    if experiment.evaluation.standing:
+        said["standing_statistics"] = f"{experiment.evaluation.standing} batches of {experiment.batch_size}"
+    return said
 
 
 def of_likelihood(program: Program) -> dict[str, Any]:
@@ -71,6 +86,7 @@ def of_likelihood(program: Program) -> dict[str, Any]:
 def described(stamp: dict[str, Any]) -> str:
     """A stamp in a line, without what is the same for all measures of a run."""
     shown = ("split", "examples", "quantization", "k", "latent_samples", "features", "generated", "latents", "chains")
+    shown += ("precision", "standing_statistics")
     return ", ".join(f"{name} {stamp[name]}" for name in shown if name in stamp)
 
 

@@ -54,6 +54,7 @@ from gvlab.losses.margins import (
     logistic_margin_loss,
     relativistic,
     relativistic_average,
+    scheduled_top_k,
     squared_margin_loss,
     top_k,
 )
@@ -127,6 +128,7 @@ __all__ = [
     "relativistic",
     "relativistic_average",
     "scheduled",
+    "scheduled_top_k",
     "smoothed_discriminator_loss",
     "smoothed_least_squares_discriminator_loss",
     "squared_margin_loss",

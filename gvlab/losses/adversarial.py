@@ -31,6 +31,8 @@ class Contest(NamedTuple):
     """(what the discriminator said, one-hot classes or None) -> what both losses are given of it."""
     has_sign: bool = True
     """Whether a logit above 0 says "real": not where only differences of logits count."""
+    at: "Callable[[Array], Contest] | None" = None
+    """train steps before -> the contest of that step, where it changes; this one is that of the first step."""
 
 
 def discriminator_loss(

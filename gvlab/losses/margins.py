@@ -124,7 +124,7 @@ def top_k(contest: Contest, share: float) -> Contest:
     """The generator learns from those of its examples alone that are judged most real.
 
     Of n generated examples the round(share n) with the largest logits count, at least one. Their losses are scaled so
-    that the mean over the batch is the mean over those. The published schedule falls from all to half of the batch.
+    that the mean over the batch is the mean over those. The published share falls: `scheduled_top_k`.
 
     Args:
         contest: the game of the discriminator, and of those that count; one about logits.
@@ -137,12 +137,37 @@ def top_k(contest: Contest, share: float) -> Contest:
     """
     if not 0 < share <= 1:
         raise UserError(f"The share of the generated examples that count is {share}, but must be in (0, 1].")
+    return _of_best(contest, lambda n: max(1, round(share * n)))
+
+
+def scheduled_top_k(contest: Contest, share: Callable[[Array], Array]) -> Contest:
+    """As `top_k`, of a share that changes with the train step.
+
+    Args:
+        contest: as there.
+        share: train steps before -> share of the generated examples, taken into (0, 1]. The paper's begins with 1 and
+            is multiplied by 0.99 in each epoch, down to a half.
+
+    Raises:
+        UserError: if the contest is about more than logits.
+
+    Reference: Sinha et al., "Top-k Training of GANs: Improving GAN Performance by Throwing Away Bad Samples", 2020.
+    """
+
+    def at(step: Array) -> Contest:
+        return _of_best(contest, lambda n: jnp.clip(jnp.round(share(step) * n), 1, n))
+
+    return at(jnp.zeros((), jnp.int32))._replace(at=at)
+
+
+def _of_best(contest: Contest, count: Callable[[int], int | Array]) -> Contest:
+    """The generator learns from so many of its n examples."""
     if contest.reads is not logits_of:
         raise UserError("top_k ranks examples by one logit each, but this contest reads more of them: use another.")
 
     def generator(real_logits: Float[Array, " batch"], fake_logits: Float[Array, " batch"]) -> Array:
         n = len(fake_logits)
-        kept = max(1, round(share * n))
+        kept = count(n)
         # By rank and not by value: of equals no more count than should.
         rank = jnp.argsort(jnp.argsort(-fake_logits))
         return jnp.where(rank < kept, contest.generator(real_logits, fake_logits) * (n / kept), 0)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from gvlab.parallel import mean_over
 from gvlab.types import Judged, PRNGKey, PyTree, UserError
 
 Styled: TypeAlias = tuple[Array, Callable[[Array], Array]]
@@ -66,13 +67,16 @@ class Term(NamedTuple):
     of a batch (BatchNorm) would falsify."""
     needs: tuple[str, ...] = ()
     """The fields of `Judged` besides `logits` that it reads: a discriminator without them is refused."""
+    shown: Callable[[PyTree], Float[Array, ""]] | None = None
+    """memory -> what its curve shows; None: the mean of its value."""
 
 
 def every(steps: int, term: Term) -> Term:
     """The term in every `steps`-th step, from the first on, with `steps` times its weight (lazy regularisation).
 
-    In between its curve shows 0. A run alone then leaves its branch out (`lax.cond`); where runs are trained together
-    every step computes it, since under `vmap` the choice becomes a selection.
+    Its curve shows what the term was when it was last computed, without that factor. In between, a run alone leaves its
+    branch out (`lax.cond`); where runs are trained together every step computes it, since under `vmap` the choice
+    becomes a selection.
 
     Args:
         steps: at least 1.
@@ -86,14 +90,20 @@ def every(steps: int, term: Term) -> Term:
     if steps < 1:
         raise UserError(f"A term in every {steps}-th step was asked for: every() takes a whole number of at least 1.")
 
+    def init() -> PyTree:
+        return {"of": term.init(), "last": jnp.zeros(())}
+
     def value(this: Round, memory: PyTree) -> tuple[Array, PyTree]:
-        def used(memory: PyTree) -> tuple[Array, PyTree]:
-            found, after = term.value(this, memory)
+        def used(of: PyTree) -> tuple[Array, PyTree]:
+            found, after = term.value(this, of)
             return steps * found, after
 
-        return jax.lax.cond(this.step % steps == 0, used, lambda memory: (jnp.zeros_like(this.on_real), memory), memory)
+        now = this.step % steps == 0
+        found, after = jax.lax.cond(now, used, lambda of: (jnp.zeros_like(this.on_real), of), memory["of"])
+        mean = mean_over(jax.lax.stop_gradient(found).mean() / steps, this.axis_name)
+        return found, {"of": after, "last": jnp.where(now, mean, memory["last"])}
 
-    return term._replace(value=value)
+    return term._replace(value=value, init=init, shown=lambda memory: memory["last"])
 
 
 def scheduled(schedule: Callable[[Array], Array], term: Term) -> Term:
@@ -114,12 +124,14 @@ def scheduled(schedule: Callable[[Array], Array], term: Term) -> Term:
 def summed(
     terms: Sequence[Term], this: Round, memory: dict[str, PyTree]
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]], dict[str, PyTree]]:
-    """The sum of the means over the batch, each of them by name, and all memories after it."""
-    means, after = {}, {}
+    """The sum of the means over the batch, what the curve of each shows, by name, and all memories after it."""
+    total, shown, after = jnp.zeros(()), {}, {}
     for i, term in enumerate(terms):
         found, after[term.name] = term.value(this._replace(key=jax.random.fold_in(this.key, i)), memory[term.name])
-        means[term.name] = found.mean()
-    return sum(means.values(), start=jnp.zeros(())), means, after
+        mean = found.mean()
+        total += mean
+        shown[term.name] = mean if term.shown is None else term.shown(after[term.name])
+    return total, shown, after
 
 
 def memories(terms: Sequence[Term]) -> dict[str, PyTree]:

@@ -167,7 +167,7 @@ def discriminator_update(
         before = replace(d, params=params)
         judged_real, after = judge_and_advance(game, before, sight.real(real), y)
         judged_fake, after = judge_and_advance(game, after, sight.fake(fake), y)
-        loss = mean_loss(game, game.contest.discriminator, judged_real, judged_fake, y)
+        loss = mean_loss(game, contest_at(game, step).discriminator, judged_real, judged_fake, y)
         info, memory = discriminator_info(loss, judged_real.logits, judged_fake.logits), state.memory
         if game.discriminator_terms:
             this = round_of(game, g, before, real, fake, z, y, judged_real, judged_fake, step, key, sight)
@@ -200,7 +200,7 @@ def generator_update(
         before = replace(g, params=params)
         fake, after = generate_and_advance(game, before, z, y, key)
         judged_fake, _ = judge(game, d, sight.fake(fake), y)
-        contest = mean_loss(game, game.contest.generator, judged_real, judged_fake, y)
+        contest = mean_loss(game, contest_at(game, step).generator, judged_real, judged_fake, y)
         info: Info = {}
         loss, memory = contest, state.generator_memory
         if game.generator_terms:
@@ -264,11 +264,28 @@ def added_terms(terms: Sequence[Term], name: str, this: Round, memory: Memory) -
     return added, {f"{name}/{term}": mean for term, mean in means.items()}, memory
 
 
+def contest_at(game: Game, step: Int[Array, ""]) -> Contest:
+    """The contest of a train step."""
+    return game.contest.at(step) if game.contest.at else game.contest
+
+
 def mean_loss(game: Game, side: PerPair, real: Judged, fake: Judged, y: Array | None) -> Float[Array, ""]:
     """Over the batch of all devices, which a contest may look at as a whole (means, ranks)."""
     read = game.contest.reads(real, y), game.contest.reads(fake, y)
     # Every device has the same loss, of its own logits and of the others': their gradients add up on the way back.
     return side(*gather(read, game.axis_name)).mean()
+
+
+def check_augmentation(game: Game, shape: tuple[int, ...]) -> None:
+    """Raises UserError if the augmentation cannot take such examples, or follows signs that mean nothing."""
+    if game.augmentation is None:
+        return
+    game.augmentation.transform.check(shape)
+    if game.augmentation.by_sign and not game.contest.has_sign:
+        raise UserError(
+            f"The probability of {game.augmentation.transform.name} follows the sign of the logits, but in this "
+            "contest only their differences mean something: use a ramp, or a constant."
+        )
 
 
 def check_verdict(game: Game, d: Player, x: Array, y: Array | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -27,6 +28,7 @@ from gvlab.models.base import (
     output_of,
 )
 from gvlab.models.game import Decay, Game, GANState, Memory, Player
+from gvlab.models.standing import standing_statistics
 from gvlab.parallel import mean_over
 from gvlab.types import Batch, Info, Judged, Model, PRNGKey, PyTree, Size, UserError
 
@@ -197,20 +199,21 @@ def simultaneous_gan(
         )
 
         # 2. the losses, and their gradients with respect to the verdicts
+        now = played.contest_at(game, state.step)
         d_loss, (to_real, to_fake) = jax.value_and_grad(
-            lambda r, f: played.mean_loss(game, contest.discriminator, r, f, y), argnums=(0, 1)
+            lambda r, f: played.mean_loss(game, now.discriminator, r, f, y), argnums=(0, 1)
         )(judged_real, judged_fake)
-        g_loss, to_generator = jax.value_and_grad(
-            lambda f: played.mean_loss(game, contest.generator, judged_real, f, y)
-        )(judged_fake)
+        g_loss, to_generator = jax.value_and_grad(lambda f: played.mean_loss(game, now.generator, judged_real, f, y))(
+            judged_fake
+        )
 
         # 3. what the terms add to the discriminator's: through its verdicts, and through passes of their own
         d_term_grads, d_info, memory = None, {}, state.memory
         if discriminator_terms:
 
             def added_to_d(params: PyTree, r: Judged, f: Judged) -> tuple[Float[Array, ""], tuple[Info, Memory]]:
-                now = replace(d, params=params)
-                this = played.round_of(game, g, now, real, fake, z, y, r, f, state.step, key, sight)
+                before = replace(d, params=params)
+                this = played.round_of(game, g, before, real, fake, z, y, r, f, state.step, key, sight)
                 added, info, memory = played.added_terms(discriminator_terms, "d_term", this, state.memory)
                 return added, (info, memory)
 
@@ -224,10 +227,10 @@ def simultaneous_gan(
         if generator_terms:
 
             def added_to_g(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, Memory]]:
-                now = replace(g, params=params)
-                x, _ = played.generate(game, now, z, y, key)
+                before = replace(g, params=params)
+                x, _ = played.generate(game, before, z, y, key)
                 f, _ = played.judge(game, d, sight.fake(x), y)
-                this = played.round_of(game, now, d, real, x, z, y, judged_real, f, state.step, key, sight)
+                this = played.round_of(game, before, d, real, x, z, y, judged_real, f, state.step, key, sight)
                 added, info, memory = played.added_terms(generator_terms, "g_term", this, state.generator_memory)
                 return added, (info, memory)
 
@@ -292,18 +295,6 @@ def _alternating(game: Game, discriminator_steps: int, shares: int, data_range: 
     return _model(game, train_step, data_range)
 
 
-def _check_augmentation(game: Game, shape: tuple[int, ...]) -> None:
-    """Raises UserError if the augmentation cannot take such examples, or follows signs that mean nothing."""
-    if game.augmentation is None:
-        return
-    game.augmentation.transform.check(shape)
-    if game.augmentation.by_sign and not game.contest.has_sign:
-        raise UserError(
-            f"The probability of {game.augmentation.transform.name} follows the sign of the logits, but in this "
-            "contest only their differences mean something: use a ramp, or a constant."
-        )
-
-
 def _model(
     game: Game,
     train_step: Callable[[GANState, Batch, PRNGKey], tuple[GANState, Info]],
@@ -321,7 +312,7 @@ def _model(
         check_first_batch(batch, made, data_range, num_classes)
         g_params, g_stats, g_others = init_collections(generator, g_key, z, y)
         d_params, d_stats, d_others = init_collections(discriminator, d_key, jnp.zeros((2, *made)), y)
-        _check_augmentation(game, made)
+        played.check_augmentation(game, made)
         if any(term.needs for term in terms) or game.contest.reads is not logits_of:
             played.check_verdict(game, Player(d_params, d_stats, (), d_others), jnp.zeros((2, *made)), y)
         for term in terms:
@@ -391,4 +382,15 @@ def _model(
             "overfitting": (real.mean() - unseen.mean()) / jnp.where(lead == 0, 1.0, lead),
         }
 
-    return Model(init, train_step, sample, evaluate, prior, decode, watch=watch)
+    @functools.partial(jax.jit, static_argnums=3)  # once for all seeds
+    def stats_after(state: GANState, stats: PyTree, key: PRNGKey, n: Size) -> PyTree:
+        g = replace(state.generator, params=state.ema_params, stats=stats)
+        return played.generate(game, g, prior(key, n), labels_for(None, n, num_classes), key)[1]
+
+    def standing(state: GANState, key: PRNGKey, n: Size, batches: int) -> GANState:
+        if not state.ema_stats:
+            raise UserError(f"{type(generator).__name__} has no BatchNorm whose statistics could be estimated anew.")
+        found = standing_statistics(lambda stats, k: stats_after(state, stats, k, n), state.ema_stats, key, batches)
+        return replace(state, ema_stats=found)
+
+    return Model(init, train_step, sample, evaluate, prior, decode, watch=watch, standing=standing)

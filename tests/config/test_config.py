@@ -57,6 +57,8 @@ REFUSED = [
     (c.VAE, "kl_warmup_steps", -1),
     *((c.Evaluation, "k", bad) for bad in (0, -1)),
     *((c.Evaluation, "samples", bad) for bad in (1, -1)),
+    (c.Evaluation, "standing", -1),
+    *((c.Exponential, "rate", bad) for bad in (0.0, 1.0, NAN)),
     *((c.Evaluation, "ais_variance", bad) for bad in (0.0, -1.0, NAN, INFINITY)),
     *(
         (experiment, name, bad)

@@ -290,6 +290,7 @@ MISTAKES = {
     "weights for nothing": (["--weights", "x.pth"], ["--weights x.pth", "Inception"]),
     "features of points": (["--features", "coordinates"], ["coordinates", "points"]),
     "unknown split": (["--split", "validation"], ["validation"]),
+    "fewer batches than none": (["--standing", "-1"], ["standing is -1", "batches"]),
     "no noise": (["--metrics", "ais", "--ais-variance", "0"], ["ais_variance is 0.0", "positive"]),
     "modes of other things": (["--metrics", "stacked_modes"], ["stacked_modes", "stacked_mnist", "digits"]),
     "no weights": (["--features", "inception", "--weights", "no.pth"], ["no.pth"]),
@@ -328,6 +329,43 @@ def test_stamps_of_one_protocol_differ_in_the_run_alone():
         assert evaluate.difference(distance, distance | {field: "x"}) == evaluate.Difference(
             field, distance[field], "x"
         )
+
+
+def test_what_is_unusual_is_stamped():
+    """And nothing that is usual, so that stamps of earlier stay what they are."""
+    program = harness.program("gan")
+    assert not {"precision", "standing_statistics"} & stamps.stamp(program, state("gan")).keys()
+    standing = with_evaluation(program, standing=3)
+    rounded = replace(program, experiment=replace(program.experiment, precision="bfloat16"))
+    assert stamps.stamp(standing, state("gan"))["standing_statistics"] == "3 batches of 16"
+    assert stamps.stamp(rounded, state("gan"))["precision"] == "bfloat16"
+    usual_one, standing, rounded = (stamps.stamp(p, state("gan")) for p in (program, standing, rounded))
+    assert evaluate.difference(usual_one, standing) == evaluate.Difference(
+        "standing_statistics", None, "3 batches of 16"
+    )
+    assert evaluate.difference(usual_one, rounded) is None  # both may be compared: that is what one wants to know
+
+
+def test_standing_statistics_move_what_is_sampled():
+    narrow = {"samples": 64, "features": ("pixels",), "measures": ("frechet",)}
+    program = with_evaluation(harness.program("gan"), **narrow)
+    usual_ones = evaluate.evaluate(program, state("gan"))
+    standing = evaluate.evaluate(with_evaluation(program, standing=2), state("gan"))
+    assert standing["frechet_pixels"]["value"] != usual_ones["frechet_pixels"]["value"]
+    assert standing["fake_logit"]["value"] != usual_ones["fake_logit"]["value"]
+    assert standing["real_logit"]["value"] == usual_ones["real_logit"]["value"]
+    assert standing["frechet_pixels"]["stamp"]["standing_statistics"] == "2 batches of 16"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), {"vae": "vae is no GAN", "mlp gan": "MLPGenerator has no BatchNorm"}.items()
+)
+def test_standing_statistics_of_nothing_are_refused_before_anything_is_computed(name, words):
+    program = harness.program("vae" if name == "vae" else "gan")
+    if name == "mlp gan":
+        program = build.program(replace(program.experiment, model=c.GAN(c.MLP(hidden=(4,)))), program.dataset)
+    with pytest.raises(UserError, match=words):
+        evaluate.measure.check_ahead(with_evaluation(program, standing=2), [])
 
 
 def test_a_vae_and_a_gan_are_measured_by_one_protocol():

@@ -10,6 +10,7 @@ from jax.test_util import check_grads
 from scipy.special import expit, log_expit
 
 from gvlab import losses
+from gvlab.config import Exponential
 from gvlab.losses import discriminator_loss, minimax_generator_loss, non_saturating_generator_loss
 from gvlab.types import UserError
 
@@ -199,6 +200,19 @@ def test_top_k_of_all_is_the_game_itself_and_of_equals_no_more_count():
     equal = losses.top_k(losses.wasserstein, 0.5).generator(real, jnp.ones(6))
     assert (np.asarray(equal) != 0).sum() == 3
     assert (np.asarray(losses.top_k(losses.wasserstein, 0.01).generator(real, fake)) != 0).sum() == 1
+
+
+def test_a_share_that_falls_is_at_each_step_that_of_a_constant_one():
+    real, fake = jnp.asarray(REAL, jnp.float32), jnp.asarray(FAKE, jnp.float32)
+    falling = losses.scheduled_top_k(losses.hinge, Exponential(steps=2, rate=0.5, end=0.2).schedule())
+    for step, share in enumerate((1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.2, 0.2)):
+        constant = losses.top_k(losses.hinge, share)
+        found = jax.jit(lambda step, f: falling.at(step).generator(real, f))(step, fake)
+        np.testing.assert_allclose(found, constant.generator(real, fake), rtol=1e-6)
+    np.testing.assert_array_equal(falling.generator(real, fake), losses.hinge.generator(real, fake))
+    over = losses.scheduled_top_k(losses.hinge, lambda step: 7.0 - 7.0 * step)
+    np.testing.assert_array_equal(over.at(jnp.int32(0)).generator(real, fake), losses.hinge.generator(real, fake))
+    assert (np.asarray(over.at(jnp.int32(1)).generator(real, fake - 9) != 0)).sum() == 1  # of none, the best
 
 
 @pytest.mark.parametrize("share", [0.0, -0.5, 1.01])

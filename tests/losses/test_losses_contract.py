@@ -146,7 +146,7 @@ def bound(case):
     return (lambda arrays: case.loss(**arrays, **case.constants)), arrays
 
 
-COMBINATORS = {"relativistic", "relativistic_average", "top_k"}
+COMBINATORS = {"relativistic", "relativistic_average", "top_k", "scheduled_top_k"}
 """What makes a contest of a loss or of another contest."""
 
 

@@ -237,14 +237,28 @@ def test_a_lazy_term_has_its_whole_weight_in_a_few_steps():
     lazy, term = terms.every(4, penalties.lecam(1.0)), penalties.lecam(1.0)
     memory, found = lazy.init(), []
     for step in range(9):
-        this = of_logits(jnp.array([1.0, 2.0]), jnp.array([-1.0, 1.0]), step=step)
+        this = of_logits(jnp.array([1.0, 2.0 + step]), jnp.array([-1.0, 1.0]), step=step)
         before = memory
         loss, memory = lazy.value(this, memory)
-        expected, after = term.value(this, before)
+        expected, after = term.value(this, before["of"])
         np.testing.assert_allclose(loss, 4 * expected if step % 4 == 0 else [0, 0])
-        assert memory == (after if step % 4 == 0 else before)
+        assert memory["of"] == (after if step % 4 == 0 else before["of"])
         found.append(float(loss.mean()))
     assert [step for step, loss in enumerate(found) if loss] == [0, 4, 8]
+
+
+def test_the_curve_of_a_lazy_term_is_what_it_was_when_last_computed():
+    lazy, term = terms.every(4, penalties.lecam(1.0)), penalties.lecam(1.0)
+    memory, alone = terms.memories([lazy]), term.init()
+    for step in range(6):
+        this = of_logits(jnp.array([1.0, 2.0 + step]), jnp.array([-1.0, 1.0]), step=step)
+        loss, curves, memory = terms.summed([lazy], this, memory)
+        if step % 4 == 0:
+            value, alone = term.value(this, alone)
+            np.testing.assert_allclose(loss, 4 * value.mean(), rtol=1e-6)
+        else:
+            assert loss == 0
+        np.testing.assert_allclose(curves["lecam"], value.mean(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("steps", [0, -1])
