@@ -86,8 +86,8 @@ def of_likelihood(program: Program) -> dict[str, Any]:
 def described(stamp: dict[str, Any]) -> str:
     """A stamp in a line, without what is the same for all measures of a run."""
     shown = ("split", "examples", "quantization", "k", "latent_samples", "features", "generated", "latents", "chains")
-    shown += ("precision", "standing_statistics")
-    return ", ".join(f"{name} {stamp[name]}" for name in shown if name in stamp)
+    unusual = ("precision", "standing_statistics")
+    return ", ".join(f"{name} {stamp[name]}" for name in (*shown, *unusual) if name in stamp)
 
 
 @dataclass(frozen=True)
