@@ -40,11 +40,16 @@ _OF_IMAGES = (c.DCGAN, c.Article, c.R3GAN, c.SNGAN, c.SAGAN, c.BigGAN, c.BigGAND
 
 
 def dataset(config: c.Data) -> data.Dataset:
-    """The data set that an experiment names; one with a source is made first, unless it is there.
+    """The data set that an experiment names, or its part; one with a source is made first, unless it is there.
 
     Raises:
         UserError: there is none of that name, or it is another than the source says, or cannot be made.
     """
+    whole = _whole_dataset(config)
+    return whole if config.share == 1 else data.part(whole, config.share)
+
+
+def _whole_dataset(config: c.Data) -> data.Dataset:
     match config.source:
         case None:
             pass

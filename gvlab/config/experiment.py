@@ -31,9 +31,13 @@ class Data:
     2008). dequantize: (255 x + u) / 256 with u uniform in [0, 1), which makes a density of 8-bit images meaningful."""
     source: Folder | Arrays | Tfds | OwnData | None = None
     """What the set is made of where it is not there yet; None: it is there, or in the catalogue."""
+    share: float = 1.0
+    """Of the training examples, those that are trained on: the same ones in every run, and of each class alike."""
 
     def __post_init__(self) -> None:
         settle(self)
+        if not 0 < self.share <= 1:
+            raise UserError(f"Data.share is {self.share}, but must be above 0 and at most 1.")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from gvlab.data.batches import batch, permute
 from gvlab.data.builders import add_builder
 from gvlab.data.catalogue import CATALOGUE, Card
 from gvlab.data.checks import check_batch
-from gvlab.data.dataset import Absent, Dataset, Split, fingerprint, from_arrays
+from gvlab.data.dataset import Absent, Dataset, Split, fingerprint, from_arrays, part
 from gvlab.data.folders import add_folder
 from gvlab.data.own import Own, listed, remove
 from gvlab.data.sources import is_prepared, load, prepare
@@ -35,6 +35,7 @@ __all__ = [
     "is_prepared",
     "listed",
     "load",
+    "part",
     "permute",
     "prepare",
     "remove",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -158,6 +158,29 @@ def from_arrays(
     if class_names and len(class_names) != num_classes:
         raise UserError(f"{name}: class_names has {len(class_names)} names for {num_classes} classes; give one each.")
     return Dataset(name, train, test, num_classes, fingerprint(train, test), tuple(class_names))
+
+
+def part(dataset: Dataset, share: float) -> Dataset:
+    """The data set with a share of its training examples, the same ones always; the test split stays whole.
+
+    Of each class the share is the same, and at least one example. A smaller share is a part of a larger one.
+
+    Args:
+        dataset: any; one that is mapped into memory is copied into it, as far as it is kept.
+        share: in (0, 1].
+
+    Raises:
+        UserError: if the share is not in (0, 1].
+    """
+    if not 0 < share <= 1:
+        raise UserError(f"The share of the training examples of {dataset.name} is {share}, but must be in (0, 1].")
+    x, y = dataset.train.x, dataset.train.y
+    classes = np.zeros(len(x), int) if y is None else np.asarray(y)
+    order = np.random.default_rng(0).permutation(len(x))
+    of_class = [order[classes[order] == label] for label in np.unique(classes)]
+    kept = np.sort(np.concatenate([members[: max(1, round(share * len(members)))] for members in of_class]))
+    train = Split(np.asarray(x[kept]), None if y is None else np.asarray(y[kept]))
+    return replace(dataset, train=train, checksum=fingerprint(train, dataset.test))
 
 
 def _array(label: str, x: npt.ArrayLike) -> np.ndarray:

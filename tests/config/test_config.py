@@ -58,6 +58,7 @@ REFUSED = [
     *((c.Evaluation, "k", bad) for bad in (0, -1)),
     *((c.Evaluation, "samples", bad) for bad in (1, -1)),
     (c.Evaluation, "standing", -1),
+    *((c.Data, "share", bad) for bad in (0.0, -0.5, 1.1, NAN)),
     *((c.Exponential, "rate", bad) for bad in (0.0, 1.0, NAN)),
     *((c.Evaluation, "ais_variance", bad) for bad in (0.0, -1.0, NAN, INFINITY)),
     *(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gvlab.data import Split, fingerprint, from_arrays
+from gvlab.data import Split, fingerprint, from_arrays, part
 from gvlab.types import UserError
 
 IMAGES = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3, 1)
@@ -136,3 +136,31 @@ def test_channels_first_are_refused(shape):
 def test_refuses_what_cannot_be_trained_on(arguments, words):
     with pytest.raises(UserError, match="^mine: .*" + words):
         from_arrays("mine", *arguments)
+
+
+def labelled(counts):
+    y = np.repeat(np.arange(len(counts)), counts)
+    x = np.arange(len(y), dtype=np.uint8)[:, None, None, None]
+    order = np.random.default_rng(1).permutation(len(y))
+    return from_arrays("mine", x[order], x[:1], y[order], [0])
+
+
+def test_a_part_has_its_share_of_each_class_and_the_whole_test_split():
+    whole = labelled([40, 20, 3])
+    tenth, half = part(whole, 0.1), part(whole, 0.5)
+    assert np.bincount(tenth.train.y).tolist() == [4, 2, 1]
+    assert np.bincount(half.train.y).tolist() == [20, 10, 2]
+    assert (tenth.num_classes, tenth.name, tenth.test) == (3, "mine", whole.test)
+    label_of = dict(zip(whole.train.x.ravel().tolist(), whole.train.y.tolist(), strict=True))
+    assert [label_of[pixel] for pixel in half.train.x.ravel().tolist()] == half.train.y.tolist()
+    assert set(tenth.train.x.ravel().tolist()) < set(half.train.x.ravel().tolist()) < set(range(63))
+    assert tenth.checksum == part(whole, 0.1).checksum == fingerprint(tenth.train, whole.test)
+    assert len({tenth.checksum, half.checksum, whole.checksum}) == 3
+    assert part(whole, 1.0).checksum == whole.checksum
+
+
+def test_a_part_without_labels_and_one_of_nothing():
+    whole = from_arrays("mine", np.arange(40, dtype=np.float32).reshape(20, 2), VECTORS[:, :2])
+    assert part(whole, 0.25).train.x.shape == (5, 2)
+    with pytest.raises(UserError, match=r"The share of the training examples of mine is 0, but must be in \(0, 1\]"):
+        part(whole, 0)
