@@ -3,8 +3,8 @@
     gvlab compare experiments/stacked/*.py --seeds 1 --out experiments/stacked_modes --match images
 
 Huang et al. 2024 report 1000 modes and a KL of 0.078 nats for the relativistic game with both penalties, 693 and 0.927
-for the plain one; the small network that they trained is not published, so this recipe is ours: R3GAN's blocks, one in a
-stage, 16 channels at the finest. Lin et al. 2018 report 1000 modes for PacGAN2, whose discriminator has no penalties.
+for the plain one; the small network that they trained is not published, so this recipe is ours: R3GAN's blocks, one in
+a stage, 16 channels at the finest. Lin et al. 2018 report 1000 modes for PacGAN2, whose discriminator has no penalties.
 
 Cost: not run. 500,000 images of the relativistic game take about an hour of 2 CPU cores.
 """
