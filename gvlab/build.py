@@ -23,16 +23,6 @@ from gvlab.types import Batch, Model, PRNGKey, UserError
 
 Shape = tuple[int, ...]
 
-ONE_LAYER: dict[str, Callable[..., Model]] = {
-    "elbo": models.variational_autoencoder,
-    "importance_weighted": models.importance_weighted_autoencoder,
-}
-
-TWO_LAYERS: dict[str, Callable[..., Model]] = {
-    "elbo": models.two_layer_variational_autoencoder,
-    "importance_weighted": models.two_layer_importance_weighted_autoencoder,
-}
-
 UNBOUNDED = (-float("inf"), float("inf"))
 
 _OF_IMAGES = (c.DCGAN, c.Article, c.R3GAN, c.SNGAN, c.SAGAN, c.BigGAN, c.BigGANDeep, c.StyleGAN2)
@@ -210,15 +200,23 @@ def _vae(
         bias: Any = networks.bernoulli_bias(data_mean)
         modules = (*modules[:-1], modules[-1].clone(output_bias_init=bias))
     modules = tuple(map(precise, modules))
-    options: dict[str, Any] = common | {"num_samples": config.num_samples}
-    if config.objective == "elbo":
-        options |= {"beta": config.beta, "kl_warmup_steps": config.kl_warmup_steps}
+    optimizer = made(config.optimizer, "transformation", 1)
+    options: dict[str, Any] = common | {"num_samples": config.num_samples, "objective": _objective(config)}
+    factory: Callable[..., Model] = models.autoencoder
     if isinstance(config.network, c.TwoLayerMLP):
+        factory = models.two_layer_autoencoder
         options["layers"] = (config.network.first, config.latent_dim - config.network.first)
-        return TWO_LAYERS[config.objective](*modules, observed, made(config.optimizer, "transformation", 1), **options)
-    return ONE_LAYER[config.objective](
-        *modules, observed, made(config.optimizer, "transformation", 1), latent_dim=config.latent_dim, **options
-    )
+    else:
+        options["latent_dim"] = config.latent_dim
+    return factory(*modules, observed, optimizer, **options)
+
+
+def _objective(config: c.VAE) -> models.objectives.Objective:
+    if not isinstance(config.objective, c.ELBO):
+        return made(config.objective, "objective")
+    constant = isinstance(config.kl_schedule, c.Constant)
+    schedule = None if constant else made(config.kl_schedule, "schedule")
+    return models.objectives.evidence_lower_bound(config.beta, config.kl_warmup_steps, schedule)
 
 
 @dataclass(frozen=True)

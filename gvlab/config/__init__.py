@@ -45,6 +45,18 @@ from gvlab.config.heads import Classifier, Embedding, ExtraClass, Projection
 from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
 from gvlab.config.members import choices, holds_several, with_choice
 from gvlab.config.networks import DCGAN, MLP, R3GAN, Article, MaxoutMLP, ReluMLP, TwoLayerMLP, TwoMLPs
+from gvlab.config.objectives import (
+    ELBO,
+    Capacity,
+    CombinedImportanceWeighted,
+    DoublyReparametrised,
+    FreeNats,
+    ImportanceWeighted,
+    MultiplyImportanceWeighted,
+    PartiallyImportanceWeighted,
+    Renyi,
+    StickingTheLanding,
+)
 from gvlab.config.optimizers import SGD, Adam, AdamW, AnnealedAdam, Boxed, Clipped, LazyAdam, Orthogonal, RMSprop
 from gvlab.config.protocols import (
     OwnCoders,
@@ -58,7 +70,7 @@ from gvlab.config.protocols import (
     OwnTerm,
 )
 from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
-from gvlab.config.schedules import Constant, Cosine, Exponential, Linear
+from gvlab.config.schedules import Constant, Cosine, Cyclical, Exponential, Linear
 from gvlab.config.sources import Arrays, Folder, Tfds
 from gvlab.config.stylegan2 import StyleGAN2
 from gvlab.config.terms import (
@@ -84,6 +96,7 @@ __all__ = [
     "APA",
     "CADENCE",
     "DCGAN",
+    "ELBO",
     "GAN",
     "MLP",
     "R1",
@@ -104,15 +117,19 @@ __all__ = [
     "BigGAN",
     "BigGANDeep",
     "Boxed",
+    "Capacity",
     "Categorical",
     "Centring",
     "Classifier",
     "Clipped",
+    "CombinedImportanceWeighted",
     "Constant",
     "Cosine",
+    "Cyclical",
     "Data",
     "DiffAugment",
     "DiscretizedLogistic",
+    "DoublyReparametrised",
     "Dragan",
     "Embedding",
     "Evaluation",
@@ -127,10 +144,12 @@ __all__ = [
     "Fixed",
     "FlipAndTranslate",
     "Folder",
+    "FreeNats",
     "Gaussian",
     "GradientPenalty",
     "HalfLife",
     "Hinge",
+    "ImportanceWeighted",
     "InstanceNoise",
     "LatentConsistency",
     "LatentDiversity",
@@ -142,6 +161,7 @@ __all__ = [
     "MaxoutMLP",
     "Minimax",
     "MultiHinge",
+    "MultiplyImportanceWeighted",
     "NonSaturating",
     "OneSidedGradientPenalty",
     "Orthogonal",
@@ -154,6 +174,7 @@ __all__ = [
     "OwnOptimizer",
     "OwnSchedule",
     "OwnTerm",
+    "PartiallyImportanceWeighted",
     "PathLength",
     "Projection",
     "R1FiniteDifference",
@@ -167,8 +188,10 @@ __all__ = [
     "Relativistic",
     "RelativisticAverage",
     "ReluMLP",
+    "Renyi",
     "Scheduled",
     "Smoothed",
+    "StickingTheLanding",
     "StyleGAN2",
     "Tfds",
     "TopK",

@@ -6,6 +6,7 @@ from typing import Any
 
 RENAMED: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
     "GAN": {"generator_loss": ("contest", {"non_saturating": "NonSaturating", "minimax": "Minimax"})},
+    "VAE": {"objective": ("objective", {"elbo": "ELBO", "importance_weighted": "ImportanceWeighted"})},
 }
 """Class -> field as it was called -> what it is called now, and the member of a union for each of its texts."""
 
@@ -20,7 +21,7 @@ def as_now(cls: str, values: dict[str, Any]) -> dict[str, Any]:
     """The fields of a class as JSON, in today's writing; what is in no table is left as it is."""
     for old, (new, members) in RENAMED.get(cls, {}).items():
         text = values.get(old)
-        if isinstance(text, str) and text in members and new not in values:
+        if isinstance(text, str) and text in members and (new == old or new not in values):
             values = {(new if name == old else name): item for name, item in values.items()}
             values[new] = {"type": members[text]}
     for name, member in ONCE_ONE_CLASS.get(cls, {}).items():

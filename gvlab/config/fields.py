@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import functools
 import math
+import operator
 import types
 import typing
 from typing import Any, Literal
@@ -31,7 +32,14 @@ def is_protocol(hint: Any) -> bool:
 def field_types(cls: Any) -> dict[str, Any]:
     """The types of a dataclass's fields, by name: what is annotated is a text, and to evaluate it takes long."""
     hints = typing.get_type_hints(cls)
-    return {f.name: hints[f.name] for f in dataclasses.fields(cls)}
+    return {f.name: _without_texts(hints[f.name]) for f in dataclasses.fields(cls)}
+
+
+def _without_texts(hint: Any) -> Any:
+    """A union without the texts that its class takes in the place of members."""
+    members = typing.get_args(hint)
+    kept = [member for member in members if typing.get_origin(member) is not Literal]
+    return functools.reduce(operator.or_, kept) if is_union(hint) and len(kept) < len(members) else hint
 
 
 def to_dict(config: Any) -> dict[str, Any]:

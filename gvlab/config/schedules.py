@@ -12,6 +12,7 @@ from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     import optax
+    from jax import Array
 
 
 @dataclass(frozen=True)
@@ -89,4 +90,32 @@ class Exponential:
         return optax.exponential_decay(1.0, self.steps, self.rate, staircase=True, end_value=self.end)
 
 
-AnySchedule = Constant | Cosine | Linear | Exponential | OwnSchedule
+@dataclass(frozen=True)
+class Cyclical:
+    """From 0 to 1 along a line and 1 for a while, again and again: for the weight of a KL (Fu et al. 2019, eq. 6)."""
+
+    steps: int = 10_000
+    """Train steps of all cycles; afterwards 1."""
+    cycles: int = 4
+    rise: float = 0.5
+    """Share of a cycle in which it rises."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_size("Cyclical", steps=self.steps, cycles=self.cycles)
+        if not 0 < self.rise <= 1:
+            raise UserError(f"Cyclical.rise is {self.rise}, but must be above 0 and at most 1.")
+
+    def schedule(self) -> optax.Schedule:
+        import jax.numpy as jnp
+
+        cycle = self.steps / self.cycles
+
+        def factor(step: Array) -> Array:
+            within = jnp.mod(step, cycle) / cycle
+            return jnp.where(step < self.steps, jnp.minimum(1.0, within / self.rise), 1.0)
+
+        return factor
+
+
+AnySchedule = Constant | Cosine | Linear | Exponential | Cyclical | OwnSchedule

@@ -9,9 +9,11 @@ from typing import Literal
 from gvlab.config.checks import check_size
 from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
 from gvlab.config.networks import MLP, Article, ReluMLP, TwoLayerMLP
+from gvlab.config.objectives import BY_NAME, ELBO, GROUPED, OF_ONE_LAYER, AnyObjective
 from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnCoders, OwnObservation
+from gvlab.config.schedules import AnySchedule, Constant
 from gvlab.errors import UserError
 
 
@@ -22,8 +24,8 @@ class VAE:
     network: Article | MLP | ReluMLP | TwoLayerMLP | OwnCoders = Article()
     latent_dim: int = 32
     """Length of z."""
-    objective: Literal["elbo", "importance_weighted"] = "elbo"
-    """importance_weighted: the tighter bound on log p(x) by `num_samples` weights (Burda et al. 2016, equation 8)."""
+    objective: AnyObjective | Literal["elbo", "importance_weighted"] = ELBO()
+    """What is raised; the texts "elbo" and "importance_weighted" will do for these two."""
     likelihood: Bernoulli | Gaussian | LearnedGaussian | DiscretizedLogistic | Categorical | OwnObservation = (
         Bernoulli()
     )
@@ -34,6 +36,8 @@ class VAE:
     """Weight of the KL term (Higgins et al. 2017)."""
     kl_warmup_steps: int = 0
     """The weight rises linearly from 0 to `beta` over so many steps (Sønderby et al. 2016)."""
+    kl_schedule: AnySchedule = Constant()
+    """A factor on the weight besides: Cyclical (Fu et al. 2019)."""
     num_samples: int = 1
     """Monte-Carlo samples of the latent per example and step."""
     conditional: bool = False
@@ -41,6 +45,8 @@ class VAE:
     optimizer: AnyOptimizer = Adam()
 
     def __post_init__(self) -> None:
+        if isinstance(self.objective, str) and self.objective in BY_NAME:
+            object.__setattr__(self, "objective", BY_NAME[self.objective])
         settle(self)
         check_size("VAE", latent_dim=self.latent_dim, num_samples=self.num_samples)
         if not (self.beta >= 0 and math.isfinite(self.beta)):
@@ -54,13 +60,30 @@ class VAE:
             )
         if self.kl_warmup_steps < 0:
             raise UserError(f"VAE.kl_warmup_steps is {self.kl_warmup_steps}, but must be at least 0.")
-        if self.objective == "importance_weighted" and (self.beta != 1 or self.kl_warmup_steps):
-            raise UserError(
-                f"VAE.beta is {self.beta} and VAE.kl_warmup_steps {self.kl_warmup_steps}, but the importance-weighted "
-                "bound has no KL term to weigh: use 1 and 0, or objective='elbo'."
-            )
+        self._check_objective()
         if isinstance(self.network, TwoLayerMLP) and self.latent_dim <= self.network.first:
             raise UserError(
                 f"VAE.latent_dim is {self.latent_dim}, but counts the latents of both layers, of which the first has "
                 f"{self.network.first}: use more, or a smaller network.first."
+            )
+
+    def _check_objective(self) -> None:
+        objective, name = self.objective, type(self.objective).__name__
+        if not isinstance(objective, ELBO) and (
+            self.beta != 1 or self.kl_warmup_steps or not isinstance(self.kl_schedule, Constant)
+        ):
+            raise UserError(
+                f"VAE.beta is {self.beta}, VAE.kl_warmup_steps {self.kl_warmup_steps} and VAE.kl_schedule "
+                f"{self.kl_schedule}, but {name} has no KL term for them to weigh: use 1, 0 and Constant(), or "
+                "objective='elbo'."
+            )
+        if isinstance(objective, GROUPED) and self.num_samples % objective.groups:
+            raise UserError(
+                f"VAE.num_samples is {self.num_samples}, but {name} puts its draws into {objective.groups} equal "
+                "groups: use a multiple."
+            )
+        if isinstance(objective, OF_ONE_LAYER) and isinstance(self.network, TwoLayerMLP):
+            raise UserError(
+                f"VAE.objective is {name}, which is of one layer of latents, but TwoLayerMLP has two: use another "
+                "network, or another objective."
             )

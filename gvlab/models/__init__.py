@@ -1,22 +1,29 @@
 """Model families: each factory returns a `gvlab.types.Model`, a tuple of pure functions."""
 
-from gvlab.models import observation
+from gvlab.models import objectives, observation
 from gvlab.models.game import GANState
 from gvlab.models.gan import alternating_gan, separate_gan, simultaneous_gan
 from gvlab.models.latents import VAEState
 from gvlab.models.observation import Observation
-from gvlab.models.two_layers import two_layer_importance_weighted_autoencoder, two_layer_variational_autoencoder
-from gvlab.models.vae import importance_weighted_autoencoder, variational_autoencoder
+from gvlab.models.two_layers import (
+    two_layer_autoencoder,
+    two_layer_importance_weighted_autoencoder,
+    two_layer_variational_autoencoder,
+)
+from gvlab.models.vae import autoencoder, importance_weighted_autoencoder, variational_autoencoder
 
 __all__ = [
     "GANState",
     "Observation",
     "VAEState",
     "alternating_gan",
+    "autoencoder",
     "importance_weighted_autoencoder",
+    "objectives",
     "observation",
     "separate_gan",
     "simultaneous_gan",
+    "two_layer_autoencoder",
     "two_layer_importance_weighted_autoencoder",
     "two_layer_variational_autoencoder",
     "variational_autoencoder",

@@ -1,12 +1,13 @@
 """What all autoencoders with latent variables share, however many layers of latents they have and whatever they bound.
 
 A family states how latents are drawn from q(z|x) and what is decoded from them (`Latents`); an objective states which
-lower bound on log p(x) is raised (`Objective`). `autoencoder` makes a `Model` of the two.
+lower bound on log p(x) is raised (`Objective`). `model_of` makes a `Model` of the two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -14,7 +15,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from gvlab import rng, tree
 from gvlab.losses import elbo
@@ -29,6 +30,7 @@ from gvlab.models.base import (
     train_apply,
     updates_of,
 )
+from gvlab.models.objectives import Context, Draw, Objective
 from gvlab.models.observation import Observation
 from gvlab.parallel import mean_over
 from gvlab.types import Batch, Info, Model, PRNGKey, PyTree, Size, UserError
@@ -50,17 +52,6 @@ Apply = Callable[[str, Array, Array | None], Any]
 (and then its new statistics are kept) or out of it."""
 
 
-class Draw(NamedTuple):
-    """What k draws of the latents from q(z|x) say of each example, in nats."""
-
-    log_likelihood: Float[Array, "k batch"]
-    """log p(x|z)."""
-    kl: Float[Array, " batch"]
-    """KL(q(z|x) || p(z)): exact, or its estimate by the draws."""
-    log_weights: Float[Array, "k batch"]
-    """log p(x, z) - log q(z|x)."""
-
-
 class Latents(NamedTuple):
     """How the latents of a family are drawn and decoded; z is [..., length] and standard normal a priori."""
 
@@ -75,13 +66,11 @@ class Latents(NamedTuple):
     """(apply, z [rows, length], y) -> what the decoder takes, [rows, width]."""
     encode: Callable[[Apply, Array, Array | None], tuple[Array, Array]]
     """(apply, x, y) -> (mean, logvar) of z, each [batch, length]."""
+    joint: Callable[[Apply, Observation, Array, Array | None, Array], Float[Array, "k batch"]] | None = None
+    """(apply, observation, x, y, z [k, batch, length]) -> log p(x, z); None of several layers."""
 
 
-Objective = Callable[[Draw, Int[Array, ""]], Float[Array, " batch"]]
-"""(draw, step) -> the lower bound on log p(x) that is raised, in nats."""
-
-
-def autoencoder(
+def model_of(
     latents: Latents,
     observation: Observation,
     optimizer: optax.GradientTransformation,
@@ -103,6 +92,21 @@ def autoencoder(
     def infer(apply: Apply, batch: Batch, noise: Float[Array, "k batch latent"]) -> Draw:
         return latents.infer(apply, observation, batch.x, one_hot(batch.y, num_classes), noise)
 
+    def context_of(state: VAEState, params: PyTree, batch: Batch) -> Context:
+        """The statistics that passes of an objective's own would leave are not kept."""
+        joint_of = latents.joint
+        if joint_of is None:
+            return Context(state.step, axis_name=axis_name)
+
+        def joint(params: PyTree, z: Array) -> Array:
+            def apply(network: str, inputs: Array, y: Array | None) -> Any:
+                return train_apply(networks[network], params[network], state.stats[network], inputs, y)[0]
+
+            return joint_of(apply, observation, batch.x, one_hot(batch.y, num_classes), z)
+
+        fixed = jax.lax.stop_gradient(params)
+        return Context(state.step, partial(joint, params), partial(joint, fixed), axis_name)
+
     def train_step(state: VAEState, batch: Batch, key: PRNGKey) -> tuple[VAEState, Info]:
         noise = rng.normal(key, (num_samples, len(batch.x), latents.length), axis_name, axis=1)
 
@@ -114,7 +118,7 @@ def autoencoder(
                 return out
 
             draw = infer(apply, batch, noise)
-            value = -objective(draw, state.step).mean()
+            value = -objective(draw, context_of(state, params, batch)).mean()
             reconstruction = draw.log_likelihood.mean(0)
             info = {
                 "loss": value,

@@ -17,10 +17,50 @@ import optax
 from jaxtyping import Array, Float
 
 from gvlab.losses import normal_log_prob, standard_normal_log_prob
-from gvlab.models.latents import Apply, Draw, Latents, autoencoder, decoded_log_likelihood, reparametrised, repeat
+from gvlab.models.latents import Apply, Latents, decoded_log_likelihood, model_of, reparametrised, repeat
+from gvlab.models.objectives import Draw, Objective, evidence_lower_bound, importance_weighted
 from gvlab.models.observation import Observation
-from gvlab.models.vae import evidence_lower_bound, importance_weighted
 from gvlab.types import Model
+
+
+def two_layer_autoencoder(
+    encoder: nn.Module,
+    top_encoder: nn.Module,
+    top_decoder: nn.Module,
+    decoder: nn.Module,
+    observation: Observation,
+    optimizer: optax.GradientTransformation,
+    *,
+    objective: Objective,
+    layers: tuple[int, int],
+    num_samples: int = 1,
+    num_classes: int = 0,
+    data_range: tuple[float, float] = (0.0, 1.0),
+    axis_name: str | None = None,
+) -> Model:
+    """A VAE with two layers of latents, trained on any bound of `models.objectives` that several layers have.
+
+    Args:
+        objective: (draw, context) -> what is raised.
+        encoder, top_encoder, top_decoder, decoder, observation, optimizer, layers, num_samples, num_classes,
+            data_range, axis_name: as in `two_layer_variational_autoencoder`.
+
+    Returns:
+        A `Model` as of `two_layer_variational_autoencoder`, whose `loss` is minus what is raised.
+
+    Raises:
+        UserError: from `train_step`: the objective is of one layer.
+    """
+    return model_of(
+        _two_layers(encoder, top_encoder, top_decoder, decoder, layers),
+        observation,
+        optimizer,
+        objective,
+        num_samples=num_samples,
+        num_classes=num_classes,
+        data_range=data_range,
+        axis_name=axis_name,
+    )
 
 
 def two_layer_variational_autoencoder(
@@ -57,11 +97,15 @@ def two_layer_variational_autoencoder(
         means: h1 is taken at the mean of q(h1|x), h2 at the mean of q(h2|h1), and the variances there. Decoding that
         mean is a reconstruction; statistics of it (active units, information) describe this approximation.
     """
-    return autoencoder(
-        _two_layers(encoder, top_encoder, top_decoder, decoder, layers),
+    return two_layer_autoencoder(
+        encoder,
+        top_encoder,
+        top_decoder,
+        decoder,
         observation,
         optimizer,
-        evidence_lower_bound(beta, kl_warmup_steps),
+        objective=evidence_lower_bound(beta, kl_warmup_steps),
+        layers=layers,
         num_samples=num_samples,
         num_classes=num_classes,
         data_range=data_range,
@@ -93,11 +137,15 @@ def two_layer_importance_weighted_autoencoder(
     Returns:
         A `Model` as of `two_layer_variational_autoencoder`, whose `loss` is minus the bound.
     """
-    return autoencoder(
-        _two_layers(encoder, top_encoder, top_decoder, decoder, layers),
+    return two_layer_autoencoder(
+        encoder,
+        top_encoder,
+        top_decoder,
+        decoder,
         observation,
         optimizer,
-        importance_weighted,
+        objective=importance_weighted,
+        layers=layers,
         num_samples=num_samples,
         num_classes=num_classes,
         data_range=data_range,
@@ -127,11 +175,10 @@ def _two_layers(
         log_likelihood = decoded_log_likelihood(apply, observation, x, y, h1)
         log_prior = standard_normal_log_prob(h2) + normal_log_prob(h1, *normal("top_decoder", h2))
         log_posterior = normal_log_prob(h1, mean1, logvar1) + normal_log_prob(h2, mean2, logvar2)
-        return Draw(
-            log_likelihood,
-            kl=(log_posterior - log_prior).mean(0),
-            log_weights=log_likelihood + log_prior - log_posterior,
-        )
+        kl = (log_posterior - log_prior).mean(0)
+        log_weights = log_likelihood + log_prior - log_posterior
+        z = jnp.concatenate([h2, h1], axis=-1)
+        return Draw(z, log_likelihood, log_prior, log_posterior, log_weights, kl)
 
     def expand(apply: Apply, z: Array, y: Array | None) -> Array:
         h2, noise = z[..., :top], z[..., top:]

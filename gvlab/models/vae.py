@@ -3,14 +3,51 @@
 from __future__ import annotations
 
 import flax.linen as nn
-import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
-from gvlab.losses import elbo, gaussian_kl, importance_weighted_bound, normal_log_prob, standard_normal_log_prob
-from gvlab.models.latents import Apply, Draw, Latents, Objective, autoencoder, decoded_log_likelihood, reparametrised
+from gvlab.losses import gaussian_kl, normal_log_prob, standard_normal_log_prob
+from gvlab.models.latents import Apply, Latents, decoded_log_likelihood, model_of, reparametrised
+from gvlab.models.objectives import Draw, Normal, Objective, evidence_lower_bound, importance_weighted
 from gvlab.models.observation import Observation
 from gvlab.types import Model
+
+
+def autoencoder(
+    encoder: nn.Module,
+    decoder: nn.Module,
+    observation: Observation,
+    optimizer: optax.GradientTransformation,
+    *,
+    objective: Objective,
+    latent_dim: int,
+    num_samples: int = 1,
+    num_classes: int = 0,
+    data_range: tuple[float, float] = (0.0, 1.0),
+    axis_name: str | None = None,
+) -> Model:
+    """A VAE with standard normal prior and diagonal normal posterior, trained on any bound of `models.objectives`.
+
+    Args:
+        objective: (draw, context) -> what is raised, such as `models.objectives.doubly_reparametrised`.
+        num_samples: draws of z per example and step.
+        encoder, decoder, observation, optimizer, latent_dim, num_classes, data_range, axis_name: as in
+            `variational_autoencoder`.
+
+    Returns:
+        A `Model` as of `variational_autoencoder`, whose `loss` is minus what is raised. `elbo_nats` is still the ELBO,
+        so that models of different objectives can be compared.
+    """
+    return model_of(
+        _one_layer(encoder, decoder, latent_dim),
+        observation,
+        optimizer,
+        objective,
+        num_samples=num_samples,
+        num_classes=num_classes,
+        data_range=data_range,
+        axis_name=axis_name,
+    )
 
 
 def variational_autoencoder(
@@ -49,8 +86,7 @@ def variational_autoencoder(
 
     Examples:
         >>> import jax
-        >>> import jax.numpy as jnp
-        >>> import optax
+        >>>         >>> import optax
         >>> from gvlab import Batch, models, networks, rng
         >>> pixels = models.observation.bernoulli()
         >>> encoder = networks.MLPEncoder(latent_dim=2, hidden=(8,))
@@ -63,10 +99,12 @@ def variational_autoencoder(
         (1, ['elbo_nats', 'grad_norm', 'kl_nats', 'loss', 'reconstruction_nats'])
     """
     return autoencoder(
-        _one_layer(encoder, decoder, latent_dim),
+        encoder,
+        decoder,
         observation,
         optimizer,
-        evidence_lower_bound(beta, kl_warmup_steps),
+        objective=evidence_lower_bound(beta, kl_warmup_steps),
+        latent_dim=latent_dim,
         num_samples=num_samples,
         num_classes=num_classes,
         data_range=data_range,
@@ -99,30 +137,17 @@ def importance_weighted_autoencoder(
         that the two can be compared.
     """
     return autoencoder(
-        _one_layer(encoder, decoder, latent_dim),
+        encoder,
+        decoder,
         observation,
         optimizer,
-        importance_weighted,
+        objective=importance_weighted,
+        latent_dim=latent_dim,
         num_samples=num_samples,
         num_classes=num_classes,
         data_range=data_range,
         axis_name=axis_name,
     )
-
-
-def evidence_lower_bound(beta: float | Float[Array, ""], kl_warmup_steps: int) -> Objective:
-    """The ELBO whose KL weighs `beta`, rising to it linearly over so many steps."""
-
-    def objective(draw: Draw, step: Int[Array, ""]) -> Float[Array, " batch"]:
-        weight = beta * jnp.minimum(1.0, (step + 1) / max(kl_warmup_steps, 1))
-        return elbo(draw.log_likelihood.mean(0), draw.kl, weight)
-
-    return objective
-
-
-def importance_weighted(draw: Draw, step: Int[Array, ""]) -> Float[Array, " batch"]:
-    """Burda et al. 2016, equation 8."""
-    return importance_weighted_bound(draw.log_weights)
 
 
 def _one_layer(encoder: nn.Module, decoder: nn.Module, latent_dim: int) -> Latents:
@@ -133,8 +158,15 @@ def _one_layer(encoder: nn.Module, decoder: nn.Module, latent_dim: int) -> Laten
         mean, logvar = encode(apply, x, y)
         z = reparametrised(mean, logvar, noise)  # [k, batch, latent]
         log_likelihood = decoded_log_likelihood(apply, observation, x, y, z)
-        log_weights = log_likelihood + standard_normal_log_prob(z) - normal_log_prob(z, mean, logvar)
-        return Draw(log_likelihood, gaussian_kl(mean, logvar), log_weights)
+        log_prior = standard_normal_log_prob(z)
+        log_joint = log_likelihood + log_prior
+        log_posterior = normal_log_prob(z, mean, logvar)
+        log_weights = log_joint - log_posterior
+        kl = gaussian_kl(mean, logvar)
+        return Draw(z, log_likelihood, log_prior, log_posterior, log_weights, kl, Normal(mean, logvar))
+
+    def joint(apply: Apply, observation: Observation, x: Array, y: Array | None, z: Array) -> Float[Array, "k batch"]:
+        return decoded_log_likelihood(apply, observation, x, y, z) + standard_normal_log_prob(z)
 
     return Latents(
         networks={"encoder": encoder, "decoder": decoder},
@@ -143,4 +175,5 @@ def _one_layer(encoder: nn.Module, decoder: nn.Module, latent_dim: int) -> Laten
         infer=infer,
         expand=lambda apply, z, y: z,
         encode=encode,
+        joint=joint,
     )

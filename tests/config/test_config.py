@@ -55,6 +55,14 @@ REFUSED = [
     *((c.VAE, name, bad) for name in ("latent_dim", "num_samples") for bad in (0, -1)),
     *((c.VAE, "beta", bad) for bad in (-0.1, NAN, INFINITY)),
     (c.VAE, "kl_warmup_steps", -1),
+    *((c.Capacity, name, bad) for name in ("gamma", "end") for bad in (-1.0, NAN, INFINITY)),
+    (c.Capacity, "steps", 0),
+    *((c.FreeNats, "least", bad) for bad in (-0.1, NAN)),
+    *((c.CombinedImportanceWeighted, "share", bad) for bad in (-0.1, 1.1, NAN)),
+    *((c.Renyi, "alpha", bad) for bad in (NAN, INFINITY, -INFINITY)),
+    *((make, "groups", 0) for make in (c.MultiplyImportanceWeighted, c.PartiallyImportanceWeighted)),
+    *((c.Cyclical, name, bad) for name in ("steps", "cycles") for bad in (0, -1)),
+    *((c.Cyclical, "rise", bad) for bad in (0.0, 1.5, NAN)),
     *((c.Evaluation, "k", bad) for bad in (0, -1)),
     *((c.Evaluation, "samples", bad) for bad in (1, -1)),
     (c.Evaluation, "standing", -1),
@@ -115,8 +123,13 @@ def test_combinations_that_contradict_themselves_are_refused():
         with pytest.raises(UserError, match=rf"{make.__name__}\.discriminator is empty"):
             make(discriminator=())
     for weights in ({"beta": 2.0}, {"kl_warmup_steps": 5}):
-        with pytest.raises(UserError, match=r"bound has no KL term to weigh: use 1 and 0, or objective='elbo'\.$"):
+        with pytest.raises(UserError, match=r"ImportanceWeighted has no KL term for them to weigh: use 1, 0 "):
             c.VAE(objective="importance_weighted", **weights)
+    with pytest.raises(UserError, match=r"VAE.num_samples is 5, but MultiplyImportanceWeighted .* 2 equal groups"):
+        c.VAE(objective=c.MultiplyImportanceWeighted(2), num_samples=5)
+    for objective in (c.FreeNats(), c.StickingTheLanding(), c.DoublyReparametrised(), c.PartiallyImportanceWeighted(1)):
+        with pytest.raises(UserError, match=rf"VAE.objective is {type(objective).__name__}, which is of one layer"):
+            c.VAE(network=c.TwoLayerMLP(), objective=objective)
     with pytest.raises(
         UserError, match=r"latent_dim is 100, but counts the latents of both layers.* has 100: use more"
     ):
@@ -209,3 +222,8 @@ def test_a_half_life_below_a_batch_is_refused():
     with pytest.raises(UserError, match=r"HalfLife.images is 63.0, but a batch has 64, so the average"):
         experiment(model=model, batch_size=64)
     assert experiment(model=model, batch_size=63).model == model
+
+
+def test_an_objective_may_be_said_by_its_name():
+    assert c.VAE(objective="elbo") == c.VAE(objective=c.ELBO()) == c.VAE()
+    assert c.VAE(objective="importance_weighted").objective == c.ImportanceWeighted()

@@ -135,6 +135,15 @@ CASES = [
         {"beta": 0.5},
     ),
     Case(losses.importance_weighted_bound, ("log_weights",), {"log_weights": normal(SAMPLES, BATCH)}),
+    *(
+        Case(loss, ("log_weights", name), {"log_weights": normal(SAMPLES, BATCH)}, {name: value})
+        for loss, name, value in (
+            (losses.multiply_importance_weighted_bound, "groups", SAMPLES),
+            (losses.combined_importance_weighted_bound, "share", 0.3),
+            (losses.renyi_bound, "alpha", 0.5),
+        )
+    ),
+    Case(losses.free_nats_of_examples, ("kl", "least"), {"kl": normal(BATCH, LATENT) ** 2}, {"least": 0.5}),
     Case(losses.bits_per_dim, ("nats", "dims"), {"nats": normal(BATCH)}, {"dims": 12}),
 ]
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.loss.__name__)
@@ -176,8 +185,14 @@ TERMS = (
 """What is added to a player's loss, by weight."""
 
 
+OF_BATCHES = {"capacity_loss", "free_nats", "gaussian_kl_by_latent"}
+"""What gives no number of each example: one for the batch, or one for each latent; tests/models/test_objectives.py."""
+
+
 def test_every_public_loss_is_in_the_table():
-    functions = {name for name in losses.__all__ if inspect.isfunction(getattr(losses, name))} - COMBINATORS
+    functions = (
+        {name for name in losses.__all__ if inspect.isfunction(getattr(losses, name))} - COMBINATORS - OF_BATCHES
+    )
     functions -= {"every", "scheduled", *(make.__name__ for make in TERMS)}
     assert {case.loss.__name__ for case in CASES} == functions
 

@@ -109,8 +109,8 @@ def test_the_table_of_burda_et_al_is_whole():
         (network, objective, k)
         for network in (c.MLP, c.TwoLayerMLP)
         for objective, k in (
-            ("importance_weighted", 1),  # with one sample the two are one
-            *((objective, k) for objective in ("elbo", "importance_weighted") for k in (5, 50)),
+            (c.ImportanceWeighted(), 1),  # with one sample the two are one
+            *((objective, k) for objective in (c.ELBO(), c.ImportanceWeighted()) for k in (5, 50)),
         )
     }
     assert models == expected
@@ -119,7 +119,7 @@ def test_the_table_of_burda_et_al_is_whole():
         model = experiment(stem).model
         assert ("2layer" in stem) == isinstance(model.network, c.TwoLayerMLP)
         assert stem.endswith(f"k{model.num_samples}")
-        assert ("_vae_" in stem) == (model.objective == "elbo")
+        assert ("_vae_" in stem) == (model.objective == c.ELBO())
 
 
 @pytest.mark.parametrize("stem", BURDA)

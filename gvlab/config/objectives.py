@@ -1,0 +1,175 @@
+"""What a VAE can raise: bounds on log p(x), and estimators of their gradients."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gvlab.config.checks import check_not_negative, check_positive, check_size
+from gvlab.config.plain import settle
+from gvlab.errors import UserError
+
+if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
+    from gvlab.models.objectives import Objective
+
+
+@dataclass(frozen=True)
+class ELBO:
+    """The evidence lower bound with its analytic KL, weighed by the VAE's beta (Kingma & Welling 2014)."""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """E log p(x|z) - gamma |KL - C|, where C rises along a line: so many nats of information (Burgess et al. 2018)."""
+
+    gamma: float = 1000.0
+    end: float = 25.0
+    """C from `steps` on, in nats."""
+    steps: int = 100_000
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_positive("Capacity", gamma=self.gamma)
+        check_not_negative("Capacity", end=self.end)
+        check_size("Capacity", steps=self.steps)
+
+    def objective(self) -> Objective:
+        from gvlab.models import objectives
+
+        return objectives.capacity(self.gamma, self.end, self.steps)
+
+
+@dataclass(frozen=True)
+class FreeNats:
+    """The ELBO in which a latent's mean KL counts as `least` nats where it is less: free bits (Kingma et al. 2016)."""
+
+    least: float = 0.25
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("FreeNats", least=self.least)
+
+    def objective(self) -> Objective:
+        from gvlab.models import objectives
+
+        return objectives.free_nats(self.least)
+
+
+@dataclass(frozen=True)
+class StickingTheLanding:
+    """The ELBO by its draws, with a gradient that vanishes where q is the true posterior (Roeder et al. 2017)."""
+
+    def objective(self) -> Objective:
+        from gvlab.models import objectives
+
+        return objectives.sticking_the_landing
+
+
+@dataclass(frozen=True)
+class ImportanceWeighted:
+    """The tighter bound by the weights of `num_samples` draws (IWAE; Burda et al. 2016, equation 8)."""
+
+    def objective(self) -> Objective:
+        from gvlab.models import objectives
+
+        return objectives.importance_weighted
+
+
+@dataclass(frozen=True)
+class DoublyReparametrised:
+    """The bound of ImportanceWeighted, with an encoder's gradient that many draws do not drown (Tucker et al. 2019)."""
+
+    def objective(self) -> Objective:
+        from gvlab.models import objectives
+
+        return objectives.doubly_reparametrised
+
+
+@dataclass(frozen=True)
+class MultiplyImportanceWeighted:
+    """The mean of the importance-weighted bounds of groups of the draws (MIWAE; Rainforth et al. 2018)."""
+
+    groups: int = 8
+    """M; `num_samples` is M K."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_size("MultiplyImportanceWeighted", groups=self.groups)
+
+    def objective(self) -> Objective:
+        from gvlab.models import objectives
+
+        return objectives.multiply_importance_weighted(self.groups)
+
+
+@dataclass(frozen=True)
+class PartiallyImportanceWeighted:
+    """The decoder raises the bound of all draws, the encoder that of groups (PIWAE; Rainforth et al. 2018)."""
+
+    groups: int = 8
+    """M; `num_samples` is M K."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_size("PartiallyImportanceWeighted", groups=self.groups)
+
+    def objective(self) -> Objective:
+        from gvlab.models import objectives
+
+        return objectives.partially_importance_weighted(self.groups)
+
+
+@dataclass(frozen=True)
+class CombinedImportanceWeighted:
+    """A share of the ELBO, the rest of the importance-weighted bound (CIWAE; Rainforth et al. 2018)."""
+
+    share: float = 0.05
+    """Of the ELBO; the paper's beta."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        if not 0 <= self.share <= 1:
+            raise UserError(f"CombinedImportanceWeighted.share is {self.share}, but must be in [0, 1].")
+
+    def objective(self) -> Objective:
+        from gvlab.models import objectives
+
+        return objectives.combined_importance_weighted(self.share)
+
+
+@dataclass(frozen=True)
+class Renyi:
+    """The bound of Rényi's divergence: ImportanceWeighted at alpha = 0, the ELBO at 1 (VR; Li & Turner 2016)."""
+
+    alpha: float = 0.5
+
+    def __post_init__(self) -> None:
+        settle(self)
+        if not math.isfinite(self.alpha):
+            raise UserError(f"Renyi.alpha is {self.alpha}, but must be a finite number.")
+
+    def objective(self) -> Objective:
+        from gvlab.models import objectives
+
+        return objectives.renyi(self.alpha)
+
+
+AnyObjective = (
+    ELBO
+    | Capacity
+    | FreeNats
+    | StickingTheLanding
+    | ImportanceWeighted
+    | DoublyReparametrised
+    | MultiplyImportanceWeighted
+    | PartiallyImportanceWeighted
+    | CombinedImportanceWeighted
+    | Renyi
+)
+
+BY_NAME: dict[str, AnyObjective] = {"elbo": ELBO(), "importance_weighted": ImportanceWeighted()}
+"""As texts, which an experiment file may give as well."""
+GROUPED = (MultiplyImportanceWeighted, PartiallyImportanceWeighted)
+OF_ONE_LAYER = (FreeNats, StickingTheLanding, DoublyReparametrised, PartiallyImportanceWeighted)
+"""They look at q(z|x) as one normal distribution, or at p(x, z) again."""
