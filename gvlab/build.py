@@ -113,6 +113,7 @@ def model(
     axis_name: str | None = None,
     data_mean: np.ndarray | None = None,
     precision: str = "float32",
+    examples: int | None = None,
 ) -> Model:
     """The model for data of the shape [*shape].
 
@@ -123,6 +124,7 @@ def model(
         axis_name: of the `pmap` axis, if the train step is to be `pmap`ped.
         data_mean: of the training examples in [0, 1], [*shape]; wanted by `output_bias="data_mean"`.
         precision: of the networks' activations and products, float32 or bfloat16.
+        examples: of the whole training set; wanted by TotalCorrelation.
 
     Raises:
         UserError: the networks cannot make this shape, or the likelihood does not fit the data.
@@ -135,7 +137,7 @@ def model(
     common: dict[str, Any] = {"num_classes": classes, "data_range": values, "axis_name": axis_name}
     if isinstance(config, c.GAN):
         return _gan(config, shape, common, PRECISIONS[precision])
-    return _vae(config, shape, common, data_mean, PRECISIONS[precision])
+    return _vae(config, shape, common | {"examples": examples}, data_mean, PRECISIONS[precision])
 
 
 def _classes(config: Any, num_classes: int) -> int:
@@ -358,8 +360,16 @@ def with_values(program: Program, values: dict[str, Array]) -> Program:
 
 
 def _model_on(experiment: c.Experiment, dataset: data.Dataset) -> Model:
-    mean = None
+    mean, absent = None, isinstance(dataset, data.Absent)
     if isinstance(experiment.model, c.VAE) and experiment.model.output_bias == "data_mean":
-        absent = isinstance(dataset, data.Absent)  # then what was learned from the mean on is restored
+        # Where the data are absent, what was learned from the mean on is restored.
         mean = np.full(dataset.shape, 0.5) if absent else mapped.mean(dataset.train.x) / 255
-    return model(experiment.model, dataset.shape, dataset.num_classes, data_mean=mean, precision=experiment.precision)
+    examples = 1 if absent else len(dataset.train.x)  # an absent set is not trained on
+    return model(
+        experiment.model,
+        dataset.shape,
+        dataset.num_classes,
+        data_mean=mean,
+        precision=experiment.precision,
+        examples=examples,
+    )

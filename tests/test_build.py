@@ -13,6 +13,7 @@ from programs import IMAGE, MLP_GAN, MLP_VAE, drawer, program
 
 from gvlab import build, rng
 from gvlab import config as c
+from gvlab.config.objectives import AnyObjective
 from gvlab.evaluate import bounds, held_out
 from gvlab.networks import ArticleEncoder, DCGANGenerator, MLPDecoder, MLPEncoder, MLPGenerator
 from gvlab.types import Batch, UserError
@@ -115,6 +116,12 @@ def test_every_vae_of_images_builds(network, likelihood):
     if shape[0] == 28:
         model = dataclasses.replace(model, objective="importance_weighted")
     shapes_of_a_run(program(model, shape))
+
+
+@pytest.mark.parametrize("objective", get_args(AnyObjective), ids=lambda objective: objective.__name__)
+def test_every_objective_builds(objective):
+    model = c.VAE(network=c.MLP(hidden=(4,)), latent_dim=2, objective=objective(), num_samples=16)
+    shapes_of_a_run(program(model, SHAPES[0]))
 
 
 @pytest.mark.parametrize(

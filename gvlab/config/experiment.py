@@ -140,6 +140,8 @@ class Experiment:
                 f"HalfLife.images is {self.model.half_life.images}, but a batch has {self.batch_size}, so the average "
                 "would be of hardly more than one step: use more images, or half_life=None with ema_decay=0."
             )
+        if isinstance(self.model, VAE):
+            self.model.check_batch(self.batch_size)
         if isinstance(self.model, GAN) and self.batch_size % self.model.packing:
             raise UserError(
                 f"Experiment.batch_size is {self.batch_size}, which packs of GAN.packing = {self.model.packing} cannot "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gvlab.config.checks import check_not_negative, check_positive, check_size
 from gvlab.config.plain import settle
@@ -54,6 +54,80 @@ class FreeNats:
         from gvlab.models import objectives
 
         return objectives.free_nats(self.least)
+
+
+@dataclass(frozen=True)
+class TotalCorrelation:
+    """The ELBO with the latents' total correlation weighed by beta: beta-TCVAE (Chen et al. 2018, equation 4)."""
+
+    beta: float = 6.0
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("TotalCorrelation", beta=self.beta)
+
+    def objective(self) -> Objective:
+        from gvlab.models import objectives
+
+        return objectives.total_correlation(self.beta)
+
+
+@dataclass(frozen=True)
+class DisentangledMeans:
+    """The ELBO, less how far the covariance of the posteriors' means is from 1: DIP-VAE-I (Kumar et al. 2018)."""
+
+    off_diagonal: float = 10.0
+    diagonal: float = 100.0
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("DisentangledMeans", off_diagonal=self.off_diagonal, diagonal=self.diagonal)
+
+    def objective(self) -> Objective:
+        from gvlab.models import objectives
+
+        return objectives.disentangled_means(self.off_diagonal, self.diagonal)
+
+
+@dataclass(frozen=True)
+class DisentangledLatents:
+    """The ELBO, less how far the covariance of drawn latents is from 1: DIP-VAE-II (Kumar et al. 2018)."""
+
+    off_diagonal: float = 10.0
+    diagonal: float = 10.0
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("DisentangledLatents", off_diagonal=self.off_diagonal, diagonal=self.diagonal)
+
+    def objective(self) -> Objective:
+        from gvlab.models import objectives
+
+        return objectives.disentangled_latents(self.off_diagonal, self.diagonal)
+
+
+@dataclass(frozen=True)
+class Information:
+    """E log p(x|z) - (1 - alpha) KL - (alpha + weight - 1) MMD^2 of the latents and the prior: InfoVAE (Zhao et al.
+    2017)."""
+
+    alpha: float = 0.5
+    weight: float = 10.0
+    """lambda"""
+    kernel: Literal["gaussian", "multiquadric"] = "multiquadric"
+
+    def __post_init__(self) -> None:
+        settle(self)
+        if not math.isfinite(self.alpha) or self.alpha > 1:
+            raise UserError(f"Information.alpha is {self.alpha}, but must be a finite number of at most 1.")
+        check_not_negative("Information", weight=self.weight)
+
+    def objective(self) -> Objective:
+        from gvlab import losses
+        from gvlab.models import objectives
+
+        kernels = {"gaussian": losses.gaussian_kernel, "multiquadric": losses.multiquadric_kernel}
+        return objectives.information(self.alpha, self.weight, kernels[self.kernel])
 
 
 @dataclass(frozen=True)
@@ -159,6 +233,10 @@ AnyObjective = (
     ELBO
     | Capacity
     | FreeNats
+    | TotalCorrelation
+    | DisentangledMeans
+    | DisentangledLatents
+    | Information
     | StickingTheLanding
     | ImportanceWeighted
     | DoublyReparametrised
@@ -171,5 +249,11 @@ AnyObjective = (
 BY_NAME: dict[str, AnyObjective] = {"elbo": ELBO(), "importance_weighted": ImportanceWeighted()}
 """As texts, which an experiment file may give as well."""
 GROUPED = (MultiplyImportanceWeighted, PartiallyImportanceWeighted)
-OF_ONE_LAYER = (FreeNats, StickingTheLanding, DoublyReparametrised, PartiallyImportanceWeighted)
+OF_COVARIANCES = (DisentangledMeans, DisentangledLatents)
+OF_BATCHES = (TotalCorrelation, DisentangledMeans, DisentangledLatents, Information)
+"""They look at the batch as a whole, which must be large enough."""
+OF_ONE_LAYER = (
+    *(FreeNats, TotalCorrelation, DisentangledMeans, DisentangledLatents),
+    *(StickingTheLanding, DoublyReparametrised, PartiallyImportanceWeighted),
+)
 """They look at q(z|x) as one normal distribution, or at p(x, z) again."""

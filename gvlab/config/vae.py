@@ -9,7 +9,7 @@ from typing import Literal
 from gvlab.config.checks import check_size
 from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
 from gvlab.config.networks import MLP, Article, ReluMLP, TwoLayerMLP
-from gvlab.config.objectives import BY_NAME, ELBO, GROUPED, OF_ONE_LAYER, AnyObjective
+from gvlab.config.objectives import BY_NAME, ELBO, GROUPED, OF_BATCHES, OF_COVARIANCES, OF_ONE_LAYER, AnyObjective
 from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnCoders, OwnObservation
@@ -86,4 +86,17 @@ class VAE:
             raise UserError(
                 f"VAE.objective is {name}, which is of one layer of latents, but TwoLayerMLP has two: use another "
                 "network, or another objective."
+            )
+
+    def check_batch(self, size: int) -> None:
+        """Raises UserError if an objective cannot be made of batches of that size."""
+        name = type(self.objective).__name__
+        if isinstance(self.objective, OF_BATCHES) and size < 2:
+            raise UserError(
+                f"Experiment.batch_size is {size}, but {name} looks at examples beside each other: use more."
+            )
+        if isinstance(self.objective, OF_COVARIANCES) and size < 2 * self.latent_dim:
+            raise UserError(
+                f"Experiment.batch_size is {size}, of which the covariance of {self.latent_dim} latents cannot be told "
+                f"({name}): use at least {2 * self.latent_dim}, or fewer latents."
             )

@@ -42,6 +42,17 @@ from gvlab.losses.classes import (
     multi_hinge_loss,
 )
 from gvlab.losses.consistency import fake_consistency, latent_consistency, latent_diversity, real_consistency
+from gvlab.losses.divergences import (
+    Kernel,
+    covariance_of_latents,
+    covariance_of_means,
+    disentangled_prior_loss,
+    gaussian_kernel,
+    multiquadric_kernel,
+    squared_mmd,
+    stratified_log_densities,
+    weighted_log_densities,
+)
 from gvlab.losses.importance import (
     capacity_loss,
     combined_importance_weighted_bound,
@@ -84,6 +95,7 @@ from gvlab.losses.terms import Round, Term, every, scheduled
 
 __all__ = [
     "Contest",
+    "Kernel",
     "Round",
     "Term",
     "bernoulli_log_prob",
@@ -94,9 +106,12 @@ __all__ = [
     "class_cross_entropy",
     "combined_importance_weighted_bound",
     "conditional_contrastive_loss",
+    "covariance_of_latents",
+    "covariance_of_means",
     "data_to_data_loss",
     "discretized_logistic_log_prob",
     "discriminator_loss",
+    "disentangled_prior_loss",
     "dragan",
     "elbo",
     "every",
@@ -106,6 +121,7 @@ __all__ = [
     "fake_data_to_data",
     "free_nats",
     "free_nats_of_examples",
+    "gaussian_kernel",
     "gaussian_kl",
     "gaussian_kl_by_latent",
     "gaussian_log_prob",
@@ -127,6 +143,7 @@ __all__ = [
     "multi_hinge",
     "multi_hinge_loss",
     "multiply_importance_weighted_bound",
+    "multiquadric_kernel",
     "non_saturating",
     "non_saturating_generator_loss",
     "normal_log_prob",
@@ -148,11 +165,14 @@ __all__ = [
     "smoothed_discriminator_loss",
     "smoothed_least_squares_discriminator_loss",
     "squared_margin_loss",
+    "squared_mmd",
     "standard_normal_log_prob",
+    "stratified_log_densities",
     "top_k",
     "wasserstein",
     "wasserstein_discriminator_loss",
     "wasserstein_generator_loss",
+    "weighted_log_densities",
     "zero_centred",
 ]
 

@@ -80,6 +80,7 @@ def model_of(
     num_classes: int,
     data_range: tuple[float, float],
     axis_name: str | None,
+    examples: int | None,
 ) -> Model:
     """The model of those latents, trained on that objective; the arguments are those of `variational_autoencoder`."""
     networks = latents.networks
@@ -92,11 +93,11 @@ def model_of(
     def infer(apply: Apply, batch: Batch, noise: Float[Array, "k batch latent"]) -> Draw:
         return latents.infer(apply, observation, batch.x, one_hot(batch.y, num_classes), noise)
 
-    def context_of(state: VAEState, params: PyTree, batch: Batch) -> Context:
+    def context_of(state: VAEState, params: PyTree, batch: Batch, key: PRNGKey) -> Context:
         """The statistics that passes of an objective's own would leave are not kept."""
         joint_of = latents.joint
         if joint_of is None:
-            return Context(state.step, axis_name=axis_name)
+            return Context(state.step, axis_name=axis_name, key=key, examples=examples)
 
         def joint(params: PyTree, z: Array) -> Array:
             def apply(network: str, inputs: Array, y: Array | None) -> Any:
@@ -105,7 +106,7 @@ def model_of(
             return joint_of(apply, observation, batch.x, one_hot(batch.y, num_classes), z)
 
         fixed = jax.lax.stop_gradient(params)
-        return Context(state.step, partial(joint, params), partial(joint, fixed), axis_name)
+        return Context(state.step, partial(joint, params), partial(joint, fixed), axis_name, key, examples)
 
     def train_step(state: VAEState, batch: Batch, key: PRNGKey) -> tuple[VAEState, Info]:
         noise = rng.normal(key, (num_samples, len(batch.x), latents.length), axis_name, axis=1)
@@ -118,7 +119,7 @@ def model_of(
                 return out
 
             draw = infer(apply, batch, noise)
-            value = -objective(draw, context_of(state, params, batch)).mean()
+            value = -objective(draw, context_of(state, params, batch, key)).mean()
             reconstruction = draw.log_likelihood.mean(0)
             info = {
                 "loss": value,

@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from gvlab import losses
+from gvlab import losses, rng
 from gvlab.parallel import gather
-from gvlab.types import UserError
+from gvlab.types import PRNGKey, UserError
 
 
 class Normal(NamedTuple):
@@ -55,6 +55,10 @@ class Context(NamedTuple):
     """The same with a gradient to z alone."""
     axis_name: str | None = None
     """Of the mapped axis that the batch is spread over."""
+    key: PRNGKey | None = None
+    """Of the step, the same on all devices; an objective's own draws take the stream `rng.TERMS` of it."""
+    examples: int | None = None
+    """Of the whole training set, where that is known."""
 
 
 Objective: TypeAlias = Callable[[Draw, Context], Float[Array, "*batch"]]
@@ -101,6 +105,67 @@ def free_nats(least: float) -> Objective:
         mean, logvar = _one_posterior(draw, "Free nats")
         kl = gather(losses.gaussian_kl_by_latent(mean, logvar), context.axis_name)
         return draw.log_likelihood.mean() - losses.free_nats(kl, least)
+
+    return objective
+
+
+def total_correlation(beta: float) -> Objective:
+    """The ELBO whose KL is taken apart: the total correlation of the latents weighs beta, the rest 1 (beta-TCVAE).
+
+    KL = mutual information of x and z + total correlation + the sum of each latent's KL. q(z) is estimated by
+    stratified sampling, from the first of the draws.
+
+    Reference: Chen et al., "Isolating Sources of Disentanglement in Variational Autoencoders", 2018, eq. 4.
+    """
+
+    def objective(draw: Draw, context: Context) -> Float[Array, ""]:
+        if context.examples is None:
+            raise UserError("The total correlation depends on the size of the training set: give the model `examples`.")
+        posterior = _one_posterior(draw, "Total correlations")
+        z, (mean, logvar) = gather((draw.z[0], posterior), context.axis_name)
+        together, alone = losses.stratified_log_densities(z, mean, logvar, context.examples)
+        log_posterior, log_prior = losses.normal_log_prob(z, mean, logvar), losses.standard_normal_log_prob(z)
+        kl = (log_posterior - together) + beta * (together - alone) + (alone - log_prior)
+        return draw.log_likelihood.mean() - kl.mean()
+
+    return objective
+
+
+def disentangled_means(off_diagonal: float, diagonal: float) -> Objective:
+    """The ELBO, less what the covariance of the posteriors' means costs (DIP-VAE-I; Kumar et al. 2018, eq. 6)."""
+
+    def objective(draw: Draw, context: Context) -> Float[Array, ""]:
+        mean, _ = gather(_one_posterior(draw, "Disentangled means"), context.axis_name)
+        cost = losses.disentangled_prior_loss(losses.covariance_of_means(mean), off_diagonal, diagonal)
+        return losses.elbo(draw.log_likelihood.mean(0), draw.kl).mean() - cost
+
+    return objective
+
+
+def disentangled_latents(off_diagonal: float, diagonal: float) -> Objective:
+    """The ELBO, less what the covariance of the aggregate posterior costs (DIP-VAE-II; Kumar et al. 2018, eq. 7)."""
+
+    def objective(draw: Draw, context: Context) -> Float[Array, ""]:
+        mean, logvar = gather(_one_posterior(draw, "Disentangled latents"), context.axis_name)
+        cost = losses.disentangled_prior_loss(losses.covariance_of_latents(mean, logvar), off_diagonal, diagonal)
+        return losses.elbo(draw.log_likelihood.mean(0), draw.kl).mean() - cost
+
+    return objective
+
+
+def information(alpha: float, weight: float, kernel: Callable[[int], losses.Kernel]) -> Objective:
+    """E log p(x|z) - (1 - alpha) KL - (alpha + weight - 1) MMD^2 of the batch's latents and the prior (InfoVAE).
+
+    Reference: Zhao et al., "InfoVAE: Information Maximizing Variational Autoencoders", 2017, eq. 6.
+    """
+
+    def objective(draw: Draw, context: Context) -> Float[Array, ""]:
+        z = gather(draw.z[0], context.axis_name)
+        assert context.key is not None
+        prior = jax.random.normal(rng.stream(context.key, rng.TERMS), z.shape)
+        apart = losses.squared_mmd(z, prior, kernel(z.shape[-1]))
+        bound = losses.elbo(draw.log_likelihood.mean(0), draw.kl, 1 - alpha).mean()
+        return bound - (alpha + weight - 1) * apart
 
     return objective
 

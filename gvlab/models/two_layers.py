@@ -37,11 +37,13 @@ def two_layer_autoencoder(
     num_classes: int = 0,
     data_range: tuple[float, float] = (0.0, 1.0),
     axis_name: str | None = None,
+    examples: int | None = None,
 ) -> Model:
     """A VAE with two layers of latents, trained on any bound of `models.objectives` that several layers have.
 
     Args:
         objective: (draw, context) -> what is raised.
+        examples: of the whole training set, for objectives that ask.
         encoder, top_encoder, top_decoder, decoder, observation, optimizer, layers, num_samples, num_classes,
             data_range, axis_name: as in `two_layer_variational_autoencoder`.
 
@@ -60,6 +62,7 @@ def two_layer_autoencoder(
         num_classes=num_classes,
         data_range=data_range,
         axis_name=axis_name,
+        examples=examples,
     )
 
 

@@ -25,12 +25,14 @@ def autoencoder(
     num_classes: int = 0,
     data_range: tuple[float, float] = (0.0, 1.0),
     axis_name: str | None = None,
+    examples: int | None = None,
 ) -> Model:
     """A VAE with standard normal prior and diagonal normal posterior, trained on any bound of `models.objectives`.
 
     Args:
         objective: (draw, context) -> what is raised, such as `models.objectives.doubly_reparametrised`.
         num_samples: draws of z per example and step.
+        examples: of the whole training set, for objectives that ask.
         encoder, decoder, observation, optimizer, latent_dim, num_classes, data_range, axis_name: as in
             `variational_autoencoder`.
 
@@ -47,6 +49,7 @@ def autoencoder(
         num_classes=num_classes,
         data_range=data_range,
         axis_name=axis_name,
+        examples=examples,
     )
 
 

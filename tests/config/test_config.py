@@ -57,6 +57,9 @@ REFUSED = [
     (c.VAE, "kl_warmup_steps", -1),
     *((c.Capacity, name, bad) for name in ("gamma", "end") for bad in (-1.0, NAN, INFINITY)),
     (c.Capacity, "steps", 0),
+    *((c.TotalCorrelation, "beta", bad) for bad in (-1.0, NAN)),
+    *((make, "off_diagonal", -1.0) for make in (c.DisentangledMeans, c.DisentangledLatents)),
+    *((c.Information, name, bad) for name, bad in (("alpha", 1.5), ("alpha", NAN), ("weight", -1.0))),
     *((c.FreeNats, "least", bad) for bad in (-0.1, NAN)),
     *((c.CombinedImportanceWeighted, "share", bad) for bad in (-0.1, 1.1, NAN)),
     *((c.Renyi, "alpha", bad) for bad in (NAN, INFINITY, -INFINITY)),
@@ -222,6 +225,18 @@ def test_a_half_life_below_a_batch_is_refused():
     with pytest.raises(UserError, match=r"HalfLife.images is 63.0, but a batch has 64, so the average"):
         experiment(model=model, batch_size=64)
     assert experiment(model=model, batch_size=63).model == model
+
+
+def test_what_a_batch_is_too_small_for_is_refused():
+    for objective, name in ((c.DisentangledMeans(), "DisentangledMeans"), (c.DisentangledLatents(), "DisentangledLat")):
+        with pytest.raises(UserError, match=rf"batch_size is 63, of which the covariance of 32 latents .*\({name}"):
+            experiment(model=c.VAE(objective=objective), batch_size=63)
+        assert experiment(model=c.VAE(objective=objective), batch_size=64)
+    for objective in (c.TotalCorrelation(), c.Information()):
+        with pytest.raises(
+            UserError, match=rf"batch_size is 1, but {type(objective).__name__} looks at examples beside"
+        ):
+            experiment(model=c.VAE(objective=objective), batch_size=1)
 
 
 def test_an_objective_may_be_said_by_its_name():

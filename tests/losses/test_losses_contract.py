@@ -185,8 +185,12 @@ TERMS = (
 """What is added to a player's loss, by weight."""
 
 
-OF_BATCHES = {"capacity_loss", "free_nats", "gaussian_kl_by_latent"}
-"""What gives no number of each example: one for the batch, or one for each latent; tests/models/test_objectives.py."""
+OF_BATCHES = {
+    *("capacity_loss", "free_nats", "gaussian_kl_by_latent", "stratified_log_densities", "weighted_log_densities"),
+    *("covariance_of_means", "covariance_of_latents", "disentangled_prior_loss", "squared_mmd"),
+    *("gaussian_kernel", "multiquadric_kernel"),
+}
+"""What gives no number of each example by itself: tests/models/test_objectives.py, tests/losses/test_divergences.py."""
 
 
 def test_every_public_loss_is_in_the_table():
@@ -199,7 +203,7 @@ def test_every_public_loss_is_in_the_table():
 
 def test_what_else_is_public_are_the_contests():
     others = {name for name in losses.__all__ if not inspect.isfunction(getattr(losses, name))}
-    others -= {"Contest", "Round", "Term"}
+    others -= {"Contest", "Kernel", "Round", "Term"}
     assert others == {"non_saturating", "minimax", "hinge", "least_squares", "wasserstein", "multi_hinge"}
     assert all(isinstance(getattr(losses, name), losses.Contest) for name in others)
 

@@ -182,10 +182,68 @@ def test_free_nats_press_no_latent_below_them():
     assert (np.asarray(slope)[:, 1] != 0).all()
 
 
+def made_draw(likelihood=0.0):
+    """Of eight examples with three latents."""
+    keys = jax.random.split(rng.root(1), 3)
+    mean, logvar = (jax.random.normal(key, (8, 3)) for key in keys[:2])
+    z = (mean + jnp.exp(logvar / 2) * jax.random.normal(keys[2], (8, 3)))[None]
+    densities = losses.standard_normal_log_prob(z), losses.normal_log_prob(z, mean, logvar)
+    kl, of_x = losses.gaussian_kl(mean, logvar), jnp.full((1, 8), likelihood)
+    return objectives.Draw(z, of_x, *densities, of_x + densities[0] - densities[1], kl, objectives.Normal(mean, logvar))
+
+
+def test_a_total_correlation_of_weight_1_leaves_the_elbo_and_more_of_it_costs():
+    draw, context = made_draw(likelihood=-3.0), objectives.Context(jnp.int32(0), examples=100)
+    np.testing.assert_allclose(objectives.total_correlation(1.0)(draw, context), draw.log_weights.mean(), rtol=1e-5)
+    together, alone = losses.stratified_log_densities(draw.z[0], *draw.posterior, examples=100)
+    found = objectives.total_correlation(6.0)(draw, context)
+    np.testing.assert_allclose(found, draw.log_weights.mean() - 5 * (together - alone).mean(), rtol=1e-5)
+    with pytest.raises(UserError, match="depends on the size of the training set: give the model `examples`"):
+        objectives.total_correlation(6.0)(draw, context._replace(examples=None))
+
+
+def test_covariances_cost_what_their_loss_says():
+    draw, context = made_draw(likelihood=-3.0), objectives.Context(jnp.int32(0))
+    mean, logvar = draw.posterior
+    elbo = (-3.0 - draw.kl).mean()
+    of_means = losses.disentangled_prior_loss(losses.covariance_of_means(mean), 2.0, 3.0)
+    of_latents = losses.disentangled_prior_loss(losses.covariance_of_latents(mean, logvar), 2.0, 3.0)
+    np.testing.assert_allclose(objectives.disentangled_means(2.0, 3.0)(draw, context), elbo - of_means, rtol=1e-5)
+    np.testing.assert_allclose(objectives.disentangled_latents(2.0, 3.0)(draw, context), elbo - of_latents, rtol=1e-5)
+
+
+def test_information_weighs_the_kl_and_the_discrepancy():
+    draw, key = made_draw(likelihood=-3.0), rng.root(5)
+    prior = jax.random.normal(rng.stream(key, rng.TERMS), (8, 3))
+    apart = losses.squared_mmd(draw.z[0], prior, losses.gaussian_kernel(3))
+    found = objectives.information(0.5, 10.0, losses.gaussian_kernel)(draw, objectives.Context(jnp.int32(0), key=key))
+    np.testing.assert_allclose(found, (-3.0 - 0.5 * draw.kl).mean() - 9.5 * apart, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "make", [objectives.total_correlation, objectives.disentangled_latents, objectives.information]
+)
+def test_over_devices_a_batch_is_looked_at_as_a_whole(make):
+    """Two halves on two devices, which a pmap's axis joins."""
+    numbers = {"total_correlation": (6.0,), "disentangled_latents": (2.0, 3.0)}
+    objective = make(*numbers.get(make.__name__, (0.5, 10.0, losses.gaussian_kernel)))
+    whole, key = made_draw(likelihood=-3.0), rng.root(5)
+    context = objectives.Context(jnp.int32(0), key=key, examples=100)
+
+    def halves(leaf):
+        axis = leaf.shape.index(8)
+        return jnp.stack(jnp.split(leaf, 2, axis))
+
+    of_two = jax.vmap(lambda half: objective(half, context._replace(axis_name="d")), axis_name="d")
+    np.testing.assert_allclose(of_two(jax.tree.map(halves, whole)).mean(), objective(whole, context), rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     "objective",
     [
         objectives.free_nats(0.1),
+        objectives.total_correlation(1.0),
+        objectives.disentangled_means(1.0, 1.0),
         objectives.sticking_the_landing,
         objectives.doubly_reparametrised,
         objectives.partially_importance_weighted(1),
@@ -193,4 +251,4 @@ def test_free_nats_press_no_latent_below_them():
 )
 def test_of_several_layers_some_objectives_are_refused(objective):
     with pytest.raises(UserError, match="one layer of latents, but this model has several: use another objective"):
-        objective(draw_of(jnp.ones(2)), objectives.Context(jnp.int32(0)))
+        objective(draw_of(jnp.ones(2)), objectives.Context(jnp.int32(0), examples=9))
