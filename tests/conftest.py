@@ -25,8 +25,8 @@ from beartype.claw import beartype_package
 from jaxtyping import install_import_hook
 
 # Types are checked at every call: by beartype alone, which takes a tenth of the time, in the files of functions that
-# name no arrays; elsewhere by jaxtyping, which knows shapes, looks at a configuration only when it has looked at itself,
-# and lets pass what is imported for mypy alone. The numeric tower: where a float is declared an integer will do.
+# name no arrays; elsewhere by jaxtyping, which knows shapes, looks at a configuration when its own checks are done, and
+# lets pass what is imported for mypy alone. The numeric tower: where a float is declared an integer will do.
 PACKAGE = Path(__file__).parents[1] / "gvlab"
 NOT_ALONE = ("jaxtyping", "TYPE_CHECKING", "NamedTuple", "@dataclass")
 JAXTYPED = [
