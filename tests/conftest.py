@@ -21,19 +21,21 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = (os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4").strip()
 
 from beartype import BeartypeConf
-from beartype.claw import beartype_packages
+from beartype.claw import beartype_package
 from jaxtyping import install_import_hook
 
-# Types are checked at every call: by jaxtyping where there may be arrays, since it knows shapes, and elsewhere by
-# beartype alone, with which JSON is read in a third of the time. The numeric tower: where a float is declared an
-# integer will do.
-WITHOUT_ARRAYS = ("errors", "files", "runs", "schema")
-PACKAGES = {path.stem for path in (Path(__file__).parents[1] / "gvlab").iterdir() if path.suffix in ("", ".py")}
-beartype_packages([f"gvlab.{name}" for name in WITHOUT_ARRAYS], conf=BeartypeConf(is_pep484_tower=True))
-install_import_hook(
-    [f"gvlab.{name}" for name in sorted(PACKAGES - {*WITHOUT_ARRAYS, "__init__", "__main__", "__pycache__"})],
-    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
-)
+# Types are checked at every call: by beartype alone, which takes a tenth of the time, in the files of functions that
+# name no arrays; elsewhere by jaxtyping, which knows shapes, looks at a configuration when its own checks are done, and
+# lets pass what is imported for mypy alone. The numeric tower: where a float is declared an integer will do.
+PACKAGE = Path(__file__).parents[1] / "gvlab"
+NOT_ALONE = ("jaxtyping", "TYPE_CHECKING", "NamedTuple", "@dataclass")
+JAXTYPED = [
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path.name != "__init__.py" and any(word in path.read_text() for word in NOT_ALONE)
+]
+beartype_package("gvlab", conf=BeartypeConf(is_pep484_tower=True))
+install_import_hook(JAXTYPED, "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 import jax  # noqa: E402, because the hook must be there before anything imports gvlab
 import pytest  # noqa: E402

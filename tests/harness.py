@@ -22,6 +22,7 @@ from typing import Any
 
 import jax
 import pytest
+from forked import Forked
 
 from gvlab import backend, build, data, tree
 from gvlab import config as c
@@ -117,14 +118,19 @@ def run(*args: object, cwd: Path | None = None, env: dict[str, str] | None = Non
     )
 
 
-def start(*args: object, cwd: Path | None = None) -> subprocess.Popen[str]:
-    """`gvlab ARGS`, running."""
-    return subprocess.Popen(
-        command(*args), cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def start(*args: object, cwd: Path | None = None) -> Forked:
+    """`gvlab ARGS`, running; its imports are done."""
+    return Forked(command(*args), cwd, environment())
 
 
-def wait_until(seen: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def again(*args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """`gvlab ARGS` to its end, as `run`, but its imports are done: for what other tests have run from the start."""
+    process = start(*args, cwd=cwd)
+    out, err = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def wait_until(seen: Callable[[], bool], process: Forked | subprocess.Popen[str]) -> None:
     """Returns as soon as `seen()`, which must come true while the process lives."""
     while not seen():
         if process.poll() is not None:

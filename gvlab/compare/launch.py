@@ -73,13 +73,20 @@ def ray(plan: compare.Plan, root: Path) -> None:
 def begin_ray() -> bool:
     """Joins the cluster, or starts one; before JAX's back-end starts, since Ray forks, which JAX's threads don't bear.
 
+    One that is started ends with the command, and has no dashboard.
+
     Returns:
         Whether it was not done already.
     """
     engine = _ray()
     if engine.is_initialized():
         return False
-    engine.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, logging_level=logging.ERROR)
+    engine.init(
+        address=os.environ.get("RAY_ADDRESS"),
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
     return True
 
 

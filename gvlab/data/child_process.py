@@ -25,6 +25,7 @@ def run(module: str, function: str, what: str, *arguments: str) -> str:
     """
     module_path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
     environment = {"PYTHONPATH": module_path, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    environment["TF_USE_LEGACY_KERAS"] = "1"  # or TensorFlow would import Keras, for a third of its time
     # Names of directories need not be text.
     environment |= {"PYTHONIOENCODING": "utf-8:surrogateescape"}
     lifeline, ours = os.pipe()  # which closes however this process ends, and then the child ends, too

@@ -224,11 +224,7 @@ def _read(
     problem = None
     with _without_unraisable():
         try:
-            later = _later_fields(manager, step, shapes)
-            fields = shapes if not later else {f: getattr(shapes, f) for f in _names(shapes) if f not in later}
-            args = ocp.args.Composite(state=ocp.args.StandardRestore(fields), meta=ocp.args.JsonRestore())
-            restored = manager.restore(step, args=args)
-            state = restored.state if not later else type(shapes)(**restored.state, **later)
+            state, meta = _restored(manager, step, shapes)
         # Orbax and TensorStore raise many types, plain Exception among them, for what is missing or damaged.
         except Exception as error:
             problem = f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
@@ -236,13 +232,31 @@ def _read(
             gc.collect()  # what is left of it, while nobody listens; not for nothing, since it can take half a second
             return None, problem
     sha256 = tree.digest(state)
-    if restored.meta.get("sha256") != sha256:
+    if meta.get("sha256") != sha256:
         return None, "its SHA-256 is not the one that was saved"
     if recorded not in (None, sha256):
         return None, "its state is not the one that states.jsonl records, so it is of another run"
     if int(state.step) != step:
         return None, f"its state is of step {int(state.step)}"
     return state, None
+
+
+def _restored(manager: ocp.CheckpointManager, step: int, shapes: PyTree) -> tuple[PyTree, dict[str, Any]]:
+    """(state, what was saved beside it); raises whatever orbax raises."""
+
+    def found(fields: PyTree) -> Any:
+        args = ocp.args.Composite(state=ocp.args.StandardRestore(fields), meta=ocp.args.JsonRestore())
+        return manager.restore(step, args=args)
+
+    try:
+        restored = found(shapes)
+    except Exception:
+        later = _later_fields(manager, step, shapes)  # looked for only here, since it takes longer than the arrays
+        if not later:
+            raise
+        restored = found({name: getattr(shapes, name) for name in _names(shapes) if name not in later})
+        return type(shapes)(**restored.state, **later), restored.meta
+    return restored.state, restored.meta
 
 
 def _names(state: PyTree) -> list[str]:

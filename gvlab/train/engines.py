@@ -136,7 +136,7 @@ def alone(program: Program, devices: Sequence[jax.Device] | None = None) -> Engi
     whole, share = parallel.replicated(mesh), parallel.split(mesh)
     parallel.check_divides(experiment.examples_per_step, mesh.size)
     source = sources.of(program, mesh)
-    init, step, names = _functions(program, source, share)
+    init, step, names = _functions(program, source, whole, share)
 
     def single(state: PyTree, examples: Batch, key: jax.Array) -> tuple[PyTree, jax.Array]:
         state, terms = step(state, examples, key, {})
@@ -192,7 +192,7 @@ def together(
     mesh = parallel.data_mesh(devices[: parallel.divisor(runs, len(devices))])
     first = parallel.replicated(parallel.data_mesh(devices[:1]))
     source = sources.of(program, mesh)
-    init, step, names = _functions(program, source, None, batched)
+    init, step, names = _functions(program, source, parallel.replicated(mesh), None, batched)
 
     def one(state: PyTree, examples: Batch, key: jax.Array, values: dict[str, jax.Array]) -> tuple[PyTree, jax.Array]:
         after, terms = step(state, examples, key, values)
@@ -240,17 +240,28 @@ def _chunk(experiment: c.Experiment, source: sources.Source) -> int:
     return source.longest(math.gcd(experiment.log_every, experiment.sample_every, experiment.checkpoint_every))
 
 
+_traced_once = functools.partial(jax.jit, inline=True)
+"""For what is asked for its shapes first and then becomes a part of a larger program, which is the same as without.
+JAX knows it again if the shapes are asked for with the mesh on which the program runs."""
+
+
 def _functions(
-    program: Program, source: sources.Source, share: parallel.Sharding | None, batched: Sequence[str] = ()
+    program: Program,
+    source: sources.Source,
+    whole: parallel.Sharding,
+    share: parallel.Sharding | None,
+    batched: Sequence[str] = (),
 ) -> tuple[Callable[..., PyTree], Callable[..., tuple[PyTree, jax.Array]], tuple[str, ...]]:
     """(key, values) -> state; (state, examples, key, values) -> (state, terms); and the terms' names."""
 
     def of(values: dict[str, Any]) -> Program:
         return build.with_values(program, values) if values else program
 
+    @_traced_once
     def init(key: jax.Array, values: dict[str, jax.Array]) -> PyTree:
         return parts(of(values)).init(key)
 
+    @_traced_once
     def named(
         state: PyTree, examples: Batch, key: jax.Array, values: dict[str, jax.Array]
     ) -> tuple[PyTree, dict[str, jax.Array]]:
@@ -264,10 +275,14 @@ def _functions(
         state, info = named(state, examples, key, values)
         return state, jnp.stack([info[name].astype(jnp.float32) for name in names])
 
+    def placed(shapes: PyTree) -> PyTree:
+        return jax.tree.map(lambda leaf: leaf.update(sharding=whole), shapes)
+
     key, values = rng.root(0), {name: jnp.float32(c.value(program.experiment, name)) for name in batched}
+    key, values = placed(jax.eval_shape(lambda: (key, values)))
     try:
         state = jax.eval_shape(init, key, values)
-        names = tuple(sorted(jax.eval_shape(named, state, source.shapes, key, values)[1]))
+        names = tuple(sorted(jax.eval_shape(named, placed(state), placed(source.shapes), key, values)[1]))
     except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
         raise UserError(
             f"One of {', '.join(batched)} decides what is computed, so its values cannot share a program: compare them "

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -89,7 +90,10 @@ def test_ray_retries_the_unit_of_a_worker_that_was_killed(tmp_path):
     experiment = replace(COMPARED["vae"], steps=400, log_every=100, checkpoint_every=100, keep_every=100)
     file, root = experiment_file(tmp_path, experiment), tmp_path / "ray"
     victim = root / "units" / "vae" / "seed-0"
-    process = harness.start("compare", file, "--seeds", 2, "--out", root, "--launcher", "ray")
+    command = harness.command("compare", file, "--seeds", 2, "--out", root, "--launcher", "ray")
+    process = subprocess.Popen(
+        command, env=harness.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     harness.wait_until(lambda: bool(harness.steps_kept(victim)), process)
     saved, killed = harness.steps_kept(victim)[0], owner(victim)
     written = (victim / "checkpoints" / str(saved)).stat()

@@ -300,7 +300,7 @@ def test_killed_at_three_moments_it_gives_the_undisturbed_result(tmp_path):
         process.communicate()
         assert process.returncode in (-signal.SIGKILL, 0)
 
-    done = harness.run(*args, root)
+    done = harness.again(*args, root)
     assert done.returncode == 0, done.stderr
     assert timeless(root) == timeless(tmp_path / "undisturbed" / "comparison")
     for name in TABLES - {"comparison.json", "report.html"}:

@@ -286,7 +286,7 @@ def start(root: Path) -> subprocess.Popen:
 
 
 def wait_for(pattern: str, root: Path) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not any(root.glob(pattern)):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -305,7 +305,7 @@ def test_mnist_from_stock_tfds(downloaded, no_network, tmp_path, monkeypatch):
 
     # Two at once both end well.
     both = [start(downloaded), start(downloaded)]
-    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    assert [process.wait(timeout=300) for process in both] == [0, 0]
     dataset = load("mnist", str(downloaded))
     assert dataset.train.x.shape == (60_000, 28, 28, 1)
     assert dataset.test.x.shape == (10_000, 28, 28, 1)

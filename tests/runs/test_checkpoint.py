@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from harness import EXPERIMENTS, call, curves, digest, experiment_file, reference, run, steps_kept
+from harness import EXPERIMENTS, again, call, curves, digest, experiment_file, reference, steps_kept
 
 from gvlab import tree
 from gvlab.models import VAEState
@@ -301,7 +301,7 @@ def test_a_full_disk_ends_with_a_sentence_and_leaves_the_earlier_checkpoint_usab
     assert 50 in steps_kept(made)
     assert np.isfinite(jax.tree.leaves(harness.state_at(made, 50).params)[0]).all()
 
-    done = run("train", file, "--out", tmp_path)  # there is room again
+    done = again("train", file, "--out", tmp_path)  # there is room again
     assert done.returncode == 0, done.stderr
     assert digest(made, 100) == digest(source, 100)
     assert curves(made) == curves(source)
@@ -390,7 +390,7 @@ def test_where_checkpoints_is_no_directory_a_process_ends_with_a_sentence(what, 
         (run_of_it / "checkpoints").touch()
     else:
         (run_of_it / "checkpoints").symlink_to("nowhere")
-    done = run("train", experiment_file(tmp_path, EXPERIMENTS["vae"]), "--out", tmp_path)  # at most five minutes
+    done = again("train", experiment_file(tmp_path, EXPERIMENTS["vae"]), "--out", tmp_path)  # at most five minutes
     harness.assert_refused(done.returncode, done.stdout, done.stderr, "checkpoints is no directory", "move it away")
     with pytest.raises(UserError, match="is no directory"):
         loop.restore(harness.program("vae"), run_of_it)

@@ -17,7 +17,7 @@ import harness
 import jax
 import numpy as np
 import pytest
-from harness import EXPERIMENTS, curves, digest, experiment_file, reference, run, start, steps_kept, wait_until
+from harness import EXPERIMENTS, again, curves, digest, experiment_file, reference, run, start, steps_kept, wait_until
 
 from gvlab import files, parallel, tree
 from gvlab.pictures import sheets
@@ -101,7 +101,7 @@ def test_killed_at_three_moments_and_started_again(tmp_path):
         assert process.returncode == -signal.SIGKILL, moment
         assert rundir.status(killed)["status"] == "running", moment
 
-    done = run("train", file, cwd=tmp_path)
+    done = again("train", file, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert_same(killed, reference(name))
     assert rundir.status(killed) == {"status": "complete", "step": 100}
@@ -125,10 +125,10 @@ def test_a_signal_saves_and_says_how_to_continue(name, signum, code, tmp_path):
     assert status["step"] < 100
     assert steps_kept(stopped)[-1] == status["step"]
 
-    sentence, again = err.strip().splitlines()[-1].split(" To continue: ")
+    sentence, line = err.strip().splitlines()[-1].split(" To continue: ")
     assert sentence == f"gvlab: Stopped at step {status['step']}, which is saved in some where/{name}/seed-0."
-    assert shlex.split(again) == ["gvlab", "train", str(file), "--out", "some where"]
-    done = run(*shlex.split(again)[1:], cwd=tmp_path)
+    assert shlex.split(line) == ["gvlab", "train", str(file), "--out", "some where"]
+    done = again(*shlex.split(line)[1:], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert_same(stopped, reference(name))
 
@@ -189,7 +189,7 @@ def test_a_second_process_is_refused(tmp_path):
     file, owned = experiment_file(tmp_path, EXPERIMENTS["vae"]), tmp_path / "runs" / "vae" / "seed-0"
     with files.owned(owned):
         before = harness.contents(owned)
-        done = run("train", file, cwd=tmp_path)
+        done = again("train", file, cwd=tmp_path)
         assert harness.contents(owned) == before
     harness.assert_refused(done.returncode, done.stdout, done.stderr, "in use by another process", str(os.getpid()))
 
