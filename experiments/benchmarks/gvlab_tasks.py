@@ -116,7 +116,7 @@ def vae_conv(form: str, pixels: np.ndarray) -> Task:
         GuideEncoder(), GuideDecoder(), observation.bernoulli(), optax.adam(1e-3), latent_dim=2
     )
     images = jnp.asarray(pixels[:6400] > 127, jnp.float32)
-    return _in_turn(form, model, images, 128, ("loss",), _vae_parameters)
+    return in_turn(form, model, images, 128, ("loss",), _vae_parameters)
 
 
 TASKS = {"dcgan": dcgan, "dcgan_tutorial": dcgan_tutorial, "vae_mlp": vae_mlp, "vae_conv": vae_conv}
@@ -131,18 +131,19 @@ def _gan(form: str, pixels: np.ndarray, generator: nn.Module, discriminator: nn.
     model = models.simultaneous_gan(generator, discriminator, adam, adam, latent_dim=100)
     images = data.to_symmetric(jnp.asarray(pixels[:6400]))
 
-    def parameters(state: PyTree) -> dict[str, int]:
-        players = {"generator": state.generator, "discriminator": state.discriminator}
-        return {name: tree.count(player.params) for name, player in players.items()}
+    return in_turn(form, model, images, 64, ("d_loss", "g_loss"), gan_parameters)
 
-    return _in_turn(form, model, images, 64, ("d_loss", "g_loss"), parameters)
+
+def gan_parameters(state: PyTree) -> dict[str, int]:
+    players = {"generator": state.generator, "discriminator": state.discriminator}
+    return {name: tree.count(player.params) for name, player in players.items()}
 
 
 def _vae_parameters(state: PyTree) -> dict[str, int]:
     return {name: tree.count(params) for name, params in state.params.items()}
 
 
-def _in_turn(
+def in_turn(
     form: str, model: Model, images: jax.Array, size: int, losses: tuple[str, ...], parameters: Callable
 ) -> Task:
     """Batches of consecutive images; drawing them is no part of this benchmark."""

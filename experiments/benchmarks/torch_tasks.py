@@ -173,14 +173,14 @@ def _glorot(network: nn.Module) -> None:
 
 def gan(form: str, images: torch.Tensor, networks: Callable) -> Task:
     """Simultaneous updates sharing one generator pass, and the average of the generator and its statistics."""
-    generator, discriminator = _placed(form, networks(form == "torch channels_last"))
+    generator, discriminator = placed(form, networks(form == "torch channels_last"))
     g_params, d_params = list(generator.parameters()), list(discriminator.parameters())
     g_adam = torch.optim.Adam(g_params, 2e-4, betas=(0.5, 0.999), fused=True)
     d_adam = torch.optim.Adam(d_params, 2e-4, betas=(0.5, 0.999), fused=True)
     averaged = g_params + [buffer for buffer in generator.buffers() if buffer.is_floating_point()]
     average = [tensor.detach().clone() for tensor in averaged]
-    images = _as_placed(form, images[:6400] / 127.5 - 1)
-    generate, discriminate = _callables(form, generator, discriminator)
+    images = as_placed(form, images[:6400] / 127.5 - 1)
+    generate, discriminate = callables(form, generator, discriminator)
     steps_done = itertools.count()
 
     def step(x: torch.Tensor) -> torch.Tensor:
@@ -201,16 +201,16 @@ def gan(form: str, images: torch.Tensor, networks: Callable) -> Task:
             torch._foreach_lerp_(average, averaged, 1 - min(0.999, (1 + t) / (10 + t)))
         return torch.stack([d_loss, g_loss]).detach()
 
-    counts = {"generator": _count(generator), "discriminator": _count(discriminator)}
-    return Task(counts, _over(step, _in_turn(images, 64)))
+    counts = {"generator": count(generator), "discriminator": count(discriminator)}
+    return Task(counts, over(step, in_turn(images, 64)))
 
 
 def vae(form: str, networks: tuple[nn.Module, nn.Module], batches: Callable, eps: float) -> Task:
     """The ELBO with its analytic KL and one sample of the latent."""
-    encoder, decoder = _placed(form, networks)
+    encoder, decoder = placed(form, networks)
     params = [*encoder.parameters(), *decoder.parameters()]
     adam = torch.optim.Adam(params, 1e-3, eps=eps, fused=True)
-    encode, decode = _callables(form, encoder, decoder)
+    encode, decode = callables(form, encoder, decoder)
 
     def step(x: torch.Tensor) -> torch.Tensor:
         mean, logvar = encode(x)
@@ -223,7 +223,7 @@ def vae(form: str, networks: tuple[nn.Module, nn.Module], batches: Callable, eps
         adam.step()
         return loss.detach()[None]
 
-    return Task({"encoder": _count(encoder), "decoder": _count(decoder)}, _over(step, batches))
+    return Task({"encoder": count(encoder), "decoder": count(decoder)}, over(step, batches))
 
 
 def vae_mlp(form: str, images: torch.Tensor) -> Task:
@@ -240,8 +240,8 @@ def vae_mlp(form: str, images: torch.Tensor) -> Task:
 
 
 def vae_conv(form: str, images: torch.Tensor) -> Task:
-    images = _as_placed(form, (images[:6400] > 127).float())
-    return vae(form, guide_networks(form == "torch channels_last"), _in_turn(images, 128), eps=1e-8)
+    images = as_placed(form, (images[:6400] > 127).float())
+    return vae(form, guide_networks(form == "torch channels_last"), in_turn(images, 128), eps=1e-8)
 
 
 TASKS = {
@@ -258,32 +258,32 @@ def make(benchmark: str, form: str, pixels: np.ndarray) -> Task:
     return TASKS[benchmark](form, torch.from_numpy(pixels).to(DEVICE).movedim(-1, 1))
 
 
-def _placed(form: str, networks: tuple[nn.Module, nn.Module]) -> tuple[nn.Module, nn.Module]:
+def placed(form: str, networks: tuple[nn.Module, nn.Module]) -> tuple[nn.Module, nn.Module]:
     memory_format = torch.channels_last if form == "torch channels_last" else torch.contiguous_format
     first, second = (network.to(DEVICE, memory_format=memory_format) for network in networks)
     return first, second
 
 
-def _as_placed(form: str, images: torch.Tensor) -> torch.Tensor:
+def as_placed(form: str, images: torch.Tensor) -> torch.Tensor:
     last = form == "torch channels_last"
     return images.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
-def _callables(form: str, *networks: nn.Module) -> list[Callable]:
+def callables(form: str, *networks: nn.Module) -> list[Callable]:
     # The GAN's step goes backward through the discriminator twice, so no buffer may be given away at the first.
     torch._functorch.config.donated_buffer = False
     return [torch.compile(network) if form == "torch compile" else network for network in networks]
 
 
-def _count(network: nn.Module) -> int:
+def count(network: nn.Module) -> int:
     return sum(param.numel() for param in network.parameters())
 
 
-def _in_turn(images: torch.Tensor, size: int) -> Callable:
+def in_turn(images: torch.Tensor, size: int) -> Callable:
     """Batches of consecutive images; drawing them is no part of the benchmark."""
     return lambda: itertools.cycle(images.split(size))
 
 
-def _over(step: Callable, batches: Callable) -> Callable[[int], np.ndarray]:
+def over(step: Callable, batches: Callable) -> Callable[[int], np.ndarray]:
     drawn = batches()
     return lambda steps: torch.stack([step(x) for x in itertools.islice(drawn, steps)]).cpu().numpy()

@@ -44,6 +44,7 @@ class Benchmark:
 
 
 PEERS = ("torch", "torch channels_last", "torch compile", "keras", "keras jit_compile")
+EAGER = ("torch", "torch channels_last")
 WITHOUT_IMAGES = tuple(form for form in PEERS if form != "torch channels_last")
 
 BENCHMARKS = {
@@ -51,6 +52,16 @@ BENCHMARKS = {
     "dcgan_tutorial": Benchmark("DCGAN step, TensorFlow tutorial's networks, batch 64", (OURS, *PEERS), 200, 20),
     "vae_mlp": Benchmark("MLP VAE, an epoch of MNIST, batch 100", (OURS, *WITHOUT_IMAGES), 600, 600),
     "vae_conv": Benchmark("convolutional VAE step, Keras guide's networks, batch 128", (OURS, *PEERS), 200, 50),
+    "sngan": Benchmark("SNGAN, 32x32, one update of each player, batch 16", (OURS, *EAGER), 4, 1),
+    "r3gan": Benchmark(
+        "R3GAN, a quarter of CIFAR-10's width, one update of each player, batch 16", (OURS, *EAGER), 4, 1
+    ),
+    "stylegan2": Benchmark(
+        "StyleGAN2, a quarter of CIFAR-10's width, the mean of 16 steps of which one has R1, batch 16",
+        (OURS, *EAGER),
+        4,
+        16,
+    ),
 }
 
 
@@ -68,12 +79,12 @@ class Worker:
         built = self._reply()
         self.parameters, self.versions = built["parameters"], built["versions"]
 
-    def run(self, steps: int) -> tuple[float, np.ndarray]:
-        """(seconds, losses [steps, ...])"""
+    def run(self, steps: int) -> tuple[float, float, np.ndarray]:
+        """(seconds, seconds of all threads together, losses [steps, ...])"""
         assert self._process.stdin is not None
         print(steps, file=self._process.stdin, flush=True)
         reply = self._reply()
-        return reply["seconds"], np.array(reply["losses"])
+        return reply["seconds"], reply["cpu_seconds"], np.array(reply["losses"])
 
     def close(self) -> None:
         assert self._process.stdin is not None
@@ -97,15 +108,18 @@ def measure(name: str, forms: tuple[str, ...], rounds: int, pixels: Path) -> dic
             worker = Worker(name, form, pixels)
             stack.callback(worker.close)
             workers.append(worker)
-            losses[form] = worker.run(benchmark.warm_up)[1]
+            losses[form] = worker.run(benchmark.warm_up)[-1]
         assert all(worker.parameters == workers[0].parameters for worker in workers), "the networks differ"
 
         load = [os.getloadavg()[0]]
         seconds: dict[str, list[float]] = {form: [] for form in forms}
+        cpu_seconds: dict[str, list[float]] = {form: [] for form in forms}
         for turn in range(rounds):
             first = turn % len(workers)
             for worker in workers[first:] + workers[:first]:
-                seconds[worker.form].append(worker.run(benchmark.steps)[0])
+                wall, of_threads, _ = worker.run(benchmark.steps)
+                seconds[worker.form].append(wall)
+                cpu_seconds[worker.form].append(of_threads)
         load.append(os.getloadavg()[0])
     return {
         "title": benchmark.title,
@@ -117,6 +131,7 @@ def measure(name: str, forms: tuple[str, ...], rounds: int, pixels: Path) -> dic
         "parameters": workers[0].parameters,
         "steps_per_round": benchmark.steps,
         "seconds_per_round": seconds,
+        "cpu_seconds_per_round": cpu_seconds,
         # A check of the twins: the last quarter of the warm-up.
         "warm_up_steps": benchmark.warm_up,
         "warm_up_losses": {form: rows[-benchmark.warm_up // 4 :].mean(0).tolist() for form, rows in losses.items()},
@@ -131,15 +146,20 @@ def table(result: dict) -> str:
     lines = [
         f"{result['title']} ({parameters} parameters, {len(seconds[OURS])} rounds of {steps} steps, load {load})",
         "",
-        "| form | ms per step: median | min | time relative to gvlab: median (min..max) | loss after warm-up |",
-        "| --- | --- | --- | --- | --- |",
+        "| form | ms per step: median | min | time relative to gvlab: median (min..max) | CPU time | loss after warm-up "
+        "|",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for form, rounds in seconds.items():
-        ratios = [theirs / ours for theirs, ours in zip(rounds, seconds[OURS], strict=True)]
+        ratios, of_threads = (
+            [theirs / ours for theirs, ours in zip(result[key][form], result[key][OURS], strict=True)]
+            for key in ("seconds_per_round", "cpu_seconds_per_round")
+        )
         losses = ", ".join(f"{loss:.2f}" for loss in np.ravel(result["warm_up_losses"][form]))
         lines.append(
             f"| {form} | {1e3 * statistics.median(rounds) / steps:.2f} | {1e3 * min(rounds) / steps:.2f} "
-            f"| {statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f}) | {losses} |"
+            f"| {statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f}) "
+            f"| {statistics.median(of_threads):.2f} | {losses} |"
         )
     return "\n".join(lines)
 

@@ -1,7 +1,7 @@
 """One form of one benchmark in a process of its own: builds it, then runs so many steps whenever it is told to.
 
 Started by `training_steps.py`. Every line of standard input is a number of steps; every line of standard output is a
-JSON object: first what was built, then the seconds and the losses of each turn.
+JSON object: first what was built, then the seconds, those of all its threads together, and the losses of each turn.
 """
 
 import argparse
@@ -17,8 +17,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-MODULES = {"gvlab": "gvlab_tasks", "torch": "torch_tasks", "keras": "keras_tasks"}
-"""The first word of a form's name is its framework."""
+MODULES = {
+    "gvlab": ("gvlab_tasks", "gvlab_gans"),
+    "torch": ("torch_tasks", "torch_gans"),
+    "keras": ("keras_tasks",),
+}
+"""By framework, which is the first word of a form's name: where its benchmarks are, in `TASKS` of each."""
 
 
 class Task(NamedTuple):
@@ -28,6 +32,11 @@ class Task(NamedTuple):
     """How many numbers each network trains."""
     run: Callable[[int], np.ndarray]
     """steps -> the losses of every step [steps, losses]; it returns when they are all computed."""
+
+
+def coloured(pixels: np.ndarray) -> np.ndarray:
+    """Images of 28x28 pixels and one channel as such of 32x32 pixels and three channels."""
+    return np.pad(pixels, [(0, 0), (2, 2), (2, 2), (0, 0)]).repeat(3, axis=-1)
 
 
 def threads() -> int:
@@ -53,14 +62,15 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a framework prints is no reply
 
-    module = importlib.import_module(MODULES[args.form.split()[0]])
+    modules = map(importlib.import_module, MODULES[args.form.split()[0]])
+    module = next(module for module in modules if args.benchmark in module.TASKS)
     task = module.make(args.benchmark, args.form, np.load(args.pixels))
     print(json.dumps({"parameters": task.parameters, "versions": module.versions()}), file=replies, flush=True)
     for line in sys.stdin:
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         losses = task.run(int(line))
-        seconds = time.perf_counter() - start
-        print(json.dumps({"seconds": seconds, "losses": losses.tolist()}), file=replies, flush=True)
+        reply = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu_start}
+        print(json.dumps(reply | {"losses": losses.tolist()}), file=replies, flush=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Written as shifted sums: as a convolution, each channel would be a group of its own, which XLA:CPU runs slowly.
 """
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -52,7 +53,7 @@ def _shifted(x: Array, by: int, axis: int) -> Array:
     padding = [(0, 0)] * x.ndim
     padding[axis] = (max(by, 0), max(-by, 0))
     start = max(-by, 0)
-    return jnp.take(jnp.pad(x, padding), jnp.arange(start, start + size), axis=axis)
+    return jax.lax.slice_in_dim(jnp.pad(x, padding), start, start + size, axis=axis)
 
 
 def _twice(x: Array, axis: int) -> Array:
@@ -63,5 +64,5 @@ def _twice(x: Array, axis: int) -> Array:
 
 def _half(x: Array, axis: int) -> Array:
     pairs = x.reshape(*x.shape[:axis], x.shape[axis] // 2, 2, *x.shape[axis + 1 :])
-    first, second = jnp.take(pairs, 0, axis=axis + 1), jnp.take(pairs, 1, axis=axis + 1)
+    first, second = (jax.lax.index_in_dim(pairs, i, axis + 1, keepdims=False) for i in range(2))
     return 0.375 * (first + second) + 0.125 * (_shifted(second, 1, axis) + _shifted(first, -1, axis))
