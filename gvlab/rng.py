@@ -16,6 +16,7 @@ ORDER = "order"  # the order of the examples in each epoch
 AUGMENT = "augment"  # flips, dynamic binarisation, dequantisation
 TRAIN = "train"  # noise inside a train step
 TERMS = "terms"  # noise of the terms of a loss
+OBSERVATION = "observation"  # draws from p(x|z)
 NOISE = "noise"  # what a generator draws besides its latents
 VIEW = "view"  # what an augmentation shows a discriminator
 PICTURE = "picture"  # the fixed latents of the sample grids

@@ -74,3 +74,6 @@ class Model(NamedTuple):
     standing: Callable[[PyTree, PRNGKey, Size, int], PyTree] | None = None
     """(state, key, n, batches) -> State whose samples are normalised by standing statistics of so many batches of n;
     None without such a layer to normalise by."""
+    draw: Callable[..., Float[Array, "n *shape"]] | None = None
+    """(state, key, n, y=None) -> x [n, *shape] drawn from p(x|z), of the latents that `sample` decodes for that key;
+    None without an observation model that can be drawn from."""

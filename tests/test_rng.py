@@ -9,7 +9,7 @@ import pytest
 
 from gvlab import rng
 
-NAMES = ("init", "order", "augment", "train", "terms", "noise", "view", "picture", "evaluate")
+NAMES = ("init", "order", "augment", "train", "terms", "observation", "noise", "view", "picture", "evaluate")
 
 # Key data of stream(root(0), name, step) at the steps 0, 1 and 1000. They may never change: runs would not continue.
 GOLDEN = {
@@ -18,6 +18,7 @@ GOLDEN = {
     "augment": [[2405535642, 3689800880], [1274910171, 1140707263], [3056901897, 946823735]],
     "train": [[941276958, 1067884796], [285370441, 3749159135], [2184947839, 3921049149]],
     "terms": [[4011367205, 2530300984], [872184795, 2328841682], [2394345473, 534206129]],
+    "observation": [[2106086829, 1418633823], [543587916, 2984552608], [4159319149, 1111061428]],
     "noise": [[2670349292, 2116203143], [2801698208, 2366611331], [776381429, 2515197090]],
     "view": [[1699290648, 975069639], [2364505180, 3259996788], [67890764, 4031441536]],
     "picture": [[1180698599, 3149375792], [2413195108, 1558096337], [1167137292, 1999273575]],

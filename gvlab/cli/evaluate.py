@@ -48,6 +48,9 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     evaluate.add_argument("--split", choices=("test", "train"), help="to compare with (default: the experiment's)")
     evaluate.add_argument("--k", type=int, help="samples of the importance-weighted bound (default: the experiment's)")
     evaluate.add_argument(
+        "--decoded", choices=("mean", "draw"), help="of a VAE's p(x|z): its mean, or draws (default: the experiment's)"
+    )
+    evaluate.add_argument(
         "--standing", type=int, help="batches to estimate a generator's BatchNorm by (default: the experiment's)"
     )
     evaluate.add_argument("--ais-variance", type=float, help="of the noise about a GAN's images in [0, 1], for ais")
@@ -61,7 +64,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
 def _evaluate(args: argparse.Namespace, rest: list[str]) -> None:
     if (args.run_directory is None) == (args.images is None):
         raise UserError("gvlab evaluate measures either a RUN or --images FOLDER: give one of them.")
-    names = ("k", "ais_variance", "standing", "samples", "split", "features", "measures")
+    names = ("k", "ais_variance", "standing", "decoded", "samples", "split", "features", "measures")
     asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     asked = {name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()}
     file, measures = _evaluate_images(args, asked) if args.images else _evaluate_run(args, asked)
@@ -182,6 +185,7 @@ def _evaluate_images(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[P
         ("--k", args.k),
         ("--ais-variance", args.ais_variance),
         ("--standing", args.standing),
+        ("--decoded", args.decoded),
         ("--experiment", args.experiment),
     ):
         if given is not None:

@@ -59,6 +59,8 @@ class Evaluation:
     ais_variance: float = 0.01
     """Of the Gaussian noise that annealed importance sampling adds to what a GAN makes, which has no likelihood
     otherwise; in squared units of images in [0, 1], or of points as they are. A VAE has its own likelihood."""
+    decoded: Literal["mean", "draw"] = "mean"
+    """What of p(x|z) is compared with the data, of a model that has one: its mean, which pictures show, or draws."""
     standing: int = 0
     """Batches by which a GAN's generator estimates the statistics of its BatchNorm anew before it is measured (Brock et
     al. 2019, "standing statistics"), each as large as the training's; 0: its running averages."""

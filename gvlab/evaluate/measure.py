@@ -97,6 +97,10 @@ def check_ahead(program: Program, extractors: Sequence[Extractor]) -> None:
     asked, dataset = program.experiment.evaluation, program.dataset
     check(asked)
     _check_labels(program)
+    if asked.decoded == "draw" and program.model.draw is None:
+        raise UserError(
+            f"Evaluation.decoded is 'draw', but {program.experiment.name} has no likelihood to draw from: use 'mean'."
+        )
     if asked.standing:
         state = jax.eval_shape(program.model.init, rng.root(0), program.first_batch())
         jax.eval_shape(lambda state: _standing(program)(state, rng.root(0), program.experiment.batch_size, 1), state)
@@ -203,7 +207,8 @@ def _distances(
     program: Program, state: PyTree, key: jax.Array, extractors: Sequence[Extractor], names: Sequence[str]
 ) -> Measures:
     asked, dataset = program.experiment.evaluation, program.dataset
-    kind = "generator" if program.model.log_weights is None else "mean of p(x|z)"
+    of_likelihood = {"mean": "mean of p(x|z)", "draw": "draw from p(x|z)"}[asked.decoded]
+    kind = "generator" if program.model.log_weights is None else of_likelihood
     shared = {"samples": kind, "quantization": "none", "split": asked.split}
     measures: Measures = {}
     for extractor in extractors:

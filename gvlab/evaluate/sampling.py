@@ -15,7 +15,7 @@ from gvlab import data, parallel
 from gvlab.build import Program
 from gvlab.evaluate import usual
 from gvlab.extractors.sets import BATCH
-from gvlab.types import Diverged, Model, PyTree
+from gvlab.types import Diverged, PyTree
 
 
 def sample_count(asked: c.Evaluation, dataset: data.Dataset) -> int:
@@ -38,7 +38,9 @@ def generate(program: Program, state: PyTree, key: jax.Array, clipped: Clipped |
     """
     n = sample_count(program.experiment.evaluation, program.dataset)
     size = min(BATCH, n)
-    sample, whole = _sampler(program.model, program.data_range, size)
+    made = program.model.draw if program.experiment.evaluation.decoded == "draw" else program.model.sample
+    assert made is not None
+    sample, whole = _sampler(made, program.data_range, size)
     classes = program.dataset.num_classes if program.experiment.conditional else 0
     state = jax.device_put(state, whole)  # as restored, it is on the first device alone
     for i, start in enumerate(range(0, n, size)):
@@ -53,7 +55,9 @@ def generate(program: Program, state: PyTree, key: jax.Array, clipped: Clipped |
 
 
 @functools.lru_cache(maxsize=16)
-def _sampler(model: Model, data_range: tuple[float, float], size: int) -> tuple[Callable, parallel.Sharding]:
+def _sampler(
+    made: Callable[..., jax.Array], data_range: tuple[float, float], size: int
+) -> tuple[Callable, parallel.Sharding]:
     """(state, key, labels or None) -> examples as stored (images in 8 bits, points as they are), whether all are
     finite, and how many values lie outside the range of images; compiled once for all seeds.
 
@@ -61,7 +65,7 @@ def _sampler(model: Model, data_range: tuple[float, float], size: int) -> tuple[
     """
 
     def sample(state: PyTree, key: jax.Array, y: jax.Array | None) -> tuple[jax.Array, jax.Array, jax.Array]:
-        x = model.sample(state, key, size) if y is None else model.sample(state, key, size, y)
+        x = made(state, key, size) if y is None else made(state, key, size, y)
         finite = jnp.isfinite(x).all()
         if x.ndim != 4:
             return x, finite, jnp.int32(0)

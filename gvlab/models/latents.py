@@ -182,15 +182,23 @@ def model_of(
     def prior(key: PRNGKey, n: Size) -> Float[Array, "n latent"]:
         return jax.random.normal(key, (n, latents.length))
 
-    def decode(state: VAEState, z: Float[Array, "n latent"], y: Labels = None) -> Array:
+    def decoded(state: VAEState, z: Array, y: Labels) -> Array:
+        """The likelihood's raw parameters."""
         apply, labels = evaluating(state), labels_for(y, z.shape[0], num_classes)
-        raw = apply("decoder", latents.expand(apply, z, labels), labels)
-        return jnp.clip(observation.mean(raw), *data_range)
+        return apply("decoder", latents.expand(apply, z, labels), labels)
+
+    def decode(state: VAEState, z: Float[Array, "n latent"], y: Labels = None) -> Array:
+        return jnp.clip(observation.mean(decoded(state, z, y)), *data_range)
 
     def sample(state: VAEState, key: PRNGKey, n: int, y: Labels = None) -> Array:
         return decode(state, prior(key, n), y)
 
-    return Model(init, train_step, sample, evaluate, prior, decode, encode, log_likelihood, log_weights)
+    def draw(state: VAEState, key: PRNGKey, n: int, y: Labels = None) -> Array:
+        assert observation.draw is not None
+        return observation.draw(rng.stream(key, rng.OBSERVATION), decoded(state, prior(key, n), y))
+
+    of_z = (prior, decode, encode, log_likelihood, log_weights)
+    return Model(init, train_step, sample, evaluate, *of_z, draw=draw if observation.draw else None)
 
 
 def decoded_log_likelihood(

@@ -16,6 +16,7 @@ from gvlab.losses import (
     discretized_logistic_log_prob,
     gaussian_log_prob,
 )
+from gvlab.types import PRNGKey
 
 
 class Observation(NamedTuple):
@@ -27,6 +28,8 @@ class Observation(NamedTuple):
     """(raw [*samples, batch, *shape, channel * parameters], x [batch, *shape, channel]) -> nats [*samples, batch]."""
     mean: Callable[[Array], Array]
     """raw -> the centre of p(x|z), in the range of x, [*samples, batch, *shape, channel]."""
+    draw: Callable[[PRNGKey, Array], Array] | None = None
+    """(key, raw) -> x ~ p(x|z), as `mean`; of continuous likelihoods also beyond the range of x. None: unknown."""
 
 
 def _unpack(raw: Float[Array, "... packed"], parameters: int) -> Float[Array, "... channel parameters"]:
@@ -35,13 +38,21 @@ def _unpack(raw: Float[Array, "... packed"], parameters: int) -> Float[Array, ".
 
 def bernoulli() -> Observation:
     """Each value is 1 with probability sigmoid(raw)."""
-    return Observation(1, bernoulli_log_prob, jax.nn.sigmoid)
+
+    def draw(key: PRNGKey, raw: Array) -> Array:
+        return jax.random.bernoulli(key, jax.nn.sigmoid(raw)).astype(raw.dtype)
+
+    return Observation(1, bernoulli_log_prob, jax.nn.sigmoid, draw)
 
 
 def gaussian(variance: float) -> Observation:
     """Normal values of mean raw and one fixed variance."""
-    logvar = math.log(variance)
-    return Observation(1, lambda raw, x: gaussian_log_prob(raw, logvar, x), lambda raw: raw)
+    logvar, deviation = math.log(variance), math.sqrt(variance)
+
+    def draw(key: PRNGKey, raw: Array) -> Array:
+        return raw + deviation * jax.random.normal(key, raw.shape, raw.dtype)
+
+    return Observation(1, lambda raw, x: gaussian_log_prob(raw, logvar, x), lambda raw: raw, draw)
 
 
 def learned_gaussian() -> Observation:
@@ -55,7 +66,12 @@ def learned_gaussian() -> Observation:
         both = _unpack(raw, 2)
         return gaussian_log_prob(both[..., 0], -12 + jax.nn.softplus(both[..., 1] + 12), x)
 
-    return Observation(2, log_prob, lambda raw: _unpack(raw, 2)[..., 0])
+    def draw(key: PRNGKey, raw: Array) -> Array:
+        both = _unpack(raw, 2)
+        deviation = jnp.exp(0.5 * (-12 + jax.nn.softplus(both[..., 1] + 12)))
+        return both[..., 0] + deviation * jax.random.normal(key, deviation.shape, raw.dtype)
+
+    return Observation(2, log_prob, lambda raw: _unpack(raw, 2)[..., 0], draw)
 
 
 def discretized_logistic() -> Observation:
@@ -69,11 +85,17 @@ def discretized_logistic() -> Observation:
     def location(raw: Array) -> Array:
         return (_unpack(raw, 2)[..., 0] + 1) / 2
 
-    def log_prob(raw: Array, x: Array) -> Array:
-        log_scale = jnp.maximum(_unpack(raw, 2)[..., 1] - 2, -7) - math.log(2)
-        return discretized_logistic_log_prob(location(raw), log_scale, x)
+    def log_scale(raw: Array) -> Array:
+        return jnp.maximum(_unpack(raw, 2)[..., 1] - 2, -7) - math.log(2)
 
-    return Observation(2, log_prob, lambda raw: jnp.clip(location(raw), 0.0, 1.0))
+    def log_prob(raw: Array, x: Array) -> Array:
+        return discretized_logistic_log_prob(location(raw), log_scale(raw), x)
+
+    def draw(key: PRNGKey, raw: Array) -> Array:
+        continuous = location(raw) + jnp.exp(log_scale(raw)) * jax.random.logistic(key, location(raw).shape, raw.dtype)
+        return jnp.clip(jnp.round(continuous * 255), 0, 255) / 255  # the outer levels have the tails
+
+    return Observation(2, log_prob, lambda raw: jnp.clip(location(raw), 0.0, 1.0), draw)
 
 
 def categorical(levels: int) -> Observation:
@@ -86,4 +108,7 @@ def categorical(levels: int) -> Observation:
         values = jnp.linspace(0.0, 1.0, levels)
         return jnp.tensordot(jax.nn.softmax(_unpack(raw, levels)), values, axes=1)
 
-    return Observation(levels, log_prob, mean)
+    def draw(key: PRNGKey, raw: Array) -> Array:
+        return jax.random.categorical(key, _unpack(raw, levels)).astype(raw.dtype) / (levels - 1)
+
+    return Observation(levels, log_prob, mean, draw)

@@ -1,0 +1,71 @@
+"""Draws from p(x|z) have the frequencies that its density says."""
+
+import harness
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gvlab import models, rng
+from gvlab.models import observation
+from gvlab.networks import MLPDecoder, MLPEncoder
+
+DRAWS = 20_000
+OF_LEVELS = {
+    "bernoulli": (observation.bernoulli(), 2, jnp.array([0.7])),
+    "discretized_logistic": (
+        observation.discretized_logistic(),
+        256,
+        jnp.array([0.98, -1.5]),
+    ),  # much in the last level
+    "categorical": (observation.categorical(4), 4, jnp.array([0.1, -1.0, 2.0, 0.5])),
+}
+
+
+def drawn(likelihood, raw):
+    """[DRAWS, 1, 1, 1], as images of one pixel."""
+    return likelihood.draw(rng.root(3), jnp.broadcast_to(raw, (DRAWS, 1, 1, len(raw))))
+
+
+@pytest.mark.parametrize("name", OF_LEVELS)
+def test_each_level_is_drawn_as_often_as_it_is_likely(name):
+    likelihood, levels, raw = OF_LEVELS[name]
+    values = jnp.arange(levels) / (levels - 1)
+    log_prob = likelihood.log_prob(jnp.broadcast_to(raw, (levels, 1, 1, len(raw))), values[:, None, None, None])
+    x = drawn(likelihood, raw)
+    assert x.shape == (DRAWS, 1, 1, 1)
+    counts = np.bincount(np.round(np.asarray(x).ravel() * (levels - 1)).astype(int), minlength=levels)
+    np.testing.assert_allclose(np.round(x * (levels - 1)) / (levels - 1), x, atol=1e-6)
+    expected = np.exp(log_prob)
+    np.testing.assert_allclose(expected.sum(), 1, rtol=1e-3)
+    assert (np.abs(counts / DRAWS - expected) < 5 * np.sqrt(expected / DRAWS) + 2 / DRAWS).all()
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "raw", "deviation"),
+    [
+        (observation.gaussian(0.25), [0.3], 0.5),
+        (observation.learned_gaussian(), [0.3, -1.0], np.exp(-0.5)),
+    ],
+)
+def test_normal_draws_have_the_mean_and_the_deviation(likelihood, raw, deviation):
+    x = drawn(likelihood, jnp.array(raw))
+    assert abs(x.mean() - 0.3) < 4 * deviation / np.sqrt(DRAWS)
+    np.testing.assert_allclose(x.std(), deviation, rtol=0.03)
+
+
+def test_a_vae_is_drawn_from_where_it_decodes_the_same_latents():
+    program = harness.program("vae")
+    model, state, key = program.model, program.model.init(rng.root(0), program.first_batch()), rng.root(2)
+    mean, x = (jax.jit(made, static_argnums=2)(state, key, 500) for made in (model.sample, model.draw))
+    assert x.shape == mean.shape
+    assert set(np.unique(x)) == {0.0, 1.0}  # Bernoulli pixels
+    assert np.abs((x - mean).mean(0)).max() < 5 * 0.5 / np.sqrt(500)
+
+
+def test_what_cannot_be_drawn_from_is_known():
+    assert harness.program("gan").model.draw is None
+    silent = observation.bernoulli()._replace(draw=None)
+    networks = MLPEncoder(2, hidden=(3,)), MLPDecoder(shape=(4, 4, 1), hidden=(3,))
+    assert models.variational_autoencoder(*networks, silent, optax.sgd(0.1), latent_dim=2).draw is None
