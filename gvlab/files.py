@@ -78,15 +78,15 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
             with contextlib.suppress(OSError):  # another user's: it is not in the way
                 _remove_unlocked(left)
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    with _locked(part) as file:
-        try:
+    try:  # begun before there is anything to be left: a signal may come at any time
+        with _locked(part) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
             part.replace(target)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _locked(part: Path) -> BinaryIO:
@@ -118,8 +118,8 @@ def appearing(folder: Path) -> Iterator[Path]:
         if process == os.getpid() or not _lives(process):  # a number is given again, in a container to every process
             shutil.rmtree(left, ignore_errors=True)
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
-    part.mkdir()
     try:
+        part.mkdir()
         yield part
         try:
             part.rename(place)  # an empty one is replaced
