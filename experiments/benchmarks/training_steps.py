@@ -146,8 +146,7 @@ def table(result: dict) -> str:
     lines = [
         f"{result['title']} ({parameters} parameters, {len(seconds[OURS])} rounds of {steps} steps, load {load})",
         "",
-        "| form | ms per step: median | min | time relative to gvlab: median (min..max) | CPU time "
-        "| loss after warm-up |",
+        "| form | ms per step: median | min | time relative to gvlab: median (min..max) | CPU time | warm-up's loss |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for form, rounds in seconds.items():

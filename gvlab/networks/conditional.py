@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gvlab.networks.channels import by_channel, channel_means
 from gvlab.networks.layers import refuse_single_values
 
 
@@ -43,12 +44,12 @@ class ConditionalBatchNorm(nn.Module):
     ) -> Float[Array, "batch *shape feature"]:
         """Raises `UserError` where a step of training would normalise one value per feature."""
         mean, var = self._statistics(x)
-        x = (x - _wide(mean, x)) * jax.lax.rsqrt(_wide(var, x) + self.epsilon)
+        x = (x - by_channel(mean, x.shape)) * by_channel(jax.lax.rsqrt(var + self.epsilon), x.shape)
         features = x.shape[-1]
         if condition is None:
             scale = self.param("scale", nn.initializers.ones_init(), (features,), jnp.float32)
             bias = self.param("bias", nn.initializers.zeros_init(), (features,), jnp.float32)
-            return x * _wide(scale, x) + _wide(bias, x)
+            return x * by_channel(scale, x.shape) + by_channel(bias, x.shape)
         gain = 1 + self.dense(features, use_bias=False, name="gain")(condition)
         shift = self.dense(features, use_bias=False, name="shift")(condition)
         between = (1,) * (x.ndim - 2)
@@ -62,20 +63,14 @@ class ConditionalBatchNorm(nn.Module):
             return average.value, spread.value
         if not self.is_initializing():
             refuse_single_values(x, self.axis_name)
-        axes = tuple(range(x.ndim - 1))
-        mean = _over_devices(x.mean(axes), self.axis_name)
-        var = _over_devices(jnp.square(x - _wide(mean, x)).mean(axes), self.axis_name)
+        mean = _over_devices(channel_means(x), self.axis_name)
+        var = _over_devices(channel_means(jnp.square(x - by_channel(mean, x.shape))), self.axis_name)
         if self.is_mutable_collection("batch_stats") and not self.is_initializing():
             count = math.prod(x.shape[:-1]) * (jax.lax.psum(1, self.axis_name) if self.axis_name else 1)
             keep = self.momentum
             average.value = keep * average.value + (1 - keep) * mean
             spread.value = keep * spread.value + (1 - keep) * var * (count / (count - 1))
         return mean, var
-
-
-def _wide(per_feature: Array, x: Array) -> Array:
-    """Of a rank that the features of x take without promotion."""
-    return per_feature.reshape(*(1,) * (x.ndim - 1), -1)
 
 
 def _over_devices(x: Array, axis_name: str | None) -> Array:

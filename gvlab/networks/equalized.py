@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gvlab.networks.channels import by_channel
 from gvlab.networks.filtered import same_conv
 
 LEAK = 0.2
@@ -72,4 +73,4 @@ class EqualizedConv(nn.Module):
         x = self.convolve(x, kernel / math.sqrt(math.prod(shape[:3])))
         if not self.use_bias:
             return x
-        return x + self.param("bias", nn.initializers.zeros_init(), (self.features,), jnp.float32)[None, None, None, :]
+        return x + by_channel(self.param("bias", nn.initializers.zeros_init(), (self.features,), jnp.float32), x.shape)

@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gvlab.networks.channels import by_channel
 from gvlab.networks.grouped import grouped_conv
 from gvlab.networks.resampling import downsample, upsample
 from gvlab.networks.sizes import bordered, middle
@@ -47,7 +48,7 @@ class BiasedActivation(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "*batch channel"]) -> Float[Array, "*batch channel"]:
         bias = self.param("bias", nn.initializers.zeros_init(), (x.shape[-1],), jnp.float32)
-        return nn.leaky_relu(x + bias.reshape(*[1] * (x.ndim - 1), -1), LEAK)
+        return nn.leaky_relu(x + by_channel(bias, x.shape), LEAK)
 
 
 class GroupedConv(nn.Module):

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from flax.typing import Initializer
 from jaxtyping import Array, Float
 
+from gvlab.networks.channels import by_channel
 from gvlab.networks.convolution import conv, conv_transpose
 from gvlab.networks.layers import default_kernel_init
 
@@ -170,4 +171,4 @@ def _add_bias(
     layer: SpectralDense | SpectralConv | SpectralConvTranspose, x: Float[Array, "*batch features"]
 ) -> Float[Array, "*batch features"]:
     bias = layer.param("bias", layer.bias_init, (layer.features,), jnp.float32)
-    return x + bias.reshape(*[1] * (x.ndim - 1), -1)
+    return x + by_channel(bias, x.shape)

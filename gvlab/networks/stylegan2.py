@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gvlab import rng
+from gvlab.networks.channels import by_channel
 from gvlab.networks.equalized import EqualizedDense, leaky
 from gvlab.networks.filtered import same_conv, up_conv
 from gvlab.networks.modulated import modulated_conv
@@ -82,7 +83,7 @@ class SynthesisLayer(nn.Module):
         strength = self.param("noise_strength", nn.initializers.zeros_init(), (), jnp.float32)
         x = x + strength * self._noise(x.shape, train).astype(x.dtype)
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,), jnp.float32)
-        return leaky(x + bias[None, None, None, :])
+        return leaky(x + by_channel(bias, x.shape))
 
     def _noise(self, shape: tuple[int, ...], train: bool) -> Float[Array, "batch_or_one height width one"]:
         constant = self.variable("noise", "constant", lambda: jax.random.normal(self.make_rng("params"), shape[1:3]))
