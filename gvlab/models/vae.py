@@ -89,7 +89,8 @@ def variational_autoencoder(
 
     Examples:
         >>> import jax
-        >>>         >>> import optax
+        >>> import jax.numpy as jnp
+        >>> import optax
         >>> from gvlab import Batch, models, networks, rng
         >>> pixels = models.observation.bernoulli()
         >>> encoder = networks.MLPEncoder(latent_dim=2, hidden=(8,))

@@ -105,7 +105,7 @@ def test_letters_that_the_terminal_lacks_are_replaced(tmp_path):
     file = file.rename(tmp_path / "plain.py")
     code, out, err = shell(f"$GVLAB train {file} --help", PYTHONIOENCODING="ascii")
     assert (code, err) == (0, "")
-    assert "S?nderby et al. 2016" in out
+    assert "S?nderby" in out
     code, out, err = shell(f"$GVLAB train {file}", **ascii_terminal)
     assert_refused(
         code, out, err, r"Experiment.name is 'S\xf8nderby'", "LC_ALL=C.UTF-8"

@@ -133,6 +133,8 @@ def test_the_command_measures_writes_and_prints(tmp_path, capsys):
         "measures": ["frechet", "vendi"],
         "k": 2,
         "ais_variance": 0.01,
+        "decoded": "mean",
+        "standing": 0,
     }
     assert {"frechet_pixels", "vendi_pixels"} < written["measures"].keys()
     assert written["measures"]["kernel_pixels"] == fewer  # as it was measured before

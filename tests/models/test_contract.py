@@ -41,6 +41,8 @@ ARGUMENTS = {
     "log_likelihood": ["state", "batch", "z"],
     "log_weights": ["state", "batch", "key", "k"],
     "watch": ["state", "train", "held_out", "key"],
+    "standing": ["state", "key", "n", "batches"],
+    "draw": ["state", "key", "n", "y"],
 }
 
 
@@ -49,8 +51,8 @@ def test_names_of_functions_and_arguments(name):
     model = ALL[name].make(optax.sgd(0.1))
     assert list(model._fields) == list(ARGUMENTS)
     found = {field: f and list(inspect.signature(f).parameters) for field, f in model._asdict().items()}
-    likelihood = {"encode": None, "log_likelihood": None, "log_weights": None}
-    missing = {"watch": None} if name in VAES else likelihood
+    likelihood = {"encode": None, "log_likelihood": None, "log_weights": None, "draw": None}
+    missing = {"watch": None, "standing": None} if name in VAES else likelihood
     assert found == ARGUMENTS | missing
     for function in (model.sample, model.decode):
         assert inspect.signature(function).parameters["y"].default is None
