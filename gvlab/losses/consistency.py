@@ -6,6 +6,8 @@ bCR is `real_consistency` and `fake_consistency` together; zCR is `latent_consis
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -46,7 +48,7 @@ def fake_consistency(weight: Number, transform: Transform = PUBLISHED) -> Term:
     """
 
     def value(this: Round, memory: PyTree) -> tuple[Array, PyTree]:
-        return weight * jnp.square(this.critic(_transformed(transform, this, this.fake)) - this.on_fake), memory
+        return weight * jnp.square(_of_fake(this)(_transformed(transform, this, this.fake)) - this.on_fake), memory
 
     return Term("fake_consistency", value)
 
@@ -62,7 +64,7 @@ def latent_consistency(weight: Number, deviation: Number = 0.05) -> Term:
     """
 
     def value(this: Round, memory: PyTree) -> tuple[Array, PyTree]:
-        return weight * jnp.square(this.critic(_near(this, deviation)) - this.on_fake), memory
+        return weight * jnp.square(_of_fake(this)(_near(this, deviation)) - this.on_fake), memory
 
     return Term("latent_consistency", value)
 
@@ -84,6 +86,11 @@ def latent_diversity(weight: Number, deviation: Number = 0.05) -> Term:
         return -weight * apart.mean(axis=1), memory
 
     return Term("latent_diversity", value)
+
+
+def _of_fake(this: Round) -> Callable[[Array], Array]:
+    """The discriminator as it saw the generated examples, whose augmentation has draws of its own."""
+    return this.critic_of_fake or this.critic
 
 
 def _transformed(transform: Transform, this: Round, x: Float[Array, "batch *shape"]) -> Float[Array, "batch *shape"]:

@@ -107,3 +107,22 @@ def test_vectors_have_no_mirror_image():
     this = round_of(ONES[:, 0, :, 0], ONES[:, 0, :, 0], ONES[:, 0, 0], lambda x: x[:, 0], None)
     with pytest.raises(UserError, match="Images can be augmented, but not examples of shape"):
         losses.real_consistency(1.0).value(this, {})
+
+
+def test_generated_examples_are_compared_as_the_discriminator_saw_them():
+    """Where an augmentation shows them by other draws than the real ones: nothing changed, so nothing to pay."""
+    x, z = jnp.linspace(-1, 1, 24).reshape(2, 2, 2, 3), jnp.linspace(-1, 1, 6).reshape(2, 3)
+
+    def shown(offset):
+        return lambda images: (images + offset).sum((1, 2, 3))
+
+    def generate(z):
+        return x * z.sum()
+
+    of_fake = shown(5.0)
+    this = losses.Round(
+        jnp.int32(0), rng.root(0), x, generate(z), z, shown(0.0), generate, shown(0.0)(x), of_fake(generate(z))
+    )._replace(critic_of_fake=of_fake)
+    same = augment.Transform("same", lambda *_: None, lambda draws, images, p: images)
+    for term in (losses.fake_consistency(1.0, same), losses.latent_consistency(1.0, 0.0)):
+        np.testing.assert_allclose(term.value(this, {})[0], 0, atol=1e-6)
