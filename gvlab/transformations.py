@@ -75,7 +75,8 @@ def orthogonal_slope(kernel: Float[Array, "*rest out"]) -> Float[Array, "*rest o
 def add_orthogonal_decay(weight: Number) -> optax.GradientTransformation:
     """Draws the outputs of every kernel towards being orthogonal; first in a chain, where gradients come in.
 
-    Kernels are the parameters of that name with at least two axes; embeddings of classes and vectors are left alone.
+    Kernels are the parameters of that name with at least two axes; vectors, and the shared embedding of BigGAN's
+    generator, are left alone, as in its published code.
 
     Args:
         weight: beta.
@@ -88,7 +89,7 @@ def add_orthogonal_decay(weight: Number) -> optax.GradientTransformation:
 
         def added(path: Any, gradient: Array, value: Array) -> Array:
             names = [str(getattr(key, "key", key)) for key in path]
-            is_kernel = names[-1] == "kernel" and value.ndim >= 2 and not any("embed" in name for name in names)
+            is_kernel = names[-1] == "kernel" and value.ndim >= 2 and "shared" not in names
             return gradient + weight * orthogonal_slope(value) if is_kernel else gradient
 
         return jax.tree_util.tree_map_with_path(added, updates, params), state

@@ -37,14 +37,14 @@ def test_the_orthogonal_decay_is_bigganpytorchs():
 def test_kernels_alone_are_drawn_towards_orthogonality():
     params = {
         "Dense_0": {"kernel": jnp.array([[1.0, 2.0], [0.5, -1.0]]), "bias": jnp.array([1.0, 2.0])},
-        "embedding": {"kernel": jnp.array([[1.0, 2.0], [0.5, -1.0]])},
+        "shared": {"kernel": jnp.array([[1.0, 2.0], [0.5, -1.0]])},  # of BigGAN's classes, by that name
     }
     optimizer = c.Orthogonal(weight=0.5, optimizer=c.SGD(learning_rate=0.1)).transformation()
     zeros = jax.tree.map(jnp.zeros_like, params)
     moved, _ = optimizer.update(zeros, optimizer.init(params), params)
     slope = transformations.orthogonal_slope(params["Dense_0"]["kernel"])
     np.testing.assert_allclose(moved["Dense_0"]["kernel"], -0.05 * slope, rtol=1e-6)
-    assert not any(np.any(leaf) for leaf in (moved["Dense_0"]["bias"], moved["embedding"]["kernel"]))
+    assert not any(np.any(leaf) for leaf in (moved["Dense_0"]["bias"], moved["shared"]["kernel"]))
     assert np.abs(slope).max() > 0
 
 
