@@ -2,12 +2,14 @@
 
 A strided SAME convolution C(k) has three faces: C(k) itself, from a large image to a small one; its adjoint C(k)^T, the
 transposed convolution, from small to large; and the gradient to k, given a large image and a small one. The gradients
-of each are the other two, and both public functions below are defined so.
+of each are the other two, and all three are defined so: derivatives of any order, such as R1's of the second, are made
+of them alone.
 
 Automatic differentiation would say the same with dilated convolutions, which XLA:CPU runs slowly: the kernel gradient
 of `lax.conv_transpose` some 30 times slower than that of the convolution it is the adjoint of. And a convolution whose
 output is smaller than its kernel (5x5 to 4x4 pixels) leaves XLA:CPU's fast path and runs some 40 times slower than as a
-matrix product (`experiments/benchmarks/README.md` has the table).
+matrix product (`experiments/benchmarks/README.md` has the table). Inside `cond` and `scan` only a convolution whose axes
+are in the order of `_DIMENSIONS` is on that path: any other runs 30 to 100 times slower there.
 """
 
 import functools
@@ -46,7 +48,6 @@ def conv(x: Large, kernel: Kernel, strides: Strides) -> Small:
     return _down(x, kernel, strides)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
 def conv_transpose(
     x: Float[Array, "batch height width channel"],
     kernel: Float[Array, "kernel_height kernel_width features channel"],
@@ -71,30 +72,47 @@ def conv_transpose(
 
     Reference: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", 2016, chapter 4.
     """
-    return _up(x, kernel, strides, (x.shape[1] * strides[0], x.shape[2] * strides[1]))
+    return _adjoint(x, kernel, strides, (x.shape[1] * strides[0], x.shape[2] * strides[1]))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _adjoint(small: Small, kernel: Kernel, strides: Strides, size: tuple[int, int]) -> Large:
+    """The adjoint of `conv` on images of the given (height, width), which the strides need not divide."""
+    return _up(small, kernel, strides, size)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _kernel_gradient(large: Large, small: Small, strides: Strides, size: tuple[int, int]) -> Kernel:
+    """The gradient of <small, conv(large, kernel)> with respect to a kernel of the given (height, width)."""
+    return jax.lax.platform_dependent(
+        large,
+        small,
+        cpu=partial(_kernel_gradient_in_order, strides=strides, size=size),
+        default=partial(_kernel_gradient_as_xla, strides=strides, size=size),
+    )
 
 
 conv.defvjp(
     lambda x, kernel, strides: (conv(x, kernel, strides), (x, kernel)),
     lambda strides, saved, small: (
-        _cropped_transpose(small, saved[1], strides, saved[0].shape[1:3]),
-        _kernel_gradient(saved[0], small, saved[1], strides),
+        _adjoint(small, saved[1], strides, saved[0].shape[1:3]),
+        _kernel_gradient(saved[0], small, strides, saved[1].shape[:2]),
     ),
 )
-conv_transpose.defvjp(
-    lambda x, kernel, strides: (conv_transpose(x, kernel, strides), (x, kernel)),
-    lambda strides, saved, large: (
+_adjoint.defvjp(
+    lambda small, kernel, strides, size: (_adjoint(small, kernel, strides, size), (small, kernel)),
+    lambda strides, size, saved, large: (
         conv(large, saved[1], strides),
-        _kernel_gradient(large, saved[0], saved[1], strides),
+        _kernel_gradient(large, saved[0], strides, saved[1].shape[:2]),
     ),
 )
-
-
-def _cropped_transpose(small: Small, kernel: Kernel, strides: Strides, size: tuple[int, int]) -> Large:
-    """The adjoint to images of any size; where the strides divide it, the public function with its gradients."""
-    if size == (small.shape[1] * strides[0], small.shape[2] * strides[1]):
-        return conv_transpose(small, kernel, strides)
-    return _up(small, kernel, strides, size)
+_kernel_gradient.defvjp(
+    lambda large, small, strides, size: (_kernel_gradient(large, small, strides, size), (large, small)),
+    lambda strides, size, saved, kernel: (
+        _adjoint(saved[1], kernel, strides, saved[0].shape[1:3]),
+        conv(saved[0], kernel, strides),
+    ),
+)
 
 
 def _down(large: Large, kernel: Kernel, strides: Strides) -> Small:
@@ -107,10 +125,29 @@ def _down_as_xla(large: Large, kernel: Kernel, strides: Strides) -> Small:
     return jax.lax.conv_general_dilated(large, kernel, strides, "SAME", dimension_numbers=_DIMENSIONS)
 
 
-def _kernel_gradient(large: Large, small: Small, kernel: Kernel, strides: Strides) -> Kernel:
-    """The gradient of <small, conv(large, kernel)> with respect to the kernel."""
+def _kernel_gradient_as_xla(large: Large, small: Small, *, strides: Strides, size: tuple[int, int]) -> Kernel:
+    kernel = jax.ShapeDtypeStruct((*size, large.shape[-1], small.shape[-1]), large.dtype)
     (gradient,) = jax.linear_transpose(lambda kernel: _down_as_xla(large, kernel, strides), kernel)(small)
     return gradient
+
+
+def _kernel_gradient_in_order(large: Large, small: Small, *, strides: Strides, size: tuple[int, int]) -> Kernel:
+    """A convolution with the pixels of `small` as those of its kernel, summed over the batch.
+
+    XLA:CPU brings it into this order of axes itself, but only outside `cond` and `scan`, within which it runs another
+    order some 50 times slower.
+    """
+    before = [low for low, _ in jax.lax.padtype_to_pads(large.shape[1:3], size, strides, "SAME")]
+    sides = zip(before, size, strides, large.shape[1:3], small.shape[1:3], strict=True)
+    gradient = jax.lax.conv_general_dilated(
+        large.transpose(3, 1, 2, 0),
+        small.transpose(1, 2, 0, 3),
+        (1, 1),
+        [(low, kernel + (pixels - 1) * stride - of - low) for low, kernel, stride, of, pixels in sides],
+        rhs_dilation=strides,
+        dimension_numbers=_DIMENSIONS,
+    )
+    return gradient.transpose(1, 2, 0, 3)
 
 
 def _convolve(x: Array, kernel: Array, strides: Strides, padding: Sequence[tuple[int, int]]) -> Array:

@@ -1,5 +1,6 @@
 """`conv` and `conv_transpose` against their definitions, against lax, and through every transformation."""
 
+import re
 from functools import partial
 
 import flax.linen as nn
@@ -161,6 +162,33 @@ def test_the_form_for_accelerators_equals_the_one_for_the_cpu(height, width):
         quick_jit(lambda *a, f=form: f(*a, strides=strides, size=size))(small, kernel) for form in forms
     )
     close(by_phases, as_xla)
+
+
+@cases(FEW)
+def test_the_kernel_gradient_for_accelerators_equals_the_one_for_the_cpu(height, width):
+    kernel_size, strides, size = zip(height, width, strict=True)
+    large, small = draw((2, *size, 3), (2, *(-(-n // s) for n, s in zip(size, strides, strict=True)), 2))
+    forms = (convolution._kernel_gradient_as_xla, convolution._kernel_gradient_in_order)
+    as_xla, in_order = (
+        quick_jit(lambda *a, f=form: f(*a, strides=strides, size=kernel_size))(large, small) for form in forms
+    )
+    close(in_order, as_xla)
+
+
+@pytest.mark.parametrize("size", [8, 7])
+@pytest.mark.parametrize("kernel_size", [3, 5])
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2)])
+def test_derivatives_of_any_order_keep_the_order_of_axes_that_is_fast_inside_cond(strides, kernel_size, size):
+    def output(x, down, up):
+        return jnp.sin(conv_transpose(jnp.sin(conv(x, down, strides)), up, strides)).sum((1, 2, 3))
+
+    def penalty(x, down, up):
+        return jnp.square(jax.grad(lambda x: output(x, down, up).sum())(x)).sum()
+
+    x, kernel = draw((2, size, size, 3), (kernel_size, kernel_size, 3, 3))
+    text = jax.jit(jax.grad(penalty, (0, 1, 2))).lower(x, kernel, kernel).as_text()
+    orders = set(re.findall(r"dim_numbers = (\[.*?\]x\[.*?\]->\[.*?\])", text))
+    assert orders == {"[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"}
 
 
 @cases(FEW)
