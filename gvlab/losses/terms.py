@@ -30,7 +30,8 @@ class Round(NamedTuple):
     z: Float[Array, "batch latent"]
     """The latents that those are made of."""
     critic: Callable[[Array], Array]
-    """x [batch, *shape] -> logits [batch]: the discriminator, with the labels of the batch."""
+    """x [batch, *shape] -> logits [batch]: the discriminator, with the labels of the batch, as it judged the real
+    examples: of those it gives `on_real` again."""
     generate: Callable[[Array], Array]
     """z [batch, latent] -> x [batch, *shape]: the generator, with the labels of the batch."""
     on_real: Float[Array, " batch"]
@@ -40,8 +41,8 @@ class Round(NamedTuple):
     axis_name: str | None = None
     """Of the mapped axis that the batch is spread over, for noise that is the same for any number of devices."""
     critic_of_fake: Callable[[Array], Array] | None = None
-    """x -> logits, as the discriminator sees generated examples where an augmentation shows the two kinds by draws of
-    their own; None: as `critic`."""
+    """x -> logits, as the discriminator judged the generated examples, where an augmentation shows the two kinds by
+    draws of their own, or its singular vectors had advanced; None: as `critic`."""
     y: Float[Array, "batch classes"] | None = None
     """One-hot classes, of the real examples and of the generated ones alike; None without classes."""
     judged_real: Judged | None = None

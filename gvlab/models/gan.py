@@ -188,15 +188,17 @@ def simultaneous_gan(
 
         fake, pull_fake, g_after = jax.vjp(made, g.params, has_aux=True)
         real = sight.replaced(batch.x, fake)
-        judged_real, pull_real, d_after = jax.vjp(
+        judged_real, pull_real, d_between = jax.vjp(
             lambda p: played.judge_and_advance(game, replace(d, params=p), sight.real(real), y), d.params, has_aux=True
         )
         judged_fake, pull_judged_fake, d_after = jax.vjp(
-            lambda p, x: played.judge_and_advance(game, replace(d_after, params=p), sight.fake(x), y),
+            lambda p, x: played.judge_and_advance(game, replace(d_between, params=p), sight.fake(x), y),
             d.params,
             fake,
             has_aux=True,
         )
+
+        saw = played.as_it_saw(d, d_between, d_after)
 
         # 2. the losses, and their gradients with respect to the verdicts
         now = played.contest_at(game, state.step)
@@ -212,7 +214,7 @@ def simultaneous_gan(
         if discriminator_terms:
 
             def added_to_d(params: PyTree, r: Judged, f: Judged) -> tuple[Float[Array, ""], tuple[Info, Memory]]:
-                before = replace(d, params=params)
+                before = tuple(replace(player, params=params) for player in saw)
                 this = played.round_of(game, g, before, real, fake, z, y, r, f, state.step, key, sight)
                 added, info, memory = played.added_terms(discriminator_terms, "d_term", this, state.memory)
                 return added, (info, memory)
@@ -229,8 +231,8 @@ def simultaneous_gan(
             def added_to_g(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, Memory]]:
                 before = replace(g, params=params)
                 x, _ = played.generate(game, before, z, y, key)
-                f, _ = played.judge(game, d, sight.fake(x), y)
-                this = played.round_of(game, before, d, real, x, z, y, judged_real, f, state.step, key, sight)
+                f, _ = played.judge(game, saw[1], sight.fake(x), y)
+                this = played.round_of(game, before, saw, real, x, z, y, judged_real, f, state.step, key, sight)
                 added, info, memory = played.added_terms(generator_terms, "g_term", this, state.generator_memory)
                 return added, (info, memory)
 
