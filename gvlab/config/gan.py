@@ -19,10 +19,12 @@ from gvlab.config.class_terms import (
 )
 from gvlab.config.contests import (
     AnyContest,
+    LeastSquares,
     MultiHinge,
     NonSaturating,
     Relativistic,
     RelativisticAverage,
+    Smoothed,
     TopK,
     Wasserstein,
 )
@@ -131,15 +133,17 @@ def _check_styles(network: AnyNetworks, terms: tuple[AnyGeneratorTerm, ...]) -> 
 
 
 def _check_signs(augmentation: AnyAugmentation | None, contest: AnyContest) -> None:
-    """Raises UserError if a probability follows the sign of logits of which only differences mean something."""
-    game = contest.game if isinstance(contest, TopK) else contest
-    if not isinstance(game, Relativistic | RelativisticAverage | Wasserstein):
+    """Raises UserError if a probability follows the sign of logits in a contest where it says nothing."""
+    game: Any = contest
+    while isinstance(game, TopK | Smoothed):
+        game = game.game
+    if not isinstance(game, Relativistic | RelativisticAverage | Wasserstein | LeastSquares):
         return
     if isinstance(augmentation, ADA | APA) and isinstance(augmentation.probability, Adaptive):
         raise UserError(
             f"GAN.augmentation is {type(augmentation).__name__} with the probability Adaptive, which follows the sign "
-            f"of the logits, but in the contest {type(game).__name__} only their differences mean something: use Ramp "
-            "or Fixed."
+            f"of the logits, but in the contest {type(game).__name__} it does not tell real examples from generated "
+            "ones: use Ramp or Fixed."
         )
 
 

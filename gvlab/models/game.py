@@ -297,8 +297,24 @@ def check_augmentation(game: Game, shape: tuple[int, ...]) -> None:
     if game.augmentation.by_sign and not game.contest.has_sign:
         raise UserError(
             f"The probability of {game.augmentation.transform.name} follows the sign of the logits, but in this "
-            "contest only their differences mean something: use a ramp, or a constant."
+            "contest it does not tell real examples from generated ones: use a ramp, or a constant."
         )
+
+
+def check_coupling(game: Game, d_stats: PyTree) -> None:
+    """Raises UserError if a term takes slopes by single examples, of which the discriminator sees several at once."""
+    name = type(game.discriminator).__name__
+    for term in (*game.discriminator_terms, *game.generator_terms):
+        if term.by_example and d_stats:
+            raise UserError(
+                f"The term {term.name} takes the gradient of {name} by single examples, but its BatchNorm couples "
+                "those of a batch: use a discriminator without."
+            )
+        if term.by_example and getattr(game.discriminator, "couples", False):
+            raise UserError(
+                f"The term {term.name} takes the gradient of {name} by single examples, but a logit of it is that of "
+                "several, whose slope would count for each: use packing=1, or a term by finite differences."
+            )
 
 
 def check_verdict(game: Game, d: Player, x: Array, y: Array | None) -> None:

@@ -317,18 +317,7 @@ def _model(
         played.check_augmentation(game, made)
         if any(term.needs for term in terms) or game.contest.reads is not logits_of:
             played.check_verdict(game, Player(d_params, d_stats, (), d_others), jnp.zeros((2, *made)), y)
-        for term in terms:
-            if term.by_example and d_stats:
-                raise UserError(
-                    f"The term {term.name} takes the gradient of {type(discriminator).__name__} by single examples, "
-                    "but its BatchNorm couples those of a batch: use a discriminator without."
-                )
-            if term.by_example and getattr(discriminator, "couples", False):
-                raise UserError(
-                    f"The term {term.name} takes the gradient of {type(discriminator).__name__} by single examples, "
-                    "but a logit of it is that of several, whose slope would count for each: use packing=1, or a term "
-                    "by finite differences."
-                )
+        played.check_coupling(game, d_stats)
         return GANState(
             step=jnp.zeros((), jnp.int32),
             generator=Player(g_params, g_stats, game.generator_optimizer.init(g_params), g_others),
@@ -368,7 +357,11 @@ def _model(
         }
 
     def watch(state: GANState, train: Batch, held_out: Batch, key: PRNGKey) -> Info:
-        """Of verdicts on examples as they are; `overfitting` is r_v of Karras et al. 2020, equation 1."""
+        """Of verdicts on examples as they are; `overfitting` is r_v of Karras et al. 2020, equation 1.
+
+        What is told from signs, `real_sign` (r_t there) and the accuracies of each kind, is left out where they mean
+        nothing.
+        """
         g, d, y = state.generator, state.discriminator, one_hot(train.y, num_classes)
         z = prior(key, len(train.x))
         real = judged(d, train.x, y).logits
@@ -376,11 +369,13 @@ def _model(
         made = eval_apply(generator, g.params, g.stats, z, y, collections=g.collections)
         fake = judged(d, made, y).logits
         lead = real.mean() - fake.mean()
-        return {
+        signs = {
             "d_accuracy_real": (real > 0).mean(),
             "d_accuracy_fake": (fake < 0).mean(),
+            "real_sign": jnp.sign(real).mean(),
+        }
+        return (signs if game.contest.has_sign else {}) | {
             "d_accuracy_pairs": (real[:, None] > fake[None]).mean(),  # which no common offset of the logits changes
-            "real_sign": jnp.sign(real).mean(),  # r_t of the same paper
             "overfitting": (real.mean() - unseen.mean()) / jnp.where(lead == 0, 1.0, lead),
         }
 

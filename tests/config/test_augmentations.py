@@ -71,6 +71,11 @@ REFUSED = {
         lambda: c.RealConsistency(transform=c.InstanceNoise()),
         "but must be of type FlipAndTranslate or DiffAugment.",
     ),
+    "signs of least squares": (
+        lambda: c.GAN(contest=c.Smoothed(c.LeastSquares()), augmentation=c.ADA()),
+        "GAN.augmentation is ADA with the probability Adaptive, which follows the sign of the logits, but in the "
+        "contest LeastSquares it does not tell real examples from generated ones: use Ramp or Fixed.",
+    ),
     "a negative weight": (lambda: c.LatentDiversity(-1.0), "LatentDiversity.weight is -1.0, but must be a number of"),
     "consistency twice": (
         lambda: c.GAN(discriminator_terms=(c.RealConsistency(), c.Every(2, c.RealConsistency(2.0)))),

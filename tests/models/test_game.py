@@ -205,7 +205,13 @@ def test_an_average_by_half_life(factory):
 def test_a_probability_by_signs_wants_a_contest_of_signs():
     controlled = augment.adaptive(SHIFT)
     pairs = losses.relativistic(losses.logistic_margin_loss)
-    for contest in (pairs, losses.wasserstein, losses.top_k(pairs, 0.5), losses.relativistic_average(jnp.abs)):
+    for contest in (
+        pairs,
+        losses.wasserstein,
+        losses.least_squares,
+        losses.top_k(pairs, 0.5),
+        losses.relativistic_average(jnp.abs),
+    ):
         with pytest.raises(UserError, match="The probability of shift follows the sign of the logits, but in this"):
             made(alternating_gan, contest=contest, augmentation=controlled)
     made(alternating_gan, contest=losses.top_k(losses.hinge, 0.5), augmentation=controlled)
