@@ -115,6 +115,11 @@ class GAN:
                 f"GAN.packing is {self.packing}, but a conditional discriminator would need one class per pack: use "
                 "conditional=False, or packing=1."
             )
+        if self.packing > 1 and isinstance(self.augmentation, APA):
+            raise UserError(
+                f"GAN.packing is {self.packing}, but APA lets single generated images stand in for real ones, so that "
+                "packs would be of both: use packing=1, or another augmentation."
+            )
 
     @property
     def batches(self) -> int:

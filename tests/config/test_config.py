@@ -115,6 +115,8 @@ def test_combinations_that_contradict_themselves_are_refused():
         c.Adam(drop_steps=(5,), schedule=c.Cosine())
     with pytest.raises(UserError, match=r"packing is 2, but a conditional .* one class per pack: use"):
         c.GAN(packing=2, conditional=True)
+    with pytest.raises(UserError, match=r"packing is 2, but APA lets .*: use packing=1, or another augmentation\.$"):
+        c.GAN(packing=2, augmentation=c.APA(c.Fixed(0.1)))
     with pytest.raises(UserError, match=r"batch_size is 6, which packs of GAN.packing = 4 cannot share equally: use a"):
         c.Experiment("packed", c.GAN(packing=4), steps=1, batch_size=6)
     with pytest.raises(UserError, match=r"R3GAN\.widths is empty"):
