@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from gvlab.config import own
@@ -181,12 +181,14 @@ def _check_head(gan: GAN) -> None:
                 f"{type(part).__name__} reads the head {wanted.__name__} of a discriminator, but that of "
                 f"{type(gan.network).__name__} has {found}: use SNGAN, SAGAN, BigGAN or BigGANDeep with that head."
             )
-    if head is None or isinstance(head, Projection):
+    if head is None:
         return
     name = type(head).__name__
     if not gan.conditional:
         raise UserError(f"GAN.network has the head {name}, which is about classes: use conditional=True.")
-    if not any(_is_unknown(part) or _HEADS.get(type(part)) is type(head) for part in of_discriminator):
+    if isinstance(head, Projection):  # the one that None stands for: one discriminator has one configuration
+        object.__setattr__(gan, "network", replace(gan.network, head=None))
+    elif not any(_is_unknown(part) or _HEADS.get(type(part)) is type(head) for part in of_discriminator):
         readers = [part.__name__ for part, wanted in _HEADS.items() if wanted is type(head)]
         raise UserError(
             f"GAN.network has the head {name}, which nothing in the discriminator's loss reads: use "
