@@ -326,6 +326,17 @@ def check_sides(discriminator_terms: tuple[Any, ...], generator_terms: tuple[Any
                 )
 
 
+def check_differences(terms: tuple[Any, ...], precision: str) -> None:
+    """Raises UserError if a slope would be the difference of two logits that are rounded nearly as far apart."""
+    for term in map(innermost, terms):
+        if isinstance(term, R1FiniteDifference | R2FiniteDifference):
+            name = type(term).__name__
+            raise UserError(
+                f"Experiment.precision is {precision!r}, but {name} divides differences of logits by {term.radius}, "
+                f"and such logits are rounded to three digits: use 'float32', or {name[:2]}."
+            )
+
+
 def check_given_once(field: str, terms: tuple[Any, ...]) -> None:
     """Raises UserError if two terms are of one kind, lazy or not, since curves and memories are known by it.
 

@@ -167,7 +167,8 @@ def r1_finite_difference(weight: Number, radius: Number = 0.01) -> Term:
 
     Args:
         weight: gamma.
-        radius: of the step, in units of the data; in bfloat16 no less than 0.01.
+        radius: of the step, in units of the data. Networks that compute in bfloat16 (`InBfloat16`) round the logits
+            to three digits, and the difference with them: an experiment refuses the two together.
 
     Reference: Adversarial Flow Models (2025), published code.
     """

@@ -136,3 +136,24 @@ def test_a_spectrally_normalised_discriminator_trains_in_bfloat16():
 def test_another_precision_is_refused():
     with pytest.raises(UserError, match=r"precision is 'float16', but must be of type 'float32' or 'bfloat16'"):
         c.with_value(GAN, "precision", "float16")
+
+
+def test_differences_of_rounded_logits_are_refused(small):
+    """With the published radius the difference of two logits is far from that of float32."""
+    for term in (c.R1FiniteDifference(), c.Scheduled(c.Every(2, c.R2FiniteDifference()))):
+        model = c.GAN(c.DCGAN(4, "plain"), discriminator_terms=(term,))
+        with pytest.raises(UserError, match=r"precision is 'bfloat16', but R\dFin.* by 0.01, .*'float32', or R\d\.$"):
+            replace(GAN, model=model, precision="bfloat16")
+    network, variables, x = small
+    step = 0.01 * jax.random.normal(jax.random.key(2), x.shape)
+
+    @jax.jit
+    def differences(variables):
+        logits = [
+            critic.apply(variables, jnp.concatenate([x, x + step]), train=False)
+            for critic in (network, networks.InBfloat16(network))
+        ]
+        return [after - before for before, after in map(jnp.split, logits, (2, 2))]
+
+    exact, rounded = differences(variables)
+    assert np.abs(rounded - exact).max() > 0.2 * np.abs(exact).max()
