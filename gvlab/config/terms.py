@@ -292,7 +292,10 @@ class Scheduled:
     def term(self) -> Term:
         from gvlab import losses
 
-        return losses.scheduled(self.schedule.schedule(), self.inner.term())
+        schedule = self.schedule.schedule()
+        if isinstance(self.inner, Every):  # the same loss, and its curve has the factor, as that of any other
+            return losses.every(self.inner.steps, losses.scheduled(schedule, self.inner.inner.term()))
+        return losses.scheduled(schedule, self.inner.term())
 
 
 AnyGeneratorTerm: TypeAlias = (

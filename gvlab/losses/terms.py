@@ -110,6 +110,8 @@ def every(steps: int, term: Term) -> Term:
 def scheduled(schedule: Callable[[Array], Array], term: Term) -> Term:
     """The term times a number that changes with the train step, such as R3GAN's falling weight of its penalties.
 
+    Its curve has that factor; of a lazy term where this is inside: every(n, scheduled(schedule, term)).
+
     Args:
         schedule: train steps before -> factor; optax's schedules are such functions.
         term: any.
