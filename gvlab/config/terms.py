@@ -261,11 +261,12 @@ OfGenerator: TypeAlias = LatentDiversity | PathLength | FakeClasses | FakeContra
 
 @dataclass(frozen=True)
 class Every:
-    """A term in every `steps`-th step alone, with `steps` times its weight: lazily (Karras et al. 2020)."""
+    """A term in every `steps`-th update alone, with `steps` times its weight: lazily (Karras et al. 2020)."""
 
     steps: int = 16
+    """Updates of the player, of which a train step may have several (`discriminator_steps`)."""
     inner: InEachStep | OfGenerator | OwnTerm = R1()
-    """What is added in these steps."""
+    """What is added in these updates."""
 
     def __post_init__(self) -> None:
         settle(self)

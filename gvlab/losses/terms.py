@@ -52,6 +52,8 @@ class Round(NamedTuple):
     styled: Callable[[Array], Styled] | None = None
     """z [n, latent] -> the generator in two halves, with the labels of the batch's first n examples; None where it has
     no styles."""
+    updates: Int[Array, ""] | None = None
+    """Updates of the player before this one, where a train step has several; None: as many as `step`."""
 
 
 class Term(NamedTuple):
@@ -73,10 +75,13 @@ class Term(NamedTuple):
 
 
 def every(steps: int, term: Term) -> Term:
-    """The term in every `steps`-th step, from the first on, with `steps` times its weight (lazy regularisation).
+    """The term in every `steps`-th update, from the first on, with `steps` times its weight (lazy regularisation).
+
+    Updates are counted, of which a train step may have several of the discriminator, as in StudioGAN; in the published
+    training of StyleGAN2 it has one.
 
     Its curve shows what the term was when it was last computed, without that factor. In between, a run alone leaves its
-    branch out (`lax.cond`); where runs are trained together every step computes it, since under `vmap` the choice
+    branch out (`lax.cond`); where runs are trained together every update computes it, since under `vmap` the choice
     becomes a selection.
 
     Args:
@@ -99,7 +104,7 @@ def every(steps: int, term: Term) -> Term:
             found, after = term.value(this, of)
             return steps * found, after
 
-        now = this.step % steps == 0
+        now = (this.step if this.updates is None else this.updates) % steps == 0
         found, after = jax.lax.cond(now, used, lambda of: (jnp.zeros_like(this.on_real), of), memory["of"])
         mean = mean_over(jax.lax.stop_gradient(found).mean() / steps, this.axis_name)
         return found, {"of": after, "last": jnp.where(now, mean, memory["last"])}

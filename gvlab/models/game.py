@@ -150,11 +150,17 @@ def judge_and_advance(game: Game, d: Player, x: Array, y: Array | None) -> tuple
 
 
 def discriminator_update(
-    game: Game, state: GANState, batch: Batch, updates: Int[Array, ""], key: PRNGKey
+    game: Game,
+    state: GANState,
+    batch: Batch,
+    updates: Int[Array, ""],
+    key: PRNGKey,
+    counted: Int[Array, ""] | None = None,
 ) -> tuple[GANState, Info]:
     """The state after one descent of the discriminator on a batch and as many generated examples.
 
-    `updates` are those of the discriminator before this one, in all steps.
+    `updates` are those of the discriminator before this one, in all steps; `counted` are the same, for terms, where a
+    step has several.
     """
     g, d, step = state.generator, state.discriminator, state.step
     y = one_hot(batch.y, game.num_classes)
@@ -172,6 +178,7 @@ def discriminator_update(
         if game.discriminator_terms:
             saw = as_it_saw(before, between, after)
             this = round_of(game, g, saw, real, fake, z, y, judged_real, judged_fake, step, key, sight)
+            this = this._replace(updates=counted)
             added, term_info, memory = added_terms(game.discriminator_terms, "d_term", this, memory)
             loss, info = loss + added, info | term_info
         return loss, (info, after, memory, judged_real.logits)

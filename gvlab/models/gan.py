@@ -287,7 +287,10 @@ def _alternating(game: Game, discriminator_steps: int, shares: int, data_range: 
 
         for i in range(discriminator_steps):
             remembered, updates = state.augmentation, state.step * discriminator_steps + i
-            state, d_info = played.discriminator_update(game, state, share(i), updates, jax.random.fold_in(key, i))
+            counted = updates if discriminator_steps > 1 else None
+            state, d_info = played.discriminator_update(
+                game, state, share(i), updates, jax.random.fold_in(key, i), counted
+            )
         state, g_info = played.generator_update(
             game, state, share(shares - 1), remembered, jax.random.fold_in(key, discriminator_steps)
         )
