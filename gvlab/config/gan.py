@@ -92,7 +92,8 @@ class GAN:
     half_life: HalfLife | None = None
     """Of the generator's average, in images; then `ema_decay` is not read. None: the average is by `ema_decay`."""
     packing: int = 1
-    """Examples of one source that the discriminator sees at once, on its channels: PacGAN (Lin et al. 2018)."""
+    """Examples of one source that the discriminator sees at once, on its channels: PacGAN (Lin et al. 2018). Of a batch
+    it sees so many times fewer packs; in the paper a batch is of packs."""
 
     def __post_init__(self) -> None:
         settle(self)
