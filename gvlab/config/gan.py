@@ -139,10 +139,16 @@ def _check_styles(network: AnyNetworks, terms: tuple[AnyGeneratorTerm, ...]) -> 
 
 
 def _check_signs(augmentation: AnyAugmentation | None, contest: AnyContest) -> None:
-    """Raises UserError if a probability follows the sign of logits in a contest where it says nothing."""
+    """Raises UserError if a probability follows the sign of logits in a contest where it says nothing, or if pairs
+    would be of one image."""
     game: Any = contest
     while isinstance(game, TopK | Smoothed):
         game = game.game
+    if isinstance(augmentation, APA) and isinstance(game, Relativistic):
+        raise UserError(
+            "GAN.augmentation is APA, but in the contest Relativistic a generated image that stands in for a real one "
+            "would be compared with itself: use RelativisticAverage, or another augmentation."
+        )
     if not isinstance(game, Relativistic | RelativisticAverage | Wasserstein | LeastSquares):
         return
     if isinstance(augmentation, ADA | APA) and isinstance(augmentation.probability, Adaptive):

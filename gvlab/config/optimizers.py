@@ -192,24 +192,7 @@ class LazyAdam:
 
 
 Single: TypeAlias = Adam | AdamW | RMSprop | SGD | AnnealedAdam | LazyAdam | OwnOptimizer
-"""What another may act on the gradients or the updates of."""
-
-
-@dataclass(frozen=True)
-class Clipped:
-    """Gradients whose norm, over all parameters of a player, is at most `norm`, before another optimizer takes them."""
-
-    norm: float = 1.0
-    optimizer: Single = Adam()
-
-    def __post_init__(self) -> None:
-        settle(self)
-        check_positive("Clipped", norm=self.norm)
-
-    def transformation(self, updates_per_step: int = 1) -> optax.GradientTransformation:
-        import optax
-
-        return optax.chain(optax.clip_by_global_norm(self.norm), self.optimizer.transformation(updates_per_step))
+"""What another may act on the gradients or the updates of; those others in one order, Orthogonal(Clipped(Boxed(...)))."""
 
 
 @dataclass(frozen=True)
@@ -232,12 +215,29 @@ class Boxed:
 
 
 @dataclass(frozen=True)
+class Clipped:
+    """Gradients whose norm, over all parameters of a player, is at most `norm`, before another optimizer takes them."""
+
+    norm: float = 1.0
+    optimizer: Single | Boxed = Adam()
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_positive("Clipped", norm=self.norm)
+
+    def transformation(self, updates_per_step: int = 1) -> optax.GradientTransformation:
+        import optax
+
+        return optax.chain(optax.clip_by_global_norm(self.norm), self.optimizer.transformation(updates_per_step))
+
+
+@dataclass(frozen=True)
 class Orthogonal:
     """Kernels whose outputs are drawn towards being orthogonal (Brock et al. 2019), before another optimizer."""
 
     weight: float = 1e-4
     """beta"""
-    optimizer: Single = Adam()
+    optimizer: Single | Boxed | Clipped = Adam()
 
     def __post_init__(self) -> None:
         settle(self)

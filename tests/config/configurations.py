@@ -44,6 +44,7 @@ OPTIMIZERS = [
     c.AnnealedAdam(steps=9),
     c.Boxed(bound=0.1, optimizer=c.LazyAdam(every=4)),
     c.Orthogonal(optimizer=c.AdamW()),
+    c.Orthogonal(0.1 + 0.2, c.Clipped(optimizer=c.Boxed())),
 ]
 TERMS = [
     (c.R1(),),
