@@ -166,7 +166,7 @@ def _gan(config: c.GAN, shape: Shape, common: dict[str, Any], precise: Callable[
     options: dict[str, Any] = common | {
         "latent_dim": config.latent_dim,
         "contest": made(config.contest, "contest"),
-        "ema_decay": config.half_life.decay() if config.half_life else config.ema_decay,
+        "ema_decay": config.decay(),
     }
     if config.discriminator_terms:
         options["discriminator_terms"] = [made(term, "term") for term in config.discriminator_terms]

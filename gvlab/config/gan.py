@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from gvlab.config import own
 from gvlab.config.augmentations import ADA, APA, Adaptive, AnyAugmentation
-from gvlab.config.checks import check_fraction, check_positive, check_size
+from gvlab.config.checks import check_fraction, check_not_negative, check_positive, check_size
 from gvlab.config.class_terms import (
     FakeClasses,
     FakeContrast,
@@ -94,12 +94,21 @@ class GAN:
     packing: int = 1
     """Examples of one source that the discriminator sees at once, on its channels: PacGAN (Lin et al. 2018). Of a batch
     it sees so many times fewer packs; in the paper a batch is of packs."""
+    ema_start: int = 0
+    """The train step from which on `ema_decay` holds, as it is; until then the average is the generator itself. 20,000
+    in BigGAN's published training. 0: from the first one on, and less in a young average (`tree.ema_decay`)."""
 
     def __post_init__(self) -> None:
         settle(self)
         check_size("GAN", latent_dim=self.latent_dim, discriminator_steps=self.discriminator_steps)
         check_size("GAN", packing=self.packing)
         check_fraction("GAN", ema_decay=self.ema_decay)
+        check_not_negative("GAN", ema_start=self.ema_start)
+        if self.ema_start and self.half_life:
+            raise UserError(
+                f"GAN.ema_start is {self.ema_start}, but GAN.half_life is given, with which ema_decay is not read: "
+                "leave one of them out."
+            )
         check_given_once("GAN.discriminator_terms", self.discriminator_terms)
         check_given_once("GAN.generator_terms", self.generator_terms)
         check_sides(self.discriminator_terms, self.generator_terms)
@@ -121,6 +130,16 @@ class GAN:
                 f"GAN.packing is {self.packing}, but APA lets single generated images stand in for real ones, so that "
                 "packs would be of both: use packing=1, or another augmentation."
             )
+
+    def decay(self) -> Any:
+        """Of the generator's average: a number, or (train steps before, images of a step) -> that of the step."""
+        from gvlab import tree
+
+        if self.half_life:
+            return self.half_life.decay()
+        if not self.ema_start:
+            return self.ema_decay
+        return lambda step, images: tree.ema_decay_from(self.ema_decay, self.ema_start, step)
 
     @property
     def batches(self) -> int:

@@ -69,6 +69,7 @@ GANS += [
     c.GAN(c.MLP(), update="separate", half_life=c.HalfLife(schedule=c.Linear(begin=0.0, end=1.0))),
     c.GAN(c.MLP(), contest=c.Smoothed(c.LeastSquares(), target=0.75)),
     c.GAN(c.MLP(), contest=c.TopK(c.Smoothed(c.Minimax(), target=0.7))),
+    c.GAN(c.MLP(), ema_start=20_000),
     c.GAN(c.MLP(), contest=c.TopK(share=1.0, schedule=c.Exponential(10, end=0.5))),
     *(c.GAN(network, generator_terms=(c.Every(4, c.PathLength()), c.LatentDiversity())) for network in STYLES),
     c.GAN(c.MLP(), packing=2, generator_terms=(c.Scheduled(c.LatentDiversity()),)),

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax.numpy as jnp
 import pytest
 from configurations import SMALL
 
@@ -49,6 +50,7 @@ REFUSED = [
     (c.TwoLayerMLP, "top_hidden", (4, -1)),
     (c.TwoLayerMLP, "first", 0),
     *((c.GAN, name, bad) for name in ("latent_dim", "discriminator_steps", "packing") for bad in (0, -1)),
+    (c.GAN, "ema_start", -1),
     *((c.GAN, "ema_decay", bad) for bad in (-0.1, 1.0, NAN)),
     *((c.Gaussian, "variance", bad) for bad in (0.0, -1.0, NAN, INFINITY)),
     *((c.Categorical, "levels", bad) for bad in (1, 0, -2)),
@@ -220,6 +222,13 @@ def test_ignored_names_count_on_the_top_floor_only():
     """`steps` of the experiment may differ; a field of that name further in may not."""
     one, other = experiment(data=c.Data(name="a")), experiment(data=c.Data(name="b"))
     assert c.difference(one, other, ("name",)) == ("data.name", "a", "b")
+
+
+def test_a_start_of_an_average_by_half_life_is_refused():
+    with pytest.raises(UserError, match=r"ema_start is 10, but GAN.half_life is given, .*: leave one of them out\.$"):
+        c.GAN(c.MLP(), half_life=c.HalfLife(), ema_start=10)
+    late = c.GAN(c.MLP(), ema_start=2, ema_decay=0.5).decay()
+    assert [float(late(jnp.int32(step), 8)) for step in range(3)] == [0.0, 0.5, 0.5]
 
 
 def test_a_half_life_below_a_batch_is_refused():
