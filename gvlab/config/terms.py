@@ -117,7 +117,7 @@ class OneSidedGradientPenalty:
 
 @dataclass(frozen=True)
 class Dragan:
-    """weight (||grad D|| - 1)^2 around real examples (Kodali et al. 2017)."""
+    """weight (||grad D|| - 1)^2 around real examples (Kodali et al. 2017, as its published code has the noise)."""
 
     weight: float = 10.0
     """lambda"""
