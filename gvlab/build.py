@@ -365,8 +365,9 @@ def _model_on(experiment: c.Experiment, dataset: data.Dataset) -> Model:
         # Where the data are absent, what was learned from the mean on is restored.
         mean = np.full(dataset.shape, 0.5) if absent else mapped.mean(dataset.train.x) / 255
     examples = 1 if absent else len(dataset.train.x)  # an absent set is not trained on
+    images = experiment.batch_size * getattr(experiment.model, "discriminator_steps", 1)
     return model(
-        experiment.model,
+        c.in_steps(experiment.model, images),
         dataset.shape,
         dataset.num_classes,
         data_mean=mean,

@@ -37,6 +37,7 @@ ADAMS = [c.Adam(), c.Adam(learning_rate=1 / 3, eps=1e-300, drop_steps=(10, 20), 
 OPTIMIZERS = [
     *ADAMS,
     c.Adam(schedule=c.Cosine(steps=7, end=0.5)),
+    c.SGD(schedule=c.PerImage(c.Exponential(steps=700))),
     c.AdamW(weight_decay=0.0, schedule=c.Linear(begin=0.0, end=1.0)),
     c.RMSprop(decay=0.99),
     c.SGD(momentum=0.5),

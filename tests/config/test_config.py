@@ -253,3 +253,20 @@ def test_what_a_batch_is_too_small_for_is_refused():
 def test_an_objective_may_be_said_by_its_name():
     assert c.VAE(objective="elbo") == c.VAE(objective=c.ELBO()) == c.VAE()
     assert c.VAE(objective="importance_weighted").objective == c.ImportanceWeighted()
+
+
+def test_schedules_of_images_are_those_of_the_steps_that_show_so_many():
+    def gan(rate, weight, share):
+        return c.GAN(
+            c.MLP(),
+            contest=c.TopK(schedule=share),
+            generator_optimizer=c.Clipped(1.0, c.SGD(schedule=rate)),
+            discriminator_terms=(c.R2(), c.Scheduled(c.R1(), weight)),
+        )
+
+    counted = gan(c.PerImage(c.Linear(1000)), c.PerImage(), c.PerImage(c.Exponential(64, end=0.5)))
+    in_steps = gan(c.Linear(2), c.Cosine(39_063), c.Exponential(1, end=0.5))
+    assert c.in_steps(counted, 512) == in_steps
+    assert c.in_steps(in_steps, 7) is in_steps
+    with pytest.raises(UserError, match=r"PerImage\(.*\) counts images, .* build it from an Experiment, or state"):
+        c.PerImage().schedule()
