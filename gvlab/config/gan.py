@@ -197,7 +197,8 @@ def _check_head(gan: GAN) -> None:
     """
     if _is_unknown(gan.network):
         return
-    head = getattr(gan.network, "head", None)
+    network: Any = gan.network
+    head = getattr(network, "head", None)
     of_discriminator = [gan.contest, *map(innermost, gan.discriminator_terms)]
     for part in (*of_discriminator, *map(innermost, gan.generator_terms)):
         wanted = _HEADS.get(type(part))
@@ -213,7 +214,7 @@ def _check_head(gan: GAN) -> None:
     if not gan.conditional:
         raise UserError(f"GAN.network has the head {name}, which is about classes: use conditional=True.")
     if isinstance(head, Projection):  # the one that None stands for: one discriminator has one configuration
-        object.__setattr__(gan, "network", replace(gan.network, head=None))
+        object.__setattr__(gan, "network", replace(network, head=None))
     elif not any(_is_unknown(part) or _HEADS.get(type(part)) is type(head) for part in of_discriminator):
         readers = [part.__name__ for part, wanted in _HEADS.items() if wanted is type(head)]
         raise UserError(
