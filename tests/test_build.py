@@ -442,7 +442,7 @@ def test_an_experiment_knows_the_images_of_its_steps():
         model = dataclasses.replace(MLP_GAN, discriminator_steps=2, generator_optimizer=c.SGD(schedule=schedule))
         made = program(model, batch_size=8)
         batch = jax.tree.map(lambda x: jnp.zeros((4, *x.shape[1:]), x.dtype), made.first_batch())
-        state = made.model.init(jax.random.key(0), batch)
+        state = jax.eval_shape(made.model.init, jax.random.key(0), batch)
         return str(jax.make_jaxpr(made.model.train_step)(state, batch, jax.random.key(0)))
 
     assert step(c.PerImage(c.Linear(160))) == step(c.Linear(10)) != step(c.Linear(20))

@@ -120,7 +120,7 @@ def test_in_every_family_all_layers_give_bfloat16(name):
 
 
 def test_a_spectrally_normalised_discriminator_trains_in_bfloat16():
-    network, side = FAMILIES["sngan"]
+    network, side = FAMILIES["dcgan, spectral"]
     model = build.model(c.GAN(network, latent_dim=20), (side, side, 1), 0, precision="bfloat16")
 
     def steps(key):

@@ -106,7 +106,7 @@ def test_signs_are_not_counted_where_they_say_nothing():
     """Logits of least squares are drawn to 1 and 0."""
     squares = build.model(replace(EXPERIMENT.model, contest=c.LeastSquares()), (2,), 0)
     batch = Batch(jnp.zeros((4, 2)))
-    state = squares.init(rng.root(0), batch)
+    state = jax.eval_shape(squares.init, rng.root(0), batch)
     seen = jax.eval_shape(squares.watch, state, batch, batch, rng.root(0))
     assert set(seen) == {"d_accuracy_pairs", "overfitting"}
 
