@@ -166,7 +166,7 @@ def _gan(config: c.GAN, shape: Shape, common: dict[str, Any], precise: Callable[
     options: dict[str, Any] = common | {
         "latent_dim": config.latent_dim,
         "contest": made(config.contest, "contest"),
-        "ema_decay": config.half_life.decay() if config.half_life else config.ema_decay,
+        "ema_decay": config.decay(),
     }
     if config.discriminator_terms:
         options["discriminator_terms"] = [made(term, "term") for term in config.discriminator_terms]
@@ -365,8 +365,9 @@ def _model_on(experiment: c.Experiment, dataset: data.Dataset) -> Model:
         # Where the data are absent, what was learned from the mean on is restored.
         mean = np.full(dataset.shape, 0.5) if absent else mapped.mean(dataset.train.x) / 255
     examples = 1 if absent else len(dataset.train.x)  # an absent set is not trained on
+    images = experiment.batch_size * getattr(experiment.model, "discriminator_steps", 1)
     return model(
-        experiment.model,
+        c.in_steps(experiment.model, images),
         dataset.shape,
         dataset.num_classes,
         data_mean=mean,

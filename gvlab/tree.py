@@ -48,6 +48,17 @@ def ema_decay(decay: float | Float[Array, ""], step: Int[Array, ""]) -> Float[Ar
     return jnp.minimum(decay, (1 + t) / (10 + t))
 
 
+def ema_decay_from(
+    decay: float | Float[Array, ""], start: int | Int[Array, ""], step: Int[Array, ""]
+) -> Float[Array, ""]:
+    """0 before the train step `start`, counted from 1, and `decay` from it on: an average that begins late.
+
+    Reference: Brock et al., "Large Scale GAN Training for High Fidelity Natural Image Synthesis", 2019, published code
+    (`ema_start`).
+    """
+    return jnp.where(step + 1 < start, 0.0, decay)
+
+
 def half_life_decay(half_life: float | Float[Array, ""], images: Size) -> Float[Array, ""]:
     """0.5^(images / half_life): what is left of an old value in an average of that half-life.
 

@@ -433,3 +433,16 @@ def test_a_schedule_counts_train_steps_and_keeps_no_count():
 @pytest.mark.parametrize("optimizer", [c.AdamW(schedule=c.Cosine(steps=9)), c.Clipped(optimizer=c.RMSprop())], ids=ids)
 def test_vaes_take_every_optimizer(optimizer):
     shapes_of_a_run(program(dataclasses.replace(MLP_VAE, optimizer=optimizer), IMAGE))
+
+
+def test_an_experiment_knows_the_images_of_its_steps():
+    """Of a GAN those that its discriminator sees, in two updates."""
+
+    def step(schedule):
+        model = dataclasses.replace(MLP_GAN, discriminator_steps=2, generator_optimizer=c.SGD(schedule=schedule))
+        made = program(model, batch_size=8)
+        batch = jax.tree.map(lambda x: jnp.zeros((4, *x.shape[1:]), x.dtype), made.first_batch())
+        state = jax.eval_shape(made.model.init, jax.random.key(0), batch)
+        return str(jax.make_jaxpr(made.model.train_step)(state, batch, jax.random.key(0)))
+
+    assert step(c.PerImage(c.Linear(160))) == step(c.Linear(10)) != step(c.Linear(20))

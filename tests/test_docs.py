@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import dataclasses
 import importlib
 import importlib.util
 import inspect
@@ -11,6 +12,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+import typing
 import zlib
 from functools import cache
 from pathlib import Path
@@ -19,7 +21,8 @@ import numpy as np
 import pytest
 
 from gvlab.cli import main, overrides
-from gvlab.config import experiment_file
+from gvlab.config import GAN, experiment_file
+from gvlab.config.fields import field_types, is_protocol
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(f for d in ("docs", "experiments", "gvlab") for f in (ROOT / d).rglob("*.md"))])
@@ -176,6 +179,21 @@ def test_the_examples_in_python_run(monkeypatch):
     assert scope["new"].shape == (16, 16, 16, 1)
     assert scope["again"].shape == (8, 16, 16, 1)
     assert set(scope["frame"]["measure"]) >= {"iw_bound_nats", "elbo_nats"}
+
+
+def parts_of(hint) -> set[type]:
+    """gvlab's dataclasses that a field of that type may hold, and those that they may hold."""
+    if is_protocol(hint):
+        return set()
+    if not dataclasses.is_dataclass(hint):
+        return set().union(*map(parts_of, typing.get_args(hint)))
+    return {hint}.union(*map(parts_of, field_types(hint).values()))
+
+
+def test_the_page_of_gans_names_every_part_of_one():
+    named = set(re.findall(r"\b[A-Z]\w+", " ".join(spans((ROOT / "docs" / "which_gan.md").read_text()))))
+    missing = {part.__name__ for part in parts_of(GAN)} - {"GAN"} - named
+    assert not missing
 
 
 def test_the_experiment_shown_is_the_one_that_ships():

@@ -56,6 +56,19 @@ def test_parameters_stay_in_their_box():
     np.testing.assert_allclose(optax.apply_updates(params, updates)["w"], [0.01, -0.01, -0.002], rtol=1e-6)
 
 
+def test_one_may_act_on_what_another_does_in_one_order():
+    """Orthogonality is part of the gradient that is clipped, and the box is last."""
+    params = {"Dense_0": {"kernel": jnp.array([[1.0, 2.0], [0.5, -1.0]])}}
+    inner = c.Clipped(0.1, c.Boxed(0.99, c.SGD(learning_rate=1.0)))
+    optimizer = c.Orthogonal(0.5, inner).transformation()
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    moved, _ = optimizer.update(zeros, optimizer.init(params), params)
+    kernel = params["Dense_0"]["kernel"]
+    slope = transformations.orthogonal_slope(kernel)
+    expected = jnp.clip(kernel - 0.1 * slope / jnp.linalg.norm(slope), -0.99, 0.99)
+    np.testing.assert_allclose(kernel + moved["Dense_0"]["kernel"], expected, rtol=1e-6)
+
+
 def test_a_lazy_adam_is_adam_with_the_published_correction():
     ratio = 16 / 17
     params, gradient = {"w": jnp.array([1.0])}, {"w": jnp.array([0.3])}

@@ -52,6 +52,11 @@ def test_ema_at_decay_0_is_the_new_tree_exactly():
     np.testing.assert_array_equal(tree.ema({"a": jnp.array([7.0, 8.0, 9.0])}, new, jnp.float32(0))["a"], new["a"])
 
 
+def test_an_average_that_begins_late_is_until_then_what_it_averages():
+    decays = [float(tree.ema_decay_from(0.75, 3, jnp.int32(step))) for step in range(4)]
+    assert decays == [0.0, 0.0, 0.75, 0.75]
+
+
 def test_ema_decay_follows_the_rule_of_tensorflow():
     steps = np.array([0, 1, 10, 89, 8989, 8990, 8991, 100_000])
     decays = [tree.ema_decay(0.999, jnp.int32(step)) for step in steps]

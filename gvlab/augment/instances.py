@@ -35,7 +35,8 @@ def instance_noise(deviation: Number) -> Transform:
 def apa() -> Transform:
     """With probability p a generated image stands in for a real one (adaptive pseudo augmentation).
 
-    The images themselves are left alone: the discriminator is deceived about what some of them are.
+    The images themselves are left alone: the discriminator is deceived about what some of them are. It is the generated
+    image of the same place in the batch, so a contest of pairs would compare it with itself, and learn nothing there.
 
     Reference: Jiang et al., "Deceive D: Adaptive Pseudo Augmentation for GAN Training with Limited Data", 2021.
     """

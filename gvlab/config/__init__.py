@@ -74,7 +74,7 @@ from gvlab.config.protocols import (
     OwnTerm,
 )
 from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
-from gvlab.config.schedules import Constant, Cosine, Cyclical, Exponential, Linear
+from gvlab.config.schedules import Constant, Cosine, Cyclical, Exponential, Linear, PerImage, in_steps
 from gvlab.config.sources import Arrays, Folder, Tfds
 from gvlab.config.stylegan2 import StyleGAN2
 from gvlab.config.terms import (
@@ -183,6 +183,7 @@ __all__ = [
     "OwnTerm",
     "PartiallyImportanceWeighted",
     "PathLength",
+    "PerImage",
     "Projection",
     "R1FiniteDifference",
     "R2FiniteDifference",
@@ -214,6 +215,7 @@ __all__ = [
     "from_json",
     "holds_several",
     "image_range",
+    "in_steps",
     "is_conditional",
     "leaves",
     "member_to_dict",

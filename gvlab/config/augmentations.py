@@ -118,7 +118,7 @@ class ADA:
     """What is done: whole pixels moved (b), general geometry (g), colours (c), filters (f), noise (n), holes (c).
     r3gan: bgc and holes, colours half as often."""
     probability: AnyProbability = Adaptive()
-    """Of each of its transformations; a relativistic contest takes no adaptive one."""
+    """Of each of its transformations; no adaptive one in a contest whose signs say nothing."""
 
     def __post_init__(self) -> None:
         settle(self)
@@ -137,7 +137,7 @@ class APA:
     """Some generated images are called real: adaptive pseudo augmentation (Jiang et al. 2021)."""
 
     probability: AnyProbability = Adaptive()
-    """That a generated image stands in for a real one; a relativistic contest takes no adaptive one."""
+    """That a generated image stands in for a real one; no adaptive one in a contest whose signs say nothing."""
 
     def __post_init__(self) -> None:
         settle(self)

@@ -115,8 +115,10 @@ class RelativisticAverage:
 class TopK:
     """The generator learns from those of its examples alone that are judged most real (Sinha et al. 2020)."""
 
-    game: NonSaturating | Minimax | Hinge | LeastSquares | Wasserstein | Relativistic | OwnContest = NonSaturating()
-    """The game that is played."""
+    game: NonSaturating | Minimax | Hinge | LeastSquares | Wasserstein | Relativistic | Smoothed | OwnContest = (
+        NonSaturating()
+    )
+    """The game that is played; not RelativisticAverage, by whose means the other examples would count, too."""
     share: float = 0.5
     """Of the generated examples of a step, how many count."""
     schedule: AnySchedule = Constant()

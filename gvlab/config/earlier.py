@@ -17,6 +17,14 @@ ONCE_ONE_CLASS: dict[str, dict[str, str]] = {
 """Class -> field that is one of several classes now -> the one that it was, so that its JSON had no `type`."""
 
 
+def _without_unused_head(values: dict[str, Any]) -> dict[str, Any]:
+    """A GAN without classes, whose discriminator's head was written as Projection, by default, and left unused."""
+    network = values.get("network")
+    if values.get("conditional") or not isinstance(network, dict) or network.get("head") != {"type": "Projection"}:
+        return values
+    return values | {"network": {name: item for name, item in network.items() if name != "head"}}
+
+
 def as_now(cls: str, values: dict[str, Any]) -> dict[str, Any]:
     """The fields of a class as JSON, in today's writing; what is in no table is left as it is."""
     for old, (new, members) in RENAMED.get(cls, {}).items():
@@ -28,4 +36,4 @@ def as_now(cls: str, values: dict[str, Any]) -> dict[str, Any]:
         held = values.get(name)
         if isinstance(held, dict) and "type" not in held:
             values = values | {name: {"type": member} | held}
-    return values
+    return _without_unused_head(values) if cls == "GAN" else values

@@ -13,6 +13,7 @@ from gvlab.config.likelihoods import Categorical, DiscretizedLogistic
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnData, OwnModel
 from gvlab.config.sources import Arrays, Folder, Tfds
+from gvlab.config.terms import check_differences
 from gvlab.config.vae import VAE
 from gvlab.errors import UserError
 from gvlab.schema import parse
@@ -142,6 +143,8 @@ class Experiment:
                 f"HalfLife.images is {self.model.half_life.images}, but a batch has {self.batch_size}, so the average "
                 "would be of hardly more than one step: use more images, or half_life=None with ema_decay=0."
             )
+        if isinstance(self.model, GAN) and self.precision != "float32":
+            check_differences(self.model.discriminator_terms, self.precision)
         if isinstance(self.model, VAE):
             self.model.check_batch(self.batch_size)
         if isinstance(self.model, GAN) and self.batch_size % self.model.packing:

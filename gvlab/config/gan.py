@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from gvlab.config import own
 from gvlab.config.augmentations import ADA, APA, Adaptive, AnyAugmentation
-from gvlab.config.checks import check_fraction, check_positive, check_size
+from gvlab.config.checks import check_fraction, check_not_negative, check_positive, check_size
 from gvlab.config.class_terms import (
     FakeClasses,
     FakeContrast,
@@ -19,10 +19,12 @@ from gvlab.config.class_terms import (
 )
 from gvlab.config.contests import (
     AnyContest,
+    LeastSquares,
     MultiHinge,
     NonSaturating,
     Relativistic,
     RelativisticAverage,
+    Smoothed,
     TopK,
     Wasserstein,
 )
@@ -90,13 +92,23 @@ class GAN:
     half_life: HalfLife | None = None
     """Of the generator's average, in images; then `ema_decay` is not read. None: the average is by `ema_decay`."""
     packing: int = 1
-    """Examples of one source that the discriminator sees at once, on its channels: PacGAN (Lin et al. 2018)."""
+    """Examples of one source that the discriminator sees at once, on its channels: PacGAN (Lin et al. 2018). Of a batch
+    it sees so many times fewer packs; in the paper a batch is of packs."""
+    ema_start: int = 0
+    """The train step from which on `ema_decay` holds, as it is; until then the average is the generator itself. 20,000
+    in BigGAN's published training. 0: from the first one on, and less in a young average (`tree.ema_decay`)."""
 
     def __post_init__(self) -> None:
         settle(self)
         check_size("GAN", latent_dim=self.latent_dim, discriminator_steps=self.discriminator_steps)
         check_size("GAN", packing=self.packing)
         check_fraction("GAN", ema_decay=self.ema_decay)
+        check_not_negative("GAN", ema_start=self.ema_start)
+        if self.ema_start and self.half_life:
+            raise UserError(
+                f"GAN.ema_start is {self.ema_start}, but GAN.half_life is given, with which ema_decay is not read: "
+                "leave one of them out."
+            )
         check_given_once("GAN.discriminator_terms", self.discriminator_terms)
         check_given_once("GAN.generator_terms", self.generator_terms)
         check_sides(self.discriminator_terms, self.generator_terms)
@@ -113,6 +125,21 @@ class GAN:
                 f"GAN.packing is {self.packing}, but a conditional discriminator would need one class per pack: use "
                 "conditional=False, or packing=1."
             )
+        if self.packing > 1 and isinstance(self.augmentation, APA):
+            raise UserError(
+                f"GAN.packing is {self.packing}, but APA lets single generated images stand in for real ones, so that "
+                "packs would be of both: use packing=1, or another augmentation."
+            )
+
+    def decay(self) -> Any:
+        """Of the generator's average: a number, or (train steps before, images of a step) -> that of the step."""
+        from gvlab import tree
+
+        if self.half_life:
+            return self.half_life.decay()
+        if not self.ema_start:
+            return self.ema_decay
+        return lambda step, images: tree.ema_decay_from(self.ema_decay, self.ema_start, step)
 
     @property
     def batches(self) -> int:
@@ -131,15 +158,23 @@ def _check_styles(network: AnyNetworks, terms: tuple[AnyGeneratorTerm, ...]) -> 
 
 
 def _check_signs(augmentation: AnyAugmentation | None, contest: AnyContest) -> None:
-    """Raises UserError if a probability follows the sign of logits of which only differences mean something."""
-    game = contest.game if isinstance(contest, TopK) else contest
-    if not isinstance(game, Relativistic | RelativisticAverage | Wasserstein):
+    """Raises UserError if a probability follows the sign of logits in a contest where it says nothing, or if pairs
+    would be of one image."""
+    game: Any = contest
+    while isinstance(game, TopK | Smoothed):
+        game = game.game
+    if isinstance(augmentation, APA) and isinstance(game, Relativistic):
+        raise UserError(
+            "GAN.augmentation is APA, but in the contest Relativistic a generated image that stands in for a real one "
+            "would be compared with itself: use RelativisticAverage, or another augmentation."
+        )
+    if not isinstance(game, Relativistic | RelativisticAverage | Wasserstein | LeastSquares):
         return
     if isinstance(augmentation, ADA | APA) and isinstance(augmentation.probability, Adaptive):
         raise UserError(
             f"GAN.augmentation is {type(augmentation).__name__} with the probability Adaptive, which follows the sign "
-            f"of the logits, but in the contest {type(game).__name__} only their differences mean something: use Ramp "
-            "or Fixed."
+            f"of the logits, but in the contest {type(game).__name__} it does not tell real examples from generated "
+            "ones: use Ramp or Fixed."
         )
 
 
@@ -162,7 +197,8 @@ def _check_head(gan: GAN) -> None:
     """
     if _is_unknown(gan.network):
         return
-    head = getattr(gan.network, "head", None)
+    network: Any = gan.network
+    head = getattr(network, "head", None)
     of_discriminator = [gan.contest, *map(innermost, gan.discriminator_terms)]
     for part in (*of_discriminator, *map(innermost, gan.generator_terms)):
         wanted = _HEADS.get(type(part))
@@ -172,12 +208,14 @@ def _check_head(gan: GAN) -> None:
                 f"{type(part).__name__} reads the head {wanted.__name__} of a discriminator, but that of "
                 f"{type(gan.network).__name__} has {found}: use SNGAN, SAGAN, BigGAN or BigGANDeep with that head."
             )
-    if head is None or isinstance(head, Projection):
+    if head is None:
         return
     name = type(head).__name__
     if not gan.conditional:
         raise UserError(f"GAN.network has the head {name}, which is about classes: use conditional=True.")
-    if not any(_is_unknown(part) or _HEADS.get(type(part)) is type(head) for part in of_discriminator):
+    if isinstance(head, Projection):  # the one that None stands for: one discriminator has one configuration
+        object.__setattr__(gan, "network", replace(network, head=None))
+    elif not any(_is_unknown(part) or _HEADS.get(type(part)) is type(head) for part in of_discriminator):
         readers = [part.__name__ for part, wanted in _HEADS.items() if wanted is type(head)]
         raise UserError(
             f"GAN.network has the head {name}, which nothing in the discriminator's loss reads: use "

@@ -166,9 +166,14 @@ class AnnealedAdam:
 
 @dataclass(frozen=True)
 class LazyAdam:
-    """Adam for a loss with a term in every `every`-th step alone: rate times c, decays to the power c, c = n / (n + 1).
+    """Adam for a loss with a term in every n-th update alone: rate times c, decays to the power c, c = n / (n + 1).
 
-    As Karras et al. 2020 correct it, so that the term counts as if it were there in each step.
+    The published correction (Karras et al. 2020), but not the published updates. There the term has an update of its
+    own, after that of the rest of the loss and with the same moments: n + 1 in n batches, for which c makes up. Here
+    it is added to the loss of the n-th update. The rest of the loss has n updates at c times the rate, as there, the
+    term none of its own: in n batches parameters move n c times the rate and not n times, 6 % less for 16 and 20 % for
+    4. Where the term's gradient, n times enlarged, is the larger one it takes that update over, since Adam divides by
+    the size of the sum. And of the past the second moment keeps b2^(n c) in n batches, not b2^n.
     """
 
     learning_rate: float = 2.5e-3
@@ -192,24 +197,7 @@ class LazyAdam:
 
 
 Single: TypeAlias = Adam | AdamW | RMSprop | SGD | AnnealedAdam | LazyAdam | OwnOptimizer
-"""What another may act on the gradients or the updates of."""
-
-
-@dataclass(frozen=True)
-class Clipped:
-    """Gradients whose norm, over all parameters of a player, is at most `norm`, before another optimizer takes them."""
-
-    norm: float = 1.0
-    optimizer: Single = Adam()
-
-    def __post_init__(self) -> None:
-        settle(self)
-        check_positive("Clipped", norm=self.norm)
-
-    def transformation(self, updates_per_step: int = 1) -> optax.GradientTransformation:
-        import optax
-
-        return optax.chain(optax.clip_by_global_norm(self.norm), self.optimizer.transformation(updates_per_step))
+"""What another may act on the gradients or the updates of; others act in one order: Orthogonal(Clipped(Boxed()))."""
 
 
 @dataclass(frozen=True)
@@ -232,12 +220,29 @@ class Boxed:
 
 
 @dataclass(frozen=True)
+class Clipped:
+    """Gradients whose norm, over all parameters of a player, is at most `norm`, before another optimizer takes them."""
+
+    norm: float = 1.0
+    optimizer: Single | Boxed = Adam()
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_positive("Clipped", norm=self.norm)
+
+    def transformation(self, updates_per_step: int = 1) -> optax.GradientTransformation:
+        import optax
+
+        return optax.chain(optax.clip_by_global_norm(self.norm), self.optimizer.transformation(updates_per_step))
+
+
+@dataclass(frozen=True)
 class Orthogonal:
     """Kernels whose outputs are drawn towards being orthogonal (Brock et al. 2019), before another optimizer."""
 
     weight: float = 1e-4
     """beta"""
-    optimizer: Single = Adam()
+    optimizer: Single | Boxed | Clipped = Adam()
 
     def __post_init__(self) -> None:
         settle(self)

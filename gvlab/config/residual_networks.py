@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from gvlab.config.heads import AnyHead, Projection
+from gvlab.config.heads import AnyHead
 from gvlab.config.plain import settle
 from gvlab.errors import UserError
 
@@ -21,8 +21,10 @@ def _check_width(owner: str, width: int) -> None:
         raise UserError(f"{owner}.width is {width}, but must be from 1 to {MOST_WIDTH}.")
 
 
-def _with_head(networks: tuple[nn.Module, nn.Module], head: AnyHead) -> tuple[nn.Module, nn.Module]:
+def _with_head(networks: tuple[nn.Module, nn.Module], head: AnyHead | None) -> tuple[nn.Module, nn.Module]:
     generator, discriminator = networks
+    if head is None:
+        return generator, discriminator
     return generator, discriminator.clone(head=head.head())
 
 
@@ -38,8 +40,8 @@ class SNGAN:
     """A quarter of the generator's channels at 32 pixels, else those of its last block."""
     layout: Literal["mimicry", "studiogan"] = "mimicry"
     """Of which library. At 64 pixels StudioGAN's discriminator has twice the parameters; at 48 it has none."""
-    head: AnyHead = Projection()
-    """How the discriminator ends, and what it makes of a class."""
+    head: AnyHead | None = None
+    """How the discriminator ends, and what it makes of a class; None: by the projection, where there are classes."""
 
     def __post_init__(self) -> None:
         settle(self)
@@ -62,8 +64,8 @@ class SAGAN:
 
     width: int = 64
     """A quarter of the generator's channels, half of the discriminator's."""
-    head: AnyHead = Projection()
-    """How the discriminator ends, and what it makes of a class."""
+    head: AnyHead | None = None
+    """How the discriminator ends, and what it makes of a class; None: by the projection, where there are classes."""
 
     def __post_init__(self) -> None:
         settle(self)
@@ -85,8 +87,8 @@ class BigGAN:
 
     width: int = 96
     """A quarter of the generator's channels at 32 pixels, those of its last block at 64."""
-    head: AnyHead = Projection()
-    """How the discriminator ends, and what it makes of a class."""
+    head: AnyHead | None = None
+    """How the discriminator ends, and what it makes of a class; None: by the projection, where there are classes."""
 
     def __post_init__(self) -> None:
         settle(self)
@@ -110,8 +112,8 @@ class BigGANDeep:
     """A quarter of the channels at 32 pixels, those of the generator's last stage at 64."""
     layout: Literal["biggan", "studiogan"] = "biggan"
     """Whose blocks: the authors', or those of StudioGAN, whose skips are convolutions."""
-    head: AnyHead = Projection()
-    """How the discriminator ends, and what it makes of a class."""
+    head: AnyHead | None = None
+    """How the discriminator ends, and what it makes of a class; None: by the projection, where there are classes."""
 
     def __post_init__(self) -> None:
         settle(self)

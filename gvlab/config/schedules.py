@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gvlab.config.checks import check_not_negative, check_size
+from gvlab.config.fields import with_traced
+from gvlab.config.inside import has_inside, inside
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnSchedule
 from gvlab.errors import UserError
@@ -118,4 +121,42 @@ class Cyclical:
         return factor
 
 
-AnySchedule = Constant | Cosine | Linear | Exponential | Cyclical | OwnSchedule
+@dataclass(frozen=True)
+class PerImage:
+    """Another schedule, whose `steps` are real images, as the recipes of StyleGAN2 and R3GAN count.
+
+    Of an experiment, whose batch size makes train steps of them: those after which so many have been seen (of a GAN by
+    its discriminator, of which a train step may have several updates).
+    """
+
+    of: Cosine | Linear | Exponential | Cyclical = Cosine(steps=20_000_000)
+
+    def __post_init__(self) -> None:
+        settle(self)
+
+    def at(self, images: int) -> Cosine | Linear | Exponential | Cyclical:
+        """The schedule in train steps of so many images."""
+        counted: Cosine | Linear | Exponential | Cyclical = with_traced(self.of, {"steps": -(-self.of.steps // images)})
+        return counted
+
+    def schedule(self) -> optax.Schedule:
+        raise UserError(
+            f"{self} counts images, of which only an experiment knows how many a step has: build it from an "
+            "Experiment, or state the schedule in steps."
+        )
+
+
+def in_steps(config: Any, images: int) -> Any:
+    """The configuration with its schedules in train steps of so many images; itself where all of them are."""
+    return with_traced(config, {name: part.at(images) for name, part in _per_image(config)})
+
+
+def _per_image(config: Any, within: str = "") -> Iterator[tuple[str, PerImage]]:
+    for name, part in inside(config).items():
+        if isinstance(part, PerImage):
+            yield within + name, part
+        elif has_inside(part):
+            yield from _per_image(part, f"{within}{name}.")
+
+
+AnySchedule = Constant | Cosine | Linear | Exponential | Cyclical | PerImage | OwnSchedule

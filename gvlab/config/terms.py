@@ -117,7 +117,7 @@ class OneSidedGradientPenalty:
 
 @dataclass(frozen=True)
 class Dragan:
-    """weight (||grad D|| - 1)^2 around real examples (Kodali et al. 2017)."""
+    """weight (||grad D|| - 1)^2 around real examples (Kodali et al. 2017, as its published code has the noise)."""
 
     weight: float = 10.0
     """lambda"""
@@ -261,11 +261,12 @@ OfGenerator: TypeAlias = LatentDiversity | PathLength | FakeClasses | FakeContra
 
 @dataclass(frozen=True)
 class Every:
-    """A term in every `steps`-th step alone, with `steps` times its weight: lazily (Karras et al. 2020)."""
+    """A term in every `steps`-th update alone, with `steps` times its weight: lazily (Karras et al. 2020)."""
 
     steps: int = 16
+    """Updates of the player, of which a train step may have several (`discriminator_steps`)."""
     inner: InEachStep | OfGenerator | OwnTerm = R1()
-    """What is added in these steps."""
+    """What is added in these updates."""
 
     def __post_init__(self) -> None:
         settle(self)
@@ -292,7 +293,10 @@ class Scheduled:
     def term(self) -> Term:
         from gvlab import losses
 
-        return losses.scheduled(self.schedule.schedule(), self.inner.term())
+        schedule = self.schedule.schedule()
+        if isinstance(self.inner, Every):  # the same loss, and its curve has the factor, as that of any other
+            return losses.every(self.inner.steps, losses.scheduled(schedule, self.inner.inner.term()))
+        return losses.scheduled(schedule, self.inner.term())
 
 
 AnyGeneratorTerm: TypeAlias = (
@@ -324,6 +328,17 @@ def check_sides(discriminator_terms: tuple[Any, ...], generator_terms: tuple[Any
                     f"GAN.{side}_terms has {type(innermost(term)).__name__}, but that is a term of the {other}'s "
                     f"loss: put it into {other}_terms."
                 )
+
+
+def check_differences(terms: tuple[Any, ...], precision: str) -> None:
+    """Raises UserError if a slope would be the difference of two logits that are rounded nearly as far apart."""
+    for term in map(innermost, terms):
+        if isinstance(term, R1FiniteDifference | R2FiniteDifference):
+            name = type(term).__name__
+            raise UserError(
+                f"Experiment.precision is {precision!r}, but {name} divides differences of logits by {term.radius}, "
+                f"and such logits are rounded to three digits: use 'float32', or {name[:2]}."
+            )
 
 
 def check_given_once(field: str, terms: tuple[Any, ...]) -> None:

@@ -30,7 +30,8 @@ class Contest(NamedTuple):
     reads: Callable[[Judged, Array | None], Float[Array, "batch ..."]] = logits_of
     """(what the discriminator said, one-hot classes or None) -> what both losses are given of it."""
     has_sign: bool = True
-    """Whether a logit above 0 says "real": not where only differences of logits count."""
+    """Whether a logit above 0 says "real": not where only differences of logits count, nor where their targets are 1
+    and 0."""
     at: "Callable[[Array], Contest] | None" = None
     """train steps before -> the contest of that step, where it changes; this one is that of the first step."""
 
@@ -240,7 +241,7 @@ minimax = Contest(discriminator_loss, _of_fakes(minimax_generator_loss))
 """Goodfellow et al. 2014, equation 1."""
 hinge = Contest(hinge_discriminator_loss, _of_fakes(wasserstein_generator_loss))
 """Lim & Ye 2017; Miyato et al. 2018."""
-least_squares = Contest(least_squares_discriminator_loss, _of_fakes(least_squares_generator_loss))
+least_squares = Contest(least_squares_discriminator_loss, _of_fakes(least_squares_generator_loss), has_sign=False)
 """Mao et al. 2017."""
 wasserstein = Contest(wasserstein_discriminator_loss, _of_fakes(wasserstein_generator_loss), has_sign=False)
 """Arjovsky et al. 2017; the slope of the discriminator is for something else to bound."""

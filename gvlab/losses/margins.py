@@ -137,7 +137,12 @@ def top_k(contest: Contest, share: float) -> Contest:
     """
     if not 0 < share <= 1:
         raise UserError(f"The share of the generated examples that count is {share}, but must be in (0, 1].")
-    return _of_best(contest, lambda n: max(1, round(share * n)))
+
+    def best(game: Contest) -> Contest:
+        return _of_best(game, lambda n: max(1, round(share * n)))
+
+    inner = contest.at
+    return best(contest)._replace(at=inner and (lambda step: best(inner(step))))
 
 
 def scheduled_top_k(contest: Contest, share: Callable[[Array], Array]) -> Contest:
@@ -155,7 +160,8 @@ def scheduled_top_k(contest: Contest, share: Callable[[Array], Array]) -> Contes
     """
 
     def at(step: Array) -> Contest:
-        return _of_best(contest, lambda n: jnp.clip(jnp.round(share(step) * n), 1, n))
+        game = contest.at(step) if contest.at else contest
+        return _of_best(game, lambda n: jnp.clip(jnp.round(share(step) * n), 1, n))
 
     return at(jnp.zeros((), jnp.int32))._replace(at=at)
 

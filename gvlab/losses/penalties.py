@@ -129,8 +129,10 @@ def dragan(weight: Number, scale: Number = 0.5) -> Term:
     """weight (||grad D(x + a scale s u)|| - 1)^2 around real examples.
 
     s is the standard deviation of all numbers of the batch's real examples; u ~ U(0, 1), one number for each element,
-    and a ~ U(0, 1), one for each example. So it is in the published code and in StudioGAN; elsewhere the noise differs
-    (of the normal distribution in the paper's equation, of both signs in compare_gan).
+    and a ~ U(0, 1), one for each example: the form of the authors' published code and of StudioGAN, whose noise has one
+    sign. Two others go by the name and are not here. The paper's equation has x + d, d ~ N(0, c I). compare_gan has
+    x + s (u - 1/2), of both signs and without a, cut to [0, 1], the range of its images, in whose units its slopes are;
+    a term is not told of such a range.
 
     Args:
         weight: lambda.
@@ -167,7 +169,8 @@ def r1_finite_difference(weight: Number, radius: Number = 0.01) -> Term:
 
     Args:
         weight: gamma.
-        radius: of the step, in units of the data; in bfloat16 no less than 0.01.
+        radius: of the step, in units of the data. Networks that compute in bfloat16 (`InBfloat16`) round the logits
+            to three digits, and the difference with them: an experiment refuses the two together.
 
     Reference: Adversarial Flow Models (2025), published code.
     """

@@ -30,7 +30,8 @@ class Round(NamedTuple):
     z: Float[Array, "batch latent"]
     """The latents that those are made of."""
     critic: Callable[[Array], Array]
-    """x [batch, *shape] -> logits [batch]: the discriminator, with the labels of the batch."""
+    """x [batch, *shape] -> logits [batch]: the discriminator, with the labels of the batch, as it judged the real
+    examples: of those it gives `on_real` again."""
     generate: Callable[[Array], Array]
     """z [batch, latent] -> x [batch, *shape]: the generator, with the labels of the batch."""
     on_real: Float[Array, " batch"]
@@ -40,8 +41,8 @@ class Round(NamedTuple):
     axis_name: str | None = None
     """Of the mapped axis that the batch is spread over, for noise that is the same for any number of devices."""
     critic_of_fake: Callable[[Array], Array] | None = None
-    """x -> logits, as the discriminator sees generated examples where an augmentation shows the two kinds by draws of
-    their own; None: as `critic`."""
+    """x -> logits, as the discriminator judged the generated examples, where an augmentation shows the two kinds by
+    draws of their own, or its singular vectors had advanced; None: as `critic`."""
     y: Float[Array, "batch classes"] | None = None
     """One-hot classes, of the real examples and of the generated ones alike; None without classes."""
     judged_real: Judged | None = None
@@ -51,6 +52,8 @@ class Round(NamedTuple):
     styled: Callable[[Array], Styled] | None = None
     """z [n, latent] -> the generator in two halves, with the labels of the batch's first n examples; None where it has
     no styles."""
+    updates: Int[Array, ""] | None = None
+    """Updates of the player before this one, where a train step has several; None: as many as `step`."""
 
 
 class Term(NamedTuple):
@@ -72,10 +75,13 @@ class Term(NamedTuple):
 
 
 def every(steps: int, term: Term) -> Term:
-    """The term in every `steps`-th step, from the first on, with `steps` times its weight (lazy regularisation).
+    """The term in every `steps`-th update, from the first on, with `steps` times its weight (lazy regularisation).
+
+    Updates are counted, of which a train step may have several of the discriminator, as in StudioGAN; in the published
+    training of StyleGAN2 it has one.
 
     Its curve shows what the term was when it was last computed, without that factor. In between, a run alone leaves its
-    branch out (`lax.cond`); where runs are trained together every step computes it, since under `vmap` the choice
+    branch out (`lax.cond`); where runs are trained together every update computes it, since under `vmap` the choice
     becomes a selection.
 
     Args:
@@ -98,7 +104,7 @@ def every(steps: int, term: Term) -> Term:
             found, after = term.value(this, of)
             return steps * found, after
 
-        now = this.step % steps == 0
+        now = (this.step if this.updates is None else this.updates) % steps == 0
         found, after = jax.lax.cond(now, used, lambda of: (jnp.zeros_like(this.on_real), of), memory["of"])
         mean = mean_over(jax.lax.stop_gradient(found).mean() / steps, this.axis_name)
         return found, {"of": after, "last": jnp.where(now, mean, memory["last"])}
@@ -108,6 +114,8 @@ def every(steps: int, term: Term) -> Term:
 
 def scheduled(schedule: Callable[[Array], Array], term: Term) -> Term:
     """The term times a number that changes with the train step, such as R3GAN's falling weight of its penalties.
+
+    Its curve has that factor; of a lazy term where this is inside: every(n, scheduled(schedule, term)).
 
     Args:
         schedule: train steps before -> factor; optax's schedules are such functions.

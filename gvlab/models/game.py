@@ -150,11 +150,17 @@ def judge_and_advance(game: Game, d: Player, x: Array, y: Array | None) -> tuple
 
 
 def discriminator_update(
-    game: Game, state: GANState, batch: Batch, updates: Int[Array, ""], key: PRNGKey
+    game: Game,
+    state: GANState,
+    batch: Batch,
+    updates: Int[Array, ""],
+    key: PRNGKey,
+    counted: Int[Array, ""] | None = None,
 ) -> tuple[GANState, Info]:
     """The state after one descent of the discriminator on a batch and as many generated examples.
 
-    `updates` are those of the discriminator before this one, in all steps.
+    `updates` are those of the discriminator before this one, in all steps; `counted` are the same, for terms, where a
+    step has several.
     """
     g, d, step = state.generator, state.discriminator, state.step
     y = one_hot(batch.y, game.num_classes)
@@ -165,12 +171,14 @@ def discriminator_update(
 
     def objective(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, Player, Memory, Array]]:
         before = replace(d, params=params)
-        judged_real, after = judge_and_advance(game, before, sight.real(real), y)
-        judged_fake, after = judge_and_advance(game, after, sight.fake(fake), y)
+        judged_real, between = judge_and_advance(game, before, sight.real(real), y)
+        judged_fake, after = judge_and_advance(game, between, sight.fake(fake), y)
         loss = mean_loss(game, contest_at(game, step).discriminator, judged_real, judged_fake, y)
         info, memory = discriminator_info(loss, judged_real.logits, judged_fake.logits), state.memory
         if game.discriminator_terms:
-            this = round_of(game, g, before, real, fake, z, y, judged_real, judged_fake, step, key, sight)
+            saw = as_it_saw(before, between, after)
+            this = round_of(game, g, saw, real, fake, z, y, judged_real, judged_fake, step, key, sight)
+            this = this._replace(updates=counted)
             added, term_info, memory = added_terms(game.discriminator_terms, "d_term", this, memory)
             loss, info = loss + added, info | term_info
         return loss, (info, after, memory, judged_real.logits)
@@ -204,7 +212,7 @@ def generator_update(
         info: Info = {}
         loss, memory = contest, state.generator_memory
         if game.generator_terms:
-            this = round_of(game, before, d, batch.x, fake, z, y, judged_real, judged_fake, step, key, sight)
+            this = round_of(game, before, (d, d), batch.x, fake, z, y, judged_real, judged_fake, step, key, sight)
             added, info, memory = added_terms(game.generator_terms, "g_term", this, memory)
             loss = contest + added
         return loss, (contest, info, after, memory)
@@ -224,10 +232,18 @@ def after_verdict(game: Game, remembered: PyTree, real_logits: Array, updates: I
     return game.augmentation.update(remembered, verdict), {"augmentation_p": game.augmentation.p(remembered)}
 
 
+def as_it_saw(d: Player, *after: Player) -> tuple[Player, ...]:
+    """The discriminator with what each of its passes had advanced, such as singular vectors, and computed with.
+
+    So what a term compares with a logit of that pass is judged by the same function.
+    """
+    return tuple(replace(d, collections=player.collections) for player in after)
+
+
 def round_of(
     game: Game,
     g: Player,
-    d: Player,
+    saw: tuple[Player, ...],
     real: Array,
     fake: Array,
     z: Array,
@@ -238,19 +254,23 @@ def round_of(
     key: PRNGKey,
     sight: Sight,
 ) -> Round:
-    """What the terms of a loss may look at; what none of them does, XLA drops."""
+    """What the terms of a loss may look at; what none of them does, XLA drops.
+
+    `saw` are the discriminator as it judged the real examples, and as it judged the generated ones.
+    """
+    of_real, of_fake = saw
     return Round(
         step=step,
         key=rng.stream(key, rng.TERMS),
         real=real,
         fake=fake,
         z=z,
-        critic=lambda x: judge(game, d, sight.real(x), y)[0].logits,
+        critic=lambda x: judge(game, of_real, sight.real(x), y)[0].logits,
         generate=lambda z: generate(game, g, z, y, key)[0],
         on_real=judged_real.logits,
         on_fake=judged_fake.logits,
         axis_name=game.axis_name,
-        critic_of_fake=lambda x: judge(game, d, sight.fake(x), y)[0].logits,
+        critic_of_fake=lambda x: judge(game, of_fake, sight.fake(x), y)[0].logits,
         y=y,
         judged_real=judged_real,
         judged_fake=judged_fake,
@@ -284,8 +304,24 @@ def check_augmentation(game: Game, shape: tuple[int, ...]) -> None:
     if game.augmentation.by_sign and not game.contest.has_sign:
         raise UserError(
             f"The probability of {game.augmentation.transform.name} follows the sign of the logits, but in this "
-            "contest only their differences mean something: use a ramp, or a constant."
+            "contest it does not tell real examples from generated ones: use a ramp, or a constant."
         )
+
+
+def check_coupling(game: Game, d_stats: PyTree) -> None:
+    """Raises UserError if a term takes slopes by single examples, of which the discriminator sees several at once."""
+    name = type(game.discriminator).__name__
+    for term in (*game.discriminator_terms, *game.generator_terms):
+        if term.by_example and d_stats:
+            raise UserError(
+                f"The term {term.name} takes the gradient of {name} by single examples, but its BatchNorm couples "
+                "those of a batch: use a discriminator without."
+            )
+        if term.by_example and getattr(game.discriminator, "couples", False):
+            raise UserError(
+                f"The term {term.name} takes the gradient of {name} by single examples, but a logit of it is that of "
+                "several, whose slope would count for each: use packing=1, or a term by finite differences."
+            )
 
 
 def check_verdict(game: Game, d: Player, x: Array, y: Array | None) -> None:

@@ -188,15 +188,17 @@ def simultaneous_gan(
 
         fake, pull_fake, g_after = jax.vjp(made, g.params, has_aux=True)
         real = sight.replaced(batch.x, fake)
-        judged_real, pull_real, d_after = jax.vjp(
+        judged_real, pull_real, d_between = jax.vjp(
             lambda p: played.judge_and_advance(game, replace(d, params=p), sight.real(real), y), d.params, has_aux=True
         )
         judged_fake, pull_judged_fake, d_after = jax.vjp(
-            lambda p, x: played.judge_and_advance(game, replace(d_after, params=p), sight.fake(x), y),
+            lambda p, x: played.judge_and_advance(game, replace(d_between, params=p), sight.fake(x), y),
             d.params,
             fake,
             has_aux=True,
         )
+
+        saw = played.as_it_saw(d, d_between, d_after)
 
         # 2. the losses, and their gradients with respect to the verdicts
         now = played.contest_at(game, state.step)
@@ -212,7 +214,7 @@ def simultaneous_gan(
         if discriminator_terms:
 
             def added_to_d(params: PyTree, r: Judged, f: Judged) -> tuple[Float[Array, ""], tuple[Info, Memory]]:
-                before = replace(d, params=params)
+                before = tuple(replace(player, params=params) for player in saw)
                 this = played.round_of(game, g, before, real, fake, z, y, r, f, state.step, key, sight)
                 added, info, memory = played.added_terms(discriminator_terms, "d_term", this, state.memory)
                 return added, (info, memory)
@@ -229,8 +231,8 @@ def simultaneous_gan(
             def added_to_g(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, Memory]]:
                 before = replace(g, params=params)
                 x, _ = played.generate(game, before, z, y, key)
-                f, _ = played.judge(game, d, sight.fake(x), y)
-                this = played.round_of(game, before, d, real, x, z, y, judged_real, f, state.step, key, sight)
+                f, _ = played.judge(game, saw[1], sight.fake(x), y)
+                this = played.round_of(game, before, saw, real, x, z, y, judged_real, f, state.step, key, sight)
                 added, info, memory = played.added_terms(generator_terms, "g_term", this, state.generator_memory)
                 return added, (info, memory)
 
@@ -285,7 +287,10 @@ def _alternating(game: Game, discriminator_steps: int, shares: int, data_range: 
 
         for i in range(discriminator_steps):
             remembered, updates = state.augmentation, state.step * discriminator_steps + i
-            state, d_info = played.discriminator_update(game, state, share(i), updates, jax.random.fold_in(key, i))
+            counted = updates if discriminator_steps > 1 else None
+            state, d_info = played.discriminator_update(
+                game, state, share(i), updates, jax.random.fold_in(key, i), counted
+            )
         state, g_info = played.generator_update(
             game, state, share(shares - 1), remembered, jax.random.fold_in(key, discriminator_steps)
         )
@@ -315,18 +320,7 @@ def _model(
         played.check_augmentation(game, made)
         if any(term.needs for term in terms) or game.contest.reads is not logits_of:
             played.check_verdict(game, Player(d_params, d_stats, (), d_others), jnp.zeros((2, *made)), y)
-        for term in terms:
-            if term.by_example and d_stats:
-                raise UserError(
-                    f"The term {term.name} takes the gradient of {type(discriminator).__name__} by single examples, "
-                    "but its BatchNorm couples those of a batch: use a discriminator without."
-                )
-            if term.by_example and getattr(discriminator, "couples", False):
-                raise UserError(
-                    f"The term {term.name} takes the gradient of {type(discriminator).__name__} by single examples, "
-                    "but a logit of it is that of several, whose slope would count for each: use packing=1, or a term "
-                    "by finite differences."
-                )
+        played.check_coupling(game, d_stats)
         return GANState(
             step=jnp.zeros((), jnp.int32),
             generator=Player(g_params, g_stats, game.generator_optimizer.init(g_params), g_others),
@@ -366,7 +360,11 @@ def _model(
         }
 
     def watch(state: GANState, train: Batch, held_out: Batch, key: PRNGKey) -> Info:
-        """Of verdicts on examples as they are; `overfitting` is r_v of Karras et al. 2020, equation 1."""
+        """Of verdicts on examples as they are; `overfitting` is r_v of Karras et al. 2020, equation 1.
+
+        What is told from signs, `real_sign` (r_t there) and the accuracies of each kind, is left out where they mean
+        nothing.
+        """
         g, d, y = state.generator, state.discriminator, one_hot(train.y, num_classes)
         z = prior(key, len(train.x))
         real = judged(d, train.x, y).logits
@@ -374,11 +372,13 @@ def _model(
         made = eval_apply(generator, g.params, g.stats, z, y, collections=g.collections)
         fake = judged(d, made, y).logits
         lead = real.mean() - fake.mean()
-        return {
+        signs = {
             "d_accuracy_real": (real > 0).mean(),
             "d_accuracy_fake": (fake < 0).mean(),
+            "real_sign": jnp.sign(real).mean(),
+        }
+        return (signs if game.contest.has_sign else {}) | {
             "d_accuracy_pairs": (real[:, None] > fake[None]).mean(),  # which no common offset of the logits changes
-            "real_sign": jnp.sign(real).mean(),  # r_t of the same paper
             "overfitting": (real.mean() - unseen.mean()) / jnp.where(lead == 0, 1.0, lead),
         }
 

@@ -17,7 +17,8 @@ class ConditionalBatchNorm(nn.Module):
     """BatchNorm whose gain 1 + W_g c and shift W_b c depend on a condition c; learned constants where that is None.
 
     The batch is normalised by its own variance; the running average, of which evaluation normalises, is of the
-    unbiased one, as in PyTorch and unlike in Flax. In training it is averaged where `batch_stats` is mutable.
+    unbiased one, as in PyTorch and unlike in Flax. In training it is averaged where `batch_stats` is mutable. Of
+    bfloat16 all is computed in float32, and rounded at the end.
 
     Attributes:
         train: whether the batch's own statistics normalise it, and are averaged.
@@ -43,17 +44,19 @@ class ConditionalBatchNorm(nn.Module):
         self, x: Float[Array, "batch *shape feature"], condition: Float[Array, "batch units"] | None = None
     ) -> Float[Array, "batch *shape feature"]:
         """Raises `UserError` where a step of training would normalise one value per feature."""
+        given = x.dtype
+        x = x.astype(jnp.promote_types(given, jnp.float32))
         mean, var = self._statistics(x)
         x = (x - by_channel(mean, x.shape)) * by_channel(jax.lax.rsqrt(var + self.epsilon), x.shape)
         features = x.shape[-1]
         if condition is None:
             scale = self.param("scale", nn.initializers.ones_init(), (features,), jnp.float32)
             bias = self.param("bias", nn.initializers.zeros_init(), (features,), jnp.float32)
-            return x * by_channel(scale, x.shape) + by_channel(bias, x.shape)
+            return (x * by_channel(scale, x.shape) + by_channel(bias, x.shape)).astype(given)
         gain = 1 + self.dense(features, use_bias=False, name="gain")(condition)
         shift = self.dense(features, use_bias=False, name="shift")(condition)
         between = (1,) * (x.ndim - 2)
-        return x * gain.reshape(-1, *between, features) + shift.reshape(-1, *between, features)
+        return (x * gain.reshape(-1, *between, features) + shift.reshape(-1, *between, features)).astype(given)
 
     def _statistics(self, x: Array) -> tuple[Float[Array, " feature"], Float[Array, " feature"]]:
         """Mean and variance to normalise by."""

@@ -11,7 +11,8 @@ class Packed(nn.Module):
     """A discriminator of packs: m examples of one source, one after the other, are one with m times the channels.
 
     Each example is given the logit of its pack, so that a mean over the batch is one over the packs. In evaluation the
-    last pack of a batch is completed by its first examples.
+    last pack of a batch is completed by its first examples. A batch of B examples makes B / m packs, where the paper
+    draws m B examples for B packs: its batch size is that of ours over m.
 
     Attributes:
         discriminator: of one pack, (x [packs, *shape, m channel], None, train=) -> logits [packs].

@@ -19,6 +19,9 @@ class InBfloat16(nn.Module):
     spectral norm's statistics are computed in float32 from rounded activations and weights. Its variables are those of
     the network itself.
 
+    The last layer's outputs are rounded like all others before they become float32: logits hold three digits, so a
+    difference of two that are nearly equal, as in a penalty by finite differences, is wrong by a fifth and more.
+
     Attributes:
         network: any of `gvlab.networks`, or one's own whose layers take the type of what they are given.
 

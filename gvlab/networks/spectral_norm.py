@@ -47,7 +47,8 @@ class _Spectral(nn.Module):
             v.value = _unit(still.T @ u.value, epsilon)
             u.value = _unit(still @ v.value, epsilon)
         u_now, v_now = jax.lax.stop_gradient((u.value, v.value))
-        return weights / (u_now @ matrix @ v_now)
+        sigma = u_now @ matrix @ v_now  # of float32, as the vectors are, also where the weights are of bfloat16
+        return (weights / sigma).astype(weights.dtype)
 
 
 class SpectralDense(_Spectral):

@@ -37,6 +37,7 @@ ADAMS = [c.Adam(), c.Adam(learning_rate=1 / 3, eps=1e-300, drop_steps=(10, 20), 
 OPTIMIZERS = [
     *ADAMS,
     c.Adam(schedule=c.Cosine(steps=7, end=0.5)),
+    c.SGD(schedule=c.PerImage(c.Exponential(steps=700))),
     c.AdamW(weight_decay=0.0, schedule=c.Linear(begin=0.0, end=1.0)),
     c.RMSprop(decay=0.99),
     c.SGD(momentum=0.5),
@@ -44,6 +45,7 @@ OPTIMIZERS = [
     c.AnnealedAdam(steps=9),
     c.Boxed(bound=0.1, optimizer=c.LazyAdam(every=4)),
     c.Orthogonal(optimizer=c.AdamW()),
+    c.Orthogonal(0.1 + 0.2, c.Clipped(optimizer=c.Boxed())),
 ]
 TERMS = [
     (c.R1(),),
@@ -67,6 +69,8 @@ GANS += [c.GAN(network) for network in RESIDUAL] + [c.GAN(c.MLP(), discriminator
 GANS += [
     c.GAN(c.MLP(), update="separate", half_life=c.HalfLife(schedule=c.Linear(begin=0.0, end=1.0))),
     c.GAN(c.MLP(), contest=c.Smoothed(c.LeastSquares(), target=0.75)),
+    c.GAN(c.MLP(), contest=c.TopK(c.Smoothed(c.Minimax(), target=0.7))),
+    c.GAN(c.MLP(), ema_start=20_000),
     c.GAN(c.MLP(), contest=c.TopK(share=1.0, schedule=c.Exponential(10, end=0.5))),
     *(c.GAN(network, generator_terms=(c.Every(4, c.PathLength()), c.LatentDiversity())) for network in STYLES),
     c.GAN(c.MLP(), packing=2, generator_terms=(c.Scheduled(c.LatentDiversity()),)),

@@ -71,6 +71,16 @@ REFUSED = {
         lambda: c.RealConsistency(transform=c.InstanceNoise()),
         "but must be of type FlipAndTranslate or DiffAugment.",
     ),
+    "signs of least squares": (
+        lambda: c.GAN(contest=c.Smoothed(c.LeastSquares()), augmentation=c.ADA()),
+        "GAN.augmentation is ADA with the probability Adaptive, which follows the sign of the logits, but in the "
+        "contest LeastSquares it does not tell real examples from generated ones: use Ramp or Fixed.",
+    ),
+    "an image against itself": (
+        lambda: c.GAN(contest=c.TopK(c.Relativistic()), augmentation=c.APA(c.Fixed(0.1))),
+        "GAN.augmentation is APA, but in the contest Relativistic a generated image that stands in for a real one "
+        "would be compared with itself: use RelativisticAverage, or another augmentation.",
+    ),
     "a negative weight": (lambda: c.LatentDiversity(-1.0), "LatentDiversity.weight is -1.0, but must be a number of"),
     "consistency twice": (
         lambda: c.GAN(discriminator_terms=(c.RealConsistency(), c.Every(2, c.RealConsistency(2.0)))),

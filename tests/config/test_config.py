@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax.numpy as jnp
 import pytest
 from configurations import SMALL
 
@@ -49,6 +50,7 @@ REFUSED = [
     (c.TwoLayerMLP, "top_hidden", (4, -1)),
     (c.TwoLayerMLP, "first", 0),
     *((c.GAN, name, bad) for name in ("latent_dim", "discriminator_steps", "packing") for bad in (0, -1)),
+    (c.GAN, "ema_start", -1),
     *((c.GAN, "ema_decay", bad) for bad in (-0.1, 1.0, NAN)),
     *((c.Gaussian, "variance", bad) for bad in (0.0, -1.0, NAN, INFINITY)),
     *((c.Categorical, "levels", bad) for bad in (1, 0, -2)),
@@ -115,6 +117,8 @@ def test_combinations_that_contradict_themselves_are_refused():
         c.Adam(drop_steps=(5,), schedule=c.Cosine())
     with pytest.raises(UserError, match=r"packing is 2, but a conditional .* one class per pack: use"):
         c.GAN(packing=2, conditional=True)
+    with pytest.raises(UserError, match=r"packing is 2, but APA lets .*: use packing=1, or another augmentation\.$"):
+        c.GAN(packing=2, augmentation=c.APA(c.Fixed(0.1)))
     with pytest.raises(UserError, match=r"batch_size is 6, which packs of GAN.packing = 4 cannot share equally: use a"):
         c.Experiment("packed", c.GAN(packing=4), steps=1, batch_size=6)
     with pytest.raises(UserError, match=r"R3GAN\.widths is empty"):
@@ -220,6 +224,13 @@ def test_ignored_names_count_on_the_top_floor_only():
     assert c.difference(one, other, ("name",)) == ("data.name", "a", "b")
 
 
+def test_a_start_of_an_average_by_half_life_is_refused():
+    with pytest.raises(UserError, match=r"ema_start is 10, but GAN.half_life is given, .*: leave one of them out\.$"):
+        c.GAN(c.MLP(), half_life=c.HalfLife(), ema_start=10)
+    late = c.GAN(c.MLP(), ema_start=2, ema_decay=0.5).decay()
+    assert [float(late(jnp.int32(step), 8)) for step in range(3)] == [0.0, 0.5, 0.5]
+
+
 def test_a_half_life_below_a_batch_is_refused():
     model = c.GAN(c.MLP(), half_life=c.HalfLife(63.0))
     with pytest.raises(UserError, match=r"HalfLife.images is 63.0, but a batch has 64, so the average"):
@@ -242,3 +253,20 @@ def test_what_a_batch_is_too_small_for_is_refused():
 def test_an_objective_may_be_said_by_its_name():
     assert c.VAE(objective="elbo") == c.VAE(objective=c.ELBO()) == c.VAE()
     assert c.VAE(objective="importance_weighted").objective == c.ImportanceWeighted()
+
+
+def test_schedules_of_images_are_those_of_the_steps_that_show_so_many():
+    def gan(rate, weight, share):
+        return c.GAN(
+            c.MLP(),
+            contest=c.TopK(schedule=share),
+            generator_optimizer=c.Clipped(1.0, c.SGD(schedule=rate)),
+            discriminator_terms=(c.R2(), c.Scheduled(c.R1(), weight)),
+        )
+
+    counted = gan(c.PerImage(c.Linear(1000)), c.PerImage(), c.PerImage(c.Exponential(64, end=0.5)))
+    in_steps = gan(c.Linear(2), c.Cosine(39_063), c.Exponential(1, end=0.5))
+    assert c.in_steps(counted, 512) == in_steps
+    assert c.in_steps(in_steps, 7) is in_steps
+    with pytest.raises(UserError, match=r"PerImage\(.*\) counts images, .* build it from an Experiment, or state"):
+        c.PerImage().schedule()

@@ -63,6 +63,24 @@ MADE = {
 }
 
 
+def test_a_scheduled_term_shows_its_factor_whether_it_is_lazy_or_not():
+    import jax
+    import jax.numpy as jnp
+
+    falls, real, fake = c.Linear(4, begin=1.0, end=0.0), jnp.array([1.0, 2.0]), jnp.array([-0.5, 1.0])
+    whole, curves = [], []
+    for step in range(4):
+        this = losses.Round(jnp.int32(step), jax.random.key(0), real, fake, fake, None, None, real, fake)
+        made = [c.Scheduled(inner, falls).term() for inner in (c.Centring(1.0), c.Every(2, c.Centring(1.0)))]
+        seen = [losses.terms.summed([term], this, losses.terms.memories([term])) for term in made]
+        whole.append([float(total) for total, _, _ in seen])
+        curves.append([float(shown["centring"]) for _, shown, _ in seen])
+    mean = (0.5**2 + 3.0**2) / 2
+    assert [plain for plain, _ in curves] == pytest.approx([mean, 0.75 * mean, 0.5 * mean, 0.25 * mean])
+    assert [lazy for _, lazy in curves[::2]] == pytest.approx([mean, 0.5 * mean])
+    assert [lazy for _, lazy in whole] == pytest.approx([2 * mean, 0, mean, 0])
+
+
 @pytest.mark.parametrize(("part", "name"), MADE.items(), ids=map(str, MADE))
 def test_a_part_makes_its_term(part, name):
     term = part.term()

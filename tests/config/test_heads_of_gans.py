@@ -1,5 +1,7 @@
 """The heads of discriminators in a configuration: what reads them, and what is refused."""
 
+import json
+
 import pytest
 
 from gvlab import config as c
@@ -20,6 +22,18 @@ def test_a_lazy_term_reads_a_head_too():
     assert gan(c.SNGAN(head=c.Embedding()), lazy).discriminator_terms == (lazy,)
 
 
+def test_the_projection_is_what_no_head_stands_for():
+    """Also in files of when it was the default, whether the model had classes or not."""
+    assert gan(c.BigGAN(head=c.Projection())) == gan(c.BigGAN())
+    for conditional in (False, True):
+        experiment = c.Experiment("a", gan(c.SAGAN(4), conditional=conditional), steps=1)
+        values = json.loads(c.to_json(experiment))
+        assert values["model"]["network"].pop("head") is None
+        for head in ({}, {"head": {"type": "Projection"}}):
+            before = values | {"model": values["model"] | {"network": values["model"]["network"] | head}}
+            assert c.from_json(json.dumps(before)) == experiment
+
+
 REFUSED = {
     "a term without any head": (
         lambda: gan(c.DCGAN(), c.RealClasses()),
@@ -28,7 +42,7 @@ REFUSED = {
     ),
     "a lazy term with the projection": (
         lambda: gan(c.SNGAN(), c.Every(2, c.RealContrast())),
-        "RealContrast reads the head Embedding of a discriminator, but that of SNGAN has the head Projection: use",
+        "RealContrast reads the head Embedding of a discriminator, but that of SNGAN has none: use SNGAN, SAGAN,",
     ),
     "a generator's term with another head": (
         lambda: gan(c.SNGAN(head=c.Classifier()), c.RealClasses(), generator_terms=(c.FakeDataToData(),)),
@@ -36,11 +50,15 @@ REFUSED = {
     ),
     "a contest with another head": (
         lambda: gan(c.BigGAN(), contest=c.MultiHinge()),
-        "MultiHinge reads the head ExtraClass of a discriminator, but that of BigGAN has the head Projection: use",
+        "MultiHinge reads the head ExtraClass of a discriminator, but that of BigGAN has none: use",
     ),
     "a head without classes": (
         lambda: gan(c.SNGAN(head=c.Classifier()), c.RealClasses(), conditional=False),
         "GAN.network has the head Classifier, which is about classes: use conditional=True.",
+    ),
+    "the projection without classes": (
+        lambda: gan(c.SNGAN(head=c.Projection()), conditional=False),
+        "GAN.network has the head Projection, which is about classes: use conditional=True.",
     ),
     "a head that nothing reads": (
         lambda: gan(c.SNGAN(head=c.Embedding()), c.R1()),

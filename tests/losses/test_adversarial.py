@@ -215,6 +215,20 @@ def test_a_share_that_falls_is_at_each_step_that_of_a_constant_one():
     assert (np.asarray(over.at(jnp.int32(1)).generator(real, fake - 9) != 0)).sum() == 1  # of none, the best
 
 
+def test_the_best_of_a_game_that_changes_are_those_of_its_step():
+    real, fake = jnp.asarray(REAL, jnp.float32), jnp.asarray(FAKE, jnp.float32)
+    games = losses.hinge, losses.least_squares
+    changing = games[0]._replace(at=lambda step: games[int(step)])
+    for step, game in enumerate(games):
+        for top in (losses.top_k(changing, 0.5), losses.scheduled_top_k(changing, lambda step: 0.5)):
+            expected = losses.top_k(game, 0.5).generator(real, fake)
+            np.testing.assert_allclose(top.at(jnp.int32(step)).generator(real, fake), expected, rtol=1e-6)
+            np.testing.assert_array_equal(
+                top.at(jnp.int32(step)).discriminator(real, fake), game.discriminator(real, fake)
+            )
+    assert losses.top_k(games[0], 0.5).at is None
+
+
 @pytest.mark.parametrize("share", [0.0, -0.5, 1.01])
 def test_a_share_that_none_or_more_than_all_have_is_refused(share):
     with pytest.raises(UserError, match=rf"is {share}, but must be in \(0, 1\]"):

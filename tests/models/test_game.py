@@ -125,6 +125,23 @@ def test_singular_vectors_advance_in_the_discriminators_passes_alone(factory):
     assert np.isfinite(held_out["d_loss"]).all()
 
 
+SAME = augment.Transform("same", lambda *_: (), lambda draws, x, p: x)
+
+
+@factories
+def test_what_a_term_compares_is_judged_by_one_function(factory):
+    """Nothing changes, so nothing is to pay, though singular vectors advance between real and generated examples."""
+    compared = [losses.real_consistency(1.0, SAME), losses.fake_consistency(1.0, SAME)]
+    compared += [losses.latent_consistency(1.0, 0.0), losses.r1(1e4)]
+    of_generator = [losses.fake_consistency(1.0, SAME)]
+    model, state, batch = made(factory, Normalised, discriminator_terms=compared, generator_terms=of_generator)
+    _, info = quick_jit(model.train_step)(state, batch, jax.random.key(7))
+    for name in ("d_term/real_consistency", "d_term/fake_consistency", "d_term/latent_consistency"):
+        assert info[name] < 1e-12, name  # the square of a rounding
+    assert info["g_term/fake_consistency"] < 1e-12
+    assert info["grad_norm/discriminator"] > 100  # the slope of R1 reaches the weights
+
+
 SHIFT = augment.Transform(
     "shift",
     lambda key, n, shape, axis_name: jax.random.normal(key, (n, 1, 1, 1)),
@@ -188,7 +205,13 @@ def test_an_average_by_half_life(factory):
 def test_a_probability_by_signs_wants_a_contest_of_signs():
     controlled = augment.adaptive(SHIFT)
     pairs = losses.relativistic(losses.logistic_margin_loss)
-    for contest in (pairs, losses.wasserstein, losses.top_k(pairs, 0.5), losses.relativistic_average(jnp.abs)):
+    for contest in (
+        pairs,
+        losses.wasserstein,
+        losses.least_squares,
+        losses.top_k(pairs, 0.5),
+        losses.relativistic_average(jnp.abs),
+    ):
         with pytest.raises(UserError, match="The probability of shift follows the sign of the logits, but in this"):
             made(alternating_gan, contest=contest, augmentation=controlled)
     made(alternating_gan, contest=losses.top_k(losses.hinge, 0.5), augmentation=controlled)

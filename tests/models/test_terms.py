@@ -98,6 +98,17 @@ def test_of_many_updates_in_a_step_each_has_its_terms():
     assert set(info) >= {"d_term/lecam", "d_loss"}
 
 
+def test_a_lazy_term_counts_the_discriminators_updates():
+    """Two in a step and every third of them: the first, the fourth, the seventh, at steps 0, 1 and 3."""
+    counting = terms.Term("counting", lambda this, n: (this.on_real * 0, n + 1), lambda: jnp.zeros(()))
+    model, state, batch = made(alternating_gan, terms.every(3, counting), discriminator_steps=2)
+    step, seen = quick_jit(model.train_step), []
+    for t in range(4):
+        state, _ = step(state, batch, jax.random.key(t))
+        seen.append(int(state.memory["counting"]["of"]))
+    assert seen == [1, 2, 2, 3]
+
+
 @both_updates
 def test_without_terms_nothing_is_computed_for_them(factory):
     model, state, batch = made(factory)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gvlab import losses, models, networks
+from gvlab import augment, losses, models, networks
 from gvlab.losses import penalties, terms
 from gvlab.models import observation
 from gvlab.types import Batch, Model, PyTree
@@ -74,6 +74,24 @@ def norm_gan(shape, axis):
 
 def mlp_gan(shape, axis):
     return networks.MLPGenerator(shape, hidden=(32,)), networks.MLPDiscriminator(hidden=(32,))
+
+
+def packed_gan(shape, axis):
+    generator, discriminator = mlp_gan(shape, axis)
+    return generator, networks.Packed(discriminator, 2)
+
+
+class SpectralDiscriminator(nn.Module):
+    """The smallest discriminator with singular vectors, of vectors."""
+
+    @nn.compact
+    def __call__(self, x, y=None, *, train):
+        h = nn.leaky_relu(networks.SpectralDense(6, train=train)(networks.append_label(x, y)))
+        return nn.Dense(1)(h)[:, 0]
+
+
+def spectral_gan(shape, axis):
+    return networks.MLPGenerator(shape, hidden=(8,)), SpectralDiscriminator()
 
 
 def gan(factory, players, shape, *, size=8, **options) -> Case:
@@ -159,6 +177,20 @@ GANS = {
     ),
     "mlp gan, minimax": gan(models.alternating_gan, mlp_gan, (2,), contest=losses.minimax),
     "mlp gan, conditional, no ema": gan(models.alternating_gan, mlp_gan, IMAGE, num_classes=3, ema_decay=0.0),
+    "mlp gan, separate, packed, noise": gan(
+        models.separate_gan,
+        packed_gan,
+        (2,),
+        size=16,
+        augmentation=augment.ramp(augment.instance_noise(0.1), 1.0, 4000),
+    ),
+    "spectral gan, hinge, consistency": gan(
+        models.alternating_gan,
+        spectral_gan,
+        (2,),
+        contest=losses.hinge,
+        discriminator_terms=(losses.latent_consistency(0.1),),
+    ),
     "dcgan, simultaneous": gan(models.simultaneous_gan, dcgan, (16, 16, 1)),
     "norm gan, simultaneous": gan(models.simultaneous_gan, norm_gan, (2,)),
     "norm gan, conditional, 2 discriminator steps": gan(

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gvlab import config as c
 from gvlab.networks import (
     ArticleDecoder,
     ArticleDiscriminator,
@@ -20,22 +21,54 @@ from gvlab.networks import (
     MLPDiscriminator,
     MLPEncoder,
     MLPGenerator,
+    SpectralDCGANDiscriminator,
 )
 from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
 from gvlab.types import UserError
 
-BATCH, LATENT, CLASSES = 4, 7, 3
-SQUARE = [(side, side, channels) for side in (16, 28, 32) for channels in (1, 3)]
-IMAGES = [*SQUARE, (48, 64, 3), (20, 28, 1), (64, 32, 2), (16, 28, 4)]
+BATCH, LATENT, CLASSES = 4, 20, 3
+SQUARE = [(16, 16, 1), (16, 16, 3), (28, 28, 1), (32, 32, 3)]
+IMAGES = [*SQUARE, (48, 64, 3), (20, 28, 1), (16, 28, 4)]
 ANY = [*IMAGES, (2,)]
 
+
+def narrow(config, shape):
+    """Rows for both networks of a family, which are made for that shape."""
+
+    def row(kind, module):
+        def made(*_):
+            return module
+
+        made.__name__ = f"{type(config).__name__} {kind}"
+        return made, [shape]
+
+    generator, discriminator = config.networks(shape, 0, None)
+    return row("generator", generator), row("discriminator", discriminator)
+
+
+FAMILIES = [
+    narrow(c.R3GAN((8, 8)), (16, 16, 3)),
+    narrow(c.SNGAN(4), (28, 28, 1)),
+    narrow(c.SAGAN(4), (32, 32, 3)),
+    narrow(c.BigGAN(4), (32, 32, 3)),
+    narrow(c.BigGANDeep(16), (32, 32, 3)),
+    narrow(c.StyleGAN2(8, full_until=16, mapping_layers=1), (16, 16, 3)),
+]
 # network, made for a shape; the shapes that it must make or take
-GENERATORS = [(ArticleGenerator, IMAGES), (DCGANGenerator, IMAGES), (MLPGenerator, ANY), (NormalizedMLPGenerator, ANY)]
+GENERATORS = [
+    (ArticleGenerator, IMAGES),
+    (DCGANGenerator, IMAGES),
+    (MLPGenerator, ANY),
+    (NormalizedMLPGenerator, ANY),
+    *(generator for generator, _ in FAMILIES),
+]
 DISCRIMINATORS = [
     (ArticleDiscriminator, IMAGES),
     (DCGANDiscriminator, IMAGES),
     (MLPDiscriminator, ANY),
     (MaxoutDiscriminator, ANY),
+    (SpectralDCGANDiscriminator, [(16, 16, 1), (20, 28, 1)]),
+    *(discriminator for _, discriminator in FAMILIES),
 ]
 ENCODERS = [(ArticleEncoder, IMAGES), (MLPEncoder, ANY)]
 DECODERS = [(ArticleDecoder, IMAGES), (MLPDecoder, ANY)]
@@ -57,7 +90,8 @@ def output(module, x_shape, classes):
     x = jax.ShapeDtypeStruct((BATCH, *x_shape), np.float32)
     y = None if classes is None else jax.ShapeDtypeStruct((BATCH, classes), np.float32)
     variables = jax.eval_shape(partial(module.init, train=True), jax.random.key(0), x, y)
-    trained, _ = jax.eval_shape(partial(module.apply, train=True, mutable=["batch_stats"]), variables, x, y)
+    train = partial(module.apply, train=True, mutable=["batch_stats"], rngs={"noise": jax.random.key(1)})
+    trained, _ = jax.eval_shape(train, variables, x, y)
     tested = jax.eval_shape(partial(module.apply, train=False), variables, x, y)
     assert trained == tested
     assert {leaf.dtype for leaf in jax.tree.leaves((variables, tested))} == {jnp.dtype("float32")}
@@ -93,6 +127,7 @@ SMALL = {
     "article decoder": (ArticleDecoder((4, 8, 2)), (LATENT,)),
     "dcgan generator": (DCGANGenerator((16, 16, 1), width=4), (LATENT,)),
     "dcgan discriminator": (DCGANDiscriminator(width=4), (16, 16, 1)),
+    "spectral dcgan discriminator": (SpectralDCGANDiscriminator(width=4), (16, 16, 1)),
     "mlp generator": (MLPGenerator((4, 4, 1), hidden=(8,)), (LATENT,)),
     "mlp vector generator": (MLPGenerator((2,), hidden=(8, 8)), (LATENT,)),
     "mlp discriminator": (MLPDiscriminator(hidden=(8,)), (2,)),

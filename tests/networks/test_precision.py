@@ -10,7 +10,7 @@ import pytest
 from gvlab import build, data, networks, rng
 from gvlab import config as c
 from gvlab.networks.convolution import conv, conv_transpose
-from gvlab.types import UserError
+from gvlab.types import Batch, UserError
 
 GAN = c.Experiment("gan", c.GAN(c.DCGAN(width=4), latent_dim=8), steps=10, batch_size=8)
 
@@ -86,6 +86,74 @@ def _batch(program):
     return jax.tree.map(lambda leaf: jnp.zeros((8, *leaf.shape[1:]), leaf.dtype), program.first_batch())
 
 
+FAMILIES = {
+    "mlp": (c.MLP((8,)), 16),
+    "maxout": (c.MaxoutMLP((8,), (8,)), 16),
+    "dcgan, spectral": (c.DCGAN(4, "spectral_norm"), 16),
+    "sngan": (c.SNGAN(4), 32),
+    "sagan": (c.SAGAN(4), 32),
+    "biggan": (c.BigGAN(4), 32),
+    "r3gan": (c.R3GAN((8, 8)), 16),
+    "stylegan2": (c.StyleGAN2(8, full_until=16, mapping_layers=1), 16),
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_in_every_family_all_layers_give_bfloat16(name):
+    """In training, where spectral norm and BatchNorm bring float32 in; computed by nobody, but traced."""
+    network, side = FAMILIES[name]
+    for module, shape in zip(network.networks((side, side, 1), 3, None), ((20,), (side, side, 1)), strict=True):
+
+        def layers(key, module=module, shape=shape):
+            x, y = jnp.zeros((4, *shape)), jnp.zeros((4, 3))
+            variables = module.init(key, x, y, train=True)
+            variables["params"], x, y = jax.tree.map(lambda a: a.astype(jnp.bfloat16), (variables["params"], x, y))
+            mutable = ["batch_stats", "spectral", "intermediates"]
+            rngs = {"noise": key}
+            return module.apply(variables, x, y, train=True, mutable=mutable, capture_intermediates=True, rngs=rngs)
+
+        output, new = jax.eval_shape(layers, jax.random.key(0))
+        inside = new.pop("intermediates")
+        assert len(jax.tree.leaves(inside)) > 1
+        assert {leaf.dtype for leaf in jax.tree.leaves((output, inside))} == {jnp.dtype("bfloat16")}
+        assert {leaf.dtype for leaf in jax.tree.leaves(new)} <= {jnp.dtype("float32")}
+
+
+def test_a_spectrally_normalised_discriminator_trains_in_bfloat16():
+    network, side = FAMILIES["dcgan, spectral"]
+    model = build.model(c.GAN(network, latent_dim=20), (side, side, 1), 0, precision="bfloat16")
+
+    def steps(key):
+        batch = Batch(jnp.zeros((4, side, side, 1)))
+        state = model.init(key, batch)
+        return state, *model.train_step(state, batch, key), model.sample(state, key, 2)
+
+    state, after, info, samples = jax.eval_shape(steps, jax.random.key(0))
+    assert jax.tree.map(lambda leaf: leaf.dtype, after) == jax.tree.map(lambda leaf: leaf.dtype, state)
+    assert {leaf.dtype for leaf in jax.tree.leaves((info, samples))} == {jnp.dtype("float32")}
+
+
 def test_another_precision_is_refused():
     with pytest.raises(UserError, match=r"precision is 'float16', but must be of type 'float32' or 'bfloat16'"):
         c.with_value(GAN, "precision", "float16")
+
+
+def test_differences_of_rounded_logits_are_refused(small):
+    """With the published radius the difference of two logits is far from that of float32."""
+    for term in (c.R1FiniteDifference(), c.Scheduled(c.Every(2, c.R2FiniteDifference()))):
+        model = c.GAN(c.DCGAN(4, "plain"), discriminator_terms=(term,))
+        with pytest.raises(UserError, match=r"precision is 'bfloat16', but R\dFin.* by 0.01, .*'float32', or R\d\.$"):
+            replace(GAN, model=model, precision="bfloat16")
+    network, variables, x = small
+    step = 0.01 * jax.random.normal(jax.random.key(2), x.shape)
+
+    @jax.jit
+    def differences(variables):
+        logits = [
+            critic.apply(variables, jnp.concatenate([x, x + step]), train=False)
+            for critic in (network, networks.InBfloat16(network))
+        ]
+        return [after - before for before, after in map(jnp.split, logits, (2, 2))]
+
+    exact, rounded = differences(variables)
+    assert np.abs(rounded - exact).max() > 0.2 * np.abs(exact).max()

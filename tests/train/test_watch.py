@@ -102,6 +102,15 @@ def test_what_the_curves_say():
     assert {name: float(value) for name, value in seen.items()} == pytest.approx(expected, rel=1e-6)
 
 
+def test_signs_are_not_counted_where_they_say_nothing():
+    """Logits of least squares are drawn to 1 and 0."""
+    squares = build.model(replace(EXPERIMENT.model, contest=c.LeastSquares()), (2,), 0)
+    batch = Batch(jnp.zeros((4, 2)))
+    state = jax.eval_shape(squares.init, rng.root(0), batch)
+    seen = jax.eval_shape(squares.watch, state, batch, batch, rng.root(0))
+    assert set(seen) == {"d_accuracy_pairs", "overfitting"}
+
+
 def test_modes_and_spread_are_those_of_numpy():
     mixture = data.MIXTURES["ring"]()
     x = jnp.asarray(mixture.means[[0, 0, 3]]) + jnp.array([[0.0, 0.0], [0.02, 0.0], [0.05, 0.0]])
