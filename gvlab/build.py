@@ -210,6 +210,7 @@ def _vae(
         options["layers"] = (config.network.first, config.latent_dim - config.network.first)
     else:
         options["latent_dim"] = config.latent_dim
+        options["prior"] = config.prior.prior(shape, config.latent_dim, common["data_range"])
     return factory(*modules, observed, optimizer, **options)
 
 
@@ -239,7 +240,11 @@ class Program:
     @property
     def latent_dim(self) -> int:
         """Numbers that the prior gives of one example."""
-        return int(jax.eval_shape(lambda: self.model.prior(rng.root(0), 1)).shape[-1])
+        key = rng.root(0)
+        if self.model.learned_prior is None:
+            return int(jax.eval_shape(lambda: self.model.prior(key, 1)).shape[-1])
+        state = jax.eval_shape(lambda: self.model.init(key, self.first_batch()))
+        return int(jax.eval_shape(lambda state: self.model.latents(state, key, 1), state).shape[-1])
 
     @property
     def data_range(self) -> tuple[float, float]:

@@ -41,7 +41,8 @@ def _of_labels(model: Any, shape: Shape, classes: int) -> tuple[str, dict[str, t
         made_of, x, labels = made(model, "model", shape, classes, None), jnp.zeros((2, *shape)), jnp.zeros(2, jnp.int32)
 
         def decode(y: jax.Array) -> Any:
-            return made_of.decode(made_of.init(key, Batch(x, labels)), made_of.prior(key, 2), y)
+            state = made_of.init(key, Batch(x, labels))
+            return made_of.decode(state, made_of.latents(state, key, 2), y)
 
         return where(model, "model"), {"function decode": (decode, labels)}
     latents: Shape = (2, model.latent_dim)

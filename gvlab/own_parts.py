@@ -193,7 +193,8 @@ def _check_model(part: Any, shape: Shape, classes: int) -> None:
         _check_terms(model, where, state, given, shapes)
     sampled = shapes("sample", lambda state, key: model.sample(state, key, 3, y), state, key)
     _require(f"sample of {where}", "3 examples", sampled, (3, *shape))
-    z = shapes("prior", lambda key: model.prior(key, 3), key)
+    draw = model.learned_prior or (lambda state, key, n: model.prior(key, n))
+    z = shapes("prior", lambda state, key: draw(state, key, 3), state, key)
     if not hasattr(z, "shape") or len(z.shape) != 2 or len(z) != 3:
         found = getattr(z, "shape", None)
         raise UserError(f"prior of {where} gives latents of shape {found}, but must give [3, latent].")

@@ -85,8 +85,9 @@ class Trained:
 
     @property
     def has_normal_prior(self) -> bool:
-        """Whether its latents are standard normal, as those of all GANs and VAEs; of a whole own model nobody knows."""
-        return isinstance(self.experiment.model, c.GAN | c.VAE)
+        """Whether its latents are standard normal, as those of all GANs, and of VAEs unless their prior is learned; of
+        a whole own model nobody knows."""
+        return isinstance(self.experiment.model, c.GAN | c.VAE) and self.program.model.learned_prior is None
 
     @property
     def params(self) -> PyTree:
@@ -130,7 +131,7 @@ class Trained:
     def latents(self, key: PRNGKey, n: int, truncation: float | None = None) -> Float[Array, "n latent"]:
         """Of the prior; `truncation` as for `sample`."""
         if truncation is None:
-            return self.program.model.prior(key, n)
+            return self.program.model.latents(self.state, key, n)
         if not (truncation > 0 and math.isfinite(truncation)):
             raise UserError(f"truncation is {truncation}, but must be a positive, finite number.")
         if not self.has_normal_prior:

@@ -60,7 +60,7 @@ class Model(NamedTuple):
     evaluate: Callable[[PyTree, Batch, PRNGKey], Info]
     """(state, batch, key) -> held-out terms, each of shape [batch]."""
     prior: Callable[[PRNGKey, Size], Float[Array, "n latent"]]
-    """(key, n) -> latents z [n, latent]."""
+    """(key, n) -> latents z [n, latent]; refuses (`UserError`) where the prior is learned: see `latents`."""
     decode: Callable[..., Float[Array, "n *shape"]]
     """(state, z, y=None) -> x [n, *shape]: the generator, or the mean of the decoder."""
     encode: Callable[..., tuple[Float[Array, "n latent"], Float[Array, "n latent"]]] | None = None
@@ -77,3 +77,9 @@ class Model(NamedTuple):
     draw: Callable[..., Float[Array, "n *shape"]] | None = None
     """(state, key, n, y=None) -> x [n, *shape] drawn from p(x|z), of the latents that `sample` decodes for that key;
     None without an observation model that can be drawn from."""
+    learned_prior: Callable[[PyTree, PRNGKey, Size], Float[Array, "n latent"]] | None = None
+    """(state, key, n) -> latents z [n, latent], where the prior is part of what is learned; None: it is `prior`."""
+
+    def latents(self, state: PyTree, key: PRNGKey, n: Size) -> Float[Array, "n latent"]:
+        """Draws from the prior, learned or not."""
+        return self.prior(key, n) if self.learned_prior is None else self.learned_prior(state, key, n)

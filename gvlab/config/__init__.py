@@ -62,6 +62,7 @@ from gvlab.config.objectives import (
     TotalCorrelation,
 )
 from gvlab.config.optimizers import SGD, Adam, AdamW, AnnealedAdam, Boxed, Clipped, LazyAdam, Orthogonal, RMSprop
+from gvlab.config.priors import Flow, Mixture, StandardNormal, Vamp
 from gvlab.config.protocols import (
     OwnCoders,
     OwnContest,
@@ -149,6 +150,7 @@ __all__ = [
     "FakeDataToData",
     "Fixed",
     "FlipAndTranslate",
+    "Flow",
     "Folder",
     "FreeNats",
     "Gaussian",
@@ -167,6 +169,7 @@ __all__ = [
     "Linear",
     "MaxoutMLP",
     "Minimax",
+    "Mixture",
     "MultiHinge",
     "MultiplyImportanceWeighted",
     "NonSaturating",
@@ -199,6 +202,7 @@ __all__ = [
     "Renyi",
     "Scheduled",
     "Smoothed",
+    "StandardNormal",
     "StickingTheLanding",
     "StyleGAN2",
     "Tfds",
@@ -206,6 +210,7 @@ __all__ = [
     "TotalCorrelation",
     "TwoLayerMLP",
     "TwoMLPs",
+    "Vamp",
     "Wasserstein",
     "ZeroCentred",
     "choices",

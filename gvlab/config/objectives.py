@@ -257,3 +257,5 @@ OF_ONE_LAYER = (
     *(StickingTheLanding, DoublyReparametrised, PartiallyImportanceWeighted),
 )
 """They look at q(z|x) as one normal distribution, or at p(x, z) again."""
+OF_NORMAL_PRIOR = (FreeNats, TotalCorrelation, Information)
+"""They take the prior for N(0, I) by its formula or its draws."""

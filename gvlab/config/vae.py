@@ -9,9 +9,19 @@ from typing import Literal
 from gvlab.config.checks import check_size
 from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
 from gvlab.config.networks import MLP, Article, ReluMLP, TwoLayerMLP
-from gvlab.config.objectives import BY_NAME, ELBO, GROUPED, OF_BATCHES, OF_COVARIANCES, OF_ONE_LAYER, AnyObjective
+from gvlab.config.objectives import (
+    BY_NAME,
+    ELBO,
+    GROUPED,
+    OF_BATCHES,
+    OF_COVARIANCES,
+    OF_NORMAL_PRIOR,
+    OF_ONE_LAYER,
+    AnyObjective,
+)
 from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
+from gvlab.config.priors import AnyPrior, Flow, StandardNormal, Vamp
 from gvlab.config.protocols import OwnCoders, OwnObservation
 from gvlab.config.schedules import AnySchedule, Constant
 from gvlab.errors import UserError
@@ -19,7 +29,7 @@ from gvlab.errors import UserError
 
 @dataclass(frozen=True)
 class VAE:
-    """A variational autoencoder (Kingma & Welling 2014) with a standard normal prior and a diagonal posterior."""
+    """A variational autoencoder (Kingma & Welling 2014) with a diagonal normal posterior."""
 
     network: Article | MLP | ReluMLP | TwoLayerMLP | OwnCoders = Article()
     latent_dim: int = 32
@@ -43,6 +53,8 @@ class VAE:
     conditional: bool = False
     """Give the class label to both networks (Sohn et al. 2015)."""
     optimizer: AnyOptimizer = Adam()
+    prior: AnyPrior = StandardNormal()
+    """What the latents are drawn from; with another than StandardNormal the KL is estimated by the draws."""
 
     def __post_init__(self) -> None:
         if isinstance(self.objective, str) and self.objective in BY_NAME:
@@ -61,6 +73,7 @@ class VAE:
         if self.kl_warmup_steps < 0:
             raise UserError(f"VAE.kl_warmup_steps is {self.kl_warmup_steps}, but must be at least 0.")
         self._check_objective()
+        self._check_prior()
         if isinstance(self.network, TwoLayerMLP) and self.latent_dim <= self.network.first:
             raise UserError(
                 f"VAE.latent_dim is {self.latent_dim}, but counts the latents of both layers, of which the first has "
@@ -86,6 +99,31 @@ class VAE:
             raise UserError(
                 f"VAE.objective is {name}, which is of one layer of latents, but TwoLayerMLP has two: use another "
                 "network, or another objective."
+            )
+
+    def _check_prior(self) -> None:
+        name = type(self.prior).__name__
+        if isinstance(self.prior, StandardNormal):
+            return
+        if isinstance(self.network, TwoLayerMLP):
+            raise UserError(
+                f"VAE.prior is {name}, which is of one layer of latents, but TwoLayerMLP has two: use another network, "
+                "or StandardNormal."
+            )
+        if isinstance(self.objective, OF_NORMAL_PRIOR):
+            raise UserError(
+                f"VAE.prior is {name}, but {type(self.objective).__name__} compares the latents with a standard normal "
+                "prior: use StandardNormal, or another objective."
+            )
+        if isinstance(self.prior, Vamp) and self.conditional:
+            raise UserError(
+                "VAE.prior is Vamp, whose learned examples have no classes, but the encoder of a conditional VAE wants "
+                "them: use conditional=False, or another prior."
+            )
+        if isinstance(self.prior, Flow) and self.latent_dim < 2:
+            raise UserError(
+                f"VAE.latent_dim is {self.latent_dim}, but in a Flow one latent says how another changes: use at least "
+                "2, or another prior."
             )
 
     def check_batch(self, size: int) -> None:

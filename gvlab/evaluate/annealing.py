@@ -163,7 +163,7 @@ def _observed(program: Program) -> LogLikelihood:
     """log p(x|z) of (z, (state, batch)): the VAE's own, or that of a GAN with noise."""
     if isinstance(program.experiment.model, c.GAN):
         return _with_noise(program.model, program.data_range, program.experiment.evaluation.ais_variance)
-    if program.model.log_likelihood is None:
+    if program.model.log_likelihood is None or program.model.learned_prior is not None:
         raise UserError(
             f"{program.experiment.name} has no p(x|z) with a standard normal prior of z, which annealing needs: leave "
             "ais and ais_gap out."

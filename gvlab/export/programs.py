@@ -105,15 +105,15 @@ def functions(model: Trained, weights: Weights) -> dict[str, Callable[..., Any]]
         key = rng.stream(rng.root(seed), rng.PICTURE)
         # `Trained.sample` draws z by one program, for each kind of draw another, and decodes it by a third. What is
         # fused is rounded otherwise in the last bit: so there is a branch where a `where` would do, and the barrier.
-        z = jax.lax.cond(jnp.isinf(truncation), whole, within, key, truncation, y)
+        z = jax.lax.cond(jnp.isinf(truncation), whole, within, arrays, key, truncation, y)
         return decode(arrays, jax.lax.optimization_barrier(z), y)
 
-    def whole(key: PRNGKey, truncation: Array, y: Array) -> Array:
-        return program.model.prior(key, y.shape[0])
+    def whole(arrays: dict[str, Array], key: PRNGKey, truncation: Array, y: Array) -> Array:
+        return program.model.latents(weights.state(arrays), key, y.shape[0])
 
-    def within(key: PRNGKey, truncation: Array, y: Array) -> Array:
+    def within(arrays: dict[str, Array], key: PRNGKey, truncation: Array, y: Array) -> Array:
         if not model.has_normal_prior:  # which `Trained` and the loader refuse; a program cannot
-            return jnp.full_like(whole(key, truncation, y), jnp.nan)
+            return jnp.full_like(whole(arrays, key, truncation, y), jnp.nan)
         shape = (y.shape[0], model.program.latent_dim)
         return jax.random.truncated_normal(key, -truncation, truncation, shape)
 

@@ -24,6 +24,7 @@ from gvlab.losses.bounds import (
     gaussian_kl,
     importance_weighted_bound,
     normal_log_prob,
+    normal_mixture_log_prob,
     standard_normal_log_prob,
 )
 from gvlab.losses.class_terms import (
@@ -147,6 +148,7 @@ __all__ = [
     "non_saturating",
     "non_saturating_generator_loss",
     "normal_log_prob",
+    "normal_mixture_log_prob",
     "one_sided_gradient_penalty",
     "path_length",
     "r1",

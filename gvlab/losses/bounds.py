@@ -77,6 +77,35 @@ def standard_normal_log_prob(z: Float[Array, "*batch latent"]) -> Float[Array, "
     return -0.5 * jnp.sum(z**2 + math.log(2.0 * math.pi), axis=-1)
 
 
+def normal_mixture_log_prob(
+    z: Float[Array, "*batch latent"],
+    logits: Float[Array, " components"],
+    mean: Float[Array, "components latent"],
+    logvar: Float[Array, "components latent"],
+) -> Float[Array, "*batch"]:
+    """log sum_c w_c N(z; mean_c, diag(exp(logvar_c))), with the weights w = softmax(logits).
+
+    Args:
+        z: shape [*batch, latent].
+        logits: shape [components].
+        mean: shape [components, latent].
+        logvar: shape [components, latent].
+
+    Returns:
+        The log density in nats, shape [*batch].
+
+    Raises:
+        UserError: if the shapes of `mean` and `logvar` differ.
+
+    Reference: Tomczak & Welling, "VAE with a VampPrior", 2018, eq. 8.
+    """
+    require_equal(mean=mean, logvar=logvar)
+    shape = (*z.shape[:-1], *mean.shape)
+    deviation = z[..., None, :] - lift(mean, shape, "mean")
+    of_each = normal_log_density(deviation, jnp.broadcast_to(lift(logvar, shape, "logvar"), shape)).sum(axis=-1)
+    return jax.nn.logsumexp(lift(jax.nn.log_softmax(logits), of_each.shape, "logits") + of_each, axis=-1)
+
+
 def elbo(
     log_likelihood: Float[Array, "*batch"], kl: Float[Array, "*batch"], beta: Float[Array, ""] | float = 1.0
 ) -> Float[Array, "*batch"]:

@@ -67,10 +67,15 @@ def advancing_apply(
 
 
 def eval_apply(
-    module: nn.Module, params: PyTree, stats: PyTree, *inputs: Any, collections: Mapping[str, PyTree] = EMPTY
+    module: nn.Module,
+    params: PyTree,
+    stats: PyTree,
+    *inputs: Any,
+    collections: Mapping[str, PyTree] = EMPTY,
+    method: str | None = None,
 ) -> Any:
     """The module in evaluation mode, with its running statistics."""
-    return module.apply({"params": params, "batch_stats": stats, **collections}, *inputs, train=False)
+    return module.apply({"params": params, "batch_stats": stats, **collections}, *inputs, train=False, method=method)
 
 
 def updates_of(

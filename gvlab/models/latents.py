@@ -47,13 +47,28 @@ class VAEState:
     optimizer: optax.OptState
 
 
-Apply = Callable[[str, Array, Array | None], Any]
+Apply = Callable[..., Any]
 """(name of a network, inputs [rows, ...], y one-hot [rows, classes] or None) -> what the network gives, in training
-(and then its new statistics are kept) or out of it."""
+(and then its new statistics are kept) or out of it; out of it also of another `method`."""
+
+
+class Prior(NamedTuple):
+    """A prior with parameters; without one z is standard normal."""
+
+    networks: dict[str, nn.Module]
+    """By name."""
+    widths: dict[str, int | None]
+    """As of `Latents`."""
+    log_prob: Callable[[Apply, Array], Float[Array, "*batch"]]
+    """(apply, z [*batch, latent]) -> log p(z) in nats."""
+    draw: Callable[[Apply, PRNGKey, Size], Float[Array, "n latent"]]
+    """(apply, key, n) -> z."""
+    shares_encoder: bool = False
+    """Whether it calls the encoder, too."""
 
 
 class Latents(NamedTuple):
-    """How the latents of a family are drawn and decoded; z is [..., length] and standard normal a priori."""
+    """How the latents of a family are drawn and decoded; z is [..., length], a priori standard normal by default."""
 
     networks: dict[str, nn.Module]
     """By name; the one that gives the likelihood's raw parameters is called `decoder`."""
@@ -68,6 +83,8 @@ class Latents(NamedTuple):
     """(apply, x, y) -> (mean, logvar) of z, each [batch, length]."""
     joint: Callable[[Apply, Observation, Array, Array | None, Array], Float[Array, "k batch"]] | None = None
     """(apply, observation, x, y, z [k, batch, length]) -> log p(x, z); None of several layers."""
+    prior: Prior | None = None
+    """None: standard normal."""
 
 
 def model_of(
@@ -86,9 +103,10 @@ def model_of(
     networks = latents.networks
 
     def evaluating(state: VAEState) -> Apply:
-        return lambda network, inputs, y: eval_apply(
-            networks[network], state.params[network], state.stats[network], inputs, y
-        )
+        def apply(network: str, inputs: Array, y: Array | None, method: str | None = None) -> Any:
+            return eval_apply(networks[network], state.params[network], state.stats[network], inputs, y, method=method)
+
+        return apply
 
     def infer(apply: Apply, batch: Batch, noise: Float[Array, "k batch latent"]) -> Draw:
         return latents.infer(apply, observation, batch.x, one_hot(batch.y, num_classes), noise)
@@ -153,6 +171,11 @@ def model_of(
             network: init_module(module, keys[network], vectors.get(network, jnp.zeros((2, *made))), y)
             for network, module in networks.items()
         }
+        if latents.prior is not None and latents.prior.shares_encoder and variables["encoder"][1]:
+            raise UserError(
+                f"The prior is made by {type(networks['encoder']).__name__}, whose BatchNorm would mix learned "
+                "examples with those of the data: use an encoder without, or another prior."
+            )
         params = {network: of[0] for network, of in variables.items()}
         return VAEState(
             step=jnp.zeros((), jnp.int32),
@@ -180,7 +203,12 @@ def model_of(
         return infer(evaluating(state), batch, noise).log_weights
 
     def prior(key: PRNGKey, n: Size) -> Float[Array, "n latent"]:
+        if latents.prior is not None:
+            raise UserError("The prior of this model is learned, so its draws depend on the state: use Model.latents.")
         return jax.random.normal(key, (n, latents.length))
+
+    def drawn(state: VAEState, key: PRNGKey, n: Size) -> Float[Array, "n latent"]:
+        return prior(key, n) if latents.prior is None else latents.prior.draw(evaluating(state), key, n)
 
     def decoded(state: VAEState, z: Array, y: Labels) -> Array:
         """The likelihood's raw parameters."""
@@ -191,14 +219,17 @@ def model_of(
         return jnp.clip(observation.mean(decoded(state, z, y)), *data_range)
 
     def sample(state: VAEState, key: PRNGKey, n: int, y: Labels = None) -> Array:
-        return decode(state, prior(key, n), y)
+        return decode(state, drawn(state, key, n), y)
 
     def draw(state: VAEState, key: PRNGKey, n: int, y: Labels = None) -> Array:
         assert observation.draw is not None
-        return observation.draw(rng.stream(key, rng.OBSERVATION), decoded(state, prior(key, n), y))
+        return observation.draw(rng.stream(key, rng.OBSERVATION), decoded(state, drawn(state, key, n), y))
 
     of_z = (prior, decode, encode, log_likelihood, log_weights)
-    return Model(init, train_step, sample, evaluate, *of_z, draw=draw if observation.draw else None)
+    learned = None if latents.prior is None else drawn
+    return Model(
+        init, train_step, sample, evaluate, *of_z, draw=draw if observation.draw else None, learned_prior=learned
+    )
 
 
 def decoded_log_likelihood(

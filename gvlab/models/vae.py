@@ -7,7 +7,7 @@ import optax
 from jaxtyping import Array, Float
 
 from gvlab.losses import gaussian_kl, normal_log_prob, standard_normal_log_prob
-from gvlab.models.latents import Apply, Latents, decoded_log_likelihood, model_of, reparametrised
+from gvlab.models.latents import Apply, Latents, Prior, decoded_log_likelihood, model_of, reparametrised
 from gvlab.models.objectives import Draw, Normal, Objective, evidence_lower_bound, importance_weighted
 from gvlab.models.observation import Observation
 from gvlab.types import Model
@@ -26,13 +26,16 @@ def autoencoder(
     data_range: tuple[float, float] = (0.0, 1.0),
     axis_name: str | None = None,
     examples: int | None = None,
+    prior: Prior | None = None,
 ) -> Model:
-    """A VAE with standard normal prior and diagonal normal posterior, trained on any bound of `models.objectives`.
+    """A VAE with a diagonal normal posterior, trained on any bound of `models.objectives`.
 
     Args:
         objective: (draw, context) -> what is raised, such as `models.objectives.doubly_reparametrised`.
         num_samples: draws of z per example and step.
         examples: of the whole training set, for objectives that ask.
+        prior: of `models.priors`; None: standard normal, with the KL by its formula where the others' is estimated by
+            the draws.
         encoder, decoder, observation, optimizer, latent_dim, num_classes, data_range, axis_name: as in
             `variational_autoencoder`.
 
@@ -41,7 +44,7 @@ def autoencoder(
         so that models of different objectives can be compared.
     """
     return model_of(
-        _one_layer(encoder, decoder, latent_dim),
+        _one_layer(encoder, decoder, latent_dim, prior),
         observation,
         optimizer,
         objective,
@@ -154,7 +157,10 @@ def importance_weighted_autoencoder(
     )
 
 
-def _one_layer(encoder: nn.Module, decoder: nn.Module, latent_dim: int) -> Latents:
+def _one_layer(encoder: nn.Module, decoder: nn.Module, latent_dim: int, prior: Prior | None) -> Latents:
+    def log_prior_of(apply: Apply, z: Array) -> Float[Array, "k batch"]:
+        return standard_normal_log_prob(z) if prior is None else prior.log_prob(apply, z)
+
     def encode(apply: Apply, x: Array, y: Array | None) -> tuple[Array, Array]:
         return apply("encoder", x, y)
 
@@ -162,22 +168,23 @@ def _one_layer(encoder: nn.Module, decoder: nn.Module, latent_dim: int) -> Laten
         mean, logvar = encode(apply, x, y)
         z = reparametrised(mean, logvar, noise)  # [k, batch, latent]
         log_likelihood = decoded_log_likelihood(apply, observation, x, y, z)
-        log_prior = standard_normal_log_prob(z)
+        log_prior = log_prior_of(apply, z)
         log_joint = log_likelihood + log_prior
         log_posterior = normal_log_prob(z, mean, logvar)
         log_weights = log_joint - log_posterior
-        kl = gaussian_kl(mean, logvar)
+        kl = gaussian_kl(mean, logvar) if prior is None else (log_posterior - log_prior).mean(0)
         return Draw(z, log_likelihood, log_prior, log_posterior, log_weights, kl, Normal(mean, logvar))
 
     def joint(apply: Apply, observation: Observation, x: Array, y: Array | None, z: Array) -> Float[Array, "k batch"]:
-        return decoded_log_likelihood(apply, observation, x, y, z) + standard_normal_log_prob(z)
+        return decoded_log_likelihood(apply, observation, x, y, z) + log_prior_of(apply, z)
 
     return Latents(
-        networks={"encoder": encoder, "decoder": decoder},
-        widths={"encoder": None, "decoder": latent_dim},
+        networks={"encoder": encoder, "decoder": decoder} | (prior.networks if prior else {}),
+        widths={"encoder": None, "decoder": latent_dim} | (prior.widths if prior else {}),
         length=latent_dim,
         infer=infer,
         expand=lambda apply, z, y: z,
         encode=encode,
         joint=joint,
+        prior=prior,
     )

@@ -38,11 +38,13 @@ from gvlab.networks.dcgan import (
 )
 from gvlab.networks.equalized import EqualizedConv, EqualizedDense
 from gvlab.networks.filtered import down_conv, up_conv
+from gvlab.networks.flows import MADE, MAF, RealNVP
 from gvlab.networks.grouped import grouped_conv
 from gvlab.networks.heads import ClassifierHead, EmbeddingHead, ExtraClassHead
 from gvlab.networks.layers import Conv, ConvTranspose, append_label
 from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
 from gvlab.networks.minibatch import minibatch_stddev
+from gvlab.networks.mixtures import NormalMixture, PseudoInputs
 from gvlab.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator, bernoulli_bias
 from gvlab.networks.modulated import modulated_conv
 from gvlab.networks.packing import Packed
@@ -74,6 +76,8 @@ from gvlab.networks.stylegan2_discriminator import (
 )
 
 __all__ = [
+    "MADE",
+    "MAF",
     "ArticleDecoder",
     "ArticleDiscriminator",
     "ArticleEncoder",
@@ -102,13 +106,16 @@ __all__ = [
     "MLPEncoder",
     "MLPGenerator",
     "MaxoutDiscriminator",
+    "NormalMixture",
     "NormalizedMLPGenerator",
     "OrigBlock",
     "Packed",
     "PlainDCGANDiscriminator",
     "ProjectionHead",
+    "PseudoInputs",
     "R3GANDiscriminator",
     "R3GANGenerator",
+    "RealNVP",
     "ResidualDiscriminator",
     "ResidualGenerator",
     "ResnetBlock",

@@ -8,8 +8,8 @@ of them alone.
 Automatic differentiation would say the same with dilated convolutions, which XLA:CPU runs slowly: the kernel gradient
 of `lax.conv_transpose` some 30 times slower than that of the convolution it is the adjoint of. And a convolution whose
 output is smaller than its kernel (5x5 to 4x4 pixels) leaves XLA:CPU's fast path and runs some 40 times slower than as a
-matrix product (`experiments/benchmarks/README.md` has the table). Inside `cond` and `scan` only a convolution whose axes
-are in the order of `_DIMENSIONS` is on that path: any other runs 30 to 100 times slower there.
+matrix product (`experiments/benchmarks/README.md` has the table). Inside `cond` and `scan` only a convolution whose
+axes are in the order of `_DIMENSIONS` is on that path: any other runs 30 to 100 times slower there.
 """
 
 import functools

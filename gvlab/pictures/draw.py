@@ -79,7 +79,7 @@ def interpolations(program: Program, state: PyTree, seed: int, rows: int, column
     n, option = rows * columns, f"--rows {rows} with --columns {columns}"
     _check_pixels(program, rows, columns, option)
     sizes.check_sampling(program.experiment, program.model, state, n, program.dataset.shape, option)
-    ends = program.model.prior(rng.stream(rng.root(seed), rng.PICTURE), 2 * rows).reshape(2, rows, -1)
+    ends = program.model.latents(state, rng.stream(rng.root(seed), rng.PICTURE), 2 * rows).reshape(2, rows, -1)
     walk = paths.spherical(ends[0], ends[1], columns)  # [rows, columns, latent]
     labels = jnp.repeat(jnp.arange(rows) % max(program.dataset.num_classes, 1), columns)
     return _sheet(program, program.model.decode(state, walk.reshape(-1, walk.shape[-1]), labels), columns)
@@ -94,7 +94,7 @@ def class_walks(program: Program, state: PyTree, seed: int, rows: int, columns: 
     n, option = rows * columns, f"--rows {rows} with --columns {columns}"
     _check_pixels(program, rows, columns, option)
     sizes.check_sampling(program.experiment, program.model, state, n, program.dataset.shape, option)
-    z = program.model.prior(rng.stream(rng.root(seed), rng.PICTURE), rows)
+    z = program.model.latents(state, rng.stream(rng.root(seed), rng.PICTURE), rows)
     ends = np.eye(program.dataset.num_classes, dtype=np.float32)[list(classes)]
     weights = paths.straight(jnp.asarray(ends), columns)  # [columns, classes]
     y = jnp.tile(weights, (rows, 1))

@@ -127,6 +127,13 @@ CASES = [
         {"z": normal(SAMPLES, BATCH, LATENT), **LATENTS},
         samples=(SAMPLES,),
     ),
+    Case(
+        losses.normal_mixture_log_prob,
+        ("z", "logits", "mean", "logvar"),
+        {"z": normal(SAMPLES, BATCH, LATENT)},
+        {"logits": jnp.asarray(normal(2)), "mean": jnp.asarray(normal(2, LATENT)), "logvar": jnp.zeros((2, LATENT))},
+        samples=(SAMPLES,),
+    ),
     Case(losses.standard_normal_log_prob, ("z",), {"z": normal(SAMPLES, BATCH, LATENT)}, samples=(SAMPLES,)),
     Case(
         losses.elbo,

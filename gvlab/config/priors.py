@@ -1,0 +1,83 @@
+"""What the latents of a VAE are drawn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from gvlab.config.checks import check_layers, check_size
+from gvlab.config.plain import settle
+
+if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
+    from gvlab.models.latents import Prior
+
+
+@dataclass(frozen=True)
+class StandardNormal:
+    """N(0, I), with the KL by its formula."""
+
+    def prior(self, shape: tuple[int, ...], latent_dim: int, data_range: tuple[float, float]) -> Prior | None:
+        return None
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A mixture of normal distributions with learned weights, means and variances."""
+
+    components: int = 10
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_size("Mixture", components=self.components)
+
+    def prior(self, shape: tuple[int, ...], latent_dim: int, data_range: tuple[float, float]) -> Prior | None:
+        from gvlab import networks
+        from gvlab.models import priors
+
+        return priors.mixture(networks.NormalMixture(self.components, latent_dim))
+
+
+@dataclass(frozen=True)
+class Vamp:
+    """The mean of the posteriors of learned examples: VampPrior (Tomczak & Welling 2018)."""
+
+    components: int = 500
+    """Learned examples, all of which the encoder sees in every step."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_size("Vamp", components=self.components)
+
+    def prior(self, shape: tuple[int, ...], latent_dim: int, data_range: tuple[float, float]) -> Prior | None:
+        from gvlab import networks
+        from gvlab.models import priors
+
+        return priors.vamp(networks.PseudoInputs(self.components, shape, *data_range))
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What a learned bijection makes of N(0, I) (Rezende & Mohamed 2015; as a prior Chen et al. 2017)."""
+
+    kind: Literal["maf", "realnvp"] = "realnvp"
+    """maf: masked autoregressive (Papamakarios et al. 2017), slow to draw from. realnvp: couplings (Dinh et al.
+    2017)."""
+    layers: int = 4
+    """Blocks, or couplings."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Units of the hidden layers of each."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_size("Flow", layers=self.layers)
+        check_layers("Flow", hidden=self.hidden)
+
+    def prior(self, shape: tuple[int, ...], latent_dim: int, data_range: tuple[float, float]) -> Prior | None:
+        from gvlab import networks
+        from gvlab.models import priors
+
+        kind = networks.MAF if self.kind == "maf" else networks.RealNVP
+        return priors.flow(kind(self.layers, self.hidden), latent_dim)
+
+
+AnyPrior: TypeAlias = StandardNormal | Mixture | Vamp | Flow

@@ -1,0 +1,89 @@
+"""What the latents of an autoencoder are drawn from, where that is learned: mixtures of normals, VampPrior, flows."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gvlab.losses import normal_mixture_log_prob, standard_normal_log_prob
+from gvlab.models.latents import Apply, Prior
+from gvlab.types import PRNGKey, Size
+
+_NOTHING = 0
+"""Width of what a network of parameters alone is given."""
+
+
+def mixture(components: nn.Module) -> Prior:
+    """A mixture of normal distributions whose weights, means and variances are parameters.
+
+    Args:
+        components: makes them, such as `networks.NormalMixture`: (nothing [rows, 0], y, train=) -> (logits [c],
+            mean [c, latent], logvar [c, latent]).
+    """
+
+    def found(apply: Apply) -> tuple[Array, Array, Array]:
+        return apply("prior", jnp.zeros((1, _NOTHING)), None)
+
+    def log_prob(apply: Apply, z: Float[Array, "*batch latent"]) -> Float[Array, "*batch"]:
+        return normal_mixture_log_prob(z, *found(apply))
+
+    def draw(apply: Apply, key: PRNGKey, n: Size) -> Float[Array, "n latent"]:
+        return _draw_of_mixture(key, n, *found(apply))
+
+    return Prior({"prior": components}, {"prior": _NOTHING}, log_prob, draw)
+
+
+def vamp(pseudo_inputs: nn.Module) -> Prior:
+    """The mean of the posteriors of learned examples, p(z) = 1/c sum_i q(z|u_i); both share the encoder.
+
+    The model's gradient reaches the encoder through the prior, too.
+
+    Args:
+        pseudo_inputs: makes the examples, such as `networks.PseudoInputs`: (nothing [rows, 0], y, train=) -> u
+            [c, *shape].
+
+    Reference: Tomczak & Welling, "VAE with a VampPrior", 2018, eq. 9.
+    """
+
+    def found(apply: Apply) -> tuple[Array, Array, Array]:
+        u = apply("pseudo_inputs", jnp.zeros((1, _NOTHING)), None)
+        return jnp.zeros(len(u)), *apply("encoder", u, None)
+
+    def log_prob(apply: Apply, z: Float[Array, "*batch latent"]) -> Float[Array, "*batch"]:
+        return normal_mixture_log_prob(z, *found(apply))
+
+    def draw(apply: Apply, key: PRNGKey, n: Size) -> Float[Array, "n latent"]:
+        return _draw_of_mixture(key, n, *found(apply))
+
+    return Prior({"pseudo_inputs": pseudo_inputs}, {"pseudo_inputs": _NOTHING}, log_prob, draw, shares_encoder=True)
+
+
+def flow(bijection: nn.Module, latent_dim: int) -> Prior:
+    """What a bijection makes of standard normal noise: log p(z) = log N(f(z); 0, I) + log |det df/dz|.
+
+    Args:
+        bijection: f, such as `networks.RealNVP`: (z [rows, latent], y, train=) -> (noise [rows, latent], log |det|
+            [rows]), with the method `inverse` from noise to z.
+        latent_dim: of z.
+
+    Reference: Rezende & Mohamed, "Variational Inference with Normalizing Flows", 2015; as a prior in Chen et al.,
+    "Variational Lossy Autoencoder", 2017, section 3.2.
+    """
+
+    def log_prob(apply: Apply, z: Float[Array, "*batch latent"]) -> Float[Array, "*batch"]:
+        noise, log_det = apply("prior", z.reshape(-1, z.shape[-1]), None)
+        return (standard_normal_log_prob(noise) + log_det).reshape(z.shape[:-1])
+
+    def draw(apply: Apply, key: PRNGKey, n: Size) -> Float[Array, "n latent"]:
+        return apply("prior", jax.random.normal(key, (n, latent_dim)), None, method="inverse")
+
+    return Prior({"prior": bijection}, {"prior": latent_dim}, log_prob, draw)
+
+
+def _draw_of_mixture(key: PRNGKey, n: Size, logits: Array, mean: Array, logvar: Array) -> Float[Array, "n latent"]:
+    which, noise = jax.random.split(key)
+    component = jax.random.categorical(which, logits, shape=(n,))
+    standard = jax.random.normal(noise, (n, mean.shape[-1]))
+    return mean[component] + jnp.exp(0.5 * logvar[component]) * standard
