@@ -210,6 +210,8 @@ def _vae(
         options["layers"] = (config.network.first, config.latent_dim - config.network.first)
     else:
         options["latent_dim"] = config.latent_dim
+        if isinstance(config.objective, c.Factor | c.Adversarial):
+            options["critic"] = config.objective.critic(made(config.objective.optimizer, "transformation", 1))
         options["prior"] = config.prior.prior(shape, config.latent_dim, common["data_range"])
     return factory(*modules, observed, optimizer, **options)
 

@@ -18,6 +18,7 @@ TRAIN = "train"  # noise inside a train step
 TERMS = "terms"  # noise of the terms of a loss
 OBSERVATION = "observation"  # draws from p(x|z)
 NOISE = "noise"  # what a generator draws besides its latents
+CRITIC = "critic"  # of latents: its first parameters, its own draws
 VIEW = "view"  # what an augmentation shows a discriminator
 PICTURE = "picture"  # the fixed latents of the sample grids
 EVALUATE = "evaluate"  # everything that a measurement draws

@@ -168,7 +168,7 @@ class Experiment:
     @property
     def examples_per_step(self) -> int:
         """Examples that one train step takes: a batch for every update of a GAN that has its own, or one for a VAE."""
-        return self.batch_size * (self.model.batches if isinstance(self.model, GAN) else 1)
+        return self.batch_size * (self.model.batches if isinstance(self.model, GAN | VAE) else 1)
 
 
 def is_conditional(model: Any) -> bool:

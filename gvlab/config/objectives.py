@@ -6,11 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from gvlab.config.checks import check_not_negative, check_positive, check_size
+from gvlab.config.checks import check_layers, check_not_negative, check_positive, check_size
+from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
 from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
+    import flax.linen as nn
+    import optax
+
+    from gvlab.models.critics import LatentCritic
     from gvlab.models.objectives import Objective
 
 
@@ -131,6 +136,70 @@ class Information:
 
 
 @dataclass(frozen=True)
+class Factor:
+    """The ELBO with the latents' total correlation, as a critic sees it, besides: FactorVAE (Kim & Mnih 2018)."""
+
+    gamma: float = 6.4
+    """Of the total correlation."""
+    hidden: tuple[int, ...] = (1000, 1000, 1000, 1000, 1000, 1000)
+    """Units of the critic's hidden layers, with leaky ReLU."""
+    optimizer: AnyOptimizer = Adam(learning_rate=1e-4, b1=0.5, b2=0.9)
+    """The critic's."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("Factor", gamma=self.gamma)
+        check_layers("Factor", hidden=self.hidden)
+
+    def objective(self) -> Objective:
+        from gvlab.models import critics
+
+        return critics.factor(self.gamma)
+
+    def critic(self, optimizer: optax.GradientTransformation) -> LatentCritic:
+        from gvlab.models import critics
+
+        return critics.LatentCritic(_leaky(self.hidden), optimizer, critics.permuted)
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """E log p(x|z), and latents that a critic cannot tell from the prior's: AAE (Makhzani et al. 2016), WAE-GAN."""
+
+    weight: float = 10.0
+    """Of what the critic's verdict costs: WAE's lambda."""
+    hidden: tuple[int, ...] = (512, 512, 512, 512)
+    """Units of the critic's hidden layers, with leaky ReLU."""
+    optimizer: AnyOptimizer = Adam(learning_rate=5e-4, b1=0.5)
+    """The critic's."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("Adversarial", weight=self.weight)
+        check_layers("Adversarial", hidden=self.hidden)
+
+    def objective(self) -> Objective:
+        from gvlab.models import critics
+
+        return critics.adversarial(self.weight)
+
+    def critic(self, optimizer: optax.GradientTransformation) -> LatentCritic:
+        from gvlab.models import critics
+
+        return critics.LatentCritic(_leaky(self.hidden), optimizer, critics.of_prior)
+
+
+def _leaky(hidden: tuple[int, ...]) -> nn.Module:
+    from functools import partial
+
+    import jax
+
+    from gvlab import networks
+
+    return networks.MLPDiscriminator(hidden, activation=partial(jax.nn.leaky_relu, negative_slope=0.2))
+
+
+@dataclass(frozen=True)
 class StickingTheLanding:
     """The ELBO by its draws, with a gradient that vanishes where q is the true posterior (Roeder et al. 2017)."""
 
@@ -237,6 +306,8 @@ AnyObjective = (
     | DisentangledMeans
     | DisentangledLatents
     | Information
+    | Factor
+    | Adversarial
     | StickingTheLanding
     | ImportanceWeighted
     | DoublyReparametrised
@@ -250,12 +321,14 @@ BY_NAME: dict[str, AnyObjective] = {"elbo": ELBO(), "importance_weighted": Impor
 """As texts, which an experiment file may give as well."""
 GROUPED = (MultiplyImportanceWeighted, PartiallyImportanceWeighted)
 OF_COVARIANCES = (DisentangledMeans, DisentangledLatents)
-OF_BATCHES = (TotalCorrelation, DisentangledMeans, DisentangledLatents, Information)
+OF_BATCHES = (TotalCorrelation, DisentangledMeans, DisentangledLatents, Information, Factor)
 """They look at the batch as a whole, which must be large enough."""
 OF_ONE_LAYER = (
-    *(FreeNats, TotalCorrelation, DisentangledMeans, DisentangledLatents),
+    *(FreeNats, TotalCorrelation, DisentangledMeans, DisentangledLatents, Factor, Adversarial),
     *(StickingTheLanding, DoublyReparametrised, PartiallyImportanceWeighted),
 )
 """They look at q(z|x) as one normal distribution, or at p(x, z) again."""
-OF_NORMAL_PRIOR = (FreeNats, TotalCorrelation, Information)
+OF_NORMAL_PRIOR = (FreeNats, TotalCorrelation, Information, Adversarial)
 """They take the prior for N(0, I) by its formula or its draws."""
+WITH_CRITIC = (Factor, Adversarial)
+"""They train a critic of the latents, on a batch of its own."""

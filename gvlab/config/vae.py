@@ -17,6 +17,7 @@ from gvlab.config.objectives import (
     OF_COVARIANCES,
     OF_NORMAL_PRIOR,
     OF_ONE_LAYER,
+    WITH_CRITIC,
     AnyObjective,
 )
 from gvlab.config.optimizers import Adam, AnyOptimizer
@@ -79,6 +80,11 @@ class VAE:
                 f"VAE.latent_dim is {self.latent_dim}, but counts the latents of both layers, of which the first has "
                 f"{self.network.first}: use more, or a smaller network.first."
             )
+
+    @property
+    def batches(self) -> int:
+        """Batches of examples that a train step takes."""
+        return 1 + isinstance(self.objective, WITH_CRITIC)
 
     def _check_objective(self) -> None:
         objective, name = self.objective, type(self.objective).__name__

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 
 from gvlab import rng, tree
 from gvlab.losses import elbo
+from gvlab.models import critics
 from gvlab.models.base import (
     Labels,
     check_first_batch,
@@ -30,6 +31,7 @@ from gvlab.models.base import (
     train_apply,
     updates_of,
 )
+from gvlab.models.critics import LatentCritic
 from gvlab.models.objectives import Context, Draw, Objective
 from gvlab.models.observation import Observation
 from gvlab.parallel import mean_over
@@ -45,6 +47,8 @@ class VAEState:
     params: PyTree
     stats: PyTree
     optimizer: optax.OptState
+    critic: PyTree = flax.struct.field(default_factory=dict)
+    """A `critics.CriticState`, where there is a critic of latents."""
 
 
 Apply = Callable[..., Any]
@@ -98,8 +102,9 @@ def model_of(
     data_range: tuple[float, float],
     axis_name: str | None,
     examples: int | None,
+    critic: LatentCritic | None = None,
 ) -> Model:
-    """The model of those latents, trained on that objective; the arguments are those of `variational_autoencoder`."""
+    """The model of those latents, trained on that objective; the arguments are those of `autoencoder`."""
     networks = latents.networks
 
     def evaluating(state: VAEState) -> Apply:
@@ -127,9 +132,42 @@ def model_of(
         return Context(state.step, partial(joint, params), partial(joint, fixed), axis_name, key, examples)
 
     def train_step(state: VAEState, batch: Batch, key: PRNGKey) -> tuple[VAEState, Info]:
+        new, info, _ = step_of(state, batch, key, None)
+        return new, info
+
+    def train_step_with_critic(state: VAEState, batch: Batch, key: PRNGKey) -> tuple[VAEState, Info]:
+        """Algorithm 2 of Kim & Mnih 2018: a batch for the autoencoder, then one for the critic."""
+        assert critic is not None
+        if len(batch.x) % 2:
+            raise UserError(
+                f"The batch has {len(batch.x)} examples (per device), which the autoencoder and its critic cannot "
+                "share equally: use a multiple of 2."
+            )
+        # One share each, taken in strides: then N devices see the same shares as one.
+        first, second = (jax.tree.map(lambda leaf, i=i: leaf[i::2], batch) for i in range(2))
+
+        def judge(z: Array) -> Float[Array, " batch"]:
+            return critics.logits(critic, state.critic.params, state.critic.stats, z)
+
+        new, info, z = step_of(state, first, key, judge)
+
+        def apply(network: str, inputs: Array, y: Array | None) -> Any:
+            return train_apply(networks[network], new.params[network], new.stats[network], inputs, y)[0]
+
+        draw_key, other_key = jax.random.split(rng.stream(key, rng.CRITIC))
+        mean, logvar = latents.encode(apply, second.x, one_hot(second.y, num_classes))
+        drawn = reparametrised(mean, logvar, rng.normal(draw_key, mean.shape, axis_name))
+        other = critic.others(other_key, drawn, axis_name)
+        after, critic_info = critics.update(critic, state.critic, z, other, state.step, axis_name)
+        return new.replace(critic=after), info | critic_info
+
+    def step_of(
+        state: VAEState, batch: Batch, key: PRNGKey, judge: Callable[[Array], Array] | None
+    ) -> tuple[VAEState, Info, Array]:
+        """(state, terms, one draw of the latents of each example)."""
         noise = rng.normal(key, (num_samples, len(batch.x), latents.length), axis_name, axis=1)
 
-        def loss(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, PyTree]]:
+        def loss(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, PyTree, Array]]:
             stats = dict(state.stats)
 
             def apply(network: str, inputs: Array, y: Array | None) -> Any:
@@ -137,7 +175,7 @@ def model_of(
                 return out
 
             draw = infer(apply, batch, noise)
-            value = -objective(draw, context_of(state, params, batch, key)).mean()
+            value = -objective(draw, context_of(state, params, batch, key)._replace(critic=judge)).mean()
             reconstruction = draw.log_likelihood.mean(0)
             info = {
                 "loss": value,
@@ -145,9 +183,9 @@ def model_of(
                 "kl_nats": draw.kl.mean(),
                 "reconstruction_nats": reconstruction.mean(),
             }
-            return value, (info, stats)
+            return value, (info, stats, draw.z[0])
 
-        grads, (info, stats) = jax.grad(loss, has_aux=True)(state.params)
+        grads, (info, stats, z) = jax.grad(loss, has_aux=True)(state.params)
         grads = mean_over(grads, axis_name)
         updates, optimizer_state = updates_of(optimizer, grads, state.optimizer, state.params, state.step)
         new = VAEState(
@@ -155,8 +193,9 @@ def model_of(
             params=optax.apply_updates(state.params, updates),
             stats=stats,
             optimizer=optimizer_state,
+            critic=state.critic,
         )
-        return new, mean_over(info, axis_name) | {"grad_norm": tree.norm(grads)}
+        return new, mean_over(info, axis_name) | {"grad_norm": tree.norm(grads)}, z
 
     def init(key: PRNGKey, batch: Batch) -> VAEState:
         y = labels_for(None, 2, num_classes)
@@ -182,6 +221,7 @@ def model_of(
             params=params,
             stats={network: of[1] for network, of in variables.items()},
             optimizer=optimizer.init(params),
+            critic=critics.init(critic, rng.stream(key, rng.CRITIC), latents.length) if critic else {},
         )
 
     def encode(state: VAEState, batch: Batch) -> tuple[Float[Array, "batch latent"], Float[Array, "batch latent"]]:
@@ -227,9 +267,8 @@ def model_of(
 
     of_z = (prior, decode, encode, log_likelihood, log_weights)
     learned = None if latents.prior is None else drawn
-    return Model(
-        init, train_step, sample, evaluate, *of_z, draw=draw if observation.draw else None, learned_prior=learned
-    )
+    step = train_step if critic is None else train_step_with_critic
+    return Model(init, step, sample, evaluate, *of_z, draw=draw if observation.draw else None, learned_prior=learned)
 
 
 def decoded_log_likelihood(

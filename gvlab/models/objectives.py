@@ -59,6 +59,8 @@ class Context(NamedTuple):
     """Of the step, the same on all devices; an objective's own draws take the stream `rng.TERMS` of it."""
     examples: int | None = None
     """Of the whole training set, where that is known."""
+    critic: Callable[[Array], Float[Array, " batch"]] | None = None
+    """z [batch, latent] -> logits of a critic of latents, with a gradient to z; None without one."""
 
 
 Objective: TypeAlias = Callable[[Draw, Context], Float[Array, "*batch"]]

@@ -7,6 +7,7 @@ import optax
 from jaxtyping import Array, Float
 
 from gvlab.losses import gaussian_kl, normal_log_prob, standard_normal_log_prob
+from gvlab.models.critics import LatentCritic
 from gvlab.models.latents import Apply, Latents, Prior, decoded_log_likelihood, model_of, reparametrised
 from gvlab.models.objectives import Draw, Normal, Objective, evidence_lower_bound, importance_weighted
 from gvlab.models.observation import Observation
@@ -27,6 +28,7 @@ def autoencoder(
     axis_name: str | None = None,
     examples: int | None = None,
     prior: Prior | None = None,
+    critic: LatentCritic | None = None,
 ) -> Model:
     """A VAE with a diagonal normal posterior, trained on any bound of `models.objectives`.
 
@@ -36,6 +38,8 @@ def autoencoder(
         examples: of the whole training set, for objectives that ask.
         prior: of `models.priors`; None: standard normal, with the KL by its formula where the others' is estimated by
             the draws.
+        critic: of the latents, for objectives that read one (`models.critics`). Then a step's batch holds twice as many
+            examples as the autoencoder is trained on; the other half is the critic's.
         encoder, decoder, observation, optimizer, latent_dim, num_classes, data_range, axis_name: as in
             `variational_autoencoder`.
 
@@ -53,6 +57,7 @@ def autoencoder(
         data_range=data_range,
         axis_name=axis_name,
         examples=examples,
+        critic=critic,
     )
 
 

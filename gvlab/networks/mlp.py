@@ -118,13 +118,15 @@ class MLPGenerator(nn.Module):
 
 
 class MLPDiscriminator(nn.Module):
-    """Dense layers with ReLU, then one logit.
+    """Dense layers, then one logit.
 
     Attributes:
         hidden: widths of the hidden layers.
+        activation: after each hidden layer.
     """
 
     hidden: tuple[int, ...] = (128, 128)
+    activation: Callable[[Array], Array] = nn.relu
 
     @nn.compact
     def __call__(
@@ -133,5 +135,5 @@ class MLPDiscriminator(nn.Module):
         """Logits of "real" for examples `x`. The network is the same in training and out of it."""
         h = append_label(x.reshape(x.shape[0], -1), y)
         for features in self.hidden:
-            h = nn.relu(nn.Dense(features)(h))
+            h = self.activation(nn.Dense(features)(h))
         return nn.Dense(1)(h)[:, 0]

@@ -25,6 +25,8 @@ OBJECTIVES = [
     c.DisentangledMeans(off_diagonal=0.1 + 0.2),
     c.DisentangledLatents(),
     c.Information(alpha=-1, kernel="gaussian"),
+    c.Factor(gamma=35, hidden=(3,), optimizer=c.SGD()),
+    c.Adversarial(weight=0.1 + 0.2),
     c.StickingTheLanding(),
     c.ImportanceWeighted(),
     c.DoublyReparametrised(),
