@@ -7,6 +7,7 @@ lower bound on log p(x) is raised (`Objective`). `model_of` makes a `Model` of t
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -159,7 +160,7 @@ def model_of(
         drawn = reparametrised(mean, logvar, rng.normal(draw_key, mean.shape, axis_name))
         other = critic.others(other_key, drawn, axis_name)
         after, critic_info = critics.update(critic, state.critic, z, other, state.step, axis_name)
-        return new.replace(critic=after), info | critic_info
+        return replace(new, critic=after), info | critic_info
 
     def step_of(
         state: VAEState, batch: Batch, key: PRNGKey, judge: Callable[[Array], Array] | None
