@@ -67,7 +67,9 @@ from gvlab.losses.likelihoods import (
     bernoulli_log_prob,
     categorical_log_prob,
     discretized_logistic_log_prob,
+    discretized_logistic_mixture_log_prob,
     gaussian_log_prob,
+    optimal_gaussian_log_prob,
 )
 from gvlab.losses.margins import (
     hinge_margin_loss,
@@ -111,6 +113,7 @@ __all__ = [
     "covariance_of_means",
     "data_to_data_loss",
     "discretized_logistic_log_prob",
+    "discretized_logistic_mixture_log_prob",
     "discriminator_loss",
     "disentangled_prior_loss",
     "dragan",
@@ -150,6 +153,7 @@ __all__ = [
     "normal_log_prob",
     "normal_mixture_log_prob",
     "one_sided_gradient_penalty",
+    "optimal_gaussian_log_prob",
     "path_length",
     "r1",
     "r1_finite_difference",

@@ -65,6 +65,7 @@ from gvlab.networks.residual import (
     spectral,
     studiogan_sngan_networks,
 )
+from gvlab.networks.shared import WithShared
 from gvlab.networks.spectral_norm import SpectralConv, SpectralConvTranspose, SpectralDense, SpectralEmbed
 from gvlab.networks.stylegan2 import StyleGAN2Generator
 from gvlab.networks.stylegan2_discriminator import (
@@ -131,6 +132,7 @@ __all__ = [
     "StyleGAN2Discriminator",
     "StyleGAN2Generator",
     "UpBlock",
+    "WithShared",
     "append_label",
     "bernoulli_bias",
     "biggan_deep_networks",

@@ -115,6 +115,18 @@ CASES = [
         samples=(SAMPLES,),
     ),
     Case(
+        losses.discretized_logistic_mixture_log_prob,
+        ("logits", "mean", "log_scale", "x", "levels"),
+        {
+            "logits": normal(SAMPLES, BATCH, *EVENT[:-1], CLASSES),
+            "mean": normal(SAMPLES, BATCH, *EVENT, CLASSES),
+            "log_scale": 0.1 * normal(SAMPLES, BATCH, *EVENT, CLASSES) - 2,
+            "x": image(),
+        },
+        {"levels": LEVELS},
+        samples=(SAMPLES,),
+    ),
+    Case(
         losses.categorical_log_prob,
         ("logits", "x"),
         {"logits": normal(SAMPLES, BATCH, *EVENT, CLASSES), "x": integers(CLASSES, BATCH, *EVENT)},
@@ -195,9 +207,10 @@ TERMS = (
 OF_BATCHES = {
     *("capacity_loss", "free_nats", "gaussian_kl_by_latent", "stratified_log_densities", "weighted_log_densities"),
     *("covariance_of_means", "covariance_of_latents", "disentangled_prior_loss", "squared_mmd"),
-    *("gaussian_kernel", "multiquadric_kernel"),
+    *("gaussian_kernel", "multiquadric_kernel", "optimal_gaussian_log_prob"),
 }
-"""What gives no number of each example by itself: tests/models/test_objectives.py, tests/losses/test_divergences.py."""
+"""What gives no number of each example by itself: tests/models/test_objectives.py, tests/losses/test_divergences.py,
+tests/losses/test_mixture.py."""
 
 
 def test_every_public_loss_is_in_the_table():
