@@ -163,6 +163,13 @@ CASES = [
         )
     ),
     Case(losses.free_nats_of_examples, ("kl", "least"), {"kl": normal(BATCH, LATENT) ** 2}, {"least": 0.5}),
+    Case(losses.categorical_kl_to_uniform, ("logits",), {"logits": normal(BATCH, CLASSES)}),
+    Case(
+        losses.relaxed_categorical_log_prob,
+        ("log_value", "logits", "temperature"),
+        {"log_value": -(normal(BATCH, CLASSES) ** 2), "logits": normal(BATCH, CLASSES)},
+        {"temperature": 0.5},
+    ),
     Case(losses.bits_per_dim, ("nats", "dims"), {"nats": normal(BATCH)}, {"dims": 12}),
 ]
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.loss.__name__)
@@ -213,9 +220,19 @@ OF_BATCHES = {
 tests/losses/test_mixture.py."""
 
 
+ESTIMATORS = {
+    *("arm", "disarm", "nvil", "nvil_statistics", "reinforce", "surrogate", "vimco"),
+    *("relaxed_bernoulli", "relaxed_categorical", "straight_through_categorical", "relaxed_bernoulli_log_prob"),
+}
+"""Gradients by discrete latents, and relaxed latents: tests/losses/test_discrete.py."""
+
+
 def test_every_public_loss_is_in_the_table():
     functions = (
-        {name for name in losses.__all__ if inspect.isfunction(getattr(losses, name))} - COMBINATORS - OF_BATCHES
+        {name for name in losses.__all__ if inspect.isfunction(getattr(losses, name))}
+        - COMBINATORS
+        - OF_BATCHES
+        - ESTIMATORS
     )
     functions -= {"every", "scheduled", *(make.__name__ for make in TERMS)}
     assert {case.loss.__name__ for case in CASES} == functions
@@ -223,7 +240,7 @@ def test_every_public_loss_is_in_the_table():
 
 def test_what_else_is_public_are_the_contests():
     others = {name for name in losses.__all__ if not inspect.isfunction(getattr(losses, name))}
-    others -= {"Contest", "Kernel", "Round", "Term"}
+    others -= {"Contest", "Estimate", "Kernel", "Round", "SignalStatistics", "Term"}
     assert others == {"non_saturating", "minimax", "hinge", "least_squares", "wasserstein", "multi_hinge"}
     assert all(isinstance(getattr(losses, name), losses.Contest) for name in others)
 
