@@ -187,7 +187,8 @@ def _vae(
     data_mean: np.ndarray | None,
     precise: Callable[[nn.Module], nn.Module],
 ) -> Model:
-    of_vectors = isinstance(config.likelihood, c.Gaussian | c.LearnedGaussian) or own.is_own(type(config.likelihood))
+    normal = isinstance(config.likelihood, c.Gaussian | c.LearnedGaussian | c.SharedGaussian)
+    of_vectors = normal or own.is_own(type(config.likelihood))
     if len(shape) != 3 and not of_vectors:
         raise UserError(
             f"The likelihood {type(config.likelihood).__name__} is one of images in [0, 1], but the data are vectors "
@@ -195,12 +196,15 @@ def _vae(
         )
     observed = made(config.likelihood, "observation")
     classes, axis_name = common["num_classes"], common["axis_name"]
-    modules = made(config.network, "coders", shape, config.latent_dim, observed.parameters, classes, axis_name)
+    decoded, parameters = observed.made_for(shape)
+    modules = made(config.network, "coders", decoded, config.latent_dim, parameters, classes, axis_name)
     if config.output_bias == "data_mean":
         if data_mean is None:
             raise UserError("VAE.output_bias is 'data_mean', but no data_mean was given: pass the training mean.")
         bias: Any = networks.bernoulli_bias(data_mean)
         modules = (*modules[:-1], modules[-1].clone(output_bias_init=bias))
+    if observed.shared:
+        modules = (*modules[:-1], networks.WithShared(modules[-1], observed.shared))
     modules = tuple(map(precise, modules))
     optimizer = made(config.optimizer, "transformation", 1)
     options: dict[str, Any] = common | {"num_samples": config.num_samples, "objective": _objective(config)}

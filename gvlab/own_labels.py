@@ -52,8 +52,8 @@ def _of_labels(model: Any, shape: Shape, classes: int) -> tuple[str, dict[str, t
         modules = made(model.network, method, shape, classes, None)
     else:
         method, names, inputs = "coders", ("encoder", "decoder"), (examples, latents)
-        parameters = made(model.likelihood, "observation").parameters
-        modules = made(model.network, method, shape, model.latent_dim, parameters, classes, None)
+        decoded, parameters = made(model.likelihood, "observation").made_for(shape)
+        modules = made(model.network, method, decoded, model.latent_dim, parameters, classes, None)
 
     def output(module: nn.Module, given: Shape) -> Callable[[jax.Array], Any]:
         return lambda y: module.init_with_output(key, jnp.zeros(given), y, train=True)[0]

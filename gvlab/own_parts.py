@@ -245,14 +245,14 @@ def _check_players(model: c.GAN, part: Any, shape: Shape, classes: int) -> None:
 
 
 def _check_coders(model: c.VAE, part: Any, shape: Shape, classes: int) -> None:
-    parameters = made(model.likelihood, "observation").parameters
-    encoder, decoder = made(part, "coders", shape, model.latent_dim, parameters, classes, None)
+    decoded, parameters = made(model.likelihood, "observation").made_for(shape)
+    encoder, decoder = made(part, "coders", decoded, model.latent_dim, parameters, classes, None)
     where = f"{type(part).__name__}.coders()"
     for called, n, posterior in _outputs(f"The encoder of {where}", encoder, shape, classes):
         for name, array in zip(("means", "log-variances"), _pair(called, posterior, "(mean, logvar)"), strict=True):
             _require(called, name, array, (n, model.latent_dim))
     for called, n, raw in _outputs(f"The decoder of {where}", decoder, (model.latent_dim,), classes):
-        _require(called, "parameters of pixels", raw, (n, *shape[:-1], shape[-1] * parameters))
+        _require(called, "parameters of pixels", raw, (n, *decoded[:-1], decoded[-1] * parameters))
 
 
 def _outputs(where: str, module: nn.Module, given: Shape, classes: int) -> Iterator[tuple[str, int, Any]]:
@@ -325,7 +325,8 @@ def _check_term(part: Any, shape: Shape) -> None:
 def _check_observation(part: Any, shape: Shape) -> None:
     observation, where = made(part, "observation"), f"{type(part).__name__}.observation()"
     x = jax.ShapeDtypeStruct((3, *shape), jnp.float32)
-    raw = jax.ShapeDtypeStruct((2, 3, *shape[:-1], shape[-1] * observation.parameters), jnp.float32)
+    decoded, parameters = observation.made_for(shape)
+    raw = jax.ShapeDtypeStruct((2, 3, *decoded[:-1], decoded[-1] * parameters + observation.shared), jnp.float32)
     log_prob = _called(f"log_prob of {where}", jax.eval_shape, observation.log_prob, raw, x)
     _require(f"log_prob of {where}", "nats of 2 draws for 3 examples", log_prob, (2, 3))
     mean = _called(f"mean of {where}", jax.eval_shape, observation.mean, raw)

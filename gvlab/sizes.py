@@ -91,18 +91,20 @@ def _largest(config: Any) -> list[tuple[str, int]]:
     return sorted(_numbers(config), key=lambda number: -number[1])[:2]
 
 
+_NO_WIDTHS = ("num_samples", "likelihood.levels", "likelihood.components")
+
+
 def _side(config: Any) -> int:
     """No layer has more units, or channels at the image's own size, than this; the article's networks have 1024."""
     fixed = 1024 if isinstance(config.network, c.Article) else 1
-    return max(
-        fixed, *(number for name, number in _numbers(config) if name not in ("num_samples", "likelihood.levels"))
-    )
+    return max(fixed, *(number for name, number in _numbers(config) if name not in _NO_WIDTHS))
 
 
 def _parameters(config: Any, shape: Shape) -> int:
     """More numbers than the likelihood of one example, or the example itself, or a pack of such, has."""
     numbers = dict(_numbers(config))
-    return math.prod(shape) * max(2, numbers.get("likelihood.levels", 0), numbers.get("packing", 0))
+    of_likelihood = max(numbers.get("likelihood.levels", 0), 4 * numbers.get("likelihood.components", 0))
+    return math.prod(shape) * max(2, of_likelihood, numbers.get("packing", 0))
 
 
 def _most_of_state(config: Any, shape: Shape) -> int:

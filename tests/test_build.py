@@ -25,6 +25,7 @@ GAN_NETWORKS = [*NETWORKS, c.TwoMLPs((5, 4), (3,)), c.MaxoutMLP((5, 4), (3,), pi
 STYLED = c.StyleGAN2(width=4, mapping_layers=1, group=2)
 VAE_NETWORKS = [*NETWORKS[1:], c.ReluMLP(hidden=(8, 6)), c.TwoLayerMLP((8, 6), first=2, top_hidden=(5, 4))]
 LIKELIHOODS = [c.Bernoulli(), c.Gaussian(), c.LearnedGaussian(), c.DiscretizedLogistic(), c.Categorical(levels=256)]
+LIKELIHOODS += [c.MixtureOfLogistics(components=2), c.SharedGaussian()]
 
 
 def shapes_of_a_run(made: build.Program):
@@ -131,6 +132,7 @@ def test_every_objective_builds(objective):
         c.GAN(network=c.MLP(hidden=(8,)), latent_dim=3, conditional=True),
         c.VAE(network=c.MLP(hidden=(8,)), latent_dim=3, likelihood=c.Gaussian()),
         c.VAE(network=c.MLP(hidden=(8,)), latent_dim=3, likelihood=c.LearnedGaussian(), conditional=True),
+        c.VAE(network=c.MLP(hidden=(8,)), latent_dim=3, likelihood=c.SharedGaussian()),
         *(c.GAN(network=network, latent_dim=3) for network in GAN_NETWORKS[3:5]),
         *(c.VAE(network=network, latent_dim=3, likelihood=c.Gaussian()) for network in VAE_NETWORKS[2:]),
     ],
@@ -277,7 +279,7 @@ def test_the_decoder_may_begin_with_the_training_mean():
                 lambda likelihood=likelihood: program(c.VAE(network=c.MLP(), likelihood=likelihood), (2,)),
                 f"likelihood {type(likelihood).__name__} .* vectors .2,.: use Gaussian or LearnedGaussian",
             )
-            for likelihood in (c.Bernoulli(), c.DiscretizedLogistic(), c.Categorical())
+            for likelihood in (c.Bernoulli(), c.DiscretizedLogistic(), c.MixtureOfLogistics(), c.Categorical())
         ),
         (lambda: program(c.GAN(conditional=True), classes=0), "no classes: use conditional=False"),
         (lambda: program(c.VAE(conditional=True), classes=0), "no classes: use conditional=False"),

@@ -345,3 +345,9 @@ def test_a_traced_number_that_decides_is_for_the_caller_to_say():
 
     with pytest.raises(jax.errors.ConcretizationTypeError):
         jax.eval_shape(built, jnp.float32(1))
+
+
+@pytest.mark.parametrize("likelihood", [c.MixtureOfLogistics(components=2), c.SharedGaussian()], ids=str)
+def test_ones_own_networks_make_pixels_whose_channels_share_parameters(likelihood):
+    model = c.VAE(network=coders(), likelihood=likelihood, latent_dim=3, conditional=True)
+    shapes_of_a_run(program(model, (4, 4, 3)))

@@ -42,7 +42,15 @@ from gvlab.config.experiment import (
 from gvlab.config.fields import completed, difference, leaves, member_to_dict, to_dict, value, with_traced
 from gvlab.config.gan import GAN, HalfLife
 from gvlab.config.heads import Classifier, Embedding, ExtraClass, Projection
-from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
+from gvlab.config.likelihoods import (
+    Bernoulli,
+    Categorical,
+    DiscretizedLogistic,
+    Gaussian,
+    LearnedGaussian,
+    MixtureOfLogistics,
+    SharedGaussian,
+)
 from gvlab.config.members import choices, holds_several, with_choice
 from gvlab.config.networks import DCGAN, MLP, R3GAN, Article, MaxoutMLP, ReluMLP, TwoLayerMLP, TwoMLPs
 from gvlab.config.objectives import (
@@ -174,6 +182,7 @@ __all__ = [
     "MaxoutMLP",
     "Minimax",
     "Mixture",
+    "MixtureOfLogistics",
     "MultiHinge",
     "MultiplyImportanceWeighted",
     "NonSaturating",
@@ -205,6 +214,7 @@ __all__ = [
     "ReluMLP",
     "Renyi",
     "Scheduled",
+    "SharedGaussian",
     "Smoothed",
     "StandardNormal",
     "StickingTheLanding",

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from gvlab.config.checks import check_directory_name, check_positive, check_size
 from gvlab.config.fields import decode, to_dict
 from gvlab.config.gan import GAN
-from gvlab.config.likelihoods import Categorical, DiscretizedLogistic
+from gvlab.config.likelihoods import Categorical, DiscretizedLogistic, MixtureOfLogistics
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnData, OwnModel
 from gvlab.config.sources import Arrays, Folder, Tfds
@@ -184,7 +184,7 @@ def image_range(model: Any) -> tuple[float, float]:
 def _check_levels(likelihood: Any, quantization: str) -> None:
     """Raises UserError if a likelihood of discrete levels would see values that are none of its levels."""
     match likelihood:
-        case DiscretizedLogistic():
+        case DiscretizedLogistic() | MixtureOfLogistics():
             fits = "none"
         case Categorical(levels=2):
             fits = "binarize"

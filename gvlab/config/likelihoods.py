@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gvlab.config.checks import check_positive
+from gvlab.config.checks import check_positive, check_size
 from gvlab.config.plain import settle
 from gvlab.errors import UserError
 
@@ -50,6 +50,16 @@ class LearnedGaussian:
 
 
 @dataclass(frozen=True)
+class SharedGaussian:
+    """Independent normal pixels of one variance, learned with the networks (sigma-VAE, Rybkin et al. 2021)."""
+
+    def observation(self) -> Observation:
+        from gvlab.models import observation
+
+        return observation.shared_gaussian()
+
+
+@dataclass(frozen=True)
 class DiscretizedLogistic:
     """8-bit pixels under a logistic density integrated over each level (Kingma et al. 2016; Salimans et al. 2017)."""
 
@@ -57,6 +67,26 @@ class DiscretizedLogistic:
         from gvlab.models import observation
 
         return observation.discretized_logistic()
+
+
+@dataclass(frozen=True)
+class MixtureOfLogistics:
+    """8-bit grey or RGB pixels under a mixture of logistic densities, integrated over each level (PixelCNN++).
+
+    The values of an RGB pixel depend on each other. The decoder gives 3 numbers for each component of a grey pixel, and
+    10 of an RGB pixel (Salimans et al. 2017).
+    """
+
+    components: int = 10
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_size("MixtureOfLogistics", components=self.components)
+
+    def observation(self) -> Observation:
+        from gvlab.models import observation
+
+        return observation.mixture_of_logistics(self.components)
 
 
 @dataclass(frozen=True)

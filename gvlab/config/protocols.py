@@ -73,7 +73,8 @@ class OwnCoders(Protocol):
         """The encoder and the decoder, as `gvlab.networks` describes them.
 
         Args:
-            shape: of one example: (height, width, channels) or (length,).
+            shape: of one example: (height, width, channels) or (length,); of MixtureOfLogistics (height, width, 1),
+                since its parameters are a pixel's.
             latent_dim: length of z.
             parameters: numbers that the decoder gives per channel, the likelihood's.
             classes: 0, or the number of classes whose one-hot labels the networks are given.

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gvlab.config.checks import check_size
-from gvlab.config.likelihoods import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, LearnedGaussian
+from gvlab.config.likelihoods import (
+    Bernoulli,
+    Categorical,
+    DiscretizedLogistic,
+    Gaussian,
+    LearnedGaussian,
+    MixtureOfLogistics,
+    SharedGaussian,
+)
 from gvlab.config.networks import MLP, Article, ReluMLP, TwoLayerMLP
 from gvlab.config.objectives import (
     BY_NAME,
@@ -37,9 +45,16 @@ class VAE:
     """Length of z."""
     objective: AnyObjective | Literal["elbo", "importance_weighted"] = ELBO()
     """What is raised; the texts "elbo" and "importance_weighted" will do for these two."""
-    likelihood: Bernoulli | Gaussian | LearnedGaussian | DiscretizedLogistic | Categorical | OwnObservation = (
-        Bernoulli()
-    )
+    likelihood: (
+        Bernoulli
+        | Gaussian
+        | LearnedGaussian
+        | DiscretizedLogistic
+        | Categorical
+        | MixtureOfLogistics
+        | SharedGaussian
+        | OwnObservation
+    ) = Bernoulli()
     output_bias: Literal["zeros", "data_mean"] = "zeros"
     """data_mean: fully connected networks with Bernoulli pixels begin with the mean of the training data (Burda et al.
     2016)."""

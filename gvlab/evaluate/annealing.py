@@ -210,7 +210,9 @@ def _drawn(program: Program) -> Callable[[jax.Array, tuple[PyTree, Batch], jax.A
         UserError: the model says too little of p(x|z).
     """
     likelihood = getattr(program.experiment.model, "likelihood", None)
-    if isinstance(program.experiment.model, c.GAN) or isinstance(likelihood, c.Gaussian | c.LearnedGaussian):
+    if isinstance(program.experiment.model, c.GAN) or isinstance(
+        likelihood, c.Gaussian | c.LearnedGaussian | c.SharedGaussian
+    ):
         return _normal_draw(_observed(program))
     if isinstance(likelihood, c.Bernoulli) or likelihood == c.Categorical(levels=2):
         return _binary_draw(program.model)

@@ -52,4 +52,11 @@ def bound(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measure]
 def parameters(program: Program) -> int:
     """Numbers that a decoder makes per example, at most."""
     likelihood = getattr(program.experiment.model, "likelihood", None)
-    return math.prod(program.dataset.shape) * (likelihood.levels if isinstance(likelihood, c.Categorical) else 2)
+    match likelihood:
+        case c.Categorical(levels=levels):
+            each = levels
+        case c.MixtureOfLogistics(components=components):
+            each = 4 * components  # 10 of three channels, 3 of one
+        case _:
+            each = 2
+    return math.prod(program.dataset.shape) * each

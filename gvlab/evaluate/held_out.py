@@ -126,10 +126,10 @@ def bits_per_dim_offset(program: Program) -> float | None:
     match getattr(experiment.model, "likelihood", None), experiment.data.quantization:
         case c.Bernoulli(), "binarize":
             return 0.0
-        case c.DiscretizedLogistic(), "none":
+        case c.DiscretizedLogistic() | c.MixtureOfLogistics(), "none":
             return 0.0
         case (c.Categorical(levels=256), "none") | (c.Categorical(levels=2), "binarize"):
             return 0.0
-        case c.Gaussian() | c.LearnedGaussian(), "dequantize":
+        case c.Gaussian() | c.LearnedGaussian() | c.SharedGaussian(), "dequantize":
             return 8.0
     return None

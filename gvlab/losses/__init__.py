@@ -43,6 +43,17 @@ from gvlab.losses.classes import (
     multi_hinge_loss,
 )
 from gvlab.losses.consistency import fake_consistency, latent_consistency, latent_diversity, real_consistency
+from gvlab.losses.discrete import (
+    Estimate,
+    SignalStatistics,
+    arm,
+    disarm,
+    nvil,
+    nvil_statistics,
+    reinforce,
+    surrogate,
+    vimco,
+)
 from gvlab.losses.divergences import (
     Kernel,
     covariance_of_latents,
@@ -67,7 +78,9 @@ from gvlab.losses.likelihoods import (
     bernoulli_log_prob,
     categorical_log_prob,
     discretized_logistic_log_prob,
+    discretized_logistic_mixture_log_prob,
     gaussian_log_prob,
+    optimal_gaussian_log_prob,
 )
 from gvlab.losses.margins import (
     hinge_margin_loss,
@@ -91,17 +104,29 @@ from gvlab.losses.penalties import (
     r2_finite_difference,
     zero_centred,
 )
+from gvlab.losses.relaxations import (
+    categorical_kl_to_uniform,
+    relaxed_bernoulli,
+    relaxed_bernoulli_log_prob,
+    relaxed_categorical,
+    relaxed_categorical_log_prob,
+    straight_through_categorical,
+)
 from gvlab.losses.styles import path_length
 from gvlab.losses.terms import Round, Term, every, scheduled
 
 __all__ = [
     "Contest",
+    "Estimate",
     "Kernel",
     "Round",
+    "SignalStatistics",
     "Term",
+    "arm",
     "bernoulli_log_prob",
     "bits_per_dim",
     "capacity_loss",
+    "categorical_kl_to_uniform",
     "categorical_log_prob",
     "centring",
     "class_cross_entropy",
@@ -110,7 +135,9 @@ __all__ = [
     "covariance_of_latents",
     "covariance_of_means",
     "data_to_data_loss",
+    "disarm",
     "discretized_logistic_log_prob",
+    "discretized_logistic_mixture_log_prob",
     "discriminator_loss",
     "disentangled_prior_loss",
     "dragan",
@@ -149,7 +176,10 @@ __all__ = [
     "non_saturating_generator_loss",
     "normal_log_prob",
     "normal_mixture_log_prob",
+    "nvil",
+    "nvil_statistics",
     "one_sided_gradient_penalty",
+    "optimal_gaussian_log_prob",
     "path_length",
     "r1",
     "r1_finite_difference",
@@ -159,8 +189,13 @@ __all__ = [
     "real_consistency",
     "real_contrast",
     "real_data_to_data",
+    "reinforce",
     "relativistic",
     "relativistic_average",
+    "relaxed_bernoulli",
+    "relaxed_bernoulli_log_prob",
+    "relaxed_categorical",
+    "relaxed_categorical_log_prob",
     "renyi_bound",
     "scheduled",
     "scheduled_top_k",
@@ -169,8 +204,11 @@ __all__ = [
     "squared_margin_loss",
     "squared_mmd",
     "standard_normal_log_prob",
+    "straight_through_categorical",
     "stratified_log_densities",
+    "surrogate",
     "top_k",
+    "vimco",
     "wasserstein",
     "wasserstein_discriminator_loss",
     "wasserstein_generator_loss",

@@ -77,6 +77,31 @@ def gaussian_log_prob(
     return _sum_event(normal_log_density(deviation, fill(logvar, mean, "logvar")), x.ndim - 1)
 
 
+def optimal_gaussian_log_prob(
+    mean: Float[Array, "*samples_batch_event"], x: Float[Array, "batch *event"]
+) -> Float[Array, "*samples_batch"]:
+    """`gaussian_log_prob` under the one variance that is the best for these examples: their mean squared error.
+
+    It is a loss to train on. Of held-out examples it is no likelihood, because the variance has seen them. Its gradient
+    by `mean` is that at the variance held fixed, since the variance is optimal.
+
+    Args:
+        mean: shape [*samples, batch, *event].
+        x: shape [batch, *event].
+
+    Returns:
+        The log density in nats, in the units of `x`, shape [*samples, batch].
+
+    Raises:
+        UserError: if the shapes break the convention.
+
+    Reference: Rybkin et al., "Simple and Effective VAE Training with Calibrated Decoders", 2021, eq. 4.
+    """
+    error = jnp.mean((lift(x, mean.shape, "x") - mean) ** 2)
+    # The floor only keeps the logarithm finite where nothing is wrong.
+    return gaussian_log_prob(mean, jnp.log(jnp.maximum(error, math.exp(2.0 * MIN_LOG_SCALE))), x)
+
+
 def discretized_logistic_log_prob(
     mean: Float[Array, "*samples_batch_event"],
     log_scale: Float[Array, "..."] | float,
@@ -106,20 +131,47 @@ def discretized_logistic_log_prob(
     if levels < 2:
         raise UserError(f"levels is {levels}, but a discretised likelihood needs at least 2.")
     target = lift(x, mean.shape, "x")
-    log_scale = _at_least(fill(log_scale, mean, "log_scale"), MIN_LOG_SCALE)
-    inverse_scale = jnp.exp(-log_scale)
-    half = 0.5 / (levels - 1)
-    upper = (target - mean + half) * inverse_scale
-    lower = (target - mean - half) * inverse_scale
-    # With w = upper - lower, sigmoid(upper) - sigmoid(lower) = sigmoid(upper) sigmoid(-lower) (1 - e^-w). It is exact
-    # and all its factors have stable logarithms, so there is no threshold under which the mass is approximated.
-    first, last = target < half, target > 1.0 - half
-    log_mass = (
-        jnp.where(last, 0.0, _log_sigmoid(upper))
-        + jnp.where(first, 0.0, _log_sigmoid(-lower))
-        + jnp.where(first | last, 0.0, _log1mexp(-log_scale - math.log(levels - 1)))
-    )
-    return _sum_event(log_mass, x.ndim - 1)
+    return _sum_event(_log_mass(mean, fill(log_scale, mean, "log_scale"), target, levels), x.ndim - 1)
+
+
+def discretized_logistic_mixture_log_prob(
+    logits: Float[Array, "*samples_batch_positions components"],
+    mean: Float[Array, "*samples_batch_positions channel components"],
+    log_scale: Float[Array, "..."] | float,
+    x: Float[Array, "batch *positions channel"],
+    levels: int = 256,
+) -> Float[Array, "*samples_batch"]:
+    """log of the mass that a mixture of discretised logistic distributions gives to x, summed over the positions.
+
+    The channels of a position come from one component, and are independent given it: where a channel's mean depends on
+    the channels before it, `mean` is that given those of x.
+
+    Args:
+        logits: of the components at each position, shape [*samples, batch, *positions, components].
+        mean: in the units of `x`, shape [*samples, batch, *positions, channel, components].
+        log_scale: as of `discretized_logistic_log_prob`: one number, or an array of the shape of `mean`.
+        x: in [0, 1], on the grid i / (levels - 1), shape [batch, *positions, channel].
+        levels: how many values an element can take, at least 2.
+
+    Returns:
+        The log probability in nats, shape [*samples, batch].
+
+    Raises:
+        UserError: if the shapes break the convention, or `levels` is below 2.
+
+    Reference: Salimans et al., "PixelCNN++", 2017, eq. 1-3.
+    """
+    if levels < 2:
+        raise UserError(f"levels is {levels}, but a discretised likelihood needs at least 2.")
+    target = lift(x, mean.shape[:-1], "x")[..., None]
+    if logits.shape != (*mean.shape[:-2], mean.shape[-1]):
+        raise UserError(
+            f"logits have the shape {logits.shape}, but must have that of mean, {mean.shape}, without its channels: "
+            "reshape logits."
+        )
+    of_components = _log_mass(mean, fill(log_scale, mean, "log_scale"), target, levels).sum(-2)
+    of_positions = jax.nn.logsumexp(jax.nn.log_softmax(logits) + of_components, axis=-1)
+    return _sum_event(of_positions, x.ndim - 2)
 
 
 def categorical_log_prob(
@@ -151,6 +203,25 @@ def normal_log_density(deviation: Float[Array, "*shape"], logvar: Float[Array, "
     """log N(deviation; 0, exp(logvar)) in nats, element by element."""
     logvar = _at_least(logvar, 2.0 * MIN_LOG_SCALE)
     return -0.5 * (math.log(2.0 * math.pi) + logvar + deviation**2 * jnp.exp(-logvar))
+
+
+def _log_mass(
+    mean: Float[Array, "*shape"], log_scale: Float[Array, "*shape"], target: Float[Array, "..."], levels: int
+) -> Float[Array, "*shape"]:
+    """log of the mass of each element's bin, as `discretized_logistic_log_prob` says; `target` may broadcast."""
+    log_scale = _at_least(log_scale, MIN_LOG_SCALE)
+    inverse_scale = jnp.exp(-log_scale)
+    half = 0.5 / (levels - 1)
+    upper = (target - mean + half) * inverse_scale
+    lower = (target - mean - half) * inverse_scale
+    # With w = upper - lower, sigmoid(upper) - sigmoid(lower) = sigmoid(upper) sigmoid(-lower) (1 - e^-w). It is exact
+    # and all its factors have stable logarithms, so there is no threshold under which the mass is approximated.
+    first, last = target < half, target > 1.0 - half
+    return (
+        jnp.where(last, 0.0, _log_sigmoid(upper))
+        + jnp.where(first, 0.0, _log_sigmoid(-lower))
+        + jnp.where(first | last, 0.0, _log1mexp(-log_scale - math.log(levels - 1)))
+    )
 
 
 def _at_least(value: Float[Array, "*shape"], floor: float) -> Float[Array, "*shape"]:

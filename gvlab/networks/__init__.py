@@ -7,12 +7,15 @@ Every network is called with the class condition `y` (one-hot, or None) as its s
   the loss read;
 - an encoder:      `(x, y=None, *, train) -> (mean [batch, latent_dim], logvar [batch, latent_dim])`;
 - a decoder:       `(z, y=None, *, train) -> raw [batch, *shape[:-1], shape[-1] * parameters]`, the likelihood's own
-  parameters, without an output non-linearity.
+  parameters, without an output non-linearity;
+- a quantiser:     `(x [batch, *positions, features], *, train) -> Quantized`, without a condition.
 
 `train` switches BatchNorm between the batch's statistics, which it then also averages into the collection
 `batch_stats`, and that average. A network with BatchNorm has the field `axis_name`. In networks with spectral norm a
 pass with `train` also advances the vectors in the collection `spectral`, if the caller lets that be mutable. A
-generator that draws more than its latents (its class attribute `draws` is True) takes the stream `noise` in training.
+quantiser moves the codebook in the collection `codebook` likewise, and one that replaces codes takes the stream of that
+name. A generator that draws more than its latents (its class attribute `draws` is True) takes the stream `noise` in
+training.
 """
 
 from gvlab.networks.article import ArticleDecoder, ArticleDiscriminator, ArticleEncoder, ArticleGenerator
@@ -28,6 +31,7 @@ from gvlab.networks.biggan_deep import (
     biggan_deep_networks,
     studiogan_biggan_deep_networks,
 )
+from gvlab.networks.codebooks import Codebook, Usage, code_counts, code_usage, kmeans_codebook, nearest_code
 from gvlab.networks.conditional import ConditionalBatchNorm, ProjectionHead
 from gvlab.networks.convolution import conv, conv_transpose
 from gvlab.networks.dcgan import (
@@ -49,6 +53,15 @@ from gvlab.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGene
 from gvlab.networks.modulated import modulated_conv
 from gvlab.networks.packing import Packed
 from gvlab.networks.precision import InBfloat16
+from gvlab.networks.quantizers import (
+    EMAVectorQuantizer,
+    Quantized,
+    ResidualQuantizer,
+    SimVQ,
+    VectorQuantizer,
+    rotated,
+    straight_through,
+)
 from gvlab.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gvlab.networks.r3gan import stages as r3gan_stages
 from gvlab.networks.resampling import downsample, upsample
@@ -65,6 +78,17 @@ from gvlab.networks.residual import (
     spectral,
     studiogan_sngan_networks,
 )
+from gvlab.networks.scalar_quantizers import (
+    BinarySphericalQuantizer,
+    FiniteScalarQuantizer,
+    LookupFreeQuantizer,
+    batch_entropy,
+    bit_logits,
+    code_entropy,
+    factorised_batch_entropy,
+    on_sphere,
+)
+from gvlab.networks.shared import WithShared
 from gvlab.networks.spectral_norm import SpectralConv, SpectralConvTranspose, SpectralDense, SpectralEmbed
 from gvlab.networks.stylegan2 import StyleGAN2Generator
 from gvlab.networks.stylegan2_discriminator import (
@@ -85,22 +109,27 @@ __all__ = [
     "BigGANDeepDiscriminator",
     "BigGANDeepGenerator",
     "BigGANGenerator",
+    "BinarySphericalQuantizer",
     "BottleneckDownBlock",
     "BottleneckUpBlock",
     "ClassifierHead",
+    "Codebook",
     "ConditionalBatchNorm",
     "Conv",
     "ConvTranspose",
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DownBlock",
+    "EMAVectorQuantizer",
     "EmbeddingHead",
     "EqualizedConv",
     "EqualizedDense",
     "ExtraClassHead",
+    "FiniteScalarQuantizer",
     "ImageBlock",
     "InBfloat16",
     "Layers",
+    "LookupFreeQuantizer",
     "MLPDecoder",
     "MLPDiscriminator",
     "MLPEncoder",
@@ -113,13 +142,16 @@ __all__ = [
     "PlainDCGANDiscriminator",
     "ProjectionHead",
     "PseudoInputs",
+    "Quantized",
     "R3GANDiscriminator",
     "R3GANGenerator",
     "RealNVP",
     "ResidualDiscriminator",
     "ResidualGenerator",
+    "ResidualQuantizer",
     "ResnetBlock",
     "SelfAttention",
+    "SimVQ",
     "SkipBlock",
     "SpectralConv",
     "SpectralConvTranspose",
@@ -131,22 +163,36 @@ __all__ = [
     "StyleGAN2Discriminator",
     "StyleGAN2Generator",
     "UpBlock",
+    "Usage",
+    "VectorQuantizer",
+    "WithShared",
     "append_label",
+    "batch_entropy",
     "bernoulli_bias",
     "biggan_deep_networks",
     "biggan_networks",
+    "bit_logits",
+    "code_counts",
+    "code_entropy",
+    "code_usage",
     "conv",
     "conv_transpose",
     "down_conv",
     "downsample",
+    "factorised_batch_entropy",
     "grouped_conv",
+    "kmeans_codebook",
     "minibatch_stddev",
     "modulated_conv",
+    "nearest_code",
+    "on_sphere",
     "plain",
     "r3gan_stages",
+    "rotated",
     "sagan_networks",
     "sngan_networks",
     "spectral",
+    "straight_through",
     "studiogan_biggan_deep_networks",
     "studiogan_sngan_networks",
     "stylegan2_networks",

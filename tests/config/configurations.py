@@ -16,6 +16,8 @@ LIKELIHOODS = [
     c.LearnedGaussian(),
     c.DiscretizedLogistic(),
     c.Categorical(levels=2),
+    c.MixtureOfLogistics(components=3),
+    c.SharedGaussian(),
 ]
 OBJECTIVES = [
     c.ELBO(),
@@ -118,7 +120,9 @@ GREY, BINARY = c.Data(flip=True), c.Data(quantization="binarize")
 
 def levels_of(model, otherwise):
     """The data that fit a likelihood of discrete levels."""
-    return {c.DiscretizedLogistic: GREY, c.Categorical: BINARY}.get(type(model.likelihood), otherwise)
+    return {c.DiscretizedLogistic: GREY, c.MixtureOfLogistics: GREY, c.Categorical: BINARY}.get(
+        type(model.likelihood), otherwise
+    )
 
 
 SMALL = c.Experiment(name="small", model=c.VAE(), steps=10)

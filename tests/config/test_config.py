@@ -54,6 +54,7 @@ REFUSED = [
     *((c.GAN, "ema_decay", bad) for bad in (-0.1, 1.0, NAN)),
     *((c.Gaussian, "variance", bad) for bad in (0.0, -1.0, NAN, INFINITY)),
     *((c.Categorical, "levels", bad) for bad in (1, 0, -2)),
+    *((c.MixtureOfLogistics, "components", bad) for bad in (0, -1)),
     *((c.VAE, name, bad) for name in ("latent_dim", "num_samples") for bad in (0, -1)),
     *((c.VAE, "beta", bad) for bad in (-0.1, NAN, INFINITY)),
     (c.VAE, "kl_warmup_steps", -1),
@@ -159,6 +160,7 @@ def test_combinations_that_contradict_themselves_are_refused():
     [
         (c.DiscretizedLogistic(), "binarize", "none"),
         (c.DiscretizedLogistic(), "dequantize", "none"),
+        (c.MixtureOfLogistics(), "binarize", "none"),
         (c.Categorical(), "binarize", "none"),
         (c.Categorical(), "dequantize", "none"),
         (c.Categorical(levels=2), "none", "binarize"),

@@ -119,6 +119,7 @@ def test_the_binarised_test_set_is_the_same_for_every_seed():
         (c.Bernoulli(), "none", None),
         (c.Bernoulli(), "dequantize", None),
         (c.DiscretizedLogistic(), "none", 0.0),
+        (c.MixtureOfLogistics(), "none", 0.0),
         (c.Categorical(), "none", 0.0),
         (c.Categorical(levels=2), "binarize", 0.0),
         (c.Gaussian(), "dequantize", 8.0),
@@ -126,6 +127,7 @@ def test_the_binarised_test_set_is_the_same_for_every_seed():
         (c.Gaussian(), "binarize", None),
         (c.LearnedGaussian(), "dequantize", 8.0),
         (c.LearnedGaussian(), "none", None),
+        (c.SharedGaussian(), "dequantize", 8.0),
     ],
 )
 def test_bits_per_dimension_exist_only_for_a_likelihood_of_the_data(observed, quantization, offset):

@@ -115,6 +115,18 @@ CASES = [
         samples=(SAMPLES,),
     ),
     Case(
+        losses.discretized_logistic_mixture_log_prob,
+        ("logits", "mean", "log_scale", "x", "levels"),
+        {
+            "logits": normal(SAMPLES, BATCH, *EVENT[:-1], CLASSES),
+            "mean": normal(SAMPLES, BATCH, *EVENT, CLASSES),
+            "log_scale": 0.1 * normal(SAMPLES, BATCH, *EVENT, CLASSES) - 2,
+            "x": image(),
+        },
+        {"levels": LEVELS},
+        samples=(SAMPLES,),
+    ),
+    Case(
         losses.categorical_log_prob,
         ("logits", "x"),
         {"logits": normal(SAMPLES, BATCH, *EVENT, CLASSES), "x": integers(CLASSES, BATCH, *EVENT)},
@@ -151,6 +163,13 @@ CASES = [
         )
     ),
     Case(losses.free_nats_of_examples, ("kl", "least"), {"kl": normal(BATCH, LATENT) ** 2}, {"least": 0.5}),
+    Case(losses.categorical_kl_to_uniform, ("logits",), {"logits": normal(BATCH, CLASSES)}),
+    Case(
+        losses.relaxed_categorical_log_prob,
+        ("log_value", "logits", "temperature"),
+        {"log_value": -(normal(BATCH, CLASSES) ** 2), "logits": normal(BATCH, CLASSES)},
+        {"temperature": 0.5},
+    ),
     Case(losses.bits_per_dim, ("nats", "dims"), {"nats": normal(BATCH)}, {"dims": 12}),
 ]
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.loss.__name__)
@@ -195,14 +214,25 @@ TERMS = (
 OF_BATCHES = {
     *("capacity_loss", "free_nats", "gaussian_kl_by_latent", "stratified_log_densities", "weighted_log_densities"),
     *("covariance_of_means", "covariance_of_latents", "disentangled_prior_loss", "squared_mmd"),
-    *("gaussian_kernel", "multiquadric_kernel"),
+    *("gaussian_kernel", "multiquadric_kernel", "optimal_gaussian_log_prob"),
 }
-"""What gives no number of each example by itself: tests/models/test_objectives.py, tests/losses/test_divergences.py."""
+"""What gives no number of each example by itself: tests/models/test_objectives.py, tests/losses/test_divergences.py,
+tests/losses/test_mixture.py."""
+
+
+ESTIMATORS = {
+    *("arm", "disarm", "nvil", "nvil_statistics", "reinforce", "surrogate", "vimco"),
+    *("relaxed_bernoulli", "relaxed_categorical", "straight_through_categorical", "relaxed_bernoulli_log_prob"),
+}
+"""Gradients by discrete latents, and relaxed latents: tests/losses/test_discrete.py."""
 
 
 def test_every_public_loss_is_in_the_table():
     functions = (
-        {name for name in losses.__all__ if inspect.isfunction(getattr(losses, name))} - COMBINATORS - OF_BATCHES
+        {name for name in losses.__all__ if inspect.isfunction(getattr(losses, name))}
+        - COMBINATORS
+        - OF_BATCHES
+        - ESTIMATORS
     )
     functions -= {"every", "scheduled", *(make.__name__ for make in TERMS)}
     assert {case.loss.__name__ for case in CASES} == functions
@@ -210,7 +240,7 @@ def test_every_public_loss_is_in_the_table():
 
 def test_what_else_is_public_are_the_contests():
     others = {name for name in losses.__all__ if not inspect.isfunction(getattr(losses, name))}
-    others -= {"Contest", "Kernel", "Round", "Term"}
+    others -= {"Contest", "Estimate", "Kernel", "Round", "SignalStatistics", "Term"}
     assert others == {"non_saturating", "minimax", "hinge", "least_squares", "wasserstein", "multi_hinge"}
     assert all(isinstance(getattr(losses, name), losses.Contest) for name in others)
 

@@ -19,6 +19,11 @@ OF_LEVELS = {
         256,
         jnp.array([0.98, -1.5]),
     ),  # much in the last level
+    "mixture_of_logistics": (
+        observation.mixture_of_logistics(2),
+        256,
+        jnp.array([0.4, -0.3, 0.98, -0.5, -3.0, -2.0]),
+    ),
     "categorical": (observation.categorical(4), 4, jnp.array([0.1, -1.0, 2.0, 0.5])),
 }
 
@@ -42,11 +47,31 @@ def test_each_level_is_drawn_as_often_as_it_is_likely(name):
     assert (np.abs(counts / DRAWS - expected) < 5 * np.sqrt(expected / DRAWS) + 2 / DRAWS).all()
 
 
+def test_the_channels_of_a_pixel_are_drawn_in_turn():
+    """As often together as they are likely together, and about the mean."""
+    mixture = observation.mixture_of_logistics(2)
+    channels = [
+        [0.2, -0.5, -5.0, -6.0, 0.7, -0.4],
+        [-0.1, 0.3, -5.5, -6.0, 1.0, 0.5],
+        [0.6, -0.7, -6.0, -5.5, 0.3, -0.8],
+    ]
+    raw = jnp.array([0.5, -0.2, *(number for channel in channels for number in channel)])
+    x = np.asarray(jax.jit(lambda raw: drawn(mixture, raw))(raw))
+    assert x.shape == (DRAWS, 1, 1, 3)
+    assert np.abs(x.mean(0) - mixture.mean(raw[None, None, None])[0]).max() < 5 * x.std() / np.sqrt(DRAWS)
+    pixels, counts = np.unique(x, axis=0, return_counts=True)
+    log_prob = jax.jit(mixture.log_prob)
+    expected = np.exp(log_prob(jnp.broadcast_to(raw, (len(pixels), 1, 1, len(raw))), jnp.asarray(pixels)))
+    assert (np.abs(counts / DRAWS - expected) < 6 * np.sqrt(expected / DRAWS) + 6 / DRAWS).all()
+    assert expected.sum() > 0.8
+
+
 @pytest.mark.parametrize(
     ("likelihood", "raw", "deviation"),
     [
         (observation.gaussian(0.25), [0.3], 0.5),
         (observation.learned_gaussian(), [0.3, -1.0], np.exp(-0.5)),
+        (observation.shared_gaussian(), [0.3, -0.5], np.exp(-0.5)),
     ],
 )
 def test_normal_draws_have_the_mean_and_the_deviation(likelihood, raw, deviation):
