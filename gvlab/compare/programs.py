@@ -101,7 +101,7 @@ class Shapes(NamedTuple):
 def shapes_of(program: Program) -> Shapes:
     parts, split = engines.parts(program), program.dataset.train
     key = jax.eval_shape(lambda: rng.root(0))
-    data = Batch(_shape(split.x), None if split.y is None else _shape(split.y))
+    data = Batch(jax.tree.map(_shape, split.x), None if split.y is None else _shape(split.y))
     step = jax.ShapeDtypeStruct((), jnp.int32)
     return Shapes(key, data, step, jax.eval_shape(parts.init, key), jax.eval_shape(parts.batch, data, key, step))
 

@@ -7,19 +7,26 @@ from gvlab.data.catalogue import CATALOGUE, Card
 from gvlab.data.checks import check_batch
 from gvlab.data.dataset import Absent, Dataset, Split, fingerprint, from_arrays, part
 from gvlab.data.folders import add_folder
+from gvlab.data.ground_truth import GroundTruth, Rendered
 from gvlab.data.own import Own, listed, remove
+from gvlab.data.rooms import gvrooms
 from gvlab.data.sources import is_prepared, load, prepare
+from gvlab.data.sprites import gvsprites
 from gvlab.data.synthetic import MIXTURES, Mixture, grid, ring
 from gvlab.data.transforms import binarize, dequantize, flip, to_symmetric, to_unit
+from gvlab.data.worlds import GROUND_TRUTHS
 
 __all__ = [
     "CATALOGUE",
+    "GROUND_TRUTHS",
     "MIXTURES",
     "Absent",
     "Card",
     "Dataset",
+    "GroundTruth",
     "Mixture",
     "Own",
+    "Rendered",
     "Split",
     "add_arrays",
     "add_builder",
@@ -32,6 +39,8 @@ __all__ = [
     "flip",
     "from_arrays",
     "grid",
+    "gvrooms",
+    "gvsprites",
     "is_prepared",
     "listed",
     "load",

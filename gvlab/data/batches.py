@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, UInt32
 
 from gvlab import rng
+from gvlab.data.ground_truth import Rendered
 from gvlab.types import Batch, PRNGKey, UserError
 
 ROUNDS = 8  # 4 are provably pseudorandom for ideal round functions; the others pay for our cheap ones
@@ -23,7 +24,7 @@ def batch(examples: Batch, key: PRNGKey, step: int | Int[Array, ""], size: int) 
     bits: after 2^32 examples (71,582 epochs of MNIST) the count starts again.
 
     Args:
-        examples: the whole split as device arrays: x [N, *shape] of any type, y [N] or None.
+        examples: the whole split as device arrays: x [N, *shape] of any type or `Rendered`, y [N] or None.
         key: the run's key; the order is its stream `rng.ORDER`.
         step: the number of the batch, from 0.
         size: the number of examples, at most N.
@@ -49,7 +50,7 @@ def batch(examples: Batch, key: PRNGKey, step: int | Int[Array, ""], size: int) 
     index = positions(count, key, step, size)
     x, y = examples
     return Batch(
-        x.at[index].get(mode="promise_in_bounds"),
+        x.rows(index) if isinstance(x, Rendered) else x.at[index].get(mode="promise_in_bounds"),
         None if y is None else y.at[index].get(mode="promise_in_bounds"),
     )
 

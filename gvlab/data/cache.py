@@ -187,7 +187,7 @@ def _is_at(file: IO[str], path: Path) -> bool:
 
 def _arrays(dataset: Dataset) -> dict[str, np.ndarray]:
     arrays = (dataset.train.x, dataset.train.y, dataset.test.x, dataset.test.y)
-    return {name: array for name, array in zip(NAMES, arrays, strict=True) if array is not None}
+    return {name: array for name, array in zip(NAMES, arrays, strict=True) if isinstance(array, np.ndarray)}
 
 
 def _card(directory: Path) -> _Card | None:

@@ -21,7 +21,7 @@ class Card:
     licence: str
     description: str
     download: str
-    """The size of the download, or "embedded", "synthetic", or what it is made from."""
+    """The size of the download, or "embedded", "synthetic", "drawn from factors", or what it is made from."""
     version: str | None = None
     """The version of the stock TFDS builder; None where there is none."""
 
@@ -79,6 +79,24 @@ CATALOGUE: dict[str, Card] = {
     ),
     "grid": Card(
         (2,), 100_000, 10_000, 25, "none needed", "25 Gaussians on a grid (Srivastava et al. 2017)", "synthetic"
+    ),
+    "gvsprites": Card(
+        (64, 64, 1),
+        727_280,
+        10_000,
+        3,
+        "none needed",
+        "Square, ellipse or heart, scaled, turned and shifted: gvlab's own, not dSprites",
+        "drawn from factors",
+    ),
+    "gvrooms": Card(
+        (64, 64, 3),
+        470_000,
+        10_000,
+        4,
+        "none needed",
+        "An object in a room, its hues, scale, shape and view: gvlab's own, not 3D Shapes",
+        "drawn from factors",
     ),
 }
 """The data sets that `load` knows, by name."""

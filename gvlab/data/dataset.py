@@ -11,6 +11,7 @@ import numpy.typing as npt
 from jaxtyping import Float32, Int32, Integer, UInt8
 
 from gvlab.data import mapped
+from gvlab.data.ground_truth import GroundTruth, Rendered
 from gvlab.types import UserError
 
 
@@ -18,7 +19,7 @@ from gvlab.types import UserError
 class Split:
     """The examples of one split, and their labels where there are any."""
 
-    x: UInt8[np.ndarray, "n height width channel"] | Float32[np.ndarray, "n d"]
+    x: UInt8[np.ndarray, "n height width channel"] | Float32[np.ndarray, "n d"] | Rendered
     y: Int32[np.ndarray, " n"] | None = None
 
     def __repr__(self) -> str:
@@ -36,6 +37,8 @@ class Dataset:
     checksum: str
     class_names: tuple[str, ...] = ()
     """Of the classes 0, 1, ..., where they have names."""
+    truth: GroundTruth | None = None
+    """What the images were made from, where that is known."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -97,14 +100,18 @@ class Absent(Dataset):
 
 
 def fingerprint(train: Split, test: Split) -> str:
-    """The SHA-256 (hex) over the types, shapes and bytes of `train.x`, `train.y`, `test.x`, `test.y`, in this order."""
+    """The SHA-256 (hex) over the types, shapes and bytes of `train.x`, `train.y`, `test.x`, `test.y`, in this order.
+
+    Of images that are drawn when they are asked for, the bytes are those that they are drawn from.
+    """
     digest = hashlib.sha256()
     for array in (train.x, train.y, test.x, test.y):
         if array is None:
             digest.update(b"none;")
             continue
         digest.update(f"{array.dtype.str}{array.shape};".encode())
-        mapped.update(digest, array)
+        for stored in array.parts if isinstance(array, Rendered) else (array,):
+            mapped.update(digest, stored)
     return digest.hexdigest()
 
 
@@ -179,7 +186,8 @@ def part(dataset: Dataset, share: float) -> Dataset:
     order = np.random.default_rng(0).permutation(len(x))
     of_class = [order[classes[order] == label] for label in np.unique(classes)]
     kept = np.sort(np.concatenate([members[: max(1, round(share * len(members)))] for members in of_class]))
-    train = Split(np.asarray(x[kept]), None if y is None else np.asarray(y[kept]))
+    kept_x = x.part(kept) if isinstance(x, Rendered) else np.asarray(x[kept])
+    train = Split(kept_x, None if y is None else np.asarray(y[kept]))
     return replace(dataset, train=train, checksum=fingerprint(train, dataset.test))
 
 

@@ -1,4 +1,4 @@
-"""Data sets that are made on the spot: scikit-learn's digits, samples of mixtures, and digits stacked in one image."""
+"""Data sets that are made on the spot: digits, mixtures' samples, stacked digits, and images of known factors."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from jaxtyping import Int
 from gvlab.data import synthetic
 from gvlab.data.catalogue import CATALOGUE, Card
 from gvlab.data.dataset import Dataset, Split, fingerprint, from_arrays
+from gvlab.data.ground_truth import GroundTruth, Rendered
 
 
 def _rows_of_digits() -> Int[np.ndarray, "1797 65"]:
@@ -47,7 +48,7 @@ def digits() -> Dataset:
     dataset = from_arrays("digits", x[train], x[test], y[train], y[test])
     for split in (dataset.train, dataset.test):
         for array in (split.x, split.y):
-            assert array is not None
+            assert isinstance(array, np.ndarray)
             array.flags.writeable = False
     return dataset
 
@@ -81,3 +82,22 @@ def stacked(card: Card, digits: Dataset) -> Dataset:
         splits.append(Split(x, split.y[which] @ np.array([100, 10, 1], np.int32)))
     train, test = splits
     return Dataset("stacked_mnist", train, test, card.num_classes, fingerprint(train, test))
+
+
+@functools.cache
+def of_factors(truth: GroundTruth, card: Card) -> Dataset:
+    """All images of a world: some for testing, drawn at random once and for all, the others for training.
+
+    None are stored: a split holds the numbers of its images and draws them when they are asked for. All who ask share
+    the arrays, which are read-only.
+    """
+    order = np.random.RandomState(2017).permutation(len(truth)).astype(np.int32)  # a stream that never changes
+    table, splits = truth.table(), []
+    for numbers in (np.sort(order[card.test :]), order[: card.test]):
+        y = truth.factors_of(numbers)[:, truth.factors.index(truth.label)].astype(np.int32)
+        for array in (numbers, y):
+            array.flags.writeable = False
+        splits.append(Split(Rendered(table, numbers, truth), y))
+    train, test = splits
+    checksum = fingerprint(train, test)
+    return Dataset(truth.name, train, test, card.num_classes, checksum, truth.classes, truth)

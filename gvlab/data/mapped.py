@@ -9,13 +9,15 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float64, Integer, UInt8
 
+from gvlab.data.ground_truth import Rendered
+
 _PIECE = 2**26
 """Bytes that are read, one after another, before their pages are given back."""
 _ROWS = 2**8
 """Rows here and there before that: with each of them the kernel may map a megabyte."""
 
 
-def take(array: np.ndarray, index: Integer[np.ndarray, "*n"]) -> np.ndarray:
+def take(array: np.ndarray | Rendered, index: Integer[np.ndarray, "*n"]) -> np.ndarray:
     """The rows `array[index]`, in memory, of which the pages of a mapped array keep nothing."""
     found = np.empty((index.size, *array.shape[1:]), array.dtype)
     for start in range(0, index.size, _ROWS):
@@ -25,12 +27,12 @@ def take(array: np.ndarray, index: Integer[np.ndarray, "*n"]) -> np.ndarray:
     return found.reshape(*index.shape, *array.shape[1:])
 
 
-def at_random(array: np.ndarray) -> None:
+def at_random(array: np.ndarray | Rendered) -> None:
     """Rows will be read here and there: so nothing around them is read ahead."""
     _advise(array, mmap.MADV_RANDOM)
 
 
-def release(array: np.ndarray) -> None:
+def release(array: np.ndarray | Rendered) -> None:
     """Gives back the memory of the pages that were read; they come again when they are wanted."""
     _advise(array, mmap.MADV_DONTNEED)
 
@@ -41,7 +43,7 @@ def update(digest: hashlib._Hash, array: np.ndarray) -> None:
         digest.update(np.ascontiguousarray(piece).data)
 
 
-def mean(array: UInt8[np.ndarray, "n *shape"]) -> Float64[np.ndarray, "*shape"]:
+def mean(array: UInt8[np.ndarray, "n *shape"] | Rendered) -> Float64[np.ndarray, "*shape"]:
     """Over the rows: exact, since sums of so small whole numbers are."""
     total = np.zeros(array.shape[1:])
     for piece in _pieces(array):
@@ -49,7 +51,7 @@ def mean(array: UInt8[np.ndarray, "n *shape"]) -> Float64[np.ndarray, "*shape"]:
     return total / len(array)
 
 
-def _pieces(array: np.ndarray) -> Iterator[np.ndarray]:
+def _pieces(array: np.ndarray | Rendered) -> Iterator[np.ndarray]:
     """Runs of rows, each of which is let go when the next is asked for."""
     rows = max(1, _PIECE // max(1, array[:1].nbytes))
     for start in range(0, len(array), rows):
@@ -57,8 +59,8 @@ def _pieces(array: np.ndarray) -> Iterator[np.ndarray]:
         release(array)
 
 
-def _advise(array: np.ndarray, what: int) -> None:
-    file = array.base
+def _advise(array: np.ndarray | Rendered, what: int) -> None:
+    file = getattr(array, "base", None)  # images that are drawn when they are asked for have none
     while isinstance(file, np.ndarray):
         file = file.base
     if isinstance(file, mmap.mmap):

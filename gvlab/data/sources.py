@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gvlab.data import cache, child_process, made, own, preparation, synthetic
+from gvlab.data import cache, child_process, made, own, preparation, synthetic, worlds
 from gvlab.data.catalogue import CATALOGUE, MADE_FROM, Card, card
 from gvlab.data.dataset import Dataset
 from gvlab.data.places import data_dir as place
@@ -26,7 +26,7 @@ def load(name: str, data_dir: str | None = None) -> Dataset:
 
     Returns:
         Images are uint8, points float32, labels int32; arrays that come from the cache are mapped read-only,
-        and the digits are read-only, too.
+        and the digits are read-only, too. Images of known factors are `Rendered`: indexing draws them.
 
     Raises:
         UserError: for an unknown name, or if the data set is not here and cannot be brought.
@@ -46,6 +46,8 @@ def load(name: str, data_dir: str | None = None) -> Dataset:
         return made.drawn(name, known, synthetic.ring())
     if name == "grid":
         return made.drawn(name, known, synthetic.grid())
+    if name in worlds.GROUND_TRUTHS:
+        return made.of_factors(worlds.GROUND_TRUTHS[name](), known)
     if name == "stacked_mnist":
         return made.stacked(known, load("mnist", data_dir))
     directory = prepare(name, data_dir)

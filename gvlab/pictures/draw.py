@@ -140,7 +140,7 @@ def neighbours(program: Program, state: PyTree, extractor: Extractor, seed: int,
     training = program.dataset.train.x
     features = of_split(extractor, program.dataset, "train").features
     near = metrics.nearest_neighbours(extract(extractor, [stored]).features, features, k).indices
-    rows = np.concatenate([np.asarray(stored)[:, None], np.asarray(training)[near]], axis=1)
+    rows = np.concatenate([np.asarray(stored)[:, None], training[near]], axis=1)
     return sheets.enlarge(sheets.grid(rows.reshape(-1, *program.dataset.shape) / np.float32(255), k + 1))
 
 

@@ -169,7 +169,7 @@ def of(program: Program, mesh: parallel.Devices) -> Source:
     bytes_ = split.x.nbytes + (0 if split.y is None else split.y.nbytes)
     if bytes_ > RESIDENT_SHARE * memory.limit():
         return Streamed(split, program.experiment.examples_per_step, mesh)
-    arrays = Batch(jnp.asarray(split.x), None if split.y is None else jnp.asarray(split.y))
+    arrays = Batch(jax.tree.map(jnp.asarray, split.x), None if split.y is None else jnp.asarray(split.y))
     return Resident(jax.device_put(arrays, parallel.replicated(mesh)))
 
 
