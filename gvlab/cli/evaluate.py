@@ -20,10 +20,11 @@ if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
 
 _MEASURES_HELP = (
     "frechet, frechet_infinity, kernel, inception_score, prdc, improved_precision_recall, prd, vendi, "
-    "sliced_wasserstein, authenticity, memorisation, modes, stacked_modes, ais, ais_gap"
+    "sliced_wasserstein, authenticity, memorisation, modes, stacked_modes, ais, ais_gap, disentanglement"
 )
 _COST_HELP = (
-    "ais and ais_gap: 10 and 18 million passes through the decoder and back, which for a DCGAN take hours on a CPU"
+    "ais and ais_gap: 10 and 18 million passes through the decoder and back, which for a DCGAN take hours on a CPU; "
+    "disentanglement: every image of gvsprites or gvrooms through the encoder, and boosted trees, minutes on a CPU"
 )
 _FEATURES_HELP = (
     "pixels, coordinates, digits, mnist, fashion_mnist, cifar10, stacked_mnist, "
@@ -130,7 +131,7 @@ def _evaluate_run(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path
 def _check_effects(args: argparse.Namespace, experiment: Experiment) -> None:
     """Raises UserError for an option that would change nothing that this command measures."""
     from gvlab.config import GAN
-    from gvlab.evaluate import OF_LIKELIHOODS
+    from gvlab.evaluate import OF_LIKELIHOODS, OF_MODELS
 
     of_gan, name = isinstance(experiment.model, GAN), experiment.name
     if args.ais_variance is not None and not of_gan:
@@ -145,7 +146,7 @@ def _check_effects(args: argparse.Namespace, experiment: Experiment) -> None:
             f"--ais-variance is {args.ais_variance}, but only ais and ais_gap add such noise: ask for them."
         )
     for option, given in (("--samples", args.samples), ("--split", args.split), ("--features", args.features)):
-        if given is not None and measures and measures <= set(OF_LIKELIHOODS):
+        if given is not None and measures and measures <= set(OF_MODELS):
             raise UserError(
                 f"{option} would have no effect, since {' and '.join(sorted(measures))} compares no distributions: "
                 "leave it out."

@@ -1,7 +1,16 @@
 """Measuring a trained model, or a set of images: numbers that carry their protocol."""
 
 from gvlab.evaluate.kinds import GROUPS, Measure, kind_of, rank, title_of
-from gvlab.evaluate.measure import BOUND, OF_LIKELIHOODS, check, check_ahead, evaluate, extractors_of, of_images
+from gvlab.evaluate.measure import (
+    BOUND,
+    OF_LIKELIHOODS,
+    OF_MODELS,
+    check,
+    check_ahead,
+    evaluate,
+    extractors_of,
+    of_images,
+)
 from gvlab.evaluate.results import Measures, earlier, read, read_file, write, write_file
 from gvlab.evaluate.stamps import CLIPPED, PER_RUN, Difference, described, difference, stated
 
@@ -10,6 +19,7 @@ __all__ = [
     "CLIPPED",
     "GROUPS",
     "OF_LIKELIHOODS",
+    "OF_MODELS",
     "PER_RUN",
     "Difference",
     "Measure",

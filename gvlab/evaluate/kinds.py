@@ -73,6 +73,18 @@ KINDS = (
     Kind("mutual_information_nats", None, "latents", "Mutual information"),
     Kind("marginal_kl_nats", None, "latents", "Marginal KL"),
     Kind("collapsed_units", None, "latents", "Collapsed units"),
+    Kind("mig", "higher", "latents", "MIG"),
+    Kind("dci_disentanglement", "higher", "latents", "DCI disentanglement"),
+    Kind("dci_completeness", "higher", "latents", "DCI completeness"),
+    Kind("dci_informativeness", "higher", "latents", "DCI informativeness"),
+    Kind("sap", "higher", "latents", "SAP"),
+    Kind("factor_vae_score", "higher", "latents", "FactorVAE metric"),
+    Kind("beta_vae_score", "higher", "latents", "beta-VAE metric"),
+    Kind("modularity", "higher", "latents", "Modularity"),
+    Kind("explicitness", "higher", "latents", "Explicitness"),
+    Kind("irs", "higher", "latents", "IRS"),
+    Kind("gaussian_tc_nats", None, "latents", "Total correlation of a Gaussian fit"),
+    Kind("wasserstein_correlation", None, "latents", "Wasserstein correlation"),
 )
 """All that gvlab knows, those first that tell most: what is shown at a glance is taken in this order. A measure that is
 none of them, as a model's own term, describes and doesn't judge."""

@@ -14,7 +14,7 @@ from gvlab import __version__, data, rng
 from gvlab import config as c
 from gvlab.build import Program
 from gvlab.data import image_sets
-from gvlab.evaluate import annealing, bounds, distances, held_out, latents, of_sets, usual
+from gvlab.evaluate import annealing, bounds, disentanglement, distances, held_out, latents, of_sets, usual
 from gvlab.evaluate.features import of_split
 from gvlab.evaluate.results import Measures
 from gvlab.evaluate.sampling import Clipped, generate, sample_count
@@ -26,6 +26,14 @@ from gvlab.types import Diverged, PyTree, UserError
 
 OF_LIKELIHOODS = {"ais": annealing.annealed, "ais_gap": annealing.annealing_gap}
 """Measures of a model's likelihood that are made only where they are asked for."""
+
+
+OF_CODES = {"disentanglement": disentanglement.disentangled}
+"""Measures of an encoder on data of known factors, made only where they are asked for, too."""
+
+
+OF_MODELS = (*OF_LIKELIHOODS, *OF_CODES)
+"""The names of those that compare no distributions."""
 
 
 BOUND = "iw_bound_nats"
@@ -48,7 +56,7 @@ def evaluate(
         program: the experiment on its data.
         state: of its model.
         extractors: instead of those named by the experiment.
-        listen: hears how far the measures are that take long (`ais`, `ais_gap`).
+        listen: hears how far the measures are that take long (`ais`, `ais_gap`, `disentanglement`).
         known: of this state, by `earlier`; the importance-weighted bound among them is not made again.
 
     Raises:
@@ -73,6 +81,9 @@ def evaluate(
         if name in asked.measures:
             measures |= of_likelihoods(program, state, jax.random.fold_in(key, number), listen)
     measures = _stamped(measures, of_likelihood(program))
+    for name, of_codes in OF_CODES.items():
+        if name in asked.measures:
+            measures |= of_codes(program, state, listen)
     names = _distance_names(asked, dataset)
     if names:
         measures |= _distances(program, state, jax.random.fold_in(key, 2), extractors, names)
@@ -88,7 +99,7 @@ def _stamped(measures: Measures, protocol: dict[str, Any]) -> Measures:
 
 def check(asked: c.Evaluation) -> None:
     """Raises UserError for a measure or features that do not exist."""
-    distances.check_measures(name for name in asked.measures if name not in OF_LIKELIHOODS)
+    distances.check_measures(name for name in asked.measures if name not in OF_MODELS)
     catalogue.check_features(asked.features)
 
 
@@ -105,6 +116,7 @@ def check_ahead(program: Program, extractors: Sequence[Extractor]) -> None:
         state = jax.eval_shape(program.model.init, rng.root(0), program.first_batch())
         jax.eval_shape(lambda state: _standing(program)(state, rng.root(0), program.experiment.batch_size, 1), state)
     annealing.check(program, asked.measures)
+    disentanglement.check(program, asked.measures)
     names = _distance_names(asked, dataset)
     for extractor in extractors if names else ():
         distances.check_ahead(names, extractor, dataset, asked.split, sample_count(asked, dataset))
@@ -124,7 +136,7 @@ def _distance_names(asked: c.Evaluation, dataset: data.Dataset) -> tuple[str, ..
     """The measures between distributions that are asked for, by default the usual ones."""
     if not asked.measures:
         return usual.usual_measures(dataset)
-    return tuple(name for name in asked.measures if name not in OF_LIKELIHOODS)
+    return tuple(name for name in asked.measures if name not in OF_MODELS)
 
 
 def _check_labels(program: Program) -> None:
@@ -157,7 +169,7 @@ def of_images(
     Raises:
         UserError: the images are not of the data set's size or too few for a measure, or a measure needs a model.
     """
-    of_models = [name for name in asked.measures if name in OF_LIKELIHOODS]
+    of_models = [name for name in asked.measures if name in OF_MODELS]
     if of_models:
         raise UserError(
             f"The measure {of_models[0]} needs a model, and images are none: leave it out, or measure a run."

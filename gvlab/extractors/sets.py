@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -42,6 +42,9 @@ def on_devices(batch: np.ndarray | Array) -> Array:
     return jax.device_put(batch, parallel.split(mesh))
 
 
-def pieces(x: np.ndarray) -> Iterator[np.ndarray]:
-    """The rows in batches of one size, so that the extractor compiles once; the rest comes as a batch of its own."""
+def pieces(x: Any) -> Iterator[np.ndarray]:
+    """The rows in batches of one size, so that the extractor compiles once; the rest comes as a batch of its own.
+
+    Of an array, or of what is indexed like one (`data.Rendered`).
+    """
     return (x[start : start + BATCH] for start in range(0, len(x), BATCH))
