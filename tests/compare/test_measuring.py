@@ -124,7 +124,7 @@ def test_where_things_are_and_how_they_are_called_decides_nothing(copy):
     shutil.move(copy / "evaluate" / "bounds.py", copy / "evaluate" / "by_importance.py")
     measure = copy / "evaluate" / "measure.py"
     pairs = (
-        ("annealing, bounds, distances", "annealing, by_importance, distances"),
+        ("annealing, bounds, disentanglement", "annealing, by_importance, disentanglement"),
         ("bounds.bound(", "by_importance.bound("),
         ("_require_finite", "_refuse_what_is_not_finite"),
     )
@@ -145,6 +145,7 @@ def test_another_variable_counts(copy):
 def test_a_measure_and_features_that_were_not_asked_for_decide_nothing(copy):
     before, all_of_them = digest(), digest("vendi", "pixels")
     assert edited(copy / "metrics" / "vendi.py", ("as_features(", "2 * as_features(")) == before
+    assert edited(copy / "evaluate" / "disentanglement.py", ("BINS = 20", "BINS = 30")) == before
     assert digest("vendi", "pixels") != all_of_them
     line = 'MEASURES: dict[str, Callable[[Sets], dict[str, Measure]]] = {\n    "vendi": _kernel,'
     assert edited(copy / "evaluate" / "of_sets.py", (line.partition("\n")[0], line)) == before
