@@ -1,6 +1,7 @@
 """Strict settings for every test: shapes and types checked at run time, four CPU devices, warnings are errors."""
 
 import atexit
+import functools
 import gc
 import os
 import shutil
@@ -39,6 +40,7 @@ install_import_hook(JAXTYPED, "beartype.beartype(conf=beartype.BeartypeConf(is_p
 
 import jax  # noqa: E402, because the hook must be there before anything imports gvlab
 import pytest  # noqa: E402
+from jax._src.interpreters import mlir  # noqa: E402
 
 from gvlab import backend  # noqa: E402
 
@@ -51,6 +53,12 @@ if "GVLAB_TESTS_XLA_FLAGS" not in os.environ:
     known = [f"--{flag}={value}" for flag, value in quick.items() if backend.knows(flag)]
     os.environ["GVLAB_TESTS_XLA_FLAGS"] = " ".join(known)
     os.environ["XLA_FLAGS"] += f" {os.environ['GVLAB_TESTS_XLA_FLAGS']}"
+
+# A context of MLIR is where a program is written down before it is compiled. JAX makes one for each program, whose
+# dialects take most of the time of writing a small one, and whose memory stays until the garbage is looked through:
+# the tests of networks and losses held 3.5 GB by it, and 1 GB with one context for all, in a fifth less time.
+if hasattr(mlir, "make_ir_context"):
+    mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_compilation_cache_dir", os.path.join(os.environ["GVLAB_TESTS_CACHE"], "gvlab", "jax"))

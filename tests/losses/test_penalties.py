@@ -70,7 +70,7 @@ def value_and_gradient(term):
             this = round_of(lambda x: discriminator(params, x))
             return term.value(this, term.init())[0].mean()
 
-        return jax.value_and_grad(loss)(params)
+        return jax.jit(jax.value_and_grad(loss))(params)
 
 
 R1 = "R1 per example, no 1/2 (R3GAN's penalty), mean, real"
@@ -134,7 +134,7 @@ def test_finite_differences_are_the_penalty_on_average():
         (penalties.r1_finite_difference(3.0), penalties.r1(3.0)),
         (penalties.r2_finite_difference(3.0), penalties.r2(3.0)),
     ):
-        draw = jax.vmap(lambda key, term=difference: term.value(this._replace(key=key), {})[0])
+        draw = jax.jit(jax.vmap(lambda key, term=difference: term.value(this._replace(key=key), {})[0]))
         found = np.asarray(draw(jax.random.split(jax.random.key(1), 4000)), np.float64)
         error = found.std(0) / np.sqrt(len(found))
         assert (np.abs(found.mean(0) - exact.value(this, {})[0]) < 5 * error).all()
@@ -148,7 +148,7 @@ def test_a_flat_discriminator_gives_no_nan(make):
         term = make(1.0)
         return term.value(round_of(lambda x: scale * x.sum(axis=(1, 2, 3))), {})[0].mean()
 
-    assert np.isfinite(jax.value_and_grad(loss)(0.0)).all()
+    assert np.isfinite(jax.jit(jax.value_and_grad(loss))(0.0)).all()
 
 
 def test_a_linear_discriminator_has_its_slope_everywhere():

@@ -169,7 +169,7 @@ def test_vae_overfits_eight_examples(name):
     """
     of = ready(name)
     before = mean_terms(of, of.state)["elbo_nats"]
-    terms = mean_terms(of, train(name, 200 if name == "article vae" else 1000)[0])
+    terms = mean_terms(of, train(name, 100 if name == "article vae" else 500)[0])
     assert terms["elbo_nats"] > best_without_latents(name, np.asarray(of.batch.x)) > before
     assert terms["kl_nats"] > 0.5 * np.log(8 / max(of.case.classes, 1))
     if of.case.levels is not None:

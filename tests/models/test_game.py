@@ -1,5 +1,7 @@
 """What else the updates of a GAN take part in: terms of the generator, augmentation, other collections, averages."""
 
+from functools import cache
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -16,6 +18,7 @@ from gvlab.types import Batch, UserError
 
 LATENT, SIZE, RATE = 3, 8, 0.1
 SHAPE = (2, 2, 1)
+KEY = jax.random.key(7)
 factories = pytest.mark.parametrize("factory", [alternating_gan, simultaneous_gan, separate_gan])
 
 
@@ -52,6 +55,13 @@ def made(factory, discriminator=Discriminator, **options):
     return model, quick_jit(model.init)(jax.random.key(0), batch), batch
 
 
+@cache
+def plain_step(factory):
+    """(state before, state after, info) of a step without anything else."""
+    plain, state, batch = made(factory)
+    return state, *quick_jit(plain.train_step)(state, batch, KEY)
+
+
 def same(found, expected, **tolerance):
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, **tolerance)
@@ -64,16 +74,16 @@ SQUARE = SQUARE._replace(init=lambda: {"steps": jnp.zeros(())})
 @factories
 def test_terms_of_the_generator_are_added_to_its_loss(factory):
     """With SGD: the step without, less the rate times the gradient of the term; the discriminator's is the same."""
-    key = jax.random.key(7)
-    plain, state, batch = made(factory)
-    model, start, _ = made(factory, generator_terms=[SQUARE])
-    without, plain_info = quick_jit(plain.train_step)(state, batch, key)
-    after, info = quick_jit(model.train_step)(start, batch, key)
+    state, without, plain_info = plain_step(factory)
+    model, start, batch = made(factory, generator_terms=[SQUARE])
+    after, info = quick_jit(model.train_step)(start, batch, KEY)
 
-    z = jax.random.normal(key if factory is simultaneous_gan else jax.random.fold_in(key, 1), (SIZE, LATENT))
-    gradient = jax.grad(lambda p: jnp.square(Generator().apply({"params": p}, z, train=True)).sum((1, 2, 3)).mean())(
-        state.generator.params
-    )
+    z = jax.random.normal(KEY if factory is simultaneous_gan else jax.random.fold_in(KEY, 1), (SIZE, LATENT))
+
+    def squares(p):
+        return jnp.square(Generator().apply({"params": p}, z, train=True)).sum((1, 2, 3)).mean()
+
+    gradient = quick_jit(jax.grad(squares))(state.generator.params)
     expected = jax.tree.map(lambda p, g: p - RATE * g, without.generator.params, gradient)
     same(after.generator.params, expected, rtol=1e-5, atol=1e-6)
     same(after.discriminator.params, without.discriminator.params, rtol=1e-6)
@@ -84,16 +94,16 @@ def test_terms_of_the_generator_are_added_to_its_loss(factory):
 
 def test_the_generators_own_batch_is_what_it_is_compared_with():
     """Separate batches are those of alternating updates, but for the real examples of a relativistic generator."""
-    key, contest = jax.random.key(7), losses.relativistic(losses.logistic_margin_loss)
+    contest = losses.relativistic(losses.logistic_margin_loss)
     model, state, batch = made(separate_gan, contest=contest)
-    after, info = quick_jit(model.train_step)(state, batch, key)
+    after, info = quick_jit(model.train_step)(state, batch, KEY)
     first, second = batch.x[0::2], batch.x[1::2]
     shared, _, _ = made(alternating_gan, contest=contest)
-    of_first, first_info = quick_jit(shared.train_step)(state, Batch(first), key)
+    of_first, first_info = quick_jit(shared.train_step)(state, Batch(first), KEY)
     same(after.discriminator.params, of_first.discriminator.params, rtol=1e-6)
     np.testing.assert_allclose(info["d_loss"], first_info["d_loss"], rtol=1e-6)
 
-    z = jax.random.normal(jax.random.fold_in(key, 1), (SIZE, LATENT))
+    z = jax.random.normal(jax.random.fold_in(KEY, 1), (SIZE, LATENT))
 
     def loss(params):
         fake = Generator().apply({"params": params}, z, train=True)
@@ -102,7 +112,7 @@ def test_the_generators_own_batch_is_what_it_is_compared_with():
         )
         return contest.generator(real, made).mean()
 
-    value, gradient = jax.value_and_grad(loss)(state.generator.params)
+    value, gradient = quick_jit(jax.value_and_grad(loss))(state.generator.params)
     np.testing.assert_allclose(info["g_loss"], value, rtol=1e-6)
     expected = jax.tree.map(lambda p, g: p - RATE * g, state.generator.params, gradient)
     same(after.generator.params, expected, rtol=1e-5, atol=1e-6)
@@ -112,7 +122,7 @@ def test_the_generators_own_batch_is_what_it_is_compared_with():
 def test_singular_vectors_advance_in_the_discriminators_passes_alone(factory):
     """Twice an update, with real and with generated examples; neither for a penalty nor for the generator."""
     model, state, batch = made(factory, Normalised, discriminator_terms=[losses.r1(0.1)])
-    after, _ = quick_jit(model.train_step)(state, batch, jax.random.key(7))
+    after, _ = quick_jit(model.train_step)(state, batch, KEY)
     kernel = np.asarray(state.discriminator.params["SpectralDense_0"]["kernel"])
     u = np.asarray(state.discriminator.collections["spectral"]["SpectralDense_0"]["u"])
     for _ in range(2):
@@ -121,7 +131,7 @@ def test_singular_vectors_advance_in_the_discriminators_passes_alone(factory):
     np.testing.assert_allclose(
         after.discriminator.collections["spectral"]["SpectralDense_0"]["u"], u, rtol=1e-5, atol=1e-6
     )
-    held_out = model.evaluate(after, Batch(batch.x[:SIZE]), jax.random.key(1))
+    held_out = quick_jit(model.evaluate)(after, Batch(batch.x[:SIZE]), jax.random.key(1))
     assert np.isfinite(held_out["d_loss"]).all()
 
 
@@ -151,11 +161,9 @@ SHIFT = augment.Transform(
 
 @factories
 def test_an_augmentation_of_probability_0_changes_nothing(factory):
-    key = jax.random.key(7)
-    plain, state, batch = made(factory)
-    model, start, _ = made(factory, augmentation=augment.constant(SHIFT, 0.0))
-    after, info = quick_jit(model.train_step)(start, batch, key)
-    without, _ = quick_jit(plain.train_step)(state, batch, key)
+    _, without, _ = plain_step(factory)
+    model, start, batch = made(factory, augmentation=augment.constant(SHIFT, 0.0))
+    after, info = quick_jit(model.train_step)(start, batch, KEY)
     same((after.generator.params, after.discriminator.params), (without.generator.params, without.discriminator.params))
     assert info["augmentation_p"] == 0
 
@@ -165,17 +173,14 @@ def test_slopes_go_through_the_augmentation(factory):
     """Negated images have a slope of the same size at the same place: penalties see the discriminator of -x."""
     negative = augment.Transform("negative", lambda key, n, shape, axis_name: (), lambda draws, x, p: -x)
     model, state, batch = made(factory, augmentation=augment.constant(negative), discriminator_terms=[losses.r1(1.0)])
-    _, info = quick_jit(model.train_step)(state, batch, jax.random.key(7))
+    _, info = quick_jit(model.train_step)(state, batch, KEY)
     real = batch.x[0::2] if factory is separate_gan else batch.x
 
-    def slope(x):
-        return jax.grad(
-            lambda x: Discriminator().apply({"params": state.discriminator.params}, x[None], train=True)[0]
-        )(x)
+    def logit(x):
+        return Discriminator().apply({"params": state.discriminator.params}, x[None], train=True)[0]
 
-    np.testing.assert_allclose(
-        info["d_term/r1"], 0.5 * jnp.square(jax.vmap(slope)(-real)).sum((1, 2, 3)).mean(), rtol=1e-5
-    )
+    slopes = np.asarray(quick_jit(jax.vmap(jax.grad(logit)))(-real))
+    np.testing.assert_allclose(info["d_term/r1"], 0.5 * np.square(slopes).sum((1, 2, 3)).mean(), rtol=1e-5)
 
 
 def test_a_ramp_counts_the_images_of_all_updates():
@@ -192,7 +197,7 @@ def test_a_ramp_counts_the_images_of_all_updates():
 def test_an_average_by_half_life(factory):
     model, state, batch = made(factory, ema_decay=lambda step, images: tree.half_life_decay(16.0 * (step + 1), images))
     before = state.ema_params
-    after, _ = quick_jit(model.train_step)(state, batch, jax.random.key(7))
+    after, _ = quick_jit(model.train_step)(state, batch, KEY)
     decay = 0.5 ** (SIZE / 16)
     same(
         after.ema_params,

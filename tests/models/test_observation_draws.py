@@ -30,14 +30,14 @@ OF_LEVELS = {
 
 def drawn(likelihood, raw):
     """[DRAWS, 1, 1, 1], as images of one pixel."""
-    return likelihood.draw(rng.root(3), jnp.broadcast_to(raw, (DRAWS, 1, 1, len(raw))))
+    return jax.jit(likelihood.draw)(rng.root(3), jnp.broadcast_to(raw, (DRAWS, 1, 1, len(raw))))
 
 
 @pytest.mark.parametrize("name", OF_LEVELS)
 def test_each_level_is_drawn_as_often_as_it_is_likely(name):
     likelihood, levels, raw = OF_LEVELS[name]
-    values = jnp.arange(levels) / (levels - 1)
-    log_prob = likelihood.log_prob(jnp.broadcast_to(raw, (levels, 1, 1, len(raw))), values[:, None, None, None])
+    values = np.arange(levels, dtype=np.float32)[:, None, None, None] / (levels - 1)
+    log_prob = jax.jit(likelihood.log_prob)(jnp.broadcast_to(raw, (levels, 1, 1, len(raw))), values)
     x = drawn(likelihood, raw)
     assert x.shape == (DRAWS, 1, 1, 1)
     counts = np.bincount(np.round(np.asarray(x).ravel() * (levels - 1)).astype(int), minlength=levels)

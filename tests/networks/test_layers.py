@@ -33,10 +33,16 @@ def test_conv_layer_equals_that_of_flax(kernel_size, strides, use_bias):
         layer(4, kernel_size, strides, use_bias=use_bias, bias_init=nn.initializers.normal())
         for layer in (Conv, nn.Conv)
     )
-    variables = jax.jit(ours.init)(jax.random.key(0), x)
-    jax.tree.map(np.testing.assert_array_equal, variables, jax.jit(theirs.init)(jax.random.key(0), x))
+
+    @jax.jit
+    def both(key, x):
+        found, expected = (layer.init_with_output(key, x) for layer in (ours, theirs))
+        return found, expected
+
+    (found, variables), (expected, of_flax) = both(jax.random.key(0), x)
+    jax.tree.map(np.testing.assert_array_equal, variables, of_flax)
     assert ("bias" in variables["params"]) == use_bias
-    np.testing.assert_allclose(ours.apply(variables, x), theirs.apply(variables, x), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_conv_layer_defaults_are_those_of_flax():

@@ -1,6 +1,7 @@
 """bfloat16 inside of networks, float32 around them."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -19,18 +20,25 @@ GAN = c.Experiment("gan", c.GAN(c.DCGAN(width=4), latent_dim=8), steps=10, batch
 def small():
     network = networks.DCGANDiscriminator(width=4)
     x = jax.random.uniform(jax.random.key(1), (4, 16, 16, 1), minval=-1)
-    return network, network.init(jax.random.key(0), x, train=True), x
+    return network, _init(network, x), x
+
+
+def _init(network, x):
+    return jax.jit(lambda key, x: network.init(key, x, train=True))(jax.random.key(0), x)
 
 
 def test_what_goes_in_and_comes_out_is_float32(small):
     network, variables, x = small
     rounded = networks.InBfloat16(network)
-    again = rounded.init(jax.random.key(0), x, train=True)
+    again = _init(rounded, x)
     assert jax.tree.structure(again) == jax.tree.structure(variables)
     for ours, theirs in zip(jax.tree.leaves(again), jax.tree.leaves(variables), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    logits, new = rounded.apply(variables, x, train=True, mutable=["batch_stats"])
-    expected, statistics = network.apply(variables, x, train=True, mutable=["batch_stats"])
+
+    def judged(network):
+        return jax.jit(lambda variables, x: network.apply(variables, x, train=True, mutable=["batch_stats"]))
+
+    (logits, new), (expected, statistics) = judged(rounded)(variables, x), judged(network)(variables, x)
     assert {leaf.dtype for leaf in jax.tree.leaves((logits, new))} == {jnp.dtype("float32")}
     assert np.any(logits != expected)
     np.testing.assert_allclose(logits, expected, atol=0.03 * np.abs(expected).max())
@@ -61,13 +69,17 @@ def test_convolutions_on_cpu_add_up_in_float32_and_round_once(function):
         jax.random.normal(jax.random.key(i), shape, jnp.bfloat16)
         for i, shape in enumerate([(2, 8, 8, 3), (5, 5, 3, 3)])
     )
-    found, pull = jax.vjp(lambda x, kernel: function(x, kernel, (2, 2)), x, kernel)
-    wide, pull_wide = jax.vjp(
-        lambda x, kernel: function(x, kernel, (2, 2)), x.astype(jnp.float32), kernel.astype(jnp.float32)
-    )
-    assert found.dtype == jnp.bfloat16
-    np.testing.assert_array_equal(found, wide.astype(jnp.bfloat16))
-    for ours, theirs in zip(pull(jnp.ones_like(found)), pull_wide(jnp.ones_like(wide)), strict=True):
+
+    # As operation by operation: every rounding is done that is asked for.
+    @partial(jax.jit, compiler_options={"xla_allow_excess_precision": False})
+    def both(x, kernel):
+        """The convolution and its pulled-back ones."""
+        out, pull = jax.vjp(lambda x, kernel: function(x, kernel, (2, 2)), x, kernel)
+        return out, *pull(jnp.ones_like(out))
+
+    found, wide = both(x, kernel), both(x.astype(jnp.float32), kernel.astype(jnp.float32))
+    assert found[0].dtype == jnp.bfloat16
+    for ours, theirs in zip(found, wide, strict=True):
         np.testing.assert_array_equal(ours, theirs.astype(jnp.bfloat16))
 
 

@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import mmap
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import harness
 import jax
 import numpy as np
 import pytest
 
-from gvlab import data, memory, parallel, rng, tree
+from gvlab import build, data, memory, parallel, rng, tree
 from gvlab.data import mapped
 from gvlab.train import engines, loop, sources
 from gvlab.types import Batch
 
 FAMILIES = ["vae", "gan"]
+
+
+@functools.cache
+def program(name: str) -> build.Program:
+    """A GAN without convolutions: examples come to it as to any other."""
+    if name == "vae":
+        return harness.program(name)
+    pace = {field: getattr(harness.EXPERIMENTS[name], field) for field in ("steps", "keep_every")}
+    return build.program(replace(harness.COMPARED[name], **pace), data.load("digits"))
+
+
+@functools.cache
+def resident(name: str) -> Path:
+    """The run whose examples lie on the device."""
+    if name == "vae":
+        return harness.trained(name)
+    return loop.train(engines.alone(program(name), jax.devices()[:1]), harness.laboratory() / "resident", 0)
+
+
+@functools.cache
+def groups_of_four() -> tuple[engines.Engine, engines.Engine]:
+    """(streamed, resident)."""
+    return streamed(engines.together, program("vae"), 4), engines.together(program("vae"), 4)
 
 
 def streamed(make, *args) -> engines.Engine:
@@ -30,7 +55,7 @@ def streamed(make, *args) -> engines.Engine:
 
 
 def one(name: str) -> engines.Engine:
-    return streamed(engines.alone, harness.program(name), jax.devices()[:1])
+    return streamed(engines.alone, program(name), jax.devices()[:1])
 
 
 def after(engine: engines.Engine, steps: int, experiments=None) -> str:
@@ -48,7 +73,7 @@ def test_a_streamed_run_is_the_resident_one_also_when_it_goes_on_in_the_middle(n
     engine = one(name)
     loop.train(engine, tmp_path, 0, steps=35)
     assert loop.train(engine, tmp_path, 0) == tmp_path / name / "seed-0"
-    ours, theirs = tmp_path / name / "seed-0", harness.trained(name)
+    ours, theirs = tmp_path / name / "seed-0", resident(name)
     assert harness.digest(ours, 100) == harness.digest(theirs, 100)
     assert harness.curves(ours) == harness.curves(theirs)
 
@@ -64,10 +89,9 @@ def test_over_several_devices_too():
 @pytest.mark.parametrize("runs", [4, 3])
 def test_runs_that_are_trained_together_have_their_own_batches_each(runs):
     """Three runs don't divide over four devices: each holds them all."""
-    program = harness.program("vae")
-    seeds = [replace(program.experiment, seed=seed) for seed in range(runs)]
-    group = streamed(engines.together, program, 4)
-    assert after(group, 20, seeds) == after(engines.together(program, 4), 20, seeds)
+    seeds = [replace(program("vae").experiment, seed=seed) for seed in range(runs)]
+    from_host, from_device = (after(engine, 20, seeds) for engine in groups_of_four())
+    assert from_host == from_device
 
 
 def test_many_steps_of_one_dispatch_get_their_batches_at_once(monkeypatch):
