@@ -80,4 +80,5 @@ def test_completion_shows_the_public_names_and_no_files(package):
     assert set(dir(package)) == set(package.__all__)
     if package is not gvlab:
         files = {name for name in package.__all__ if getattr(getattr(package, name), "__file__", None)}
-        assert files <= {"critics", "objectives", "observation", "priors"}  # of models, whose members are meant to be named with them
+        # Of models, whose members are meant to be named with them.
+        assert files <= {"critics", "objectives", "observation", "priors"}
