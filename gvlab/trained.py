@@ -46,11 +46,14 @@ def load(run: Path | str, experiment: Path | str | None = None) -> Trained:
 
     Examples:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> import gvlab
-        >>> from gvlab import build, config, data, train
-        >>> experiment = config.Experiment("points", config.VAE(config.MLP((8,)), 2), steps=2)
+        >>> from gvlab import build, config, data
+        >>> from gvlab.train import train
+        >>> from gvlab.train.engines import alone
+        >>> experiment = config.Experiment("digits", config.VAE(config.MLP((8,)), 2), steps=2)
         >>> with tempfile.TemporaryDirectory() as directory:
-        ...     run = train.train(train.alone(build.program(experiment, data.load("digits"))), directory, seed=0)
+        ...     run = train(alone(build.program(experiment, data.load("digits"))), Path(directory), seed=0)
         ...     model = gvlab.load(run)
         >>> model.sample(3).shape
         (3, 16, 16, 1)

@@ -40,7 +40,7 @@ install_import_hook(JAXTYPED, "beartype.beartype(conf=beartype.BeartypeConf(is_p
 
 import jax  # noqa: E402, because the hook must be there before anything imports gvlab
 import pytest  # noqa: E402
-from jax._src.interpreters import mlir  # noqa: E402
+from jax._src.interpreters import mlir  # noqa: E402, private: no public name leads to what is cached below
 
 from gvlab import backend  # noqa: E402
 

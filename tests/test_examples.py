@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from gvlab import compare, data, losses, metrics, models, rng, statistics
+from gvlab import compare, data, load, losses, metrics, models, rng, statistics
 
 SHOWN = (
     *(losses.bernoulli_log_prob, losses.gaussian_kl, losses.importance_weighted_bound),
     *(metrics.image_features, metrics.frechet_distance, metrics.prdc),
     *(statistics.summarise, statistics.sign_flip_test),
     *(data.load, data.from_arrays, data.batch, rng.stream),
-    *(models.variational_autoencoder, compare.load),
+    *(models.variational_autoencoder, compare.load, load),
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -26,13 +28,7 @@ def mixture(components: nn.Module) -> Prior:
     def found(apply: Apply) -> tuple[Array, Array, Array]:
         return apply("prior", jnp.zeros((1, _NOTHING)), None)
 
-    def log_prob(apply: Apply, z: Float[Array, "*batch latent"]) -> Float[Array, "*batch"]:
-        return normal_mixture_log_prob(z, *found(apply))
-
-    def draw(apply: Apply, key: PRNGKey, n: Size) -> Float[Array, "n latent"]:
-        return _draw_of_mixture(key, n, *found(apply))
-
-    return Prior({"prior": components}, {"prior": _NOTHING}, log_prob, draw)
+    return Prior({"prior": components}, {"prior": _NOTHING}, *_of_components(found))
 
 
 def vamp(pseudo_inputs: nn.Module) -> Prior:
@@ -51,13 +47,9 @@ def vamp(pseudo_inputs: nn.Module) -> Prior:
         u = apply("pseudo_inputs", jnp.zeros((1, _NOTHING)), None)
         return jnp.zeros(len(u)), *apply("encoder", u, None)
 
-    def log_prob(apply: Apply, z: Float[Array, "*batch latent"]) -> Float[Array, "*batch"]:
-        return normal_mixture_log_prob(z, *found(apply))
-
-    def draw(apply: Apply, key: PRNGKey, n: Size) -> Float[Array, "n latent"]:
-        return _draw_of_mixture(key, n, *found(apply))
-
-    return Prior({"pseudo_inputs": pseudo_inputs}, {"pseudo_inputs": _NOTHING}, log_prob, draw, shares_encoder=True)
+    return Prior(
+        {"pseudo_inputs": pseudo_inputs}, {"pseudo_inputs": _NOTHING}, *_of_components(found), shares_encoder=True
+    )
 
 
 def flow(bijection: nn.Module, latent_dim: int) -> Prior:
@@ -82,8 +74,17 @@ def flow(bijection: nn.Module, latent_dim: int) -> Prior:
     return Prior({"prior": bijection}, {"prior": latent_dim}, log_prob, draw)
 
 
-def _draw_of_mixture(key: PRNGKey, n: Size, logits: Array, mean: Array, logvar: Array) -> Float[Array, "n latent"]:
-    which, noise = jax.random.split(key)
-    component = jax.random.categorical(which, logits, shape=(n,))
-    standard = jax.random.normal(noise, (n, mean.shape[-1]))
-    return mean[component] + jnp.exp(0.5 * logvar[component]) * standard
+def _of_components(found: Callable[[Apply], tuple[Array, Array, Array]]) -> tuple[Callable, Callable]:
+    """`log_prob` and `draw` of the mixture whose (logits, mean, logvar) are found so."""
+
+    def log_prob(apply: Apply, z: Float[Array, "*batch latent"]) -> Float[Array, "*batch"]:
+        return normal_mixture_log_prob(z, *found(apply))
+
+    def draw(apply: Apply, key: PRNGKey, n: Size) -> Float[Array, "n latent"]:
+        logits, mean, logvar = found(apply)
+        which, noise = jax.random.split(key)
+        component = jax.random.categorical(which, logits, shape=(n,))
+        standard = jax.random.normal(noise, (n, mean.shape[-1]))
+        return mean[component] + jnp.exp(0.5 * logvar[component]) * standard
+
+    return log_prob, draw

@@ -41,11 +41,11 @@ class RealNVP(nn.Module):
         _refuse_one(size, "RealNVP")
         first = size // 2
         nets = [_MLP(self.hidden, 2 * (size - first), name=f"coupling_{i}") for i in range(self.couplings)]
-        log_det = jnp.zeros(len(z))
+        log_det = jnp.zeros(z.shape[0])
         for net in nets if inverse else nets[::-1]:
             z = z if inverse else jnp.roll(z, first, axis=-1)
             kept, changed = z[:, :first], z[:, first:]
-            shift, log_scale = jnp.moveaxis(net(kept).reshape(len(z), -1, 2), -1, 0)
+            shift, log_scale = jnp.moveaxis(net(kept).reshape(z.shape[0], size - first, 2), -1, 0)
             changed = changed * jnp.exp(log_scale) + shift if inverse else (changed - shift) * jnp.exp(-log_scale)
             log_det += log_scale.sum(-1) if inverse else -log_scale.sum(-1)
             z = jnp.concatenate([kept, changed], axis=-1)
@@ -81,7 +81,7 @@ class MAF(nn.Module):
     def __call__(self, z: Vectors, y: None = None, *, train: bool) -> tuple[Vectors, LogDet]:
         """(noise, log |det d noise / d z|)."""
         _refuse_one(z.shape[-1], "MAF")
-        log_det = jnp.zeros(len(z))
+        log_det = jnp.zeros(z.shape[0])
         for net in self.nets:
             shift, log_scale = net(z)
             z = ((z - shift) * jnp.exp(-log_scale))[:, ::-1]

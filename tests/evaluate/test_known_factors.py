@@ -59,7 +59,10 @@ def program(latent_dim: int = 3) -> build.Program:
 
 def with_codes(codes) -> build.Program:
     """A model whose latents are a function of the three greys."""
-    means = lambda state, batch: (codes(batch.x[:, 0, :3, 0]), jnp.zeros((len(batch.x), 3)))  # noqa: E731
+
+    def means(state, batch):
+        return codes(batch.x[:, 0, :3, 0]), jnp.zeros((len(batch.x), 3))
+
     return replace(program(), model=program().model._replace(encode=means))
 
 
