@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array
 
 from gvlab import config as c
-from gvlab import data, models, networks, own_labels, own_parts, rng, sizes
+from gvlab import data, families, networks, own_labels, own_parts, rng, sizes
 from gvlab.config import own
 from gvlab.data import mapped
 from gvlab.own_parts import made
@@ -24,9 +24,6 @@ from gvlab.types import Batch, Model, PRNGKey, UserError
 Shape = tuple[int, ...]
 
 UNBOUNDED = (-float("inf"), float("inf"))
-
-_OF_IMAGES = (c.DCGAN, c.Article, c.R3GAN, c.SNGAN, c.SAGAN, c.BigGAN, c.BigGANDeep, c.StyleGAN2)
-"""Networks that make images alone."""
 
 
 def dataset(config: c.Data) -> data.Dataset:
@@ -131,22 +128,17 @@ def model(
     Raises:
         UserError: the networks cannot make this shape, or the likelihood does not fit the data.
     """
-    classes, values = _classes(config, num_classes), data_range(config, shape)
-    if not isinstance(config, c.GAN | c.VAE):
-        return made(config, "model", shape, classes, axis_name)
-    if len(shape) != 3 and isinstance(config.network, _OF_IMAGES):
-        raise UserError(f"The network {type(config.network).__name__} makes images, not vectors {shape}: use MLP.")
-    common: dict[str, Any] = {"num_classes": classes, "data_range": values, "axis_name": axis_name}
-    if isinstance(config, c.GAN):
-        return _gan(config, shape, common, PRECISIONS[precision])
-    return _vae(config, shape, common | {"examples": examples}, data_mean, PRECISIONS[precision])
-
-
-def _classes(config: Any, num_classes: int) -> int:
-    """Of those of the data, how many the model is given: all, or none."""
-    if c.is_conditional(config) and not num_classes:
-        raise UserError("The model is conditional, but the data set has no classes: use conditional=False.")
-    return num_classes if c.is_conditional(config) else 0
+    classes = _classes(config, num_classes)
+    setting = families.Setting(
+        shape, classes, data_range(config, shape), axis_name, PRECISIONS[precision], examples, data_mean
+    )
+    match config:
+        case c.GAN():
+            return families.gan(config, setting)
+        case c.VAE():
+            return families.vae(config, setting)
+        case _:
+            return made(config, "model", shape, classes, axis_name)
 
 
 PRECISIONS: dict[str, Callable[[nn.Module], nn.Module]] = {
@@ -155,79 +147,11 @@ PRECISIONS: dict[str, Callable[[nn.Module], nn.Module]] = {
 }
 
 
-def _gan(config: c.GAN, shape: Shape, common: dict[str, Any], precise: Callable[[nn.Module], nn.Module]) -> Model:
-    """`common` are the options that all models have."""
-    generator, discriminator = made(config.network, "networks", shape, common["num_classes"], common["axis_name"])
-    if config.packing > 1:
-        discriminator = networks.Packed(discriminator, config.packing)
-    generator, discriminator = precise(generator), precise(discriminator)
-    optimizers = (
-        made(config.generator_optimizer, "transformation", 1),
-        made(config.discriminator_optimizer, "transformation", config.discriminator_steps),
-    )
-    options: dict[str, Any] = common | {
-        "latent_dim": config.latent_dim,
-        "contest": made(config.contest, "contest"),
-        "ema_decay": config.decay(),
-    }
-    if config.discriminator_terms:
-        options["discriminator_terms"] = [made(term, "term") for term in config.discriminator_terms]
-    if config.generator_terms:
-        options["generator_terms"] = [made(term, "term") for term in config.generator_terms]
-    if config.augmentation is not None:
-        options["augmentation"] = config.augmentation.augmentation()
-    if config.update == "simultaneous":
-        return models.simultaneous_gan(generator, discriminator, *optimizers, **options)
-    alternating = models.separate_gan if config.update == "separate" else models.alternating_gan
-    return alternating(generator, discriminator, *optimizers, discriminator_steps=config.discriminator_steps, **options)
-
-
-def _vae(
-    config: c.VAE,
-    shape: Shape,
-    common: dict[str, Any],
-    data_mean: np.ndarray | None,
-    precise: Callable[[nn.Module], nn.Module],
-) -> Model:
-    normal = isinstance(config.likelihood, c.Gaussian | c.LearnedGaussian | c.SharedGaussian)
-    of_vectors = normal or own.is_own(type(config.likelihood))
-    if len(shape) != 3 and not of_vectors:
-        raise UserError(
-            f"The likelihood {type(config.likelihood).__name__} is one of images in [0, 1], but the data are vectors "
-            f"{shape}: use Gaussian or LearnedGaussian."
-        )
-    observed = made(config.likelihood, "observation")
-    classes, axis_name = common["num_classes"], common["axis_name"]
-    decoded, parameters = observed.made_for(shape)
-    modules = made(config.network, "coders", decoded, config.latent_dim, parameters, classes, axis_name)
-    if config.output_bias == "data_mean":
-        if data_mean is None:
-            raise UserError("VAE.output_bias is 'data_mean', but no data_mean was given: pass the training mean.")
-        bias: Any = networks.bernoulli_bias(data_mean)
-        modules = (*modules[:-1], modules[-1].clone(output_bias_init=bias))
-    if observed.shared:
-        modules = (*modules[:-1], networks.WithShared(modules[-1], observed.shared))
-    modules = tuple(map(precise, modules))
-    optimizer = made(config.optimizer, "transformation", 1)
-    options: dict[str, Any] = common | {"num_samples": config.num_samples, "objective": _objective(config)}
-    factory: Callable[..., Model] = models.autoencoder
-    if isinstance(config.network, c.TwoLayerMLP):
-        factory = models.two_layer_autoencoder
-        options["layers"] = (config.network.first, config.latent_dim - config.network.first)
-    else:
-        options["latent_dim"] = config.latent_dim
-        if isinstance(config.objective, c.Factor | c.Adversarial):
-            options["critic"] = config.objective.critic(made(config.objective.optimizer, "transformation", 1))
-        options["prior"] = config.prior.prior(shape, config.latent_dim, common["data_range"])
-    return factory(*modules, observed, optimizer, **options)
-
-
-def _objective(config: c.VAE) -> models.objectives.Objective:
-    if not isinstance(config.objective, c.ELBO):
-        return made(config.objective, "objective")
-    constant = isinstance(config.kl_schedule, c.Constant)
-    schedule = None if constant else made(config.kl_schedule, "schedule")
-    return models.objectives.evidence_lower_bound(config.beta, config.kl_warmup_steps, schedule)
+def _classes(config: Any, num_classes: int) -> int:
+    """Of those of the data, how many the model is given: all, or none."""
+    if c.is_conditional(config) and not num_classes:
+        raise UserError("The model is conditional, but the data set has no classes: use conditional=False.")
+    return num_classes if c.is_conditional(config) else 0
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ FLOORS = [
     {"models"},
     {"config"},
     {"runs", "sizes", "own_parts", "own_labels"},
-    {"build"},
+    {"build", "families"},
     {"evaluate"},
     {"pictures"},
     {"train"},

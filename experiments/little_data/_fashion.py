@@ -1,6 +1,6 @@
 """Fashion-MNIST with a tenth of its training images, by four ways to keep a discriminator from learning them by heart.
 
-    gvlab compare experiments/little_data/*.py --seeds 3 --out experiments/little_fashion
+    gvlab compare experiments/little_data/[a-z]*.py --seeds 3 --out experiments/little_fashion
 
 `watch/overfitting` shows what it does (r_v of Karras et al. 2020: 1 where the discriminator takes held-out images for
 generated ones), fld_fashion_mnist what it costs.

@@ -1,6 +1,6 @@
 """StackedMNIST: are a thousand modes reached? The relativistic and the plain game with R1 and R2, and PacGAN2.
 
-    gvlab compare experiments/stacked/*.py --seeds 1 --out experiments/stacked_modes --match images
+    gvlab compare experiments/stacked/[a-z]*.py --seeds 1 --out experiments/stacked_modes --match images
 
 Huang et al. 2024 report 1000 modes and a KL of 0.078 nats for the relativistic game with both penalties, 693 and 0.927
 for the plain one; the small network that they trained is not published, so this recipe is ours: R3GAN's blocks, one in

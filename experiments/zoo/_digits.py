@@ -1,8 +1,9 @@
 """The digits zoo: twelve contests, each under four ways to hold the discriminator, six seeds; its files share this.
 
-    gvlab compare experiments/zoo/*.py --seeds 6 --out experiments/digits_zoo --sweep "contest=minimax,non_saturating,\
-least_squares,wasserstein,hinge,top_k,relativistic(logistic),relativistic(hinge),relativistic(least_squares),\
-relativistic_average(logistic),relativistic_average(hinge),relativistic_average(least_squares)"
+    gvlab compare experiments/zoo/[a-z]*.py --seeds 6 --out experiments/digits_zoo --sweep "contest=minimax,\
+non_saturating,least_squares,wasserstein,hinge,top_k,relativistic(logistic),relativistic(hinge),\
+relativistic(least_squares),relativistic_average(logistic),relativistic_average(hinge),\
+relativistic_average(least_squares)"
 
 A game of linear margins is the Wasserstein one, by pairs and by averages alike, and so is not repeated. The networks
 are DCGAN's at a quarter of the quickstart's width; the discriminator is without BatchNorm, since R1, R2 and the

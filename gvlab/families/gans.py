@@ -1,0 +1,39 @@
+"""GANs of a configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gvlab import config as c
+from gvlab import models, networks
+from gvlab.families.setting import Setting
+from gvlab.own_parts import made
+from gvlab.types import Model
+
+
+def gan(config: c.GAN, setting: Setting) -> Model:
+    """The GAN, or `UserError` if its networks cannot make such data."""
+    setting.check_network(config.network)
+    generator, discriminator = made(config.network, "networks", setting.shape, setting.classes, setting.axis_name)
+    if config.packing > 1:
+        discriminator = networks.Packed(discriminator, config.packing)
+    generator, discriminator = setting.precise(generator), setting.precise(discriminator)
+    optimizers = (
+        made(config.generator_optimizer, "transformation", 1),
+        made(config.discriminator_optimizer, "transformation", config.discriminator_steps),
+    )
+    options: dict[str, Any] = setting.options() | {
+        "latent_dim": config.latent_dim,
+        "contest": made(config.contest, "contest"),
+        "ema_decay": config.decay(),
+    }
+    if config.discriminator_terms:
+        options["discriminator_terms"] = [made(term, "term") for term in config.discriminator_terms]
+    if config.generator_terms:
+        options["generator_terms"] = [made(term, "term") for term in config.generator_terms]
+    if config.augmentation is not None:
+        options["augmentation"] = config.augmentation.augmentation()
+    if config.update == "simultaneous":
+        return models.simultaneous_gan(generator, discriminator, *optimizers, **options)
+    alternating = models.separate_gan if config.update == "separate" else models.alternating_gan
+    return alternating(generator, discriminator, *optimizers, discriminator_steps=config.discriminator_steps, **options)

@@ -1,0 +1,60 @@
+"""VAEs of a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gvlab import config as c
+from gvlab import models, networks
+from gvlab.config import own
+from gvlab.families.setting import Setting
+from gvlab.own_parts import made
+from gvlab.types import Model, UserError
+
+
+def vae(config: c.VAE, setting: Setting) -> Model:
+    """The VAE, or `UserError` if its networks cannot make such data, or its likelihood is of other data."""
+    setting.check_network(config.network)
+    normal = isinstance(config.likelihood, c.Gaussian | c.LearnedGaussian | c.SharedGaussian)
+    of_vectors = normal or own.is_own(type(config.likelihood))
+    if len(setting.shape) != 3 and not of_vectors:
+        raise UserError(
+            f"The likelihood {type(config.likelihood).__name__} is one of images in [0, 1], but the data are vectors "
+            f"{setting.shape}: use Gaussian or LearnedGaussian."
+        )
+    observed = made(config.likelihood, "observation")
+    decoded, parameters = observed.made_for(setting.shape)
+    modules = made(config.network, "coders", decoded, config.latent_dim, parameters, setting.classes, setting.axis_name)
+    if config.output_bias == "data_mean":
+        if setting.data_mean is None:
+            raise UserError("VAE.output_bias is 'data_mean', but no data_mean was given: pass the training mean.")
+        bias: Any = networks.bernoulli_bias(setting.data_mean)
+        modules = (*modules[:-1], modules[-1].clone(output_bias_init=bias))
+    if observed.shared:
+        modules = (*modules[:-1], networks.WithShared(modules[-1], observed.shared))
+    modules = tuple(map(setting.precise, modules))
+    optimizer = made(config.optimizer, "transformation", 1)
+    options = setting.options() | {
+        "examples": setting.examples,
+        "num_samples": config.num_samples,
+        "objective": _objective(config),
+    }
+    factory: Callable[..., Model] = models.autoencoder
+    if isinstance(config.network, c.TwoLayerMLP):
+        factory = models.two_layer_autoencoder
+        options["layers"] = (config.network.first, config.latent_dim - config.network.first)
+    else:
+        options["latent_dim"] = config.latent_dim
+        if isinstance(config.objective, c.Factor | c.Adversarial):
+            options["critic"] = config.objective.critic(made(config.objective.optimizer, "transformation", 1))
+        options["prior"] = config.prior.prior(setting.shape, config.latent_dim, setting.values)
+    return factory(*modules, observed, optimizer, **options)
+
+
+def _objective(config: c.VAE) -> models.objectives.Objective:
+    if not isinstance(config.objective, c.ELBO):
+        return made(config.objective, "objective")
+    constant = isinstance(config.kl_schedule, c.Constant)
+    schedule = None if constant else made(config.kl_schedule, "schedule")
+    return models.objectives.evidence_lower_bound(config.beta, config.kl_warmup_steps, schedule)
