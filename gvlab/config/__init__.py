@@ -72,6 +72,7 @@ from gvlab.config.objectives import (
     TotalCorrelation,
 )
 from gvlab.config.optimizers import SGD, Adam, AdamW, AnnealedAdam, Boxed, Clipped, LazyAdam, Orthogonal, RMSprop
+from gvlab.config.posteriors import DiagonalNormal, FullCovariance, InverseAutoregressive, Planar, Radial
 from gvlab.config.priors import Flow, Mixture, StandardNormal, Vamp
 from gvlab.config.protocols import (
     OwnCoders,
@@ -143,6 +144,7 @@ __all__ = [
     "Cosine",
     "Cyclical",
     "Data",
+    "DiagonalNormal",
     "DiffAugment",
     "DiscretizedLogistic",
     "DisentangledLatents",
@@ -165,6 +167,7 @@ __all__ = [
     "Flow",
     "Folder",
     "FreeNats",
+    "FullCovariance",
     "Gaussian",
     "GradientPenalty",
     "HalfLife",
@@ -172,6 +175,7 @@ __all__ = [
     "ImportanceWeighted",
     "Information",
     "InstanceNoise",
+    "InverseAutoregressive",
     "LatentConsistency",
     "LatentDiversity",
     "LazyAdam",
@@ -200,10 +204,12 @@ __all__ = [
     "PartiallyImportanceWeighted",
     "PathLength",
     "PerImage",
+    "Planar",
     "Projection",
     "R1FiniteDifference",
     "R2FiniteDifference",
     "RMSprop",
+    "Radial",
     "Ramp",
     "RealClasses",
     "RealConsistency",

@@ -328,6 +328,8 @@ OF_ONE_LAYER = (
     *(StickingTheLanding, DoublyReparametrised, PartiallyImportanceWeighted),
 )
 """They look at q(z|x) as one normal distribution, or at p(x, z) again."""
+OF_INDEPENDENT_NORMALS = tuple(set(OF_ONE_LAYER) - {PartiallyImportanceWeighted})
+"""They look at the means and variances of the posterior's independent normals."""
 OF_NORMAL_PRIOR = (FreeNats, TotalCorrelation, Information, Adversarial)
 """They take the prior for N(0, I) by its formula or its draws."""
 WITH_CRITIC = (Factor, Adversarial)

@@ -23,6 +23,7 @@ from gvlab.config.objectives import (
     GROUPED,
     OF_BATCHES,
     OF_COVARIANCES,
+    OF_INDEPENDENT_NORMALS,
     OF_NORMAL_PRIOR,
     OF_ONE_LAYER,
     WITH_CRITIC,
@@ -30,6 +31,7 @@ from gvlab.config.objectives import (
 )
 from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
+from gvlab.config.posteriors import AnyPosterior, DiagonalNormal, InverseAutoregressive
 from gvlab.config.priors import AnyPrior, Flow, StandardNormal, Vamp
 from gvlab.config.protocols import OwnCoders, OwnObservation
 from gvlab.config.schedules import AnySchedule, Constant
@@ -38,7 +40,7 @@ from gvlab.errors import UserError
 
 @dataclass(frozen=True)
 class VAE:
-    """A variational autoencoder (Kingma & Welling 2014) with a diagonal normal posterior."""
+    """A variational autoencoder (Kingma & Welling 2014)."""
 
     network: Article | MLP | ReluMLP | TwoLayerMLP | OwnCoders = Article()
     latent_dim: int = 32
@@ -71,6 +73,8 @@ class VAE:
     optimizer: AnyOptimizer = Adam()
     prior: AnyPrior = StandardNormal()
     """What the latents are drawn from; with another than StandardNormal the KL is estimated by the draws."""
+    posterior: AnyPosterior = DiagonalNormal()
+    """What the encoder says of an example's latents."""
 
     def __post_init__(self) -> None:
         if isinstance(self.objective, str) and self.objective in BY_NAME:
@@ -90,6 +94,7 @@ class VAE:
             raise UserError(f"VAE.kl_warmup_steps is {self.kl_warmup_steps}, but must be at least 0.")
         self._check_objective()
         self._check_prior()
+        self._check_posterior()
         if isinstance(self.network, TwoLayerMLP) and self.latent_dim <= self.network.first:
             raise UserError(
                 f"VAE.latent_dim is {self.latent_dim}, but counts the latents of both layers, of which the first has "
@@ -145,6 +150,31 @@ class VAE:
             raise UserError(
                 f"VAE.latent_dim is {self.latent_dim}, but in a Flow one latent says how another changes: use at least "
                 "2, or another prior."
+            )
+
+    def _check_posterior(self) -> None:
+        name = type(self.posterior).__name__
+        if isinstance(self.posterior, DiagonalNormal):
+            return
+        if isinstance(self.network, TwoLayerMLP):
+            raise UserError(
+                f"VAE.posterior is {name}, which is of one layer of latents, but TwoLayerMLP has two: use another "
+                "network, or DiagonalNormal."
+            )
+        if isinstance(self.objective, OF_INDEPENDENT_NORMALS):
+            raise UserError(
+                f"VAE.posterior is {name}, but {type(self.objective).__name__} looks at independent normals: use "
+                "DiagonalNormal, or another objective."
+            )
+        if isinstance(self.prior, Vamp):
+            raise UserError(
+                f"VAE.posterior is {name}, but the prior Vamp is a mixture of independent normals: use DiagonalNormal, "
+                "or another prior."
+            )
+        if isinstance(self.posterior, InverseAutoregressive) and self.latent_dim < 2:
+            raise UserError(
+                f"VAE.latent_dim is {self.latent_dim}, but in InverseAutoregressive one latent says how another "
+                "changes: use at least 2, or another posterior."
             )
 
     def check_batch(self, size: int) -> None:

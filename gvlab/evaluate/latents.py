@@ -22,25 +22,26 @@ def latents(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measur
         [np.asarray(part)[:counted] for part in encode(state, batch)] for _, counted, batch in test_batches(program)
     ]
     means, logvars = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
-    collapsed = int(metrics.collapsed_units(means, logvars).sum())
-    surgery = metrics.elbo_surgery(key, means, logvars)
     shared: dict[str, Any] = {"latents": means.shape[1]}
     if isinstance(getattr(program.experiment.model, "network", None), c.TwoLayerMLP):  # q(h2|x) is no Gaussian there
         shared["posterior"] = "normal, along the mean of the first layer"
-    warning = {"warning": "the posterior has collapsed: no latent depends on x"} if collapsed == means.shape[1] else {}
-    information = {"value": surgery.mutual_information_nats, "standard_error": surgery.standard_error_nats}
+    found: dict[str, Measure] = {
+        "active_units": {"value": metrics.active_units(means), "stamp": shared | {"threshold": 0.01}}
+    }
+    if not isinstance(getattr(program.experiment.model, "posterior", c.DiagonalNormal()), c.DiagonalNormal):
+        return found  # whose mean and variance are not the density that the rest is of
+    surgery = metrics.elbo_surgery(key, means, logvars)
     saturated = surgery.mutual_information_nats > 0.9 * surgery.log_examples
     full = {"warning": f"near its limit of log({len(means)}) = {surgery.log_examples:.2f} nats"} if saturated else {}
-    return {
-        "active_units": {"value": metrics.active_units(means), "stamp": shared | {"threshold": 0.01}},
-        "collapsed_units": {
+    error = {"standard_error": surgery.standard_error_nats, "stamp": shared | full}
+    found["mutual_information_nats"] = {"value": surgery.mutual_information_nats} | error
+    if program.model.learned_prior is None:  # a distance from N(0, I) would say nothing of a learned one
+        collapsed = int(metrics.collapsed_units(means, logvars).sum())
+        all_of_them = collapsed == means.shape[1]
+        warning = {"warning": "the posterior has collapsed: no latent depends on x"} if all_of_them else {}
+        found["collapsed_units"] = {
             "value": collapsed,
             "stamp": shared | {"epsilon_nats": 0.01, "delta": 0.01} | warning,
-        },
-        "mutual_information_nats": information | {"stamp": shared | full},
-        "marginal_kl_nats": {
-            "value": surgery.marginal_kl_nats,
-            "standard_error": surgery.standard_error_nats,
-            "stamp": shared | full,
-        },
-    }
+        }
+        found["marginal_kl_nats"] = {"value": surgery.marginal_kl_nats} | error
+    return found

@@ -26,6 +26,11 @@ def vae(config: c.VAE, setting: Setting) -> Model:
     observed = made(config.likelihood, "observation")
     decoded, parameters = observed.made_for(setting.shape)
     modules = made(config.network, "coders", decoded, config.latent_dim, parameters, setting.classes, setting.axis_name)
+    posterior = config.posterior.posterior(config.latent_dim)
+    if posterior is not None:
+        wide = config.latent_dim + posterior.extra
+        encoder, *_ = made(config.network, "coders", decoded, wide, parameters, setting.classes, setting.axis_name)
+        modules = (encoder, *modules[1:])
     if config.output_bias == "data_mean":
         if setting.data_mean is None:
             raise UserError("VAE.output_bias is 'data_mean', but no data_mean was given: pass the training mean.")
@@ -48,6 +53,7 @@ def vae(config: c.VAE, setting: Setting) -> Model:
         options["latent_dim"] = config.latent_dim
         if isinstance(config.objective, c.Factor | c.Adversarial):
             options["critic"] = config.objective.critic(made(config.objective.optimizer, "transformation", 1))
+        options["posterior"] = posterior
         options["prior"] = config.prior.prior(setting.shape, config.latent_dim, setting.values)
     return factory(*modules, observed, optimizer, **options)
 

@@ -1,6 +1,6 @@
 """Model families: each factory returns a `gvlab.types.Model`, a tuple of pure functions."""
 
-from gvlab.models import critics, objectives, observation, priors
+from gvlab.models import critics, objectives, observation, posteriors, priors
 from gvlab.models.game import GANState
 from gvlab.models.gan import alternating_gan, separate_gan, simultaneous_gan
 from gvlab.models.latents import VAEState
@@ -22,6 +22,7 @@ __all__ = [
     "importance_weighted_autoencoder",
     "objectives",
     "observation",
+    "posteriors",
     "priors",
     "separate_gan",
     "simultaneous_gan",

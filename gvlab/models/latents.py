@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import flax.linen as nn
 import flax.struct
@@ -70,6 +70,27 @@ class Prior(NamedTuple):
     """(apply, key, n) -> z."""
     shares_encoder: bool = False
     """Whether it calls the encoder, too."""
+
+
+Heads: TypeAlias = tuple[Float[Array, "batch width"], Float[Array, "batch width"]]
+"""What an encoder gives."""
+
+
+class Posterior(NamedTuple):
+    """A posterior other than independent normals; without one the encoder's heads are their mean and log-variance."""
+
+    networks: dict[str, nn.Module]
+    """By name."""
+    widths: dict[str, int | None]
+    """As of `Latents`."""
+    extra: int
+    """Entries of each head beyond those of z."""
+    draw: Callable[[Apply, Heads, Float[Array, "k batch latent"]], tuple[Array, Array]]
+    """(apply, heads, noise) -> (z [k, batch, latent], log q(z|x) [k, batch]) in nats."""
+    moments: Callable[[Apply, Heads], tuple[Array, Array]]
+    """(apply, heads) -> (mean, logvar) of z, each [batch, latent]."""
+    kl: Callable[[Heads], Float[Array, " batch"]] | None
+    """heads -> KL(q(z|x) || N(0, I)) in nats; None: it is estimated by the draws."""
 
 
 class Latents(NamedTuple):

@@ -41,7 +41,7 @@ class Draw(NamedTuple):
     kl: Float[Array, " batch"]
     """KL(q(z|x) || p(z)): exact, or its estimate by the draws."""
     posterior: Normal | None = None
-    """q(z|x), where it is one such; None of several layers."""
+    """q(z|x), where it is one such; None of several layers, and of another."""
 
 
 class Context(NamedTuple):
@@ -228,16 +228,22 @@ def renyi(alpha: float) -> Objective:
     return lambda draw, context: losses.renyi_bound(draw.log_weights, alpha)
 
 
+_ONE_NORMAL = (
+    "the independent normals of one layer of latents, but this model has several layers, or another posterior: use "
+    "another objective."
+)
+
+
 def _one_posterior(draw: Draw, what: str) -> Normal:
     if draw.posterior is None:
-        raise UserError(f"{what} are of one layer of latents, but this model has several: use another objective.")
+        raise UserError(f"{what} look at {_ONE_NORMAL}")
     return draw.posterior
 
 
 def _along_path(draw: Draw, what: str) -> Float[Array, "k batch"]:
     """log q(z|x) with a gradient along z alone, as if q's parameters were constants."""
     if draw.posterior is None:
-        raise UserError(f"{what} is of one layer of latents, but this model has several: use another objective.")
+        raise UserError(f"{what} looks at {_ONE_NORMAL}")
     return losses.normal_log_prob(draw.z, *jax.lax.stop_gradient(draw.posterior))
 
 

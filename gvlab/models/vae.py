@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial, reduce
+from operator import or_
+
 import flax.linen as nn
 import optax
 from jaxtyping import Array, Float
 
 from gvlab.losses import gaussian_kl, normal_log_prob, standard_normal_log_prob
 from gvlab.models.critics import LatentCritic
-from gvlab.models.latents import Apply, Latents, Prior, decoded_log_likelihood, model_of, reparametrised
+from gvlab.models.latents import Apply, Latents, Posterior, Prior, decoded_log_likelihood, model_of, reparametrised
 from gvlab.models.objectives import Draw, Normal, Objective, evidence_lower_bound, importance_weighted
 from gvlab.models.observation import Observation
 from gvlab.types import Model
@@ -29,8 +32,9 @@ def autoencoder(
     examples: int | None = None,
     prior: Prior | None = None,
     critic: LatentCritic | None = None,
+    posterior: Posterior | None = None,
 ) -> Model:
-    """A VAE with a diagonal normal posterior, trained on any bound of `models.objectives`.
+    """A VAE with one layer of latents, trained on any bound of `models.objectives`.
 
     Args:
         objective: (draw, context) -> what is raised, such as `models.objectives.doubly_reparametrised`.
@@ -40,6 +44,8 @@ def autoencoder(
             the draws.
         critic: of the latents, for objectives that read one (`models.critics`). Then a step's batch holds twice as many
             examples as the autoencoder is trained on; the other half is the critic's.
+        posterior: of `models.posteriors`; None: independent normals. With another the encoder's heads are wider by its
+            `extra`, and objectives that look at the normals' parameters refuse it.
         encoder, decoder, observation, optimizer, latent_dim, num_classes, data_range, axis_name: as in
             `variational_autoencoder`.
 
@@ -48,7 +54,7 @@ def autoencoder(
         so that models of different objectives can be compared.
     """
     return model_of(
-        _one_layer(encoder, decoder, latent_dim, prior),
+        _one_layer(encoder, decoder, latent_dim, prior, posterior),
         observation,
         optimizer,
         objective,
@@ -162,15 +168,18 @@ def importance_weighted_autoencoder(
     )
 
 
-def _one_layer(encoder: nn.Module, decoder: nn.Module, latent_dim: int, prior: Prior | None) -> Latents:
+def _one_layer(
+    encoder: nn.Module, decoder: nn.Module, latent_dim: int, prior: Prior | None, posterior: Posterior | None
+) -> Latents:
     def log_prior_of(apply: Apply, z: Array) -> Float[Array, "k batch"]:
         return standard_normal_log_prob(z) if prior is None else prior.log_prob(apply, z)
 
     def encode(apply: Apply, x: Array, y: Array | None) -> tuple[Array, Array]:
-        return apply("encoder", x, y)
+        heads = apply("encoder", x, y)
+        return heads if posterior is None else posterior.moments(apply, heads)
 
     def infer(apply: Apply, observation: Observation, x: Array, y: Array | None, noise: Array) -> Draw:
-        mean, logvar = encode(apply, x, y)
+        mean, logvar = apply("encoder", x, y)
         z = reparametrised(mean, logvar, noise)  # [k, batch, latent]
         log_likelihood = decoded_log_likelihood(apply, observation, x, y, z)
         log_prior = log_prior_of(apply, z)
@@ -180,14 +189,25 @@ def _one_layer(encoder: nn.Module, decoder: nn.Module, latent_dim: int, prior: P
         kl = gaussian_kl(mean, logvar) if prior is None else (log_posterior - log_prior).mean(0)
         return Draw(z, log_likelihood, log_prior, log_posterior, log_weights, kl, Normal(mean, logvar))
 
+    def infer_from(
+        posterior: Posterior, apply: Apply, observation: Observation, x: Array, y: Array | None, noise: Array
+    ) -> Draw:
+        heads = apply("encoder", x, y)
+        z, log_posterior = posterior.draw(apply, heads, noise)
+        log_likelihood, log_prior = decoded_log_likelihood(apply, observation, x, y, z), log_prior_of(apply, z)
+        formula = posterior.kl if prior is None else None
+        kl = formula(heads) if formula else (log_posterior - log_prior).mean(0)
+        return Draw(z, log_likelihood, log_prior, log_posterior, log_likelihood + log_prior - log_posterior, kl)
+
     def joint(apply: Apply, observation: Observation, x: Array, y: Array | None, z: Array) -> Float[Array, "k batch"]:
         return decoded_log_likelihood(apply, observation, x, y, z) + log_prior_of(apply, z)
 
+    parts: list[Prior | Posterior] = [part for part in (prior, posterior) if part is not None]
     return Latents(
-        networks={"encoder": encoder, "decoder": decoder} | (prior.networks if prior else {}),
-        widths={"encoder": None, "decoder": latent_dim} | (prior.widths if prior else {}),
+        networks=reduce(or_, (part.networks for part in parts), {"encoder": encoder, "decoder": decoder}),
+        widths=reduce(or_, (part.widths for part in parts), {"encoder": None, "decoder": latent_dim}),
         length=latent_dim,
-        infer=infer,
+        infer=infer if posterior is None else partial(infer_from, posterior),
         expand=lambda apply, z, y: z,
         encode=encode,
         joint=joint,

@@ -52,6 +52,7 @@ from gvlab.networks.mixtures import NormalMixture, PseudoInputs
 from gvlab.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator, bernoulli_bias
 from gvlab.networks.modulated import modulated_conv
 from gvlab.networks.packing import Packed
+from gvlab.networks.posterior_flows import InverseAutoregressive, Planar, Radial
 from gvlab.networks.precision import InBfloat16
 from gvlab.networks.quantizers import (
     EMAVectorQuantizer,
@@ -128,6 +129,7 @@ __all__ = [
     "FiniteScalarQuantizer",
     "ImageBlock",
     "InBfloat16",
+    "InverseAutoregressive",
     "Layers",
     "LookupFreeQuantizer",
     "MLPDecoder",
@@ -140,11 +142,13 @@ __all__ = [
     "OrigBlock",
     "Packed",
     "PlainDCGANDiscriminator",
+    "Planar",
     "ProjectionHead",
     "PseudoInputs",
     "Quantized",
     "R3GANDiscriminator",
     "R3GANGenerator",
+    "Radial",
     "RealNVP",
     "ResidualDiscriminator",
     "ResidualGenerator",

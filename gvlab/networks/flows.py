@@ -38,7 +38,7 @@ class RealNVP(nn.Module):
     def __call__(self, z: Vectors, y: None = None, *, train: bool, inverse: bool = False) -> tuple[Vectors, LogDet]:
         """(noise, log |det d noise / d z|); with `inverse` (z, log |det d z / d noise|) of noise."""
         size = z.shape[-1]
-        _refuse_one(size, "RealNVP")
+        refuse_one(size, "RealNVP")
         first = size // 2
         nets = [_MLP(self.hidden, 2 * (size - first), name=f"coupling_{i}") for i in range(self.couplings)]
         log_det = jnp.zeros(z.shape[0])
@@ -80,7 +80,7 @@ class MAF(nn.Module):
 
     def __call__(self, z: Vectors, y: None = None, *, train: bool) -> tuple[Vectors, LogDet]:
         """(noise, log |det d noise / d z|)."""
-        _refuse_one(z.shape[-1], "MAF")
+        refuse_one(z.shape[-1], "MAF")
         log_det = jnp.zeros(z.shape[0])
         for net in self.nets:
             shift, log_scale = net(z)
@@ -115,12 +115,15 @@ class MADE(nn.Module):
     hidden: tuple[int, ...]
 
     @nn.compact
-    def __call__(self, x: Vectors) -> tuple[Vectors, Vectors]:
-        """Two numbers for each entry: the shift, and the logarithm of the scale."""
+    def __call__(self, x: Vectors, context: Float[Array, "batch context"] | None = None) -> tuple[Vectors, Vectors]:
+        """Two numbers for each entry: the shift, and the logarithm of the scale; `context` is seen by all of them."""
         size = x.shape[-1]
         degrees = [np.arange(size), *(np.arange(width) % (size - 1) for width in self.hidden)]
         for i, (before, after) in enumerate(itertools.pairwise(degrees)):
-            x = nn.relu(self._masked(f"dense_{i}", x, after[None] >= before[:, None], nn.initializers.lecun_normal()))
+            x = self._masked(f"dense_{i}", x, after[None] >= before[:, None], nn.initializers.lecun_normal())
+            if context is not None and i == 0:
+                x = x + nn.Dense(x.shape[-1], use_bias=False, name="context")(context)
+            x = nn.relu(x)
         outputs = np.tile(np.arange(size), 2)
         zeros = nn.initializers.zeros_init()
         shift, log_scale = jnp.split(self._masked("out", x, outputs[None] > degrees[-1][:, None], zeros), 2, axis=-1)
@@ -143,6 +146,7 @@ class _MLP(nn.Module):
         return nn.Dense(self.out, kernel_init=nn.initializers.zeros_init())(x)
 
 
-def _refuse_one(size: int, what: str) -> None:
+def refuse_one(size: int, what: str) -> None:
+    """Raises UserError for vectors of one entry."""
     if size < 2:
         raise UserError(f"{what} is of vectors of {size} entry, but one entry says how another changes: use 2 or more.")

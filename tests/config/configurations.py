@@ -38,6 +38,13 @@ OBJECTIVES = [
     c.Renyi(alpha=-1.5),
 ]
 PRIORS = [c.StandardNormal(), c.Mixture(3), c.Vamp(components=7), c.Flow("maf", 2, (5,))]
+POSTERIORS = [
+    c.DiagonalNormal(),
+    c.FullCovariance(),
+    c.InverseAutoregressive(3, (5, 7), 2),
+    c.Planar(1, 2),
+    c.Radial(2),
+]
 ADAMS = [c.Adam(), c.Adam(learning_rate=1 / 3, eps=1e-300, drop_steps=(10, 20), drop_factor=2.0), c.Adam(b1=0.0, b2=0)]
 OPTIMIZERS = [
     *ADAMS,
@@ -112,6 +119,7 @@ VAES = (
     + [c.VAE(network=network, objective="importance_weighted", num_samples=5) for network in VAE_NETWORKS]
     + [c.VAE(objective=objective, num_samples=16) for objective in OBJECTIVES]
     + [c.VAE(prior=prior) for prior in PRIORS]
+    + [c.VAE(posterior=posterior) for posterior in POSTERIORS]
     + [c.VAE(beta=4.0, kl_schedule=c.Cyclical(steps=9, cycles=2, rise=1.0))]
 )
 DATA = [c.Data(), c.Data(name="mnist", flip=True), c.Data(quantization="binarize"), c.Data(quantization="dequantize")]

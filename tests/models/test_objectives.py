@@ -276,5 +276,5 @@ def test_over_devices_a_batch_is_looked_at_as_a_whole(make):
     ],
 )
 def test_of_several_layers_some_objectives_are_refused(objective):
-    with pytest.raises(UserError, match="one layer of latents, but this model has several: use another objective"):
+    with pytest.raises(UserError, match="one layer of latents, but this model has several"):
         objective(draw_of(jnp.ones(2)), objectives.Context(jnp.int32(0), examples=9))
