@@ -69,18 +69,23 @@ def flow(bijection: nn.Module, latent_dim: int, context: int) -> Posterior:
     Reference: Rezende & Mohamed, "Variational Inference with Normalizing Flows", 2015, eq. 13.
     """
 
-    def draw(apply: Apply, heads: Heads, noise: Float[Array, "k batch d"]) -> tuple[Array, Array]:
-        (mean, logvar), rest = _split(heads, latent_dim)
-        first = reparametrised(mean, logvar, noise)
+    def through(apply: Apply, heads: Heads, noise: Float[Array, "k batch d"]) -> tuple[Array, Array, Array]:
+        """(z_0 [k, batch, d], z [k, batch, d], log |det| [k, batch])."""
+        normals, rest = _split(heads, latent_dim)
+        first = reparametrised(*normals, noise)
         given = jnp.concatenate([first, jnp.broadcast_to(rest[None], (*first.shape[:2], 2 * context))], axis=-1)
-        z, log_det = apply("posterior", given.reshape(-1, given.shape[-1]), None)
-        return z.reshape(first.shape), normal_log_prob(first, mean, logvar) - log_det.reshape(first.shape[:2])
+        z, log_det = apply("posterior", given.reshape(-1, latent_dim + 2 * context), None)
+        return first, z.reshape(first.shape), log_det.reshape(first.shape[:2])
+
+    def draw(apply: Apply, heads: Heads, noise: Float[Array, "k batch d"]) -> tuple[Array, Array]:
+        first, z, log_det = through(apply, heads, noise)
+        return z, normal_log_prob(first, *_split(heads, latent_dim)[0]) - log_det
 
     def moments(apply: Apply, heads: Heads) -> tuple[Array, Array]:
         # Of each example the same noise, so that they do not depend on who else is in the batch.
         noise = jax.random.normal(root(0), (DRAWS_OF_MOMENTS, 1, latent_dim))
         shape = (DRAWS_OF_MOMENTS, heads[0].shape[0], latent_dim)
-        z, _ = draw(apply, heads, jnp.broadcast_to(noise, shape))
+        _, z, _ = through(apply, heads, jnp.broadcast_to(noise, shape))
         return z.mean(0), jnp.log(z.var(0, ddof=1))
 
     return Posterior({"posterior": bijection}, {"posterior": latent_dim + 2 * context}, context, draw, moments, None)

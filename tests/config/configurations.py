@@ -39,7 +39,6 @@ OBJECTIVES = [
 ]
 PRIORS = [c.StandardNormal(), c.Mixture(3), c.Vamp(components=7), c.Flow("maf", 2, (5,))]
 POSTERIORS = [
-    c.DiagonalNormal(),
     c.FullCovariance(),
     c.InverseAutoregressive(3, (5, 7), 2),
     c.Planar(1, 2),
