@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gvlab.networks.layers import BatchNorm, Conv, ConvTranspose, append_label
+from gvlab.networks.layers import BatchNorm, Conv, ConvTranspose, append_label, unrounded
 from gvlab.networks.sizes import nearest_sizes
 from gvlab.types import UserError
 
@@ -93,7 +93,7 @@ class ArticleDiscriminator(nn.Module):
         x = append_label(x, y)
         for features in (64, 128, 256):
             x = norm()(nn.relu(_Conv(features, (5, 5), (2, 2), use_bias=False)(x)))
-        return _Dense(1)(x.reshape(x.shape[0], -1))[:, 0]
+        return _Dense(1)(unrounded(x.reshape(x.shape[0], -1)))[:, 0]
 
 
 class ArticleEncoder(nn.Module):

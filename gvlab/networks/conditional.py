@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gvlab.networks.channels import by_channel, channel_means
-from gvlab.networks.layers import refuse_single_values
+from gvlab.networks.layers import refuse_single_values, unrounded
 
 
 class ConditionalBatchNorm(nn.Module):
@@ -100,6 +100,6 @@ class ProjectionHead(nn.Module):
     def __call__(
         self, x: Float[Array, "batch height width channel"], y: Float[Array, "batch classes"] | None = None
     ) -> Float[Array, " batch"]:
-        h = nn.relu(x).sum((1, 2))
+        h = unrounded(nn.relu(x).sum((1, 2)))
         logits = self.dense(1, name="logit")(h)[:, 0]
         return logits if y is None else logits + jnp.sum(self.embed(x.shape[-1], name="embedding")(y) * h, axis=-1)

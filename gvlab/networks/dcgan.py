@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gvlab.networks.layers import BatchNorm, Conv, ConvTranspose, append_label
+from gvlab.networks.layers import BatchNorm, Conv, ConvTranspose, append_label, unrounded
 from gvlab.networks.sizes import nearest_sizes
 from gvlab.networks.spectral_norm import SpectralConv, SpectralDense
 from gvlab.types import PRNGKey, UserError
@@ -123,7 +123,7 @@ class DCGANDiscriminator(nn.Module):
         x = nn.leaky_relu(conv(self.width)(append_label(x, y)), 0.2)
         for level in range(1, halvings):
             x = nn.leaky_relu(norm()(conv(self.width * 2**level, use_bias=False)(x)), 0.2)
-        return nn.Dense(1, kernel_init=_weight_init)(x.reshape(x.shape[0], -1))[:, 0]
+        return nn.Dense(1, kernel_init=_weight_init)(unrounded(x.reshape(x.shape[0], -1)))[:, 0]
 
 
 def _halved(
@@ -137,7 +137,7 @@ def _halved(
     halvings, x = _resamplings(x.shape[1:]), append_label(x, y)
     for level in range(halvings):
         x = nn.leaky_relu(conv(width * 2**level, (5, 5), (2, 2))(x), 0.2)
-    return dense(1)(x.reshape(x.shape[0], -1))[:, 0]
+    return dense(1)(unrounded(x.reshape(x.shape[0], -1)))[:, 0]
 
 
 class PlainDCGANDiscriminator(nn.Module):

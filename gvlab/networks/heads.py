@@ -10,6 +10,7 @@ from functools import partial
 import flax.linen as nn
 from jaxtyping import Array, Float
 
+from gvlab.networks.layers import unrounded
 from gvlab.types import Judged, UserError
 
 MakesLayer = Callable[..., nn.Module]
@@ -94,7 +95,7 @@ class ExtraClassHead(nn.Module):
 
 
 def _summed(x: Float[Array, "batch height width channel"]) -> Float[Array, "batch channel"]:
-    return nn.relu(x).sum((1, 2))
+    return unrounded(nn.relu(x).sum((1, 2)))
 
 
 def _known(head: nn.Module, y: Float[Array, "batch classes"] | None) -> Float[Array, "batch classes"]:

@@ -38,6 +38,12 @@ def append_label(
     return jnp.concatenate([x, maps], axis=-1)
 
 
+def unrounded(x: Float[Array, "*batch unit"]) -> Float[Array, "*batch unit"]:
+    """What a last layer is given, so that it computes in float32 at least: logits, whose differences count, are kept
+    as they come where all before them is of bfloat16 (`InBfloat16`)."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
 def refuse_single_values(x: Float[Array, "*batch feature"], axis_name: str | None) -> None:
     """Raises `UserError` if a batch, on all devices of the axis together, has one value per feature."""
     devices = jax.lax.psum(1, axis_name) if axis_name else 1

@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gvlab.networks.layers import BatchNorm, append_label
+from gvlab.networks.layers import BatchNorm, append_label, unrounded
 
 _weight_init = nn.initializers.normal(0.02)
 
@@ -63,4 +63,4 @@ class MaxoutDiscriminator(nn.Module):
         for features in self.hidden:
             h = nn.Dense(features * self.pieces, kernel_init=_weight_init)(h)
             h = h.reshape(-1, features, self.pieces).max(axis=-1)
-        return nn.Dense(1, kernel_init=_weight_init)(h)[:, 0]
+        return nn.Dense(1, kernel_init=_weight_init)(unrounded(h))[:, 0]

@@ -9,7 +9,7 @@ import numpy as np
 from flax.typing import Initializer
 from jaxtyping import Array, Float
 
-from gvlab.networks.layers import append_label
+from gvlab.networks.layers import append_label, unrounded
 
 _glorot = nn.initializers.glorot_uniform()
 
@@ -136,4 +136,4 @@ class MLPDiscriminator(nn.Module):
         h = append_label(x.reshape(x.shape[0], -1), y)
         for features in self.hidden:
             h = self.activation(nn.Dense(features)(h))
-        return nn.Dense(1)(h)[:, 0]
+        return nn.Dense(1)(unrounded(h))[:, 0]

@@ -19,8 +19,9 @@ class InBfloat16(nn.Module):
     spectral norm's statistics are computed in float32 from rounded activations and weights. Its variables are those of
     the network itself.
 
-    The last layer's outputs are rounded like all others before they become float32: logits hold three digits, so a
-    difference of two that are nearly equal, as in a penalty by finite differences, is wrong by a fifth and more.
+    The last layer of gvlab's discriminators multiplies its rounded weights and inputs in float32, so that logits are
+    not rounded. What they are made of is: a difference of two that are nearly equal, as in a penalty by finite
+    differences, is wrong all the same.
 
     Attributes:
         network: any of `gvlab.networks`, or one's own whose layers take the type of what they are given.

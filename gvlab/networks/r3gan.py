@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from gvlab.networks.channels import by_channel
 from gvlab.networks.grouped import grouped_conv
+from gvlab.networks.layers import unrounded
 from gvlab.networks.resampling import downsample, upsample
 from gvlab.networks.sizes import bordered, middle
 from gvlab.types import UserError
@@ -168,7 +169,7 @@ class R3GANDiscriminator(nn.Module):
                 if self.widths[stage + 1] != x.shape[-1]:
                     x = _pointwise(x, self.widths[stage + 1], f"down{stage}")
         basis = self.param("basis", _normal(1.0, math.prod(small)), (*small, x.shape[-1]), jnp.float32)
-        x = jnp.einsum("bhwc,hwc->bc", x, basis)
+        x = unrounded(jnp.einsum("bhwc,hwc->bc", x, basis))
         if y is None:
             return _pointwise(x, 1, "logit")[:, 0]
         embedding = nn.Dense(

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from gvlab.networks.equalized import EqualizedConv, EqualizedDense, leaky
 from gvlab.networks.filtered import down_conv
+from gvlab.networks.layers import unrounded
 from gvlab.networks.minibatch import minibatch_stddev
 from gvlab.networks.resampling import downsample
 from gvlab.networks.sizes import bordered, side_for
@@ -127,7 +128,7 @@ class StyleGAN2Discriminator(nn.Module):
         axis_name = self.axis_name if train and not self.is_initializing() else None
         maps = minibatch_stddev(_entered(maps, image, last, "b4_fromrgb"), self.group, axis_name=axis_name)
         maps = leaky(EqualizedConv(last, name="b4_conv")(maps))
-        h = leaky(EqualizedDense(last, name="b4_fc")(maps.reshape(len(x), -1)))
+        h = unrounded(leaky(EqualizedDense(last, name="b4_fc")(maps.reshape(len(x), -1))))
         if y is None:
             return EqualizedDense(1, name="b4_out")(h)[:, 0]
         style = StyleMapping(last, self.mapping_layers, name="mapping")(None, y)
