@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gvlab.cli import outputs
+from gvlab.cli import outputs, terminal
+from gvlab.cli.paper import FIGURES
 from gvlab.cli.runs import add_class, add_experiment, class_number, class_wanted, drawing, images_for, loaded, trained
 from gvlab.errors import UserError
+from gvlab.files import replacing
 
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -35,6 +37,14 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     traverse.add_argument("run_directory", type=Path, metavar="RUN")
     traverse.add_argument("--example", type=int, default=0, help="number of the test image (default: 0)")
     traverse.add_argument("--columns", type=int, default=11, help="values from -3 to 3 (default: 11)")
+
+    latents = command(
+        "latents", "What each latent says: its KL, and what it tells of the factors or classes.", _latents
+    )
+    latents.add_argument("run_directory", type=Path, metavar="RUN")
+    figure = outputs.file(FIGURES, "a figure is a PDF, an SVG or a PNG file")
+    latents.add_argument("--out", type=figure, metavar="MAP.png", help="a heat map as well; or .pdf, .svg")
+    add_experiment(latents)
 
     neighbours = command("neighbours", "Samples beside their nearest training images.", _neighbours)
     neighbours.add_argument("run_directory", type=Path, metavar="RUN")
@@ -126,6 +136,28 @@ def _neighbours(args: argparse.Namespace, rest: list[str]) -> None:
 
     extractor = catalogue.extractor(args.features, args.weights)
     save(draw.neighbours(program, state, extractor, args.seed, args.n, args.k), args.out)
+
+
+def _latents(args: argparse.Namespace, rest: list[str]) -> None:
+    program, state = trained(args.run_directory, args.experiment)
+    from gvlab.compare.paper import canvas, latents
+    from gvlab.evaluate.ranking import ranking
+
+    found = ranking(program, state)
+    format = args.out and args.out.suffix.lower().removeprefix(".")
+    made = canvas.rendered(latents.heat_map(found), format) if format else None
+    rows = [
+        [str(latent), f"{kl:.3f}", *(f"{nats:.3f}" for nats in told), *([follows or "-"] if found.factors else [])]
+        for latent, kl, told, follows in zip(
+            found.latents, found.kl_nats, found.information_nats, found.followed, strict=True
+        )
+    ]
+    terminal.print_table(["latent", "KL, nats", *found.factors, *(["follows"] if found.factors else [])], rows, left=1)
+    print(latents.caption_of(found))
+    if made is not None:
+        with replacing(args.out) as file:
+            file.write(made)
+        print(args.out)
 
 
 def at_least(option: str, value: int, least: int) -> None:

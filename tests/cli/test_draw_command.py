@@ -134,3 +134,18 @@ def test_points_in_the_plane_and_labels(experiment, tmp_path, capsys):
         capsys.readouterr()
         code = call("reconstruct", made, "--out", tmp_path / "no.png")
         assert_refused(code, *capsys.readouterr(), "GAN")
+
+
+def test_latents_are_ranked_in_a_table_and_a_heat_map(tmp_path, capsys):
+    made = harness.trained("vae")
+    assert call("latents", made, "--out", tmp_path / "map.svg") == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split() == ["latent", "KL,", "nats", "class", "follows"]
+    kl = [float(row.split()[1]) for row in rows[: harness.program("vae").latent_dim]]
+    assert kl == sorted(kl, reverse=True)
+    assert (tmp_path / "map.svg").read_bytes().startswith(b"<?xml")
+    for args, words in (
+        ((harness.trained("gan"),), "has no encoder whose latents could be ranked"),
+        ((made, "--out", tmp_path / "map.txt"), "a figure is a PDF, an SVG or a PNG file"),
+    ):
+        assert_refused(call("latents", *args), *capsys.readouterr(), words)

@@ -40,6 +40,7 @@ def test_help_answers_at_once():
         "export",
         "reconstruct",
         "interpolate",
+        "latents",
         "traverse",
         "neighbours",
         "evaluate",

@@ -89,7 +89,7 @@ def rendered(drawing: Drawing, format: str) -> bytes:
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UserError("gvlab figure needs Matplotlib: pip install 'gvlab[figures]'.") from error
+        raise UserError("Figures need Matplotlib: pip install 'gvlab[figures]'.") from error
     with matplotlib.rc_context(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         matplotlib.rcdefaults()

@@ -96,7 +96,7 @@ def test_without_matplotlib_it_is_said_what_to_install(original, monkeypatch):
         return found(name, *args)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(UserError, match=r"gvlab figure needs Matplotlib: pip install 'gvlab\[figures\]'."):
+    with pytest.raises(UserError, match=r"Figures need Matplotlib: pip install 'gvlab\[figures\]'."):
         paper.figure("forest", *original, None, "png")
 
 
