@@ -19,6 +19,7 @@ TERMS = "terms"  # noise of the terms of a loss
 OBSERVATION = "observation"  # draws from p(x|z)
 NOISE = "noise"  # what a generator draws besides its latents
 CRITIC = "critic"  # of latents: its first parameters, its own draws
+CODEBOOK = "codebook"  # positions at which codes start, or begin anew
 VIEW = "view"  # what an augmentation shows a discriminator
 PICTURE = "picture"  # the fixed latents of the sample grids
 EVALUATE = "evaluate"  # everything that a measurement draws

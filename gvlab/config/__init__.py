@@ -85,6 +85,7 @@ from gvlab.config.protocols import (
     OwnSchedule,
     OwnTerm,
 )
+from gvlab.config.quantizers import BSQ, EMAVQ, FSQ, LFQ, VQ, ResidualVQ, SimVQ
 from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
 from gvlab.config.schedules import Constant, Cosine, Cyclical, Exponential, Linear, PerImage, in_steps
 from gvlab.config.sources import Arrays, Folder, Tfds
@@ -105,15 +106,20 @@ from gvlab.config.terms import (
     ZeroCentred,
 )
 from gvlab.config.vae import VAE
+from gvlab.config.vqvae import VQVAE, CodeMaps
 from gvlab.spelling import nearest
 
 __all__ = [
     "ADA",
     "APA",
+    "BSQ",
     "CADENCE",
     "DCGAN",
     "ELBO",
+    "EMAVQ",
+    "FSQ",
     "GAN",
+    "LFQ",
     "MLP",
     "R1",
     "R2",
@@ -122,6 +128,8 @@ __all__ = [
     "SGD",
     "SNGAN",
     "VAE",
+    "VQ",
+    "VQVAE",
     "WITHOUT_INFLUENCE",
     "Adam",
     "AdamW",
@@ -139,6 +147,7 @@ __all__ = [
     "Centring",
     "Classifier",
     "Clipped",
+    "CodeMaps",
     "CombinedImportanceWeighted",
     "Constant",
     "Cosine",
@@ -219,8 +228,10 @@ __all__ = [
     "RelativisticAverage",
     "ReluMLP",
     "Renyi",
+    "ResidualVQ",
     "Scheduled",
     "SharedGaussian",
+    "SimVQ",
     "Smoothed",
     "StandardNormal",
     "StickingTheLanding",

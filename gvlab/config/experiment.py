@@ -15,6 +15,7 @@ from gvlab.config.protocols import OwnData, OwnModel
 from gvlab.config.sources import Arrays, Folder, Tfds
 from gvlab.config.terms import check_differences
 from gvlab.config.vae import VAE
+from gvlab.config.vqvae import VQVAE
 from gvlab.errors import UserError
 from gvlab.schema import parse
 
@@ -85,7 +86,7 @@ class Experiment:
     """All that determines a run. `seed` and the step number determine every random number in it."""
 
     name: str
-    model: GAN | VAE | OwnModel
+    model: GAN | VAE | VQVAE | OwnModel
     steps: int
     data: Data = Data()
     batch_size: int = 64
@@ -133,7 +134,7 @@ class Experiment:
             raise UserError(
                 f"Data.quantization is {self.data.quantization!r}, but {kind} has no likelihood to serve: use 'none'."
             )
-        if self.precision != "float32" and not isinstance(self.model, GAN | VAE):
+        if self.precision != "float32" and not isinstance(self.model, GAN | VAE | VQVAE):
             raise UserError(
                 f"Experiment.precision is {self.precision!r}, but {type(self.model).__name__}, a model of one's own, "
                 "says itself how it computes: use 'float32'."
@@ -152,7 +153,7 @@ class Experiment:
                 f"Experiment.batch_size is {self.batch_size}, which packs of GAN.packing = {self.model.packing} cannot "
                 "share equally: use a multiple."
             )
-        if isinstance(self.model, VAE):
+        if isinstance(self.model, VAE | VQVAE):
             _check_levels(self.model.likelihood, self.data.quantization)
 
     @property

@@ -1,6 +1,7 @@
 """Model families: each factory returns a `gvlab.types.Model`, a tuple of pure functions."""
 
 from gvlab.models import critics, objectives, observation, posteriors, priors
+from gvlab.models.codes import CodesState, vector_quantized_autoencoder
 from gvlab.models.game import GANState
 from gvlab.models.gan import alternating_gan, separate_gan, simultaneous_gan
 from gvlab.models.latents import VAEState
@@ -13,6 +14,7 @@ from gvlab.models.two_layers import (
 from gvlab.models.vae import autoencoder, importance_weighted_autoencoder, variational_autoencoder
 
 __all__ = [
+    "CodesState",
     "GANState",
     "Observation",
     "VAEState",
@@ -30,6 +32,7 @@ __all__ = [
     "two_layer_importance_weighted_autoencoder",
     "two_layer_variational_autoencoder",
     "variational_autoencoder",
+    "vector_quantized_autoencoder",
 ]
 
 

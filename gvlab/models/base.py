@@ -29,7 +29,7 @@ def init_collections(module: nn.Module, key: jax.Array, *inputs: Any) -> tuple[P
     """Fresh (parameters, batch statistics, every other collection by name) of a module; {} where it has none."""
     # Compiled as one: eagerly, every parameter's random draw would compile on its own.
     variables = dict(jax.jit(functools.partial(module.init, train=True))(key, *inputs))
-    return variables.pop("params"), variables.pop("batch_stats", {}), variables
+    return variables.pop("params", {}), variables.pop("batch_stats", {}), variables
 
 
 def output_of(module: nn.Module, key: jax.Array, *inputs: Any) -> Any:

@@ -31,6 +31,7 @@ from gvlab.networks.biggan_deep import (
     biggan_deep_networks,
     studiogan_biggan_deep_networks,
 )
+from gvlab.networks.code_networks import CodeDecoder, CodeEncoder
 from gvlab.networks.codebooks import Codebook, Usage, code_counts, code_usage, kmeans_codebook, nearest_code
 from gvlab.networks.conditional import ConditionalBatchNorm, ProjectionHead
 from gvlab.networks.convolution import conv, conv_transpose
@@ -60,6 +61,7 @@ from gvlab.networks.quantizers import (
     ResidualQuantizer,
     SimVQ,
     VectorQuantizer,
+    kmeans_start,
     rotated,
     straight_through,
 )
@@ -114,6 +116,8 @@ __all__ = [
     "BottleneckDownBlock",
     "BottleneckUpBlock",
     "ClassifierHead",
+    "CodeDecoder",
+    "CodeEncoder",
     "Codebook",
     "ConditionalBatchNorm",
     "Conv",
@@ -186,6 +190,7 @@ __all__ = [
     "factorised_batch_entropy",
     "grouped_conv",
     "kmeans_codebook",
+    "kmeans_start",
     "minibatch_stddev",
     "modulated_conv",
     "nearest_code",

@@ -161,6 +161,25 @@ def code_usage(counts: Float[Array, " codes"]) -> Usage:
     return Usage(jnp.exp(entropy), entropy / math.log(2), (counts > 0).mean())
 
 
+def index_perplexity(indices: Int[Array, "rows *levels"], axis_name: str | None = None) -> Float[Array, ""]:
+    """Perplexity of the codes of some positions, whatever the number of codes; of several levels the geometric mean.
+
+    Args:
+        indices: the codes of each position [rows], or at each of several levels [rows, levels].
+        axis_name: of the devices whose positions count.
+    """
+    levels = jnp.sort(gather(indices, axis_name).reshape(-1, *indices.shape[1:]), axis=0).reshape(
+        -1, math.prod(indices.shape[1:])
+    )
+
+    def entropy(ordered: Int[Array, " rows"]) -> Float[Array, ""]:
+        # Each position says how many have its code: minus the mean log of these shares is the entropy.
+        count = jnp.searchsorted(ordered, ordered, side="right") - jnp.searchsorted(ordered, ordered, side="left")
+        return -jnp.log(count / len(ordered)).mean()
+
+    return jnp.exp(jax.vmap(entropy, in_axes=1)(levels).mean())
+
+
 def _totals(
     x: Float[Array, "rows features"], indices: Int[Array, " rows"], codes: int
 ) -> tuple[Float[Array, " codes"], Float[Array, "codes features"]]:

@@ -1,5 +1,8 @@
 """Vector quantisers: modules `(x [batch, *positions, features], *, train) -> Quantized`.
 
+`sizes(features)` is how many codes there are, one number for each level; `codes_at(indices, features)` is what indices
+stand for.
+
 A codebook that no gradient trains lies in the collection `codebook`. It moves where `train` is true and the collection
 is mutable, after it was used; all other passes use the stored one.
 """
@@ -13,8 +16,8 @@ import jax.numpy as jnp
 from flax.typing import Initializer
 from jaxtyping import Array, Float, Int
 
-from gvlab.networks.codebooks import Codebook, averaged, nearest_code, revived
-from gvlab.types import UserError
+from gvlab.networks.codebooks import Codebook, averaged, kmeans_codebook, nearest_code, revived
+from gvlab.types import PRNGKey, PyTree, UserError
 
 LEAST_LENGTH = 1e-6
 """Lengths below it count as it where a rotation divides by them."""
@@ -90,6 +93,14 @@ class VectorQuantizer(nn.Module):
         codes = self.param("codes", self.code_init, (self.codes, x.shape[-1]), jnp.float32)
         return quantized(x, codes, self.passing)
 
+    def sizes(self, features: int) -> tuple[int, ...]:
+        """How many codes."""
+        return (self.codes,)
+
+    def codes_at(self, indices: Int[Array, "batch *positions"], features: int) -> Float[Array, "batch *positions d"]:
+        """The codes of those indices."""
+        return self.get_variable("params", "codes")[indices]
+
 
 class EMAVectorQuantizer(nn.Module):
     """Codes that are averages of what chooses them; `counts` [codes] and `sums` [codes, features] in `codebook`.
@@ -128,6 +139,15 @@ class EMAVectorQuantizer(nn.Module):
             counts.value, sums.value = book
         return found._replace(codebook=jnp.zeros_like(found.codebook))
 
+    def sizes(self, features: int) -> tuple[int, ...]:
+        """How many codes."""
+        return (self.codes,)
+
+    def codes_at(self, indices: Int[Array, "batch *positions"], features: int) -> Float[Array, "batch *positions d"]:
+        """The codes of those indices."""
+        counts, sums = (self.get_variable("codebook", name) for name in ("counts", "sums"))
+        return Codebook(counts, sums).codes()[indices]
+
 
 class SimVQ(nn.Module):
     """Fixed vectors under a linear map that is trained, so that every code moves whenever one is chosen.
@@ -157,6 +177,14 @@ class SimVQ(nn.Module):
         fixed = self.variable("codebook", "fixed", drawn)
         kernel = self.param("kernel", self.kernel_init, (features, features), jnp.float32)
         return quantized(x, jax.lax.stop_gradient(fixed.value) @ kernel, self.passing)
+
+    def sizes(self, features: int) -> tuple[int, ...]:
+        """How many codes."""
+        return (self.codes,)
+
+    def codes_at(self, indices: Int[Array, "batch *positions"], features: int) -> Float[Array, "batch *positions d"]:
+        """The codes of those indices."""
+        return (self.get_variable("codebook", "fixed") @ self.get_variable("params", "kernel"))[indices]
 
 
 class ResidualQuantizer(nn.Module):
@@ -192,6 +220,39 @@ class ResidualQuantizer(nn.Module):
             sum(level.commitment for level in levels),
             sum(level.codebook for level in levels),
         )
+
+    def sizes(self, features: int) -> tuple[int, ...]:
+        """How many codes, of each level."""
+        return tuple(size for quantizer in self.quantizers for size in quantizer.sizes(features))
+
+    def codes_at(
+        self, indices: Int[Array, "batch *positions levels"], features: int
+    ) -> Float[Array, "batch *positions d"]:
+        """The sums of the codes of those indices."""
+        levels = enumerate(self.quantizers)
+        return sum(quantizer.codes_at(indices[..., level], features) for level, quantizer in levels)
+
+
+def kmeans_start(quantizer: nn.Module, key: PRNGKey, x: Float[Array, "*positions features"]) -> PyTree:
+    """The collection `codebook` of an `EMAVectorQuantizer`, or of several under a `ResidualQuantizer`, that starts at
+    the means of k-means over a first batch; of each level over what those before it leave over.
+
+    Raises:
+        UserError: there are fewer positions than codes, or a quantiser has no averages to start.
+    """
+    if isinstance(quantizer, ResidualQuantizer):
+        started = {}
+        for number, level in enumerate(quantizer.quantizers):
+            started[f"quantizers_{number}"] = kmeans_start(level, jax.random.fold_in(key, number), x)
+            codes = Codebook(**started[f"quantizers_{number}"]).codes()
+            x = x - codes[nearest_code(x, codes)]
+        return started
+    if not isinstance(quantizer, EMAVectorQuantizer):
+        raise UserError(
+            f"{type(quantizer).__name__} has no averages that k-means could start: use EMAVectorQuantizer, or start at "
+            "random."
+        )
+    return kmeans_codebook(key, x, quantizer.codes)._asdict()
 
 
 def quantized(

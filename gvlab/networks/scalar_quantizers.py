@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from gvlab.networks.quantizers import Quantized, of_examples, straight_through
 from gvlab.parallel import mean_over
@@ -70,6 +70,17 @@ class FiniteScalarQuantizer(nn.Module):
         nothing = jnp.zeros(len(x), x.dtype)
         return Quantized(straight_through(bounded, steps) / width, indices, nothing, nothing)
 
+    def sizes(self, features: int) -> tuple[int, ...]:
+        """How many codes."""
+        return (math.prod(self.levels),)
+
+    def codes_at(self, indices: Int[Array, "batch *positions"], features: int) -> Float[Array, "batch *positions d"]:
+        """The points of the grid of those indices."""
+        levels = np.asarray(self.levels)
+        below, width = np.cumprod([1, *levels[:-1]]).astype(np.int32), levels // 2
+        steps = indices[..., None] // jnp.asarray(below) % jnp.asarray(levels, jnp.int32) - jnp.asarray(width)
+        return steps.astype(jnp.float32) / jnp.asarray(width, jnp.float32)
+
 
 class LookupFreeQuantizer(nn.Module):
     """Each feature at its sign, 1 or -1 (LFQ); 0 counts as -1.
@@ -82,6 +93,14 @@ class LookupFreeQuantizer(nn.Module):
         """The signs; indices have the first feature as their highest bit. The same in training and out of it."""
         return _signs(x, 1.0)
 
+    def sizes(self, features: int) -> tuple[int, ...]:
+        """How many codes."""
+        return (2**features,)
+
+    def codes_at(self, indices: Int[Array, "batch *positions"], features: int) -> Float[Array, "batch *positions d"]:
+        """The signs of those indices."""
+        return _signs_at(indices, features, 1.0)
+
 
 class BinarySphericalQuantizer(nn.Module):
     """x on the unit sphere, there at the nearest corner of the cube within it (BSQ).
@@ -92,6 +111,14 @@ class BinarySphericalQuantizer(nn.Module):
     def __call__(self, x: Float[Array, "batch *positions features"], *, train: bool) -> Quantized:
         """The corners; indices as of `LookupFreeQuantizer`. The same in training and out of it."""
         return _signs(on_sphere(x), 1 / math.sqrt(x.shape[-1]))
+
+    def sizes(self, features: int) -> tuple[int, ...]:
+        """How many codes."""
+        return (2**features,)
+
+    def codes_at(self, indices: Int[Array, "batch *positions"], features: int) -> Float[Array, "batch *positions d"]:
+        """The corners of those indices."""
+        return _signs_at(indices, features, 1 / math.sqrt(features))
 
 
 def on_sphere(x: Float[Array, "*positions features"]) -> Float[Array, "*positions features"]:
@@ -166,6 +193,13 @@ def _signs(x: Float[Array, "batch *positions features"], size: float) -> Quantiz
     indices = (positive.astype(jnp.int32) * basis).sum(-1)
     value = straight_through(x, codes)
     return Quantized(value, indices, of_examples((x - codes) ** 2), jnp.zeros(len(x), x.dtype))
+
+
+def _signs_at(
+    indices: Int[Array, "batch *positions"], bits: int, size: float
+) -> Float[Array, "batch *positions features"]:
+    shifts = jnp.arange(bits - 1, -1, -1, dtype=jnp.int32)
+    return jnp.where((indices[..., None] >> shifts) & 1 == 1, size, -size).astype(jnp.float32)
 
 
 def _entropy(logits: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

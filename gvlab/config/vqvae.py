@@ -1,0 +1,99 @@
+"""A VQ-VAE, as an experiment states it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gvlab.config.checks import MOST_LAYERS, check_not_negative, check_size
+from gvlab.config.likelihoods import (
+    Bernoulli,
+    Categorical,
+    DiscretizedLogistic,
+    Gaussian,
+    LearnedGaussian,
+    MixtureOfLogistics,
+    SharedGaussian,
+)
+from gvlab.config.optimizers import Adam, AnyOptimizer
+from gvlab.config.plain import settle
+from gvlab.config.protocols import OwnObservation
+from gvlab.config.quantizers import EMAVQ, AnyQuantizer
+from gvlab.errors import UserError
+
+if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
+    import flax.linen as nn
+
+
+@dataclass(frozen=True)
+class CodeMaps:
+    """Convolutional encoder and decoder with residual blocks (van den Oord et al. 2017, section 4.1), with the sizes of
+    Sonnet's example; for images."""
+
+    width: int = 128
+    """Channels, of which the layer nearest the image has half."""
+    residual_width: int = 32
+    """Channels within a residual block."""
+    blocks: int = 2
+    """Residual blocks."""
+    downsamplings: int = 2
+    """Layers that halve height and width: there is a code for every 4x4 pixels with 2."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_size("CodeMaps", width=self.width, residual_width=self.residual_width)
+        for name, least in (("blocks", 0), ("downsamplings", 1)):
+            value = getattr(self, name)
+            if not least <= value <= MOST_LAYERS:
+                raise UserError(f"CodeMaps.{name} is {value}, but must be from {least} to {MOST_LAYERS}.")
+        if self.width < 2:
+            raise UserError(
+                f"CodeMaps.width is {self.width}, but its half must be a number of channels: use at least 2."
+            )
+
+    def positions(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """Rows and columns of codes of an image, or `UserError` if it cannot be halved so often."""
+        side = 2**self.downsamplings
+        if len(shape) != 3:
+            raise UserError(f"The network CodeMaps is of images, but the data are vectors {shape}: use a VAE with MLP.")
+        if shape[0] % side or shape[1] % side:
+            raise UserError(
+                f"CodeMaps.downsamplings is {self.downsamplings}, but images of {shape[0]}x{shape[1]} pixels are no "
+                f"multiple of {side}: use fewer."
+            )
+        return shape[0] // side, shape[1] // side
+
+    def maps(self, shape: tuple[int, ...], features: int, parameters: int) -> tuple[nn.Module, nn.Module]:
+        """(encoder, decoder)."""
+        from gvlab import networks
+
+        sizes = (self.width, self.residual_width, self.blocks, self.downsamplings)
+        return networks.CodeEncoder(features, *sizes), networks.CodeDecoder(shape, parameters, *sizes)
+
+
+@dataclass(frozen=True)
+class VQVAE:
+    """An autoencoder whose latents are codes (van den Oord et al. 2017), with a uniform prior over them."""
+
+    network: CodeMaps = CodeMaps()
+    quantizer: AnyQuantizer = EMAVQ()
+    likelihood: (
+        Bernoulli
+        | Gaussian
+        | LearnedGaussian
+        | DiscretizedLogistic
+        | Categorical
+        | MixtureOfLogistics
+        | SharedGaussian
+        | OwnObservation
+    ) = Bernoulli()
+    commitment: float = 0.25
+    """Weight of the squared distance of the features from their codes (beta in its eq. 3), a mean over positions and
+    features, beside -log p(x|z) / D of D values: 0.125 with Gaussian is Sonnet's 0.25."""
+    conditional: bool = False
+    """Give the class label to both networks."""
+    optimizer: AnyOptimizer = Adam()
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("VQVAE", commitment=self.commitment)
