@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Array, Float, Num
+from jaxtyping import Array, Float, Int, Num
 
 from gvlab import config as c
 from gvlab import models, rng, sizes
@@ -126,12 +126,17 @@ class Trained:
         """Raises `UserError` unless n examples can be made at once; `asked` is what asked for them."""
         sizes.check_sampling(self.experiment, self.program.model, self.state, n, self.shape, asked)
 
+    @property
+    def has_codes(self) -> bool:
+        """Whether its latents are codes, integers [n, positions]; `codes` has those of examples, and not `encode`."""
+        return self.program.model.codes is not None
+
     def check_encoder(self) -> None:
         """Raises `UserError` for a model without one."""
-        if self.program.model.encode is None:
+        if self.program.model.encode is None and not self.has_codes:
             raise UserError(f"{self.experiment.name} is a GAN, which has no encoder: encoding needs a VAE.")
 
-    def latents(self, key: PRNGKey, n: int, truncation: float | None = None) -> Float[Array, "n latent"]:
+    def latents(self, key: PRNGKey, n: int, truncation: float | None = None) -> Num[Array, "n latent"]:
         """Of the prior; `truncation` as for `sample`."""
         if truncation is None:
             return self.program.model.latents(self.state, key, n)
@@ -146,7 +151,7 @@ class Trained:
         return jax.random.truncated_normal(key, -truncation, truncation, shape)
 
     def decode(self, z: npt.ArrayLike, y: npt.ArrayLike | None = None) -> Float[Array, "n *shape"]:
-        """Examples of latents [n, latent].
+        """Examples of latents [n, latent], or of codes [n, positions].
 
         Args:
             z: the latents.
@@ -160,20 +165,35 @@ class Trained:
         checked = self.checked(z)
         return self._decode(self.state, checked, self.labels(y, len(checked)))
 
-    def checked(self, z: npt.ArrayLike) -> Float[Array, "n latent"]:
+    def checked(self, z: npt.ArrayLike) -> Num[Array, "n latent"]:
         """The latents, or `UserError` as `check_latents`."""
         self.check_latents(z)
-        return jnp.asarray(z, jnp.float32)
+        return jnp.asarray(z, jnp.int32 if self.has_codes else jnp.float32)
 
     def check_latents(self, z: npt.ArrayLike) -> None:
         """Raises `UserError` if they have another shape or are not finite."""
         latents, width = np.asarray(z), self.program.latent_dim
         if latents.ndim != 2 or latents.shape[1] != width or not len(latents):
             raise UserError(f"The latents have shape {latents.shape}, but [n, {width}] is wanted.")
+        if self.has_codes:
+            self._check_codes(latents)
+            return
         if not np.issubdtype(latents.dtype, np.floating):
             raise UserError(f"The latents have type {latents.dtype}, but floats are wanted: convert them.")
         if not np.isfinite(latents).all():
             raise UserError("The latents have values that are NaN or infinite: leave such latents out.")
+
+    def _check_codes(self, codes: np.ndarray) -> None:
+        if not np.issubdtype(codes.dtype, np.integer):
+            raise UserError(f"The latents have type {codes.dtype}, but are codes, and integers wanted: convert them.")
+        sizes_of = np.asarray(self.program.model.code_sizes)
+        wrong = (codes < 0) | (codes >= sizes_of)
+        if wrong.any():
+            row, position = np.argwhere(wrong)[0]
+            raise UserError(
+                f"The code {codes[row, position]} at position {position} does not exist: there are "
+                f"{sizes_of[position]}, from 0 on."
+            )
 
     def encode(self, x: npt.ArrayLike, y: npt.ArrayLike | None = None) -> tuple[Latents, Latents]:
         """Mean and log-variance of q(z|x), each [n, latent].
@@ -187,8 +207,23 @@ class Trained:
             UserError: the model has no encoder, or the examples have another shape or range.
         """
         self.check_encoder()
+        if self.has_codes:
+            raise UserError(
+                f"The latents of {self.experiment.name} are codes, without mean and variance: use codes(x)."
+            )
         stored = self._stored(x)
         return self._encode(self.state, stored, self.labels(y, len(stored)))
+
+    def codes(self, x: npt.ArrayLike, y: npt.ArrayLike | None = None) -> Int[Array, "n positions"]:
+        """The codes of examples, where the latents are codes; `x` and `y` as for `encode`.
+
+        Raises:
+            UserError: the latents are no codes, or the examples have another shape or range.
+        """
+        if not self.has_codes:
+            raise UserError(f"{self.experiment.name} has no codes, which are the latents of a VQVAE: use encode(x).")
+        stored = self._stored(x)
+        return self._codes(self.state, stored, self.labels(y, len(stored)))
 
     def labels(self, y: npt.ArrayLike | None, n: int, first: int = 0) -> Array | None:
         """The labels of n examples, as `decode` has them: integers [n] or weights [n, classes]; None without classes.
@@ -244,7 +279,7 @@ class Trained:
             yield self._split(z, self.labels(y, size, first=start), kept=min(size, n - start))
 
     def decoded(
-        self, z: Float[np.ndarray, "n latent"], y: Num[np.ndarray, "n *classes"] | None = None
+        self, z: Num[np.ndarray, "n latent"], y: Num[np.ndarray, "n *classes"] | None = None
     ) -> Iterator[Split]:
         """As `stored`, of latents that are given; `y` as for `decode`, with an entry for each."""
         size = min(BATCH, len(z))
@@ -284,6 +319,10 @@ class Trained:
     def _encode(self) -> Any:
         return jax.jit(functools.partial(posterior_of, self.program))
 
+    @functools.cached_property
+    def _codes(self) -> Any:
+        return jax.jit(functools.partial(codes_of, self.program))
+
     def _stored(self, x: npt.ArrayLike) -> Array:
         """Examples as they are stored: images in [0, 1] are rounded to 8 bits."""
         given = np.asarray(x)
@@ -298,7 +337,9 @@ class Trained:
         return jnp.asarray(np.round(np.clip(given, 0, 1) * 255).astype(np.uint8))
 
 
-def examples_of(program: Program, state: PyTree, z: Latents, y: Array | None) -> Float[Array, "n *shape"]:
+def examples_of(
+    program: Program, state: PyTree, z: Num[Array, "n latent"], y: Array | None
+) -> Float[Array, "n *shape"]:
     """What `Trained.decode` computes: examples of latents, images in [0, 1]."""
     return program.to_unit(program.model.decode(state, z, y))
 
@@ -308,6 +349,13 @@ def posterior_of(program: Program, state: PyTree, stored: Array, y: Array | None
     assert program.model.encode is not None
     x = program.preprocess(stored, rng.stream(rng.root(0), rng.EVALUATE))
     return program.model.encode(state, Batch(x, y))
+
+
+def codes_of(program: Program, state: PyTree, stored: Array, y: Array | None) -> Int[Array, "n positions"]:
+    """What `Trained.codes` computes: the codes of stored examples, images as uint8."""
+    assert program.model.codes is not None
+    x = program.preprocess(stored, rng.stream(rng.root(0), rng.EVALUATE))
+    return program.model.codes(state, Batch(x, y))
 
 
 def _check_count(n: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
-from jaxtyping import Array, Float, Int, Key, Shaped
+from jaxtyping import Array, Float, Int, Key, Num, Shaped
 
 from gvlab.errors import Diverged as Diverged
 from gvlab.errors import UserError as UserError
@@ -60,7 +60,8 @@ class Model(NamedTuple):
     evaluate: Callable[[PyTree, Batch, PRNGKey], Info]
     """(state, batch, key) -> held-out terms, each of shape [batch]."""
     prior: Callable[[PRNGKey, Size], Float[Array, "n latent"]]
-    """(key, n) -> latents z [n, latent]; refuses (`UserError`) where the prior is learned: see `latents`."""
+    """(key, n) -> latents z [n, latent], integers where they are codes; refuses (`UserError`) where the prior is
+    learned: see `latents`."""
     decode: Callable[..., Float[Array, "n *shape"]]
     """(state, z, y=None) -> x [n, *shape]: the generator, or the mean of the decoder."""
     encode: Callable[..., tuple[Float[Array, "n latent"], Float[Array, "n latent"]]] | None = None
@@ -85,6 +86,6 @@ class Model(NamedTuple):
     code_sizes: tuple[int, ...] | None = None
     """How many codes there are at each position, where there are codes."""
 
-    def latents(self, state: PyTree, key: PRNGKey, n: Size) -> Float[Array, "n latent"]:
+    def latents(self, state: PyTree, key: PRNGKey, n: Size) -> Num[Array, "n latent"]:
         """Draws from the prior, learned or not."""
         return self.prior(key, n) if self.learned_prior is None else self.learned_prior(state, key, n)

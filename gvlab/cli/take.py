@@ -45,7 +45,9 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     encode.add_argument("--images", type=Path, required=True, metavar="FOLDER", help="or an .npz or .npy file")
     add_class(encode, "of all images, for a conditional run")
     latents = outputs.file([".npz"], "latents are an .npz file")
-    encode.add_argument("--out", type=latents, required=True, metavar="Z.npz", help="mean and logvar, [n, latent] each")
+    encode.add_argument(
+        "--out", type=latents, required=True, metavar="Z.npz", help="mean and logvar, [n, latent] each, or codes z"
+    )
 
     decode = command("decode", "Examples of latents.", _decode)
     decode.add_argument("run_directory", type=Path, metavar="RUN")
@@ -54,7 +56,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         type=Path,
         required=True,
         metavar="Z.npz",
-        help="mean or z [n, latent], and classes y (default: in turn)",
+        help="mean or z [n, latent], or codes z, and classes y (default: in turn)",
     )
     decode.add_argument("--out", type=outputs.examples, required=True, metavar="OUT", help=_OUT)
 
@@ -80,6 +82,12 @@ def _sample(args: argparse.Namespace, rest: list[str]) -> None:
         raise UserError(f"--classes all makes a picture, but --out is {args.out}: let it end in .png, or leave it out.")
     model = loaded(args.run_directory, args.experiment)
     of_class = class_given(model, args)
+    if model.has_codes:
+        print(
+            f"gvlab: the codes are drawn uniformly, as the prior of {model.experiment.name} has it, and not as they go "
+            "together in the data: samples look like fragments of it.",
+            file=sys.stderr,
+        )
     if args.classes and not model.classes:
         raise UserError(f"--classes all is for conditional models, but {args.run_directory} is none: leave it out.")
     if picture:

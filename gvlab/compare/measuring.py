@@ -74,6 +74,8 @@ def _lowered(program: Program, platform: str) -> str:
         values = [program.preprocess(stored, key), z, model.decode(state, z, y), model.evaluate(state, batch, key)]
         if model.encode is not None:
             values.append(model.encode(state, batch))
+        if model.codes is not None:
+            values.append(model.codes(state, batch))
         if model.log_likelihood is not None:
             values.append(model.log_likelihood(state, batch, z[None]))
         if model.log_weights is not None:

@@ -272,11 +272,14 @@ def timing_of(lines: list[dict[str, Any]], images_per_step: int, together: int) 
 
 
 def draw_pictures(program: Program, run: Path, state: PyTree) -> None:
-    """Reconstructions and traversals of a VAE, the nearest training images of a GAN's samples."""
+    """Reconstructions and traversals of a VAE, reconstructions where the latents are codes, the nearest training images
+    of a GAN's samples."""
     if len(program.dataset.shape) != 3:
         return
     (run / "pictures").mkdir(exist_ok=True)
-    if program.model.encode is None:
+    if program.model.codes is not None:
+        sheets = {"reconstructions": draw.reconstructions(program, state, n=16)}
+    elif program.model.encode is None:
         sheets = {"neighbours": draw.neighbours(program, state, catalogue.extractor("pixels"), seed=0, n=8, k=7)}
     else:
         sheets = {

@@ -163,12 +163,13 @@ def _observed(program: Program) -> LogLikelihood:
     """log p(x|z) of (z, (state, batch)): the VAE's own, or that of a GAN with noise."""
     if isinstance(program.experiment.model, c.GAN):
         return _with_noise(program.model, program.data_range, program.experiment.evaluation.ais_variance)
-    if program.model.log_likelihood is None or program.model.learned_prior is not None:
+    model = program.model
+    if model.log_likelihood is None or model.learned_prior is not None or model.codes is not None:
         raise UserError(
             f"{program.experiment.name} has no p(x|z) with a standard normal prior of z, which annealing needs: leave "
             "ais and ais_gap out."
         )
-    return compiled(program.model).log_likelihood
+    return compiled(model).log_likelihood
 
 
 @functools.lru_cache(maxsize=16)

@@ -33,17 +33,18 @@ def bound(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measure]
     """
     start = time.perf_counter()
     k = program.experiment.evaluation.k
+    draws = k if program.model.codes is None else 1  # one code has all of q(z|x): k draws of it weigh the same
     partial = compiled(program.model).partial_bound
     bounds = []
     for number, counted, batch in test_batches(program):
         chunk = max(1, min(ROWS, NUMBERS // parameters(program)) // len(batch.x))
         of_batch, total = jax.random.fold_in(key, number), np.full(len(batch.x), -np.inf)
-        for first in range(0, k, chunk * AT_ONCE):
-            sizes = [min(chunk, k - start) for start in range(first, min(first + chunk * AT_ONCE, k), chunk)]
+        for first in range(0, draws, chunk * AT_ONCE):
+            sizes = [min(chunk, draws - start) for start in range(first, min(first + chunk * AT_ONCE, draws), chunk)]
             keys = [jax.random.fold_in(of_batch, first // chunk + i) for i in range(len(sizes))]
             sums = jax.device_get([partial(state, batch, *of) for of in zip(keys, sizes, strict=True)])
             total = np.logaddexp.reduce([total, *np.stack(sums).astype(np.float64)], axis=0)
-        bounds.append(total[:counted] - math.log(k))
+        bounds.append(total[:counted] - math.log(draws))
     per_example = np.concatenate(bounds)
     speed = {"points_per_second": round(len(per_example) / (time.perf_counter() - start), 1)}
     return {"iw_bound_nats": mean(per_example, k=k) | speed}

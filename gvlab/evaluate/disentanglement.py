@@ -53,6 +53,8 @@ def check(program: Program, measures: Sequence[str]) -> None:
 def _truth(program: Program) -> data.GroundTruth:
     """What the data were made from (`UserError` where it isn't known, or the model has nothing to compare with it)."""
     name, truth = program.experiment.name, program.dataset.truth
+    if program.model.codes is not None:
+        raise UserError(f"{name} has codes for latents, but {MEASURE} is of real numbers: leave {MEASURE} out.")
     if program.model.encode is None:
         raise UserError(f"{name} has no encoder whose latents {MEASURE} could be measured of: leave {MEASURE} out.")
     if truth is None:

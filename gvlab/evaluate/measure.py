@@ -14,7 +14,7 @@ from gvlab import __version__, data, rng
 from gvlab import config as c
 from gvlab.build import Program
 from gvlab.data import image_sets
-from gvlab.evaluate import annealing, bounds, disentanglement, distances, held_out, latents, of_sets, usual
+from gvlab.evaluate import annealing, bounds, codes, disentanglement, distances, held_out, latents, of_sets, usual
 from gvlab.evaluate.features import of_split
 from gvlab.evaluate.results import Measures
 from gvlab.evaluate.sampling import Clipped, generate, sample_count
@@ -77,6 +77,8 @@ def evaluate(
     _require_finite(measures, state)
     if model.encode is not None and len(dataset.test.x) > 1:
         measures |= latents.latents(program, state, jax.random.fold_in(key, 3))
+    if model.codes is not None:
+        measures |= codes.usage(program, state)
     for number, (name, of_likelihoods) in enumerate(OF_LIKELIHOODS.items(), start=4):
         if name in asked.measures:
             measures |= of_likelihoods(program, state, jax.random.fold_in(key, number), listen)

@@ -21,7 +21,7 @@ from gvlab.trained import Trained
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
 SUFFIX = ".jax_export"
-OUTPUTS = {"sample": ("x",), "decode": ("x",), "encode": ("mean", "logvar")}
+OUTPUTS = {"sample": ("x",), "decode": ("x",), "encode": ("mean", "logvar"), "codes": ("z",)}
 
 
 class Tensor(TypedDict):

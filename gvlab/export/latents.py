@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Num
 
 from gvlab.data import archives, image_sets
 from gvlab.files import replacing, require_regular
@@ -21,7 +21,8 @@ def write_latents(
     y: int | None = None,
     listen: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Writes `names` [n], and of q(z|x) of each image `mean` and `logvar` [n, latent], as float32.
+    """Writes `names` [n], and of q(z|x) of each image `mean` and `logvar` [n, latent], as float32; where the latents
+    are codes, these as `z` [n, positions], int32.
 
     Args:
         out: an .npz file.
@@ -33,6 +34,9 @@ def write_latents(
     Raises:
         UserError: the model has no encoder.
     """
+    if model.has_codes:
+        _write_codes(out, model, images, y, listen)
+        return
     means, logvars, done = [], [], 0
     for batch in images.in_order(BATCH):
         mean, logvar = model.encode(batch, y)
@@ -44,7 +48,19 @@ def write_latents(
         np.savez(file, names=np.array(images.names), mean=np.concatenate(means), logvar=np.concatenate(logvars))
 
 
-def read_latents(file: Path) -> tuple[Float[np.ndarray, "n latent"], Num[np.ndarray, "n *classes"] | None]:
+def _write_codes(
+    out: Path, model: Trained, images: image_sets.ImageSet, y: int | None, listen: Callable[[int], None]
+) -> None:
+    codes, done = [], 0
+    for batch in images.in_order(BATCH):
+        codes.append(np.asarray(model.codes(batch, y)))
+        done += len(batch)
+        listen(done)
+    with replacing(out) as file:
+        np.savez(file, names=np.array(images.names), z=np.concatenate(codes))
+
+
+def read_latents(file: Path) -> tuple[Num[np.ndarray, "n latent"], Num[np.ndarray, "n *classes"] | None]:
     """(z, y) of an .npz file with an array `z`, or else `mean`, and perhaps `y`: classes [n] or weights [n, classes].
 
     Raises:
@@ -66,7 +82,7 @@ def read_latents(file: Path) -> tuple[Float[np.ndarray, "n latent"], Num[np.ndar
     except Exception as error:  # cut off, encrypted, of objects: as many kinds as there are mistakes
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{file} cannot be read as an .npz file of latents ({reason}): save it anew.") from error
-    if z.ndim != 2 or not np.issubdtype(z.dtype, np.floating):
+    if z.ndim != 2 or z.dtype.kind not in "iuf":
         raise UserError(f"{file} holds {name} as {z.dtype}{list(z.shape)}, but floats [n, latent] are wanted.")
     if not len(z):
         raise UserError(f"{file} holds {name} as {z.dtype}{list(z.shape)}, which is no latent: give at least one.")

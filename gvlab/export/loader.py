@@ -7,6 +7,7 @@ pip install jax numpy flatbuffers  # jax.export reads its files by the latter
     x = load.sample(16, seed=1)  # to the last bit what gvlab.load(RUN).sample(16, seed=1) gives on the same machine
     x = load.decode(z)  # of latents [n, latent]
     mean, logvar = load.encode(x)  # of a VAE: of images as uint8 [n, height, width, channel], or points [n, d]
+    z = load.codes(x)  # of a VQVAE, whose latents are codes, int32 [n, positions]
 
 Where there are classes, y is one of them for all, integers [n], or weights [n, classes]; by default they come in turn.
 """
@@ -37,8 +38,12 @@ def sample(n, seed=0, y=None, truncation=np.inf):
 
 
 def decode(z, y=None):
-    return run("decode", len(z), y, np.asarray(z, np.float32))
+    return run("decode", len(z), y, np.asarray(z, card["programs"]["decode"]["inputs"][0]["dtype"]))
 
 
 def encode(x, y=None):
     return run("encode", len(x), y, np.asarray(x))
+
+
+def codes(x, y=None):
+    return run("codes", len(x), y, np.asarray(x))

@@ -37,8 +37,10 @@ def write(model: Trained, folder: Path) -> dict[str, Program]:
     the model sees them, in [0, 1], which gvlab binarises or dequantizes at random before where the experiment says so.
 
     Raises:
-        UserError: jax2onnx cannot convert a program.
+        UserError: jax2onnx cannot convert a program, or the latents are codes.
     """
+    if model.has_codes:
+        raise UserError(f"--onnx writes no codes, which the latents of {model.experiment.name} are: leave it out.")
     return {name: _write(model, name, function, folder) for name, function in _functions(model).items()}
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Array
 from gvlab import config as c
 from gvlab import models, rng
 from gvlab.config import own
-from gvlab.trained import Trained, examples_of, posterior_of
+from gvlab.trained import Trained, codes_of, examples_of, posterior_of
 from gvlab.types import PRNGKey, PyTree, UserError
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -23,6 +23,7 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 _COLLECTIONS: dict[type, dict[str, str]] = {
     models.GANState: {"ema_params": "params", "ema_stats": "batch_stats"},
     models.VAEState: {"params": "params", "stats": "batch_stats"},
+    models.CodesState: {"params": "params", "stats": "batch_stats", "codebook": "codebook"},
 }
 """The fields of a state that samples, latents and reconstructions are computed with, and what Flax calls them."""
 
@@ -89,12 +90,17 @@ def _name(state: PyTree, path: tuple[Any, ...]) -> str | None:
     collection = _COLLECTIONS[type(state)].get(path[0].name)
     if collection is None:
         return None
-    network, *rest = ("generator", *path[1:]) if isinstance(state, models.GANState) else (path[1].key, *path[2:])
+    if isinstance(state, models.GANState):
+        network, *rest = ("generator", *path[1:])
+    elif collection == "codebook":
+        network, *rest = ("quantizer", *path[1:])
+    else:
+        network, *rest = (path[1].key, *path[2:])
     return ".".join((network, collection, _plain_name(state, tuple(rest))))
 
 
 def functions(model: Trained, weights: Weights) -> dict[str, Callable[..., Any]]:
-    """`sample`, `decode` and, of a VAE, `encode`, as `Trained` has them.
+    """`sample`, `decode` and, of a VAE, `encode` or `codes`, as `Trained` has them.
 
     Each takes the arrays of `weights` first and the labels last: y [b, classes], weights of the classes; of an
     unconditional model [b, 0], which still says how many examples are wanted.
@@ -113,7 +119,7 @@ def functions(model: Trained, weights: Weights) -> dict[str, Callable[..., Any]]
 
     def within(arrays: dict[str, Array], key: PRNGKey, truncation: Array, y: Array) -> Array:
         if not model.has_normal_prior:  # which `Trained` and the loader refuse; a program cannot
-            return jnp.full_like(whole(arrays, key, truncation, y), jnp.nan)
+            return jnp.full_like(whole(arrays, key, truncation, y), -1 if model.has_codes else jnp.nan)
         shape = (y.shape[0], model.program.latent_dim)
         return jax.random.truncated_normal(key, -truncation, truncation, shape)
 
@@ -123,7 +129,12 @@ def functions(model: Trained, weights: Weights) -> dict[str, Callable[..., Any]]
     def encode(arrays: dict[str, Array], x: Array, y: Array) -> tuple[Array, Array]:
         return posterior_of(program, weights.state(arrays), x, y if model.classes else None)
 
+    def codes(arrays: dict[str, Array], x: Array, y: Array) -> Array:
+        return codes_of(program, weights.state(arrays), x, y if model.classes else None)
+
     both: dict[str, Callable[..., Any]] = {"sample": sample, "decode": decode}
+    if model.has_codes:
+        return both | {"codes": codes}
     return both | {"encode": encode} if program.model.encode else both
 
 
@@ -132,9 +143,9 @@ def arguments(model: Trained, batch: Any) -> dict[str, dict[str, jax.ShapeDtypeS
     stored = jnp.uint8 if len(model.shape) == 3 else jnp.float32
     y = {"y": jax.ShapeDtypeStruct((batch, model.classes), jnp.float32)}
     scalars = {"seed": jax.ShapeDtypeStruct((), jnp.int32), "truncation": jax.ShapeDtypeStruct((), jnp.float32)}
-    z = jax.ShapeDtypeStruct((batch, model.program.latent_dim), jnp.float32)
+    z = jax.ShapeDtypeStruct((batch, model.program.latent_dim), jnp.int32 if model.has_codes else jnp.float32)
     x = jax.ShapeDtypeStruct((batch, *model.shape), stored)
-    return {"sample": scalars | y, "decode": {"z": z} | y, "encode": {"x": x} | y}
+    return {"sample": scalars | y, "decode": {"z": z} | y, "encode": {"x": x} | y, "codes": {"x": x} | y}
 
 
 def lowered(model: Trained, weights: Weights) -> dict[str, jax.export.Exported]:

@@ -74,4 +74,8 @@ def _differences(model: Trained, loaded: dict[str, Any]) -> dict[str, float]:
     if model.program.model.encode is not None:
         x = draw.integers(0, 256, shape, np.uint8) if images else draw.normal(size=shape).astype(np.float32)
         found["encode"] = max(map(largest_difference, loaded["encode"](x), model.encode(x)))
+    if model.has_codes:
+        x = draw.integers(0, 256, shape, np.uint8)
+        # A share: where two codes are as near, other roundings choose the other one.
+        found["codes"] = float((np.asarray(loaded["codes"](x)) != np.asarray(model.codes(x))).mean())
     return found

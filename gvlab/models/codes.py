@@ -165,7 +165,7 @@ def vector_quantized_autoencoder(
         y = one_hot(batch.y, num_classes)
         start_key, moving_key = jax.random.split(rng.stream(key, rng.CODEBOOK))
 
-        def loss(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, PyTree, PyTree]]:
+        def loss(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, PyTree, PyTree, Array]]:
             stats = dict(state.stats)
             h, stats["encoder"] = train_apply(encoder, params["encoder"], stats["encoder"], batch.x, y)
             book = started(state, h, start_key)

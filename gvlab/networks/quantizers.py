@@ -145,8 +145,8 @@ class EMAVectorQuantizer(nn.Module):
 
     def codes_at(self, indices: Int[Array, "batch *positions"], features: int) -> Float[Array, "batch *positions d"]:
         """The codes of those indices."""
-        counts, sums = (self.get_variable("codebook", name) for name in ("counts", "sums"))
-        return Codebook(counts, sums).codes()[indices]
+        book = Codebook(self.get_variable("codebook", "counts"), self.get_variable("codebook", "sums"))
+        return book.codes()[indices]
 
 
 class SimVQ(nn.Module):
@@ -268,7 +268,7 @@ def quantized(
 
 def of_examples(x: Float[Array, "batch *rest"]) -> Float[Array, " batch"]:
     """The mean of each example."""
-    return x.reshape(len(x), -1).mean(-1)
+    return x.reshape(x.shape[0], -1).mean(-1)
 
 
 def _valued(value: Float[Array, "*shape"], gradient: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -67,7 +67,7 @@ class FiniteScalarQuantizer(nn.Module):
         steps = jnp.round(bounded)
         basis = jnp.asarray(np.cumprod([1, *levels[:-1]]), jnp.int32).reshape(*leading, -1)
         indices = ((steps + width).astype(jnp.int32) * basis).sum(-1)
-        nothing = jnp.zeros(len(x), x.dtype)
+        nothing = jnp.zeros(x.shape[0], x.dtype)
         return Quantized(straight_through(bounded, steps) / width, indices, nothing, nothing)
 
     def sizes(self, features: int) -> tuple[int, ...]:
@@ -127,7 +127,7 @@ def on_sphere(x: Float[Array, "*positions features"]) -> Float[Array, "*position
 
 
 def bit_logits(
-    x: Float[Array, "*positions features"], size: float, inverse_temperature: float
+    x: Float[Array, "*positions features"], size: float, inverse_temperature: float | Float[Array, ""]
 ) -> Float[Array, "*positions features"]:
     """Log odds of each bit where codes have the probability softmax(-inverse_temperature |x - code|^2).
 
@@ -192,7 +192,7 @@ def _signs(x: Float[Array, "batch *positions features"], size: float) -> Quantiz
     basis = jnp.asarray(2 ** np.arange(bits)[::-1], jnp.int32).reshape((1,) * (x.ndim - 1) + (-1,))
     indices = (positive.astype(jnp.int32) * basis).sum(-1)
     value = straight_through(x, codes)
-    return Quantized(value, indices, of_examples((x - codes) ** 2), jnp.zeros(len(x), x.dtype))
+    return Quantized(value, indices, of_examples((x - codes) ** 2), jnp.zeros(x.shape[0], x.dtype))
 
 
 def _signs_at(

@@ -55,15 +55,16 @@ def reconstructions(program: Program, state: PyTree, n: int) -> Sheet:
 
 
 def reconstructions_of(program: Program, state: PyTree, batch: Batch) -> Sheet:
-    """Images as the model sees them, each row of them above its reconstructions from the posterior's mean.
+    """Images as the model sees them, each row of them above its reconstructions from the posterior's mean, or
+    from its codes.
 
     Raises:
         UserError: the model has no encoder, or the picture is too large.
     """
     _check_pixels(program, -(-len(batch.x) // 4), 8, f"--n is {len(batch.x)}, which")
-    mean, _ = _encoder(program)(state, batch)
-    reconstructed = program.model.decode(state, mean, batch.y)
-    n, shape = len(mean), program.dataset.shape
+    z = _encoder(program)(state, batch)[0] if program.model.codes is None else program.model.codes(state, batch)
+    reconstructed = program.model.decode(state, z, batch.y)
+    n, shape = len(z), program.dataset.shape
     columns = min(n, 8) if len(shape) == 3 else n
     blank = jnp.full((-n % columns, *shape), 0.5)  # fills the last row
     rows = [jnp.concatenate([x, blank]).reshape(-1, columns, *shape) for x in (batch.x, reconstructed)]
@@ -74,8 +75,12 @@ def interpolations(program: Program, state: PyTree, seed: int, rows: int, column
     """Walks between two latents on the sphere, one in each row.
 
     Raises:
-        UserError: the picture is too large.
+        UserError: the picture is too large, or the latents are codes.
     """
+    if program.model.codes is not None:
+        raise UserError(
+            f"{program.experiment.name} has codes for latents, between which nothing lies: walk with a VAE."
+        )
     n, option = rows * columns, f"--rows {rows} with --columns {columns}"
     _check_pixels(program, rows, columns, option)
     sizes.check_sampling(program.experiment, program.model, state, n, program.dataset.shape, option)
@@ -157,6 +162,10 @@ def _check_pixels(program: Program, rows: int, columns: int, asked: str) -> None
 
 
 def _encoder(program: Program) -> Any:
+    if program.model.codes is not None:
+        raise UserError(
+            f"{program.experiment.name} has codes for latents, but this picture moves real numbers: it needs a VAE."
+        )
     if program.model.encode is None:
         raise UserError(f"{program.experiment.name} is a GAN, which has no encoder: this picture needs a VAE.")
     return program.model.encode
