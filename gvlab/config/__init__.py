@@ -106,7 +106,7 @@ from gvlab.config.terms import (
     ZeroCentred,
 )
 from gvlab.config.vae import VAE
-from gvlab.config.vqvae import VQVAE, CodeMaps
+from gvlab.config.vqvae import VQVAE, CodeMaps, CodeMLP
 from gvlab.spelling import nearest
 
 __all__ = [
@@ -147,6 +147,7 @@ __all__ = [
     "Centring",
     "Classifier",
     "Clipped",
+    "CodeMLP",
     "CodeMaps",
     "CombinedImportanceWeighted",
     "Constant",

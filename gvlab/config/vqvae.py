@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gvlab.config.checks import MOST_LAYERS, check_not_negative, check_size
+from gvlab.config.checks import MOST_LAYERS, check_layers, check_not_negative, check_size
 from gvlab.config.likelihoods import (
     Bernoulli,
     Categorical,
@@ -51,11 +51,11 @@ class CodeMaps:
                 f"CodeMaps.width is {self.width}, but its half must be a number of channels: use at least 2."
             )
 
-    def positions(self, shape: tuple[int, ...]) -> tuple[int, int]:
+    def grid(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Rows and columns of codes of an image, or `UserError` if it cannot be halved so often."""
         side = 2**self.downsamplings
         if len(shape) != 3:
-            raise UserError(f"The network CodeMaps is of images, but the data are vectors {shape}: use a VAE with MLP.")
+            raise UserError(f"The network CodeMaps is of images, but the data are vectors {shape}: use CodeMLP.")
         if shape[0] % side or shape[1] % side:
             raise UserError(
                 f"CodeMaps.downsamplings is {self.downsamplings}, but images of {shape[0]}x{shape[1]} pixels are no "
@@ -72,10 +72,38 @@ class CodeMaps:
 
 
 @dataclass(frozen=True)
+class CodeMLP:
+    """Fully connected networks with ReLU, mirrored in the decoder; for vectors and for images."""
+
+    positions: int = 8
+    """Codes of an example."""
+    hidden: tuple[int, ...] = (200, 200)
+    """Units of the hidden layers, from the data to the codes."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_size("CodeMLP", positions=self.positions)
+        check_layers("CodeMLP", hidden=self.hidden)
+
+    def grid(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The positions of an example's codes."""
+        return (self.positions,)
+
+    def maps(self, shape: tuple[int, ...], features: int, parameters: int) -> tuple[nn.Module, nn.Module]:
+        """(encoder, decoder)."""
+        from gvlab import networks
+
+        return (
+            networks.CodeMLPEncoder(self.positions, features, self.hidden),
+            networks.CodeMLPDecoder(shape, parameters, self.hidden[::-1]),
+        )
+
+
+@dataclass(frozen=True)
 class VQVAE:
     """An autoencoder whose latents are codes (van den Oord et al. 2017), with a uniform prior over them."""
 
-    network: CodeMaps = CodeMaps()
+    network: CodeMaps | CodeMLP = CodeMaps()
     quantizer: AnyQuantizer = EMAVQ()
     likelihood: (
         Bernoulli

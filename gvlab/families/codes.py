@@ -15,7 +15,8 @@ def vqvae(config: c.VQVAE, setting: Setting) -> Model:
     Encoder and decoder compute in the experiment's precision, the quantiser in float32: distances of features that are
     near each other need the digits.
     """
-    positions = config.network.positions(setting.shape)
+    setting.check_likelihood(config.likelihood)
+    grid = config.network.grid(setting.shape)
     observed = made(config.likelihood, "observation")
     decoded, parameters = observed.made_for(setting.shape)
     encoder, decoder = config.network.maps(decoded, config.quantizer.features, parameters)
@@ -28,7 +29,7 @@ def vqvae(config: c.VQVAE, setting: Setting) -> Model:
         setting.precise(decoder),
         observed,
         made(config.optimizer, "transformation", 1),
-        latent_shape=(*positions, config.quantizer.features),
+        latent_shape=(*grid, config.quantizer.features),
         commitment=config.commitment,
         start=config.quantizer.start(quantizer),
         penalty=config.quantizer.penalty(),

@@ -9,6 +9,7 @@ import flax.linen as nn
 import numpy as np
 
 from gvlab import config as c
+from gvlab.config import own
 from gvlab.types import UserError
 
 _OF_IMAGES = (c.DCGAN, c.Article, c.R3GAN, c.SNGAN, c.SAGAN, c.BigGAN, c.BigGANDeep, c.StyleGAN2)
@@ -36,6 +37,15 @@ class Setting(NamedTuple):
     def options(self) -> dict[str, Any]:
         """Those that all models of gvlab take by these names."""
         return {"num_classes": self.classes, "data_range": self.values, "axis_name": self.axis_name}
+
+    def check_likelihood(self, likelihood: Any) -> None:
+        """Raises UserError if the likelihood is one of images in [0, 1], and the data are none."""
+        normal = isinstance(likelihood, c.Gaussian | c.LearnedGaussian | c.SharedGaussian)
+        if len(self.shape) != 3 and not normal and not own.is_own(type(likelihood)):
+            raise UserError(
+                f"The likelihood {type(likelihood).__name__} is one of images in [0, 1], but the data are vectors "
+                f"{self.shape}: use Gaussian or LearnedGaussian."
+            )
 
     def check_network(self, network: Any) -> None:
         """Raises UserError if the network is one of images alone, and the data are none."""

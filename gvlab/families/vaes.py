@@ -7,7 +7,6 @@ from typing import Any
 
 from gvlab import config as c
 from gvlab import models, networks
-from gvlab.config import own
 from gvlab.families.setting import Setting
 from gvlab.own_parts import made
 from gvlab.types import Model, UserError
@@ -16,13 +15,7 @@ from gvlab.types import Model, UserError
 def vae(config: c.VAE, setting: Setting) -> Model:
     """The VAE, or `UserError` if its networks cannot make such data, or its likelihood is of other data."""
     setting.check_network(config.network)
-    normal = isinstance(config.likelihood, c.Gaussian | c.LearnedGaussian | c.SharedGaussian)
-    of_vectors = normal or own.is_own(type(config.likelihood))
-    if len(setting.shape) != 3 and not of_vectors:
-        raise UserError(
-            f"The likelihood {type(config.likelihood).__name__} is one of images in [0, 1], but the data are vectors "
-            f"{setting.shape}: use Gaussian or LearnedGaussian."
-        )
+    setting.check_likelihood(config.likelihood)
     observed = made(config.likelihood, "observation")
     decoded, parameters = observed.made_for(setting.shape)
     modules = made(config.network, "coders", decoded, config.latent_dim, parameters, setting.classes, setting.axis_name)

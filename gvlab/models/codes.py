@@ -265,7 +265,7 @@ def vector_quantized_autoencoder(
         return jnp.broadcast_to(bound, (k, *bound.shape))
 
     def prior(key: PRNGKey, n: Size) -> Int[Array, "n positions"]:
-        return jax.random.randint(key, (n, len(code_sizes)), 0, jnp.asarray(code_sizes, jnp.int32))
+        return jax.random.randint(key, (n, len(code_sizes)), 0, jnp.asarray(code_sizes, jnp.int32)[None])
 
     def decoded(state: CodesState, z: Int[Array, "n positions"], y: Labels) -> Array:
         """The likelihood's raw parameters."""

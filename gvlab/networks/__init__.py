@@ -31,7 +31,7 @@ from gvlab.networks.biggan_deep import (
     biggan_deep_networks,
     studiogan_biggan_deep_networks,
 )
-from gvlab.networks.code_networks import CodeDecoder, CodeEncoder
+from gvlab.networks.code_networks import CodeDecoder, CodeEncoder, CodeMLPDecoder, CodeMLPEncoder
 from gvlab.networks.codebooks import Codebook, Usage, code_counts, code_usage, kmeans_codebook, nearest_code
 from gvlab.networks.conditional import ConditionalBatchNorm, ProjectionHead
 from gvlab.networks.convolution import conv, conv_transpose
@@ -118,6 +118,8 @@ __all__ = [
     "ClassifierHead",
     "CodeDecoder",
     "CodeEncoder",
+    "CodeMLPDecoder",
+    "CodeMLPEncoder",
     "Codebook",
     "ConditionalBatchNorm",
     "Conv",

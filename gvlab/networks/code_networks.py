@@ -1,7 +1,8 @@
-"""The encoder and the decoder of the VQ-VAE on images, as in Sonnet's example.
-
-They differ from the vectors' networks in what lies between them: maps of features, of which each position is quantised.
+"""Encoders and decoders with features at several positions between them, of which each is quantised: those of Sonnet's
+VQ-VAE on images, and fully connected ones.
 """
+
+import math
 
 import flax.linen as nn
 from jaxtyping import Array, Float
@@ -78,6 +79,59 @@ class CodeDecoder(nn.Module):
         for channels in downsampled(self.width, self.downsamplings)[-2::-1]:
             h = nn.relu(ConvTranspose(channels, (4, 4), (2, 2))(h))
         return ConvTranspose(self.shape[-1] * self.parameters, (4, 4), (2, 2))(h)
+
+
+class CodeMLPEncoder(nn.Module):
+    """Dense layers with ReLU to the features of all positions.
+
+    Attributes:
+        positions: how many.
+        features: of each position.
+        hidden: widths of the hidden layers.
+    """
+
+    positions: int
+    features: int
+    hidden: tuple[int, ...] = (200, 200)
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch *shape"], y: Float[Array, "batch classes"] | None = None, *, train: bool
+    ) -> Float[Array, "batch positions features"]:
+        """The network is the same in training and out of it."""
+        h = append_label(x.reshape(x.shape[0], -1), y)
+        for width in self.hidden:
+            h = nn.relu(nn.Dense(width)(h))
+        return nn.Dense(self.positions * self.features)(h).reshape(-1, self.positions, self.features)
+
+
+class CodeMLPDecoder(nn.Module):
+    """Dense layers with ReLU from the codes of all positions.
+
+    Attributes:
+        shape: of one example.
+        parameters: of each number in it, as the likelihood wants them.
+        hidden: widths of the hidden layers.
+    """
+
+    shape: tuple[int, ...]
+    parameters: int = 1
+    hidden: tuple[int, ...] = (200, 200)
+
+    @nn.compact
+    def __call__(
+        self,
+        z: Float[Array, "batch positions features"],
+        y: Float[Array, "batch classes"] | None = None,
+        *,
+        train: bool,
+    ) -> Float[Array, "batch *raw_shape"]:
+        """[batch, *shape[:-1], shape[-1] * parameters]. The network is the same in training and out of it."""
+        h = append_label(z.reshape(z.shape[0], -1), y)
+        for width in self.hidden:
+            h = nn.relu(nn.Dense(width)(h))
+        h = nn.Dense(math.prod(self.shape) * self.parameters)(h)
+        return h.reshape(-1, *self.shape[:-1], self.shape[-1] * self.parameters)
 
 
 class ResidualBlocks(nn.Module):

@@ -76,10 +76,12 @@ class FiniteScalarQuantizer(nn.Module):
 
     def codes_at(self, indices: Int[Array, "batch *positions"], features: int) -> Float[Array, "batch *positions d"]:
         """The points of the grid of those indices."""
-        levels = np.asarray(self.levels)
-        below, width = np.cumprod([1, *levels[:-1]]).astype(np.int32), levels // 2
-        steps = indices[..., None] // jnp.asarray(below) % jnp.asarray(levels, jnp.int32) - jnp.asarray(width)
-        return steps.astype(jnp.float32) / jnp.asarray(width, jnp.float32)
+        leading = (1,) * indices.ndim
+        basis, levels, width = (
+            jnp.asarray(np.asarray(of).reshape(*leading, -1), jnp.int32)
+            for of in (np.cumprod([1, *self.levels[:-1]]), self.levels, np.asarray(self.levels) // 2)
+        )
+        return (indices[..., None] // basis % levels - width).astype(jnp.float32) / width
 
 
 class LookupFreeQuantizer(nn.Module):
@@ -198,7 +200,7 @@ def _signs(x: Float[Array, "batch *positions features"], size: float) -> Quantiz
 def _signs_at(
     indices: Int[Array, "batch *positions"], bits: int, size: float
 ) -> Float[Array, "batch *positions features"]:
-    shifts = jnp.arange(bits - 1, -1, -1, dtype=jnp.int32)
+    shifts = jnp.arange(bits - 1, -1, -1, dtype=jnp.int32).reshape((1,) * indices.ndim + (-1,))
     return jnp.where((indices[..., None] >> shifts) & 1 == 1, size, -size).astype(jnp.float32)
 
 

@@ -121,6 +121,23 @@ VAES = (
     + [c.VAE(posterior=posterior) for posterior in POSTERIORS]
     + [c.VAE(beta=4.0, kl_schedule=c.Cyclical(steps=9, cycles=2, rise=1.0))]
 )
+CODES = [
+    c.VQVAE(),
+    c.VQVAE(c.CodeMLP(3, (5,))),
+    *(
+        c.VQVAE(c.CodeMaps(8, 4, blocks=0), quantizer, commitment=0.1 + 0.2, conditional=True, optimizer=c.SGD())
+        for quantizer in (
+            c.VQ(7, gradient="rotation"),
+            c.EMAVQ(decay=0.0, start_at="kmeans", revive_below=0.1 + 0.2),
+            c.ResidualVQ(levels=2),
+            c.SimVQ(features=3),
+            c.FSQ((3, 4)),
+            c.LFQ(entropy=0),
+            c.BSQ(inverse_temperature=7),
+        )
+    ),
+    *(c.VQVAE(likelihood=likelihood) for likelihood in LIKELIHOODS),
+]
 DATA = [c.Data(), c.Data(name="mnist", flip=True), c.Data(quantization="binarize"), c.Data(quantization="dequantize")]
 GREY, BINARY = c.Data(flip=True), c.Data(quantization="binarize")
 
@@ -136,6 +153,7 @@ SMALL = c.Experiment(name="small", model=c.VAE(), steps=10)
 EXPERIMENTS = [
     *(c.Experiment(name="gan", model=model, steps=1 + i, seed=i) for i, model in enumerate(GANS)),
     *(c.Experiment(name="vae-1.b", model=m, steps=10**6, data=levels_of(m, DATA[i % 4])) for i, m in enumerate(VAES)),
+    *(c.Experiment(name="vqvae", model=m, steps=9, data=levels_of(m, DATA[i % 4])) for i, m in enumerate(CODES)),
     c.Experiment(
         name="ünï cödé",
         model=c.VAE(),

@@ -27,6 +27,7 @@ NAMES = [
     "dcgan, simultaneous",
     "mlp vae, conditional, 2 samples, warm-up",
     "two-layer iwae, conditional, 5 samples",
+    "vq vae, conditional, k-means, revival",
 ]
 every_model = pytest.mark.parametrize("name", NAMES)
 

@@ -9,7 +9,7 @@ import optax
 import pytest
 from scipy.special import expit
 from scipy.stats import norm
-from zoo import ALL, GANS, LATENT, TWO_LAYERS, VAES, examples, quick_jit, ready, step_key, train, trained
+from zoo import ALL, CODES, GANS, LATENT, TWO_LAYERS, VAES, examples, quick_jit, ready, step_key, train, trained
 
 from gvlab import tree
 from gvlab.losses import importance_weighted_bound
@@ -28,6 +28,7 @@ D_TERMS = {
     "mlp gan, simultaneous, lazy penalty, LeCam": {"d_term/gradient_penalty", "d_term/lecam"},
 }
 VAE_TERMS = {"loss", "elbo_nats", "kl_nats", "reconstruction_nats", "grad_norm"}
+CODE_TERMS = {"commitment", "perplexity"}
 
 
 # The protocol --------------------------------------------------------------------------------------------------------
@@ -46,6 +47,8 @@ ARGUMENTS = {
     "standing": ["state", "key", "n", "batches"],
     "draw": ["state", "key", "n", "y"],
     "learned_prior": ["state", "key", "n"],
+    "codes": ["state", "batch"],
+    "code_sizes": None,
 }
 
 
@@ -53,10 +56,15 @@ ARGUMENTS = {
 def test_names_of_functions_and_arguments(name):
     model = ALL[name].make(optax.sgd(0.1))
     assert list(model._fields) == list(ARGUMENTS)
-    found = {field: f and list(inspect.signature(f).parameters) for field, f in model._asdict().items()}
+    fields = model._asdict()
+    assert (fields.pop("code_sizes") is not None) == (name in CODES)
+    found = {field: f and list(inspect.signature(f).parameters) for field, f in fields.items()}
     likelihood = {"encode": None, "log_likelihood": None, "log_weights": None, "draw": None}
-    missing = {"watch": None, "standing": None} if name in VAES else likelihood
-    assert found == ARGUMENTS | {"learned_prior": None} | missing
+    missing = {"watch": None, "standing": None} if name in VAES or name in CODES else likelihood
+    missing |= {"encode": None} if name in CODES else {"codes": None}
+    expected = ARGUMENTS | {"learned_prior": None} | missing
+    expected.pop("code_sizes")
+    assert found == expected
     for function in (model.sample, model.decode):
         assert inspect.signature(function).parameters["y"].default is None
 
@@ -79,7 +87,8 @@ def test_state_counts_steps_and_starts_at_zero(name):
 @every_model
 def test_info_is_a_flat_dict_of_finite_scalars(name):
     for info in trained(name)[1]:
-        assert set(info) == (GAN_TERMS | D_TERMS.get(name, set()) if name in GANS else VAE_TERMS)
+        of_likelihood = VAE_TERMS | (CODE_TERMS if name in CODES else set())
+        assert set(info) == (GAN_TERMS | D_TERMS.get(name, set()) if name in GANS else of_likelihood)
         for term, value in info.items():
             assert isinstance(value, jax.Array)
             assert value.shape == (), term
@@ -258,7 +267,7 @@ def test_evaluate_gives_a_number_per_example(name):
     expected = (
         {"d_loss", "real_logit", "fake_logit"} if name in GANS else {"elbo_nats", "kl_nats", "reconstruction_nats"}
     )
-    assert set(terms) == expected
+    assert set(terms) == expected | ({"commitment"} if name in CODES else set())
     for value in terms.values():
         assert value.shape == (of.case.size,)
         assert np.isfinite(value).all()

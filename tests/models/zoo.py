@@ -231,7 +231,36 @@ TWO_LAYERS = {
 }
 
 VAES |= TWO_LAYERS
-ALL = GANS | VAES
+
+
+def vq_vae(quantizer, features, shape, *, start=None, **options) -> Case:
+    """`quantizer` makes it, given an axis."""
+
+    def make(optimizer, axis_name=None):
+        module = quantizer(axis_name)
+        return models.vector_quantized_autoencoder(
+            networks.CodeEncoder(features, 4, 2, 1, 1),
+            module,
+            networks.CodeDecoder(shape, 1, 4, 2, 1, 1),
+            observation.bernoulli(),
+            optimizer,
+            latent_shape=(shape[0] // 2, shape[1] // 2, features),
+            start=start and partial(start, module),
+            axis_name=axis_name,
+            **options,
+        )
+
+    return Case(make, shape, options.get("num_classes", 0), levels=(0.0, 1.0))
+
+
+def revived(axis):
+    return networks.EMAVectorQuantizer(3, 0.9, 0.1, axis_name=axis)
+
+
+CODES = {
+    "vq vae, conditional, k-means, revival": vq_vae(revived, 2, IMAGE, num_classes=3, start=networks.kmeans_start),
+}
+ALL = GANS | VAES | CODES
 
 
 def examples(case: Case, seed: int = 0) -> Batch:
