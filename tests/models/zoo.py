@@ -233,18 +233,21 @@ TWO_LAYERS = {
 VAES |= TWO_LAYERS
 
 
+POSITIONS = 4
+
+
 def vq_vae(quantizer, features, shape, *, start=None, **options) -> Case:
     """`quantizer` makes it, given an axis."""
 
     def make(optimizer, axis_name=None):
         module = quantizer(axis_name)
         return models.vector_quantized_autoencoder(
-            networks.CodeEncoder(features, 4, 2, 1, 1),
+            networks.CodeMLPEncoder(POSITIONS, features, (32,)),
             module,
-            networks.CodeDecoder(shape, 1, 4, 2, 1, 1),
+            networks.CodeMLPDecoder(shape, 1, (32,)),
             observation.bernoulli(),
             optimizer,
-            latent_shape=(shape[0] // 2, shape[1] // 2, features),
+            latent_shape=(POSITIONS, features),
             start=start and partial(start, module),
             axis_name=axis_name,
             **options,
