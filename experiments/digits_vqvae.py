@@ -4,10 +4,10 @@
     gvlab evaluate runs/digits_vqvae/seed-0
 
 The codes start at k-means of the first batch. The prior is uniform, so 16.6 nats of the ELBO are the codes' names;
-samples of it look like fragments of digits. With 256 codes (--model.quantizer.codes 256, and revive_below=0.02) seed 0
-reached -108.5: better reconstructions do not pay for the 5.5 nats.
+a sample's four parts need not fit together, though many do. With 256 codes (--model.quantizer.codes 256
+--model.quantizer.revive-below 0.02) seed 0 reached -108.5: better reconstructions do not pay for the 5.5 nats.
 
-Cost: about 35 CPU seconds, compilation included; 20 seconds on 2 idle CPU cores by that, which was not tried.
+Cost: about 35 CPU seconds, compilation included (of two cores that others shared).
 Reached (seeds 0, 1, 2): test elbo_nats -105.0, -105.1, -104.3; code_perplexity 56.0, 55.8, 58.3 of 64, active_codes 1;
 frechet_pixels 1.31, 1.19, 1.21.
 """

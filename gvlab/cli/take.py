@@ -84,8 +84,8 @@ def _sample(args: argparse.Namespace, rest: list[str]) -> None:
     of_class = class_given(model, args)
     if model.has_codes:
         print(
-            f"gvlab: the codes are drawn uniformly, as the prior of {model.experiment.name} has it, and not as they go "
-            "together in the data: samples look like fragments of it.",
+            f"gvlab: each code is drawn by itself and uniformly, as the prior of {model.experiment.name} has it, so "
+            "the parts of a sample need not fit together.",
             file=sys.stderr,
         )
     if args.classes and not model.classes:
