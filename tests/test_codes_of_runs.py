@@ -64,7 +64,7 @@ def test_latents_as_files(model, tmp_path):
 def test_an_export_computes_the_same(model, run, tmp_path):
     loaded = runpy.run_path(str(export.write_model(run, tmp_path / "out") / "load.py"))
     x = data.load("digits").test.x[:3]
-    np.testing.assert_array_equal(loaded["codes"](x, 2), model.codes(x, 2))
+    np.testing.assert_array_equal(loaded["encode"](x, 2), model.codes(x, 2))
     np.testing.assert_array_equal(loaded["decode"](model.codes(x, 2), 2), model.decode(model.codes(x, 2), 2))
     assert loaded["card"]["programs"]["decode"]["inputs"][0]["dtype"] == "int32"
     assert "quantizer.codebook.sums" in loaded["card"]["weights"]

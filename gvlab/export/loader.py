@@ -7,7 +7,7 @@ pip install jax numpy flatbuffers  # jax.export reads its files by the latter
     x = load.sample(16, seed=1)  # to the last bit what gvlab.load(RUN).sample(16, seed=1) gives on the same machine
     x = load.decode(z)  # of latents [n, latent]
     mean, logvar = load.encode(x)  # of a VAE: of images as uint8 [n, height, width, channel], or points [n, d]
-    z = load.codes(x)  # of a VQVAE, whose latents are codes, int32 [n, positions]
+    z = load.encode(x)  # of a VQVAE: its codes, int32 [n, positions]
 
 Where there are classes, y is one of them for all, integers [n], or weights [n, classes]; by default they come in turn.
 """
@@ -42,8 +42,4 @@ def decode(z, y=None):
 
 
 def encode(x, y=None):
-    return run("encode", len(x), y, np.asarray(x))
-
-
-def codes(x, y=None):
-    return run("codes", len(x), y, np.asarray(x))
+    return run("codes" if "codes" in programs else "encode", len(x), y, np.asarray(x))

@@ -77,5 +77,5 @@ def _differences(model: Trained, loaded: dict[str, Any]) -> dict[str, float]:
     if model.has_codes:
         x = draw.integers(0, 256, shape, np.uint8)
         # A share: where two codes are as near, other roundings choose the other one.
-        found["codes"] = float((np.asarray(loaded["codes"](x)) != np.asarray(model.codes(x))).mean())
+        found["codes"] = float((np.asarray(loaded["encode"](x)) != np.asarray(model.codes(x))).mean())
     return found
