@@ -90,12 +90,15 @@ class Trained:
     def has_normal_prior(self) -> bool:
         """Whether its latents are standard normal, as those of all GANs, and of VAEs unless their prior is learned; of
         a whole own model nobody knows."""
-        return isinstance(self.experiment.model, c.GAN | c.VAE) and self.program.model.learned_prior is None
+        known = isinstance(self.experiment.model, c.GAN | c.VAE | c.HierarchicalVAE)
+        return known and self.program.model.learned_prior is None
 
     @property
     def params(self) -> PyTree:
-        """The parameters that `sample`, `encode` and `decode` compute with: of a GAN the generator's average."""
-        return self.state.ema_params if isinstance(self.state, models.GANState) else self.state.params
+        """The parameters that `sample`, `encode` and `decode` compute with: their average, where there is one (a GAN's is
+        of the generator)."""
+        averaged = isinstance(self.state, models.GANState | models.HierarchyState)
+        return self.state.ema_params if averaged else self.state.params
 
     def __repr__(self) -> str:
         experiment, step = self.experiment, int(self.state.step)

@@ -42,6 +42,8 @@ from gvlab.config.experiment import (
 from gvlab.config.fields import completed, difference, leaves, member_to_dict, to_dict, value, with_traced
 from gvlab.config.gan import GAN, HalfLife
 from gvlab.config.heads import Classifier, Embedding, ExtraClass, Projection
+from gvlab.config.hierarchy import HierarchicalVAE
+from gvlab.config.ladders import VDVAE, Absolute, LadderMLP, Residual
 from gvlab.config.likelihoods import (
     Bernoulli,
     Categorical,
@@ -71,7 +73,18 @@ from gvlab.config.objectives import (
     StickingTheLanding,
     TotalCorrelation,
 )
-from gvlab.config.optimizers import SGD, Adam, AdamW, AnnealedAdam, Boxed, Clipped, LazyAdam, Orthogonal, RMSprop
+from gvlab.config.optimizers import (
+    SGD,
+    Adam,
+    AdamW,
+    AnnealedAdam,
+    Boxed,
+    Clipped,
+    LazyAdam,
+    Orthogonal,
+    RMSprop,
+    Skipped,
+)
 from gvlab.config.posteriors import DiagonalNormal, FullCovariance, InverseAutoregressive, Planar, Radial
 from gvlab.config.priors import Flow, Mixture, StandardNormal, Vamp
 from gvlab.config.protocols import (
@@ -122,7 +135,9 @@ __all__ = [
     "SGD",
     "SNGAN",
     "VAE",
+    "VDVAE",
     "WITHOUT_INFLUENCE",
+    "Absolute",
     "Adam",
     "AdamW",
     "Adaptive",
@@ -171,11 +186,13 @@ __all__ = [
     "Gaussian",
     "GradientPenalty",
     "HalfLife",
+    "HierarchicalVAE",
     "Hinge",
     "ImportanceWeighted",
     "Information",
     "InstanceNoise",
     "InverseAutoregressive",
+    "LadderMLP",
     "LatentConsistency",
     "LatentDiversity",
     "LazyAdam",
@@ -219,8 +236,10 @@ __all__ = [
     "RelativisticAverage",
     "ReluMLP",
     "Renyi",
+    "Residual",
     "Scheduled",
     "SharedGaussian",
+    "Skipped",
     "Smoothed",
     "StandardNormal",
     "StickingTheLanding",

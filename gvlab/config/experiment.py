@@ -9,6 +9,7 @@ from typing import Any, Literal
 from gvlab.config.checks import check_directory_name, check_positive, check_size
 from gvlab.config.fields import decode, to_dict
 from gvlab.config.gan import GAN
+from gvlab.config.hierarchy import HierarchicalVAE
 from gvlab.config.likelihoods import Categorical, DiscretizedLogistic, MixtureOfLogistics
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnData, OwnModel
@@ -85,7 +86,7 @@ class Experiment:
     """All that determines a run. `seed` and the step number determine every random number in it."""
 
     name: str
-    model: GAN | VAE | OwnModel
+    model: GAN | VAE | HierarchicalVAE | OwnModel
     steps: int
     data: Data = Data()
     batch_size: int = 64
@@ -133,7 +134,7 @@ class Experiment:
             raise UserError(
                 f"Data.quantization is {self.data.quantization!r}, but {kind} has no likelihood to serve: use 'none'."
             )
-        if self.precision != "float32" and not isinstance(self.model, GAN | VAE):
+        if self.precision != "float32" and not isinstance(self.model, GAN | VAE | HierarchicalVAE):
             raise UserError(
                 f"Experiment.precision is {self.precision!r}, but {type(self.model).__name__}, a model of one's own, "
                 "says itself how it computes: use 'float32'."
@@ -152,7 +153,7 @@ class Experiment:
                 f"Experiment.batch_size is {self.batch_size}, which packs of GAN.packing = {self.model.packing} cannot "
                 "share equally: use a multiple."
             )
-        if isinstance(self.model, VAE):
+        if isinstance(self.model, VAE | HierarchicalVAE):
             _check_levels(self.model.likelihood, self.data.quantization)
 
     @property

@@ -45,6 +45,8 @@ from gvlab.networks.filtered import down_conv, up_conv
 from gvlab.networks.flows import MADE, MAF, RealNVP
 from gvlab.networks.grouped import grouped_conv
 from gvlab.networks.heads import ClassifierHead, EmbeddingHead, ExtraClassHead
+from gvlab.networks.ladder_mlp import LadderMLP
+from gvlab.networks.ladders import Descent, Normals, absolute_normals, residual_normals
 from gvlab.networks.layers import Conv, ConvTranspose, append_label
 from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
 from gvlab.networks.minibatch import minibatch_stddev
@@ -99,10 +101,12 @@ from gvlab.networks.stylegan2_discriminator import (
     StyleGAN2Discriminator,
     stylegan2_networks,
 )
+from gvlab.networks.vdvae import VDVAE, ResidualBlock, TopDownBlock
 
 __all__ = [
     "MADE",
     "MAF",
+    "VDVAE",
     "ArticleDecoder",
     "ArticleDiscriminator",
     "ArticleEncoder",
@@ -120,6 +124,7 @@ __all__ = [
     "ConvTranspose",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "Descent",
     "DownBlock",
     "EMAVectorQuantizer",
     "EmbeddingHead",
@@ -130,6 +135,7 @@ __all__ = [
     "ImageBlock",
     "InBfloat16",
     "InverseAutoregressive",
+    "LadderMLP",
     "Layers",
     "LookupFreeQuantizer",
     "MLPDecoder",
@@ -139,6 +145,7 @@ __all__ = [
     "MaxoutDiscriminator",
     "NormalMixture",
     "NormalizedMLPGenerator",
+    "Normals",
     "OrigBlock",
     "Packed",
     "PlainDCGANDiscriminator",
@@ -150,6 +157,7 @@ __all__ = [
     "R3GANGenerator",
     "Radial",
     "RealNVP",
+    "ResidualBlock",
     "ResidualDiscriminator",
     "ResidualGenerator",
     "ResidualQuantizer",
@@ -166,10 +174,12 @@ __all__ = [
     "StudioGANUpBlock",
     "StyleGAN2Discriminator",
     "StyleGAN2Generator",
+    "TopDownBlock",
     "UpBlock",
     "Usage",
     "VectorQuantizer",
     "WithShared",
+    "absolute_normals",
     "append_label",
     "batch_entropy",
     "bernoulli_bias",
@@ -192,6 +202,7 @@ __all__ = [
     "on_sphere",
     "plain",
     "r3gan_stages",
+    "residual_normals",
     "rotated",
     "sagan_networks",
     "sngan_networks",
