@@ -95,8 +95,7 @@ class Trained:
 
     @property
     def params(self) -> PyTree:
-        """The parameters that `sample`, `encode` and `decode` compute with: their average, where there is one (a GAN's is
-        of the generator)."""
+        """What `sample`, `encode` and `decode` compute with: an average, if there is one; a GAN's is its generator's."""
         averaged = isinstance(self.state, models.GANState | models.HierarchyState)
         return self.state.ema_params if averaged else self.state.params
 

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 
 from gvlab import rng, tree
 from gvlab.losses import elbo
-from gvlab.models.base import Labels, check_first_batch, eval_apply, init_module, output_of, train_apply, updates_of
+from gvlab.models.base import Labels, check_first_batch, eval_apply, init_module, train_apply, updates_of
 from gvlab.models.objectives import Context, Draw, Objective
 from gvlab.models.observation import Observation
 from gvlab.networks.ladders import Descent
@@ -125,14 +125,15 @@ def hierarchical_autoencoder(
         return new, mean_over(info, axis_name) | {"grad_norm": tree.norm(grads)}
 
     def init(key: PRNGKey, batch: Batch) -> HierarchyState:
-        shape = batch.x.shape[1:]
-        inputs = jnp.zeros((2, *shape)), jnp.zeros((1, 2, total)), None
-        raw = output_of(network, key, *inputs).raw
-        made = jax.eval_shape(observation.mean, raw).shape[2:]
-        if shape != made:
-            raise UserError(f"The data have the shape {shape}, but the network makes {made}.")
+        def generated() -> Array:
+            raw, _ = network.init_with_output(key, jnp.zeros((2, total)), None, train=True, method="generate")
+            return observation.mean(raw)
+
+        made = jax.eval_shape(generated).shape[1:]
+        if batch.x.shape[1:] != made:
+            raise UserError(f"The data have the shape {batch.x.shape[1:]}, but the network makes {made}.")
         check_first_batch(batch, made, data_range, 0)
-        params, stats = init_module(network, key, *inputs)
+        params, stats = init_module(network, key, jnp.zeros((2, *made)), jnp.zeros((1, 2, total)), None)
         return HierarchyState(
             step=jnp.zeros((), jnp.int32),
             params=params,

@@ -27,6 +27,7 @@ NAMES = [
     "dcgan, simultaneous",
     "mlp vae, conditional, 2 samples, warm-up",
     "two-layer iwae, conditional, 5 samples",
+    "ladder vae, warm-up",
 ]
 every_model = pytest.mark.parametrize("name", NAMES)
 

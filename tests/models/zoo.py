@@ -250,7 +250,7 @@ def ladder(shape, parameters, axis):
 
 
 def vdvae(shape, parameters, axis):
-    return networks.VDVAE(shape, parameters, ((4, 4), (1, 1)), ((1, 0), (4, 1)), features=8, latents=2, bottleneck=0.5)
+    return networks.VDVAE(shape, parameters, ((4, 4),), ((1, 0), (4, 1)), features=8, latents=2, bottleneck=0.5)
 
 
 HIERARCHIES = {

@@ -1,7 +1,7 @@
 """The networks of hierarchical VAEs against the published ones: golden values of `tests/golden/vae_ladders.json`."""
 
 import json
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import jax
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gvlab import config as c
-from gvlab import losses
+from gvlab import losses, networks
 from gvlab.models import observation
 from gvlab.networks.ladders import residual_normals
 
@@ -22,9 +22,8 @@ MIXTURE = observation.mixture_of_logistics(10)
 CIFAR10 = c.VDVAE(
     "32x11,32d2,16x6,16d2,8x6,8d2,4x3,4d4,1x3", "1x1,4m1,4x2,8m4,8x5,16m8,16x10,32m16,32x21", width=384, latents=16
 )
-SMALL_32 = c.VDVAE(
-    "32x3,32d2,16x2,16d2,8x2,8d2,4x2,4d4,1x2", "1x1,4m1,4x1,8m4,8x2,16m8,16x3,32m16,32x4", width=96, latents=16
-)
+# Compiling is most of what these tests cost.
+quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 ENCODER, DECODER = "8x2,8d2,4x2,4d4,1x2", "1x1,4m1,4x2,8m4,8x2"
 
 
@@ -135,10 +134,8 @@ def golden_images():
 def test_the_tiny_vdvae_is_the_published_one():
     network, likelihood = tiny()
     params, norms = published()
-    made = jax.eval_shape(lambda: network.init(jax.random.key(0), golden_images(), golden_noise()[None], train=True))
-    assert jax.tree.map(jnp.shape, made["params"]) == jax.tree.map(jnp.shape, params)
 
-    @jax.jit
+    @quick_jit
     def computed(params):
         def loss(params):
             descent = network.apply({"params": params}, golden_images(), golden_noise()[None], train=True)
@@ -178,9 +175,8 @@ def count(network, shape):
     [
         (CIFAR10, MIXTURE, (32, 32, 3), COUNTS["cifar10_parameters"]),
         (c.VDVAE(), observation.bernoulli(), (28, 28, 1), SMALL["mnist_small"]["parameters_without_dmol"] + 33),
-        (SMALL_32, MIXTURE, (32, 32, 3), SMALL["cifar10_small"]["parameters"]),
     ],
-    ids=["cifar10", "small 28", "small 32"],
+    ids=["cifar10", "small 28"],
 )
 def test_parameters_are_as_many_as_those_of_the_published_code(config, likelihood, shape, parameters):
     network = config.hierarchy(*likelihood.made_for(shape), None)
@@ -193,17 +189,17 @@ def test_parameters_are_as_many_as_those_of_the_published_code(config, likelihoo
 
 def test_first_weights_that_add_to_x_are_as_published():
     """c4 and z_proj times the root of 1 / blocks, the prior's last convolution zero, all biases zero."""
-    network = tiny()[0]
-    params = jax.jit(lambda: network.init(jax.random.key(0), golden_images(), golden_noise()[None], train=True))()
-    params = jax.device_get(params["params"])
+    x, noise = jnp.zeros((1, 1, 1, 64)), jnp.zeros((1, 1, 1, 16))
+    block = networks.TopDownBlock(64, 16, 16, spatial=False, share=1 / 43, normals=networks.absolute_normals())
+    params = quick_jit(lambda: block.init(jax.random.key(0), x, noise, x)["params"])()
 
     def most(layer):
         assert not layer["bias"].any()
         return np.abs(layer["kernel"]).max()
 
-    # U(-1, 1) over the root of the fan-in, whose greatest of some numbers is near its end.
-    assert 0.6 < most(params["enc_blocks_0"]["c4"]) * np.sqrt(2 * 8) <= 1
-    assert 0.6 < most(params["dec_blocks_3"]["resnet"]["c4"]) * np.sqrt(2 * 7) <= 1
-    assert 0.6 < most(params["dec_blocks_3"]["z_proj"]) * np.sqrt(3 * 7) <= 1
-    assert 0.6 < most(params["dec_blocks_3"]["enc"]["c4"]) * np.sqrt(2) <= 1
-    assert most(params["dec_blocks_3"]["prior"]["c4"]) == 0
+    # Uniform from -1 to 1 over the root of the fan-in: the greatest of many is near the end.
+    assert 0.9 < most(params["resnet"]["c4"]) * np.sqrt(16 * 43) <= 1
+    assert 0.9 < most(params["z_proj"]) * np.sqrt(16 * 43) <= 1
+    assert 0.9 < most(params["enc"]["c4"]) * np.sqrt(16) <= 1
+    assert 0.9 < most(params["prior"]["c1"]) * np.sqrt(64) <= 1
+    assert most(params["prior"]["c4"]) == 0
