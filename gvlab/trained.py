@@ -95,7 +95,7 @@ class Trained:
 
     @property
     def params(self) -> PyTree:
-        """What `sample`, `encode` and `decode` compute with: an average, if there is one; a GAN's is its generator's."""
+        """What `sample`, `encode` and `decode` compute with: an average, if there is one; a GAN's generator's."""
         averaged = isinstance(self.state, models.GANState | models.HierarchyState)
         return self.state.ema_params if averaged else self.state.params
 
@@ -131,7 +131,8 @@ class Trained:
     def check_encoder(self) -> None:
         """Raises `UserError` for a model without one."""
         if self.program.model.encode is None:
-            raise UserError(f"{self.experiment.name} is a GAN, which has no encoder: encoding needs a VAE.")
+            family = type(self.experiment.model).__name__
+            raise UserError(f"{self.experiment.name} is a {family}, which has no encoder: encoding needs a VAE.")
 
     def latents(self, key: PRNGKey, n: int, truncation: float | None = None) -> Float[Array, "n latent"]:
         """Of the prior; `truncation` as for `sample`."""

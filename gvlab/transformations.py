@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
+from gvlab import tree
 from gvlab.types import PyTree
 
 Number = float | Float[Array, ""]
@@ -129,7 +130,7 @@ def skip_from(
 
     def update(updates: PyTree, state: Skipping, params: PyTree | None = None, **extra: Any) -> tuple[PyTree, Skipping]:
         # Of a gradient with NaN the norm is NaN, which is below nothing.
-        made = (optax.global_norm(updates) < norm) | (state.in_a_row >= patience)
+        made = (tree.norm(updates) < norm) | (state.in_a_row >= patience)
         changed, after = inner.update(updates, state.inner, params, **extra)
 
         def chosen(new: Array, old: Array) -> Array:

@@ -94,7 +94,7 @@ class _Hidden(nn.Module):
     @nn.compact
     def __call__(self, x: Vectors, train: bool) -> Vectors:
         for _ in range(2):
-            x = nn.Dense(self.units)(x)
+            x = nn.Dense(self.units, use_bias=False)(x)
             x = BatchNorm(use_running_average=not train, momentum=0.9, axis_name=self.axis_name)(x)
             x = nn.leaky_relu(x, 0.1)
         return x
