@@ -27,10 +27,10 @@ def config() -> Experiment:
                 ),
             ),
         ),
-        steps=20_000,
+        steps=10_000,
         batch_size=64,
         log_every=100,
-        sample_every=2_000,
+        sample_every=1_000,
         checkpoint_every=1_000,
         evaluation=Evaluation(samples=2_000, k=100),
     )
