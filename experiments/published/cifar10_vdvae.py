@@ -4,10 +4,10 @@
     gvlab evaluate runs/cifar10_vdvae/seed-0 --k 16
 
 Cost: not run here. By the operations of its network 10 to 15 hours of an H100 in bfloat16 (`--precision bfloat16`).
-Published: 2.87 bits per dimension (`bits_per_dim`), one draw of the bound. There gradients are of nats per dimension, so
-200 and 400 of the published code are 3,072 times as much here.
-Where ours differs: the published split trains on 45,000 images, ours on 50,000; a gradient's norm is of one batch of 32,
-there of two of 16 added up.
+Published: 2.87 bits per dimension (`bits_per_dim`), one draw of the bound. There gradients are of nats per dimension,
+so 200 and 400 of the published code are 3,072 times as much here.
+Where ours differs: the published split trains on 45,000 images, ours on 50,000; a gradient's norm is of one batch of
+32, there of two of 16.
 """
 
 from gvlab.config import (
