@@ -1,4 +1,4 @@
-"""A small VDVAE (Child 2021) on dynamically binarised MNIST: ten layers of latents, 92,113 parameters.
+"""A small VDVAE (Child 2021) on dynamically binarised MNIST: eight layers of latents, 92,113 parameters.
 
     gvlab train experiments/mnist_vdvae.py
     gvlab evaluate runs/mnist_vdvae/seed-0 --k 100

@@ -246,7 +246,7 @@ def hierarchy(observed, network, shape, objective, **options) -> Case:
 
 
 def ladder(shape, parameters, axis):
-    return networks.LadderMLP(shape, parameters, latents=(LATENT - 1, 1), hidden=(32, 16), axis_name=axis)
+    return networks.LadderMLP(shape, parameters, latents=(LATENT - 2, 2), hidden=(32, 16), axis_name=axis)
 
 
 def vdvae(shape, parameters, axis):
