@@ -3,8 +3,9 @@
     gvlab train experiments/mnist_vdvae.py
     gvlab evaluate runs/mnist_vdvae/seed-0 --k 100
 
-Cost: not measured yet.
-Reached: not run yet.
+Cost: 8.6 GFLOP a step; 0.75 CPU seconds a step, and 25 of compiling, measured on 2 cores that were busy with other work:
+about an hour of 2 idle cores for the whole.
+Reached: not run to its end. The first 120 steps took the ELBO of a training batch from -558 to -205 nats (seed 0).
 """
 
 from gvlab.config import VDVAE, AdamW, Clipped, Data, Evaluation, Experiment, HierarchicalVAE, Linear, Skipped

@@ -11,6 +11,7 @@ import pytest
 
 from gvlab import config as c
 from gvlab import losses, networks
+from gvlab.config import experiment_file
 from gvlab.models import observation
 from gvlab.networks.ladders import residual_normals
 
@@ -19,9 +20,8 @@ TINY = GOLDEN["vdvae_tiny"]
 COUNTS = GOLDEN["vdvae_configurations"]
 SMALL = COUNTS["own_small_configurations"]
 MIXTURE = observation.mixture_of_logistics(10)
-CIFAR10 = c.VDVAE(
-    "32x11,32d2,16x6,16d2,8x6,8d2,4x3,4d4,1x3", "1x1,4m1,4x2,8m4,8x5,16m8,16x10,32m16,32x21", width=384, latents=16
-)
+PUBLISHED = Path(__file__).parents[2] / "experiments" / "published" / "cifar10_vdvae.py"
+CIFAR10 = experiment_file.load(PUBLISHED).model.network
 # Compiling is most of what these tests cost.
 quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 ENCODER, DECODER = "8x2,8d2,4x2,4d4,1x2", "1x1,4m1,4x2,8m4,8x2"
