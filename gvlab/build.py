@@ -100,13 +100,13 @@ def _colour(background: tuple[int, ...]) -> tuple[int, int, int] | None:
     return (background[0], background[1], background[2]) if background else None
 
 
-def data_range(config: c.GAN | c.VAE | c.VQVAE | c.OwnModel, shape: Shape) -> tuple[float, float]:
+def data_range(config: c.AnyModel, shape: Shape) -> tuple[float, float]:
     """The values that the model's examples take: images in the model's range, vectors unbounded."""
     return c.image_range(config) if len(shape) == 3 else UNBOUNDED
 
 
 def model(
-    config: c.GAN | c.VAE | c.VQVAE | c.OwnModel,
+    config: c.AnyModel,
     shape: Shape,
     num_classes: int,
     axis_name: str | None = None,
@@ -139,6 +139,8 @@ def model(
             return families.vae(config, setting)
         case c.VQVAE():
             return families.vqvae(config, setting)
+        case c.HierarchicalVAE():
+            return families.hierarchical_vae(config, setting)
         case _:
             return made(config, "model", shape, classes, axis_name)
 

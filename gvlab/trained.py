@@ -90,12 +90,14 @@ class Trained:
     def has_normal_prior(self) -> bool:
         """Whether its latents are standard normal, as those of all GANs, and of VAEs unless their prior is learned; of
         a whole own model nobody knows."""
-        return isinstance(self.experiment.model, c.GAN | c.VAE) and self.program.model.learned_prior is None
+        known = isinstance(self.experiment.model, c.GAN | c.VAE | c.HierarchicalVAE)
+        return known and self.program.model.learned_prior is None
 
     @property
     def params(self) -> PyTree:
-        """The parameters that `sample`, `encode` and `decode` compute with: of a GAN the generator's average."""
-        return self.state.ema_params if isinstance(self.state, models.GANState) else self.state.params
+        """What `sample`, `encode` and `decode` compute with: an average, if there is one; a GAN's generator's."""
+        averaged = isinstance(self.state, models.GANState | models.HierarchyState)
+        return self.state.ema_params if averaged else self.state.params
 
     def __repr__(self) -> str:
         experiment, step = self.experiment, int(self.state.step)
@@ -134,7 +136,8 @@ class Trained:
     def check_encoder(self) -> None:
         """Raises `UserError` for a model without one."""
         if self.program.model.encode is None and not self.has_codes:
-            raise UserError(f"{self.experiment.name} is a GAN, which has no encoder: encoding needs a VAE.")
+            family = type(self.experiment.model).__name__
+            raise UserError(f"{self.experiment.name} is a {family}, which has no encoder: encoding needs a VAE.")
 
     def latents(self, key: PRNGKey, n: int, truncation: float | None = None) -> Num[Array, "n latent"]:
         """Of the prior; `truncation` as for `sample`."""

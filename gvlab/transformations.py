@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
+from gvlab import tree
 from gvlab.types import PyTree
 
 Number = float | Float[Array, ""]
@@ -95,3 +96,48 @@ def add_orthogonal_decay(weight: Number) -> optax.GradientTransformation:
         return jax.tree_util.tree_map_with_path(added, updates, params), state
 
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+class Skipping(NamedTuple):
+    """The state of `skip_from`."""
+
+    inner: PyTree
+    """Of the optimizer."""
+    in_a_row: Int[Array, ""]
+    """Updates left out since the last one that was made."""
+
+
+def skip_from(
+    norm: Number, patience: int, optimizer: optax.GradientTransformation
+) -> optax.GradientTransformationExtraArgs:
+    """An optimizer that makes no update, and learns nothing, of gradients from that norm on or with NaN in them.
+
+    After `patience` of them in a row one is made after all, as in `optax.apply_if_finite`: norms that stay above would
+    otherwise hold training up for ever, as users of the published code report.
+
+    Args:
+        norm: over all parameters.
+        patience: updates left out in a row, at most.
+        optimizer: what is asked for the others.
+
+    Reference: Child, "Very Deep VAEs Generalize Autoregressive Models and Can Outperform Them on Images", 2021,
+    published code (`skip_threshold`).
+    """
+    inner = optax.with_extra_args_support(optimizer)
+
+    def init(params: PyTree) -> Skipping:
+        return Skipping(inner.init(params), jnp.zeros((), jnp.int32))
+
+    def update(updates: PyTree, state: Skipping, params: PyTree | None = None, **extra: Any) -> tuple[PyTree, Skipping]:
+        # Of a gradient with NaN the norm is NaN, which is below nothing.
+        made = (tree.norm(updates) < norm) | (state.in_a_row >= patience)
+        changed, after = inner.update(updates, state.inner, params, **extra)
+
+        def chosen(new: Array, old: Array) -> Array:
+            return jnp.where(made, new, old)
+
+        kept = jax.tree.map(chosen, after, state.inner)
+        changed = jax.tree.map(lambda leaf: jnp.where(made, leaf, jnp.zeros_like(leaf)), changed)
+        return changed, Skipping(kept, jnp.where(made, 0, state.in_a_row + 1))
+
+    return optax.GradientTransformationExtraArgs(init, update)

@@ -109,3 +109,17 @@ def test_half_lives_are_the_published_decays(row):
 def test_meaningless_numbers_are_refused(make, message):
     with pytest.raises(UserError, match=message):
         make()
+
+
+def test_updates_of_long_gradients_are_left_out_until_patience_ends():
+    optimizer = c.Skipped(norm=5.0, patience=2, optimizer=c.SGD(learning_rate=1.0, momentum=0.5)).transformation()
+    params = {"w": jnp.zeros(2)}
+    state, seen = optimizer.init(params), []
+    update = jax.jit(optimizer.update)
+    for gradient in ([3.0, 0.0], [3.0, 4.0], [jnp.nan, 0.0], [3.0, 0.0], [6.0, 8.0], [6.0, 8.0], [6.0, 8.0]):
+        updates, state = update({"w": jnp.array(gradient)}, state, params, step=0)
+        seen.append((updates["w"].tolist(), int(state.in_a_row)))
+    # A norm of 5 is too long already; the momentum knows nothing of what was left out.
+    nothing = [0.0, 0.0]
+    left_out = [(nothing, 1), (nothing, 2)]
+    assert seen == [([-3.0, 0.0], 0), *left_out, ([-4.5, 0.0], 0), *left_out, ([-8.25, -8.0], 0)]

@@ -23,7 +23,7 @@ from gvlab.compare.identity import config_sha256, contents
 from gvlab.compare.record import SCHEMA, read_record
 from gvlab.extractors import catalogue
 from gvlab.files import owned, write_atomically
-from gvlab.pictures import draw
+from gvlab.pictures import bars, draw
 from gvlab.pictures.sheets import save_png
 from gvlab.runs import directory as rundir
 from gvlab.runs.curves import read_metrics
@@ -273,7 +273,7 @@ def timing_of(lines: list[dict[str, Any]], images_per_step: int, together: int) 
 
 def draw_pictures(program: Program, run: Path, state: PyTree) -> None:
     """Reconstructions and traversals of a VAE, reconstructions where the latents are codes, the nearest training images
-    of a GAN's samples."""
+    of a GAN's samples; of a hierarchical VAE these, and what its layers say."""
     if len(program.dataset.shape) != 3:
         return
     (run / "pictures").mkdir(exist_ok=True)
@@ -281,6 +281,8 @@ def draw_pictures(program: Program, run: Path, state: PyTree) -> None:
         sheets = {"reconstructions": draw.reconstructions(program, state, n=16)}
     elif program.model.encode is None:
         sheets = {"neighbours": draw.neighbours(program, state, catalogue.extractor("pixels"), seed=0, n=8, k=7)}
+        if isinstance(program.experiment.model, c.HierarchicalVAE):
+            sheets["layers"] = bars.layers(program, state)
     else:
         sheets = {
             "reconstructions": draw.reconstructions(program, state, n=16),

@@ -28,7 +28,9 @@ from gvlab.config.contests import (
 )
 from gvlab.config.experiment import (
     CADENCE,
+    FAMILIES,
     WITHOUT_INFLUENCE,
+    AnyModel,
     Data,
     Evaluation,
     Experiment,
@@ -42,6 +44,8 @@ from gvlab.config.experiment import (
 from gvlab.config.fields import completed, difference, leaves, member_to_dict, to_dict, value, with_traced
 from gvlab.config.gan import GAN, HalfLife
 from gvlab.config.heads import Classifier, Embedding, ExtraClass, Projection
+from gvlab.config.hierarchy import HierarchicalVAE
+from gvlab.config.ladders import VDVAE, Absolute, LadderMLP, Residual
 from gvlab.config.likelihoods import (
     Bernoulli,
     Categorical,
@@ -71,7 +75,18 @@ from gvlab.config.objectives import (
     StickingTheLanding,
     TotalCorrelation,
 )
-from gvlab.config.optimizers import SGD, Adam, AdamW, AnnealedAdam, Boxed, Clipped, LazyAdam, Orthogonal, RMSprop
+from gvlab.config.optimizers import (
+    SGD,
+    Adam,
+    AdamW,
+    AnnealedAdam,
+    Boxed,
+    Clipped,
+    LazyAdam,
+    Orthogonal,
+    RMSprop,
+    Skipped,
+)
 from gvlab.config.posteriors import DiagonalNormal, FullCovariance, InverseAutoregressive, Planar, Radial
 from gvlab.config.priors import Flow, Mixture, StandardNormal, Vamp
 from gvlab.config.protocols import (
@@ -117,6 +132,7 @@ __all__ = [
     "DCGAN",
     "ELBO",
     "EMAVQ",
+    "FAMILIES",
     "FSQ",
     "GAN",
     "LFQ",
@@ -128,14 +144,17 @@ __all__ = [
     "SGD",
     "SNGAN",
     "VAE",
+    "VDVAE",
     "VQ",
     "VQVAE",
     "WITHOUT_INFLUENCE",
+    "Absolute",
     "Adam",
     "AdamW",
     "Adaptive",
     "Adversarial",
     "AnnealedAdam",
+    "AnyModel",
     "Arrays",
     "Article",
     "Bernoulli",
@@ -181,11 +200,13 @@ __all__ = [
     "Gaussian",
     "GradientPenalty",
     "HalfLife",
+    "HierarchicalVAE",
     "Hinge",
     "ImportanceWeighted",
     "Information",
     "InstanceNoise",
     "InverseAutoregressive",
+    "LadderMLP",
     "LatentConsistency",
     "LatentDiversity",
     "LazyAdam",
@@ -229,10 +250,12 @@ __all__ = [
     "RelativisticAverage",
     "ReluMLP",
     "Renyi",
+    "Residual",
     "ResidualVQ",
     "Scheduled",
     "SharedGaussian",
     "SimVQ",
+    "Skipped",
     "Smoothed",
     "StandardNormal",
     "StickingTheLanding",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from gvlab.config.checks import check_directory_name, check_positive, check_size
 from gvlab.config.fields import decode, to_dict
 from gvlab.config.gan import GAN
+from gvlab.config.hierarchy import HierarchicalVAE
 from gvlab.config.likelihoods import Categorical, DiscretizedLogistic, MixtureOfLogistics
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnData, OwnModel
@@ -18,6 +19,10 @@ from gvlab.config.vae import VAE
 from gvlab.config.vqvae import VQVAE
 from gvlab.errors import UserError
 from gvlab.schema import parse
+
+FAMILIES = (GAN, VAE, VQVAE, HierarchicalVAE)
+"""Models of gvlab's own."""
+AnyModel: TypeAlias = GAN | VAE | VQVAE | HierarchicalVAE | OwnModel
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ class Experiment:
     """All that determines a run. `seed` and the step number determine every random number in it."""
 
     name: str
-    model: GAN | VAE | VQVAE | OwnModel
+    model: AnyModel
     steps: int
     data: Data = Data()
     batch_size: int = 64
@@ -134,7 +139,7 @@ class Experiment:
             raise UserError(
                 f"Data.quantization is {self.data.quantization!r}, but {kind} has no likelihood to serve: use 'none'."
             )
-        if self.precision != "float32" and not isinstance(self.model, GAN | VAE | VQVAE):
+        if self.precision != "float32" and not isinstance(self.model, FAMILIES):
             raise UserError(
                 f"Experiment.precision is {self.precision!r}, but {type(self.model).__name__}, a model of one's own, "
                 "says itself how it computes: use 'float32'."
@@ -153,7 +158,7 @@ class Experiment:
                 f"Experiment.batch_size is {self.batch_size}, which packs of GAN.packing = {self.model.packing} cannot "
                 "share equally: use a multiple."
             )
-        if isinstance(self.model, VAE | VQVAE):
+        if isinstance(self.model, VAE | VQVAE | HierarchicalVAE):
             _check_levels(self.model.likelihood, self.data.quantization)
 
     @property

@@ -259,6 +259,32 @@ class Orthogonal:
 AnyOptimizer = Single | Clipped | Boxed | Orthogonal
 
 
+@dataclass(frozen=True)
+class Skipped:
+    """Updates left out where the gradient is too long, or not finite, before another optimizer sees it (Child 2021).
+
+    Published for CIFAR-10: 400 for a loss in nats per dimension, so here 400 times the 3,072 values of an example, and
+    gradients clipped at half of it.
+    """
+
+    norm: float = 1e6
+    """Of a gradient over all parameters, in nats of an example's loss: from it on the update is left out."""
+    patience: int = 100
+    """After so many in a row one is made after all: a gradient that stays long would hold training up for ever, and one
+    that is not finite ends it."""
+    optimizer: Single | Clipped | Boxed | Orthogonal = Adam()
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_positive("Skipped", norm=self.norm)
+        check_size("Skipped", patience=self.patience)
+
+    def transformation(self, updates_per_step: int = 1) -> optax.GradientTransformation:
+        from gvlab.transformations import skip_from
+
+        return skip_from(self.norm, self.patience, self.optimizer.transformation(updates_per_step))
+
+
 def _rate(learning_rate: float, schedule: AnySchedule) -> optax.GradientTransformation:
     import optax
 

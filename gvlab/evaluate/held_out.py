@@ -105,7 +105,7 @@ def held_out(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measu
             pieces.setdefault(name, []).append(np.asarray(values)[:counted])
     examples = {name: np.concatenate(values) for name, values in pieces.items()}
     model = program.experiment.model
-    samples = {"latent_samples": model.num_samples} if isinstance(model, c.VAE) else {}
+    samples = {"latent_samples": model.num_samples} if isinstance(model, c.VAE | c.HierarchicalVAE) else {}
     measures = {name: mean(values, **samples) for name, values in examples.items()}
     offset = bits_per_dim_offset(program)
     if "elbo_nats" in examples and offset is not None:

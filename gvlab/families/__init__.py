@@ -2,7 +2,8 @@
 
 from gvlab.families.codes import vqvae
 from gvlab.families.gans import gan
+from gvlab.families.hierarchies import hierarchical_vae
 from gvlab.families.setting import Setting
 from gvlab.families.vaes import vae
 
-__all__ = ["Setting", "gan", "vae", "vqvae"]
+__all__ = ["Setting", "gan", "hierarchical_vae", "vae", "vqvae"]

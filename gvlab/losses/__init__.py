@@ -74,6 +74,7 @@ from gvlab.losses.importance import (
     multiply_importance_weighted_bound,
     renyi_bound,
 )
+from gvlab.losses.ladders import normal_kl_by_latent, precision_weighted
 from gvlab.losses.likelihoods import (
     bernoulli_log_prob,
     categorical_log_prob,
@@ -174,6 +175,7 @@ __all__ = [
     "multiquadric_kernel",
     "non_saturating",
     "non_saturating_generator_loss",
+    "normal_kl_by_latent",
     "normal_log_prob",
     "normal_mixture_log_prob",
     "nvil",
@@ -181,6 +183,7 @@ __all__ = [
     "one_sided_gradient_penalty",
     "optimal_gaussian_log_prob",
     "path_length",
+    "precision_weighted",
     "r1",
     "r1_finite_difference",
     "r2",

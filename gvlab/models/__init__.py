@@ -4,6 +4,7 @@ from gvlab.models import critics, objectives, observation, posteriors, priors
 from gvlab.models.codes import CodesState, vector_quantized_autoencoder
 from gvlab.models.game import GANState
 from gvlab.models.gan import alternating_gan, separate_gan, simultaneous_gan
+from gvlab.models.hierarchy import HierarchyState, hierarchical_autoencoder
 from gvlab.models.latents import VAEState
 from gvlab.models.observation import Observation
 from gvlab.models.two_layers import (
@@ -16,11 +17,13 @@ from gvlab.models.vae import autoencoder, importance_weighted_autoencoder, varia
 __all__ = [
     "CodesState",
     "GANState",
+    "HierarchyState",
     "Observation",
     "VAEState",
     "alternating_gan",
     "autoencoder",
     "critics",
+    "hierarchical_autoencoder",
     "importance_weighted_autoencoder",
     "objectives",
     "observation",

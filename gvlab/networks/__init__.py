@@ -46,6 +46,8 @@ from gvlab.networks.filtered import down_conv, up_conv
 from gvlab.networks.flows import MADE, MAF, RealNVP
 from gvlab.networks.grouped import grouped_conv
 from gvlab.networks.heads import ClassifierHead, EmbeddingHead, ExtraClassHead
+from gvlab.networks.ladder_mlp import LadderMLP
+from gvlab.networks.ladders import Descent, Normals, absolute_normals, residual_normals
 from gvlab.networks.layers import Conv, ConvTranspose, append_label
 from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
 from gvlab.networks.minibatch import minibatch_stddev
@@ -101,10 +103,12 @@ from gvlab.networks.stylegan2_discriminator import (
     StyleGAN2Discriminator,
     stylegan2_networks,
 )
+from gvlab.networks.vdvae import VDVAE, ResidualBlock, TopDownBlock
 
 __all__ = [
     "MADE",
     "MAF",
+    "VDVAE",
     "ArticleDecoder",
     "ArticleDiscriminator",
     "ArticleEncoder",
@@ -126,6 +130,7 @@ __all__ = [
     "ConvTranspose",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "Descent",
     "DownBlock",
     "EMAVectorQuantizer",
     "EmbeddingHead",
@@ -136,6 +141,7 @@ __all__ = [
     "ImageBlock",
     "InBfloat16",
     "InverseAutoregressive",
+    "LadderMLP",
     "Layers",
     "LookupFreeQuantizer",
     "MLPDecoder",
@@ -145,6 +151,7 @@ __all__ = [
     "MaxoutDiscriminator",
     "NormalMixture",
     "NormalizedMLPGenerator",
+    "Normals",
     "OrigBlock",
     "Packed",
     "PlainDCGANDiscriminator",
@@ -156,6 +163,7 @@ __all__ = [
     "R3GANGenerator",
     "Radial",
     "RealNVP",
+    "ResidualBlock",
     "ResidualDiscriminator",
     "ResidualGenerator",
     "ResidualQuantizer",
@@ -172,10 +180,12 @@ __all__ = [
     "StudioGANUpBlock",
     "StyleGAN2Discriminator",
     "StyleGAN2Generator",
+    "TopDownBlock",
     "UpBlock",
     "Usage",
     "VectorQuantizer",
     "WithShared",
+    "absolute_normals",
     "append_label",
     "batch_entropy",
     "bernoulli_bias",
@@ -199,6 +209,7 @@ __all__ = [
     "on_sphere",
     "plain",
     "r3gan_stages",
+    "residual_normals",
     "rotated",
     "sagan_networks",
     "sngan_networks",

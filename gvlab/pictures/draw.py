@@ -167,7 +167,8 @@ def _encoder(program: Program) -> Any:
             f"{program.experiment.name} has codes for latents, but this picture moves real numbers: it needs a VAE."
         )
     if program.model.encode is None:
-        raise UserError(f"{program.experiment.name} is a GAN, which has no encoder: this picture needs a VAE.")
+        family = type(program.experiment.model).__name__
+        raise UserError(f"{program.experiment.name} is a {family}, which has no encoder: this picture needs a VAE.")
     return program.model.encode
 
 

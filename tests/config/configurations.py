@@ -138,6 +138,13 @@ CODES = [
     ),
     *(c.VQVAE(likelihood=likelihood) for likelihood in LIKELIHOODS),
 ]
+HIERARCHIES = [
+    c.HierarchicalVAE(),
+    c.HierarchicalVAE(c.VDVAE("8d8", "1x2,8m1,8x3", 16, 2, 0.5, 1, posterior=c.Residual(bound=0.1 + 0.2)), beta=0),
+    c.HierarchicalVAE(c.LadderMLP((3, 2), (8, 4)), c.CombinedImportanceWeighted(), c.MixtureOfLogistics(), ema_decay=0),
+    c.HierarchicalVAE(kl_warmup_steps=7, optimizer=c.Skipped(0.1 + 0.2, 3, c.Clipped(optimizer=c.AdamW()))),
+    c.HierarchicalVAE(objective=c.MultiplyImportanceWeighted(3), num_samples=6, optimizer=c.Orthogonal()),
+]
 DATA = [c.Data(), c.Data(name="mnist", flip=True), c.Data(quantization="binarize"), c.Data(quantization="dequantize")]
 GREY, BINARY = c.Data(flip=True), c.Data(quantization="binarize")
 
@@ -154,6 +161,7 @@ EXPERIMENTS = [
     *(c.Experiment(name="gan", model=model, steps=1 + i, seed=i) for i, model in enumerate(GANS)),
     *(c.Experiment(name="vae-1.b", model=m, steps=10**6, data=levels_of(m, DATA[i % 4])) for i, m in enumerate(VAES)),
     *(c.Experiment(name="vqvae", model=m, steps=9, data=levels_of(m, DATA[i % 4])) for i, m in enumerate(CODES)),
+    *(c.Experiment("ladder", model, steps=9, data=levels_of(model, DATA[2])) for model in HIERARCHIES),
     c.Experiment(
         name="ünï cödé",
         model=c.VAE(),

@@ -58,6 +58,14 @@ REFUSED = [
     *((c.VAE, name, bad) for name in ("latent_dim", "num_samples") for bad in (0, -1)),
     *((c.VAE, "beta", bad) for bad in (-0.1, NAN, INFINITY)),
     (c.VAE, "kl_warmup_steps", -1),
+    *((c.HierarchicalVAE, name, -1) for name in ("kl_warmup_steps", "num_samples")),
+    *((c.HierarchicalVAE, name, bad) for name in ("beta", "ema_decay") for bad in (-0.1, NAN)),
+    *((c.VDVAE, name, 0) for name in ("width", "latents", "bias_until")),
+    *((c.VDVAE, name, 0.0) for name in ("bottleneck", "deviation")),
+    *((c.LadderMLP, name, (8, 0)) for name in ("latents", "hidden")),
+    *((c.Residual, name, bad) for name in ("bound", "least") for bad in (0.0, NAN)),
+    (c.Skipped, "norm", 0.0),
+    (c.Skipped, "patience", 0),
     *((c.Capacity, name, bad) for name in ("gamma", "end") for bad in (-1.0, NAN, INFINITY)),
     (c.Capacity, "steps", 0),
     *((c.TotalCorrelation, "beta", bad) for bad in (-1.0, NAN)),
@@ -95,6 +103,47 @@ def test_a_value_out_of_range_is_refused(make, name, value):
     bad = next(item for item in value if item <= 0) if isinstance(value, tuple) else value
     assert sentence.startswith(f"{owner}.{name} is {bad!r}, but ")
     assert sentence.endswith(".")
+
+
+BLOCKS = "28x2,28d2,14x2,14d2,7x2,7d7,1x1", "1x1,7m1,7x2,14m7,14x2,28m14"
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "sentence"),
+    [
+        ("28x2,28d2,14x2", BLOCKS[1], r"encoder is .*, which ends at 14x14 pixels, .* let it end with 14d14\.$"),
+        ("28d2,28x1", BLOCKS[1], r"encoder is .*, whose maps have 14x14 pixels where it says 28: write there"),
+        ("28d3,9d9", BLOCKS[1], r"encoder is .*, whose maps have 28x28 pixels where it says 28d3: write there what"),
+        (BLOCKS[0], "7x1,14m7,28m14", r"decoder is .*, which begins at 7x7 pixels, .* let it begin with 1x1\.$"),
+        (BLOCKS[0], "1x1,14m7,28m14", r"decoder is .*, but 14m7 needs maps of 7x7 pixels made before, of which"),
+        (BLOCKS[0], "1x1,7m1,14x1,28m14", r"decoder is .*, but at 14x14 pixels the encoder gives nothing, or no block"),
+        (BLOCKS[0], "1x1,4m1,28m4", r"decoder is .*, but at 4x4 pixels the encoder gives nothing, or no block"),
+        (BLOCKS[0], "1x1,7m1,14m7", r"decoder is .*, which ends at 14 pixels a side, but the encoder begins at 28: "),
+        ("28y2", BLOCKS[1], r"encoder is '28y2', but '28y2' is no block of it: write 8x2, or 8d4, joined by commas\.$"),
+        (BLOCKS[0], "1x1,7d1", r"decoder is .*, but '7d1' is no block of it: write 8x2, or 8m4"),
+        ("", BLOCKS[1], r"encoder is '', but '' is no block of it"),
+        (BLOCKS[0], "1x9999", r"decoder has more than 1000 blocks, which cannot be compiled: use fewer\.$"),
+    ],
+)
+def test_blocks_that_lead_nowhere_are_refused(encoder, decoder, sentence):
+    with pytest.raises(UserError, match=rf"^VDVAE\.{sentence}"):
+        c.VDVAE(encoder, decoder)
+
+
+def test_hierarchies_that_contradict_themselves_are_refused():
+    for objective in (c.StickingTheLanding(), c.DoublyReparametrised(), c.PartiallyImportanceWeighted()):
+        with pytest.raises(UserError, match=r"which is of one layer of latents, but LadderMLP has several: use ELBO"):
+            c.HierarchicalVAE(c.LadderMLP(), objective)
+    with pytest.raises(UserError, match=r"ImportanceWeighted has no KL term for them to weigh: use 1 and 0, or"):
+        c.HierarchicalVAE(objective=c.ImportanceWeighted(), beta=2.0)
+    with pytest.raises(UserError, match=r"num_samples is 5, but MultiplyImportanceWeighted .* 2 equal groups: use a m"):
+        c.HierarchicalVAE(objective=c.MultiplyImportanceWeighted(2), num_samples=5)
+    with pytest.raises(UserError, match=r"LadderMLP\.hidden is \(8,\), but LadderMLP\.latents has 2 layers, each with"):
+        c.LadderMLP((3, 2), (8,))
+    with pytest.raises(UserError, match=r"bottleneck is 0\.01, which leaves 0 of VDVAE\.width = 32 channels within a"):
+        c.VDVAE(bottleneck=0.01)
+    with pytest.raises(UserError, match=r"quantization is 'binarize', but MixtureOfLogistics.* use 'none'"):
+        experiment(model=c.HierarchicalVAE(likelihood=c.MixtureOfLogistics()), data=c.Data(quantization="binarize"))
 
 
 def test_the_edges_are_allowed():

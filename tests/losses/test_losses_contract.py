@@ -212,7 +212,15 @@ TERMS = (
 
 
 OF_BATCHES = {
-    *("capacity_loss", "free_nats", "gaussian_kl_by_latent", "stratified_log_densities", "weighted_log_densities"),
+    *(
+        "capacity_loss",
+        "free_nats",
+        "gaussian_kl_by_latent",
+        "normal_kl_by_latent",
+        "precision_weighted",
+        "stratified_log_densities",
+        "weighted_log_densities",
+    ),
     *("covariance_of_means", "covariance_of_latents", "disentangled_prior_loss", "squared_mmd"),
     *("gaussian_kernel", "multiquadric_kernel", "optimal_gaussian_log_prob"),
 }

@@ -9,7 +9,21 @@ import optax
 import pytest
 from scipy.special import expit
 from scipy.stats import norm
-from zoo import ALL, CODES, GANS, LATENT, TWO_LAYERS, VAES, examples, quick_jit, ready, step_key, train, trained
+from zoo import (
+    ALL,
+    CODES,
+    GANS,
+    HIERARCHIES,
+    LATENT,
+    TWO_LAYERS,
+    VAES,
+    examples,
+    quick_jit,
+    ready,
+    step_key,
+    train,
+    trained,
+)  # fmt: skip
 
 from gvlab import tree
 from gvlab.losses import importance_weighted_bound
@@ -27,8 +41,11 @@ D_TERMS = {
     "spectral gan, hinge, consistency": {"d_term/latent_consistency"},
     "mlp gan, simultaneous, lazy penalty, LeCam": {"d_term/gradient_penalty", "d_term/lecam"},
 }
-VAE_TERMS = {"loss", "elbo_nats", "kl_nats", "reconstruction_nats", "grad_norm"}
 CODE_TERMS = {"commitment", "perplexity"}
+LADDER = "ladder vae, warm-up"
+HELD_OUT = {"elbo_nats", "kl_nats", "reconstruction_nats"}
+LAYERS = {name: {"kl_nats/layer_1", "kl_nats/layer_2"} for name in HIERARCHIES}
+VAE_TERMS = {"loss", "grad_norm"} | HELD_OUT
 
 
 # The protocol --------------------------------------------------------------------------------------------------------
@@ -60,8 +77,9 @@ def test_names_of_functions_and_arguments(name):
     assert (fields.pop("code_sizes") is not None) == (name in CODES)
     found = {field: f and list(inspect.signature(f).parameters) for field, f in fields.items()}
     likelihood = {"encode": None, "log_likelihood": None, "log_weights": None, "draw": None}
-    missing = {"watch": None, "standing": None} if name in VAES or name in CODES else likelihood
-    missing |= {"encode": None} if name in CODES else {"codes": None}
+    missing = likelihood if name in GANS else {"watch": None, "standing": None}
+    missing |= {"encode": None} if name in HIERARCHIES or name in CODES else {}
+    missing |= {} if name in CODES else {"codes": None}
     expected = ARGUMENTS | {"learned_prior": None} | missing
     expected.pop("code_sizes")
     assert found == expected
@@ -87,8 +105,8 @@ def test_state_counts_steps_and_starts_at_zero(name):
 @every_model
 def test_info_is_a_flat_dict_of_finite_scalars(name):
     for info in trained(name)[1]:
-        of_likelihood = VAE_TERMS | (CODE_TERMS if name in CODES else set())
-        assert set(info) == (GAN_TERMS | D_TERMS.get(name, set()) if name in GANS else of_likelihood)
+        of_vae = VAE_TERMS | LAYERS.get(name, set()) | (CODE_TERMS if name in CODES else set())
+        assert set(info) == (GAN_TERMS | D_TERMS.get(name, set()) if name in GANS else of_vae)
         for term, value in info.items():
             assert isinstance(value, jax.Array)
             assert value.shape == (), term
@@ -170,7 +188,7 @@ def best_without_latents(name: str, x: np.ndarray) -> float:
     return float(np.sum(np.where((on > 0) & (on < 1), on * np.log(on + 1e-9) + (1 - on) * np.log1p(-on + 1e-9), 0)))
 
 
-@every_vae
+@pytest.mark.parametrize("name", [*VAES, LADDER])
 def test_vae_overfits_eight_examples(name):
     """The ELBO passes what any model reaches that does not use its latents, so the latents tell the examples apart.
 
@@ -230,7 +248,7 @@ def test_samples_have_their_shape_range_and_randomness(name):
     assert (x[0] != x[1]).any()
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name.startswith(("mlp", "vector", "two", "dcgan, s"))])
+@pytest.mark.parametrize("name", [n for n in ALL if n.startswith(("mlp", "vector", "two", "dcgan, s", "ladder"))])
 def test_a_sample_is_a_decoded_draw_from_the_prior(name):
     of, state = ready(name), trained(name)[0]
     z = of.model.prior(jax.random.key(0), 7)
@@ -264,9 +282,7 @@ def test_default_labels_go_round_the_classes_and_given_ones_count(name):
 def test_evaluate_gives_a_number_per_example(name):
     of, state = ready(name), trained(name)[0]
     terms = of.evaluate(state, of.batch, jax.random.key(0))
-    expected = (
-        {"d_loss", "real_logit", "fake_logit"} if name in GANS else {"elbo_nats", "kl_nats", "reconstruction_nats"}
-    )
+    expected = {"d_loss", "real_logit", "fake_logit"} if name in GANS else HELD_OUT | LAYERS.get(name, set())
     assert set(terms) == expected | ({"commitment"} if name in CODES else set())
     for value in terms.values():
         assert value.shape == (of.case.size,)
@@ -304,7 +320,7 @@ def test_a_log_weight_is_likelihood_and_prior_less_posterior(name):
     assert (np.abs(weights - (likelihood + prior - posterior)) < 1e-6 * scale + 1e-5).all()
 
 
-@pytest.mark.parametrize("name", ["mlp vae", "mlp vae, conditional, 2 samples, warm-up", *TWO_LAYERS])
+@pytest.mark.parametrize("name", ["mlp vae", "mlp vae, conditional, 2 samples, warm-up", *TWO_LAYERS, LADDER])
 def test_each_latent_is_weighed_with_its_own_example(name):
     """log p(x_j|z_kj): other latents or other examples beside them, or another k, change nothing."""
     of, state = ready(name), trained(name)[0]
@@ -320,7 +336,7 @@ def test_each_latent_is_weighed_with_its_own_example(name):
 bounds = quick_jit(jax.vmap(importance_weighted_bound))
 
 
-@pytest.mark.parametrize("name", [name for name in VAES if name != "article vae"])
+@pytest.mark.parametrize("name", [*(name for name in VAES if name != "article vae"), LADDER])
 def test_the_bounds_are_in_order(name):
     """E log w = ELBO, and the importance-weighted bound grows with k: ELBO <= L_5 <= L_50 (Burda et al. 2016).
 

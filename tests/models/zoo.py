@@ -263,7 +263,39 @@ def revived(axis):
 CODES = {
     "vq vae, conditional, k-means, revival": vq_vae(revived, 2, IMAGE, num_classes=3, start=networks.kmeans_start),
 }
-ALL = GANS | VAES | CODES
+
+
+def hierarchy(observed, network, shape, objective, **options) -> Case:
+    """A case whose network is made by a function of what the likelihood wants and an axis."""
+
+    def make(optimizer, axis_name=None):
+        made = network(*observed.made_for(shape), axis_name)
+        return models.hierarchical_autoencoder(
+            made, observed, optimizer, layers=made.layers, objective=objective, axis_name=axis_name, **options
+        )
+
+    return Case(make, shape, levels=(0.0, 1.0))
+
+
+def ladder(shape, parameters, axis):
+    return networks.LadderMLP(shape, parameters, latents=(LATENT - 2, 2), hidden=(32, 16), axis_name=axis)
+
+
+def vdvae(shape, parameters, axis):
+    return networks.VDVAE(shape, parameters, ((4, 4),), ((1, 0), (4, 1)), features=8, latents=2, bottleneck=0.5)
+
+
+HIERARCHIES = {
+    "ladder vae, warm-up": hierarchy(
+        observation.bernoulli(), ladder, IMAGE, models.objectives.evidence_lower_bound(kl_warmup_steps=4)
+    ),
+    "vdvae, 2 samples": hierarchy(
+        observation.bernoulli(), vdvae, IMAGE, models.objectives.importance_weighted, num_samples=2
+    ),
+}
+"""Of latents that no encoder tells of as one normal distribution."""
+
+ALL = GANS | VAES | CODES | HIERARCHIES
 
 
 def examples(case: Case, seed: int = 0) -> Batch:

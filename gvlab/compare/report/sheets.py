@@ -29,13 +29,24 @@ SAMPLE_SIZES = ((3, 12), (2, 12), (1, 12), (1, 6), (1, 3), (1, 2))
 
 
 PICTURE_ROWS = (8, 4, 2)
+_NEIGHBOURS = (
+    *("neighbours", "Nearest training neighbours"),
+    "Each row: a sample, then the training images nearest to it.",
+)
 KINDS = {
     "VAE": (
         ("reconstructions", "Reconstructions", "Each row of test images stands above its reconstructions."),
         ("traversals", "Traversals", "One latent per row goes from -3 to 3, the most active latent first."),
     ),
-    "GAN": (
-        ("neighbours", "Nearest training neighbours", "Each row: a sample, then the training images nearest to it."),
+    "GAN": (_NEIGHBOURS,),
+    "HierarchicalVAE": (
+        (
+            "layers",
+            "KL by layer",
+            "A bar for each layer of latents, or for each resolution of many layers, the top one first. Lengths are "
+            "shares of the greatest KL; in nats they are among the measures, under kl_nats/.",
+        ),
+        _NEIGHBOURS,
     ),
 }
 
@@ -89,28 +100,28 @@ def pictures(directory: Path, experiments: list[Json], units: list[Unit], remark
     """The pictures of each kind that the families have: [(unit, its sheet or None)] for each experiment."""
     kinds_drawn = []
     read = reader(directory, remarks)
-    for family, kinds in KINDS.items():
-        members = [experiment["name"] for experiment in experiments if experiment["family"] == family]
-        for kind, title, caption in kinds:
-            shown = []
-            for name in members:
-                own = [unit for unit in units if unit.experiment == name]
-                files = [unit.run / "pictures" / f"{kind}.png" for unit in own]
-                pixels = [read(file) if file.exists() else None for file in files]
-                sheets: list[Sheet | None] = []
-                for rows in PICTURE_ROWS:
-                    sheets = [None if p is None else _embedded(first_rows(p, rows)) for p in pixels]
-                    if sum(len(sheet.uri) for sheet in sheets if sheet) <= PICTURE_BYTES:
-                        break
-                if any(sheets):
-                    remarks += [
-                        f"{file.relative_to(directory)} is missing."
-                        for unit, file in zip(own, files, strict=True)
-                        if not file.exists() and unit.exists and not unit.diverged
-                    ]
-                shown.append((name, list(zip(own, sheets, strict=True)) if any(sheets) else []))
-            if members:
-                kinds_drawn.append({"kind": kind, "title": title, "caption": caption, "experiments": shown})
+    for drawn in dict.fromkeys(kind for kinds in KINDS.values() for kind in kinds):
+        kind, title, caption = drawn
+        members = [one["name"] for one in experiments if drawn in KINDS.get(one["family"], ())]
+        shown = []
+        for name in members:
+            own = [unit for unit in units if unit.experiment == name]
+            files = [unit.run / "pictures" / f"{kind}.png" for unit in own]
+            pixels = [read(file) if file.exists() else None for file in files]
+            sheets: list[Sheet | None] = []
+            for rows in PICTURE_ROWS:
+                sheets = [None if p is None else _embedded(first_rows(p, rows)) for p in pixels]
+                if sum(len(sheet.uri) for sheet in sheets if sheet) <= PICTURE_BYTES:
+                    break
+            if any(sheets):
+                remarks += [
+                    f"{file.relative_to(directory)} is missing."
+                    for unit, file in zip(own, files, strict=True)
+                    if not file.exists() and unit.exists and not unit.diverged
+                ]
+            shown.append((name, list(zip(own, sheets, strict=True)) if any(sheets) else []))
+        if members:
+            kinds_drawn.append({"kind": kind, "title": title, "caption": caption, "experiments": shown})
     return kinds_drawn
 
 
