@@ -6,7 +6,7 @@ import functools
 import sys
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import flax.linen as nn
 import jax
@@ -22,6 +22,7 @@ from gvlab.own_parts import made
 from gvlab.types import Batch, Model, PRNGKey, UserError
 
 Shape = tuple[int, ...]
+AnyModel: TypeAlias = c.GAN | c.VAE | c.Density | c.SecondStage | c.OwnModel
 
 UNBOUNDED = (-float("inf"), float("inf"))
 
@@ -100,13 +101,13 @@ def _colour(background: tuple[int, ...]) -> tuple[int, int, int] | None:
     return (background[0], background[1], background[2]) if background else None
 
 
-def data_range(config: c.GAN | c.VAE | c.OwnModel, shape: Shape) -> tuple[float, float]:
+def data_range(config: AnyModel, shape: Shape) -> tuple[float, float]:
     """The values that the model's examples take: images in the model's range, vectors unbounded."""
     return c.image_range(config) if len(shape) == 3 else UNBOUNDED
 
 
 def model(
-    config: c.GAN | c.VAE | c.OwnModel,
+    config: AnyModel,
     shape: Shape,
     num_classes: int,
     axis_name: str | None = None,
@@ -137,8 +138,18 @@ def model(
             return families.gan(config, setting)
         case c.VAE():
             return families.vae(config, setting)
+        case c.Density():
+            return families.density(config, setting)
+        case c.SecondStage():
+            return families.second_stage(config, setting, functools.partial(_first_model, shape, num_classes, examples))
         case _:
             return made(config, "model", shape, classes, axis_name)
+
+
+def _first_model(shape: Shape, num_classes: int, examples: int | None, config: AnyModel, precision: str) -> Model:
+    """A first stage, whose parameters are restored: so of the data's mean nothing is wanted."""
+    mean = np.full(shape, 0.5)
+    return model(config, shape, num_classes, data_mean=mean, precision=precision, examples=examples)
 
 
 PRECISIONS: dict[str, Callable[[nn.Module], nn.Module]] = {
@@ -229,6 +240,8 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
     Raises:
         UserError: what the experiment asks for does not fit the data.
     """
+    experiment = families.resolved(experiment)
+    families.check_data(experiment, dataset)
     if own_ones := [part for name, part in own.parts(experiment) if name.startswith("model")]:
         _check_own(experiment, dataset, own_ones)
     model = _model_on(experiment, dataset)

@@ -129,7 +129,8 @@ class Trained:
     def check_encoder(self) -> None:
         """Raises `UserError` for a model without one."""
         if self.program.model.encode is None:
-            raise UserError(f"{self.experiment.name} is a GAN, which has no encoder: encoding needs a VAE.")
+            kind = type(self.experiment.model).__name__
+            raise UserError(f"{self.experiment.name} is a {kind}, which has no encoder: encoding needs a VAE.")
 
     def latents(self, key: PRNGKey, n: int, truncation: float | None = None) -> Float[Array, "n latent"]:
         """Of the prior; `truncation` as for `sample`."""

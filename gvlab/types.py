@@ -79,6 +79,11 @@ class Model(NamedTuple):
     None without an observation model that can be drawn from."""
     learned_prior: Callable[[PyTree, PRNGKey, Size], Float[Array, "n latent"]] | None = None
     """(state, key, n) -> latents z [n, latent], where the prior is part of what is learned; None: it is `prior`."""
+    codes: Callable[[PyTree, Batch], Int[Array, "batch positions"]] | None = None
+    """(state, batch) -> the latents of examples where these are integers, int32 [batch, positions]; None: they are
+    real numbers. Such a model has no `encode`."""
+    code_sizes: tuple[int, ...] | None = None
+    """How many codes there are at each position, where there are codes."""
 
     def latents(self, state: PyTree, key: PRNGKey, n: Size) -> Float[Array, "n latent"]:
         """Draws from the prior, learned or not."""

@@ -26,6 +26,7 @@ from gvlab.config.contests import (
     TopK,
     Wasserstein,
 )
+from gvlab.config.densities import CausalTransformer, Density, GatedPixelCNN
 from gvlab.config.experiment import (
     CADENCE,
     WITHOUT_INFLUENCE,
@@ -87,6 +88,7 @@ from gvlab.config.protocols import (
 )
 from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
 from gvlab.config.schedules import Constant, Cosine, Cyclical, Exponential, Linear, PerImage, in_steps
+from gvlab.config.second_stage import First, SecondStage
 from gvlab.config.sources import Arrays, Folder, Tfds
 from gvlab.config.stylegan2 import StyleGAN2
 from gvlab.config.terms import (
@@ -136,6 +138,7 @@ __all__ = [
     "Boxed",
     "Capacity",
     "Categorical",
+    "CausalTransformer",
     "Centring",
     "Classifier",
     "Clipped",
@@ -144,6 +147,7 @@ __all__ = [
     "Cosine",
     "Cyclical",
     "Data",
+    "Density",
     "DiagonalNormal",
     "DiffAugment",
     "DiscretizedLogistic",
@@ -162,12 +166,14 @@ __all__ = [
     "FakeConsistency",
     "FakeContrast",
     "FakeDataToData",
+    "First",
     "Fixed",
     "FlipAndTranslate",
     "Flow",
     "Folder",
     "FreeNats",
     "FullCovariance",
+    "GatedPixelCNN",
     "Gaussian",
     "GradientPenalty",
     "HalfLife",
@@ -220,6 +226,7 @@ __all__ = [
     "ReluMLP",
     "Renyi",
     "Scheduled",
+    "SecondStage",
     "SharedGaussian",
     "Smoothed",
     "StandardNormal",

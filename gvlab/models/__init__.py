@@ -1,10 +1,12 @@
 """Model families: each factory returns a `gvlab.types.Model`, a tuple of pure functions."""
 
-from gvlab.models import critics, objectives, observation, posteriors, priors
+from gvlab.models import critics, densities, objectives, observation, posteriors, priors, second_stage
+from gvlab.models.densities import DensityState
 from gvlab.models.game import GANState
 from gvlab.models.gan import alternating_gan, separate_gan, simultaneous_gan
 from gvlab.models.latents import VAEState
 from gvlab.models.observation import Observation
+from gvlab.models.second_stage import SecondStageState, latent_model
 from gvlab.models.two_layers import (
     two_layer_autoencoder,
     two_layer_importance_weighted_autoencoder,
@@ -13,17 +15,22 @@ from gvlab.models.two_layers import (
 from gvlab.models.vae import autoencoder, importance_weighted_autoencoder, variational_autoencoder
 
 __all__ = [
+    "DensityState",
     "GANState",
     "Observation",
+    "SecondStageState",
     "VAEState",
     "alternating_gan",
     "autoencoder",
     "critics",
+    "densities",
     "importance_weighted_autoencoder",
+    "latent_model",
     "objectives",
     "observation",
     "posteriors",
     "priors",
+    "second_stage",
     "separate_gan",
     "simultaneous_gan",
     "two_layer_autoencoder",

@@ -158,7 +158,8 @@ def _check_pixels(program: Program, rows: int, columns: int, asked: str) -> None
 
 def _encoder(program: Program) -> Any:
     if program.model.encode is None:
-        raise UserError(f"{program.experiment.name} is a GAN, which has no encoder: this picture needs a VAE.")
+        kind = type(program.experiment.model).__name__
+        raise UserError(f"{program.experiment.name} is a {kind}, which has no encoder: this picture needs a VAE.")
     return program.model.encode
 
 
