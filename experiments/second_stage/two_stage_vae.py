@@ -16,9 +16,15 @@ def config() -> Experiment:
         name="digits_second_vae",
         data=Data(name="digits", quantization="binarize"),
         model=SecondStage(
-            VAE(ReluMLP((128, 128)), latent_dim=16, likelihood=SharedGaussian(), optimizer=Adam(learning_rate=1e-3))
+            VAE(
+                ReluMLP((128, 128)),
+                latent_dim=16,
+                likelihood=SharedGaussian(),
+                kl_warmup_steps=2000,
+                optimizer=Adam(learning_rate=1e-3),
+            )
         ),
-        steps=3000,
+        steps=4000,
         batch_size=64,
         evaluation=Evaluation(samples=2000, k=50),
     )
