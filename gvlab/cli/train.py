@@ -39,7 +39,8 @@ def help_of(parser: argparse.ArgumentParser, argv: list[str]) -> None:
         parser.parse_args(["train", "--help"])
     print(
         "Options of the command itself: --out DIR, the directory of runs (default: runs); for a second stage --on RUN, "
-        "the run of its first; for one run on several hosts --coordinator HOST:PORT --processes N --process I, or --coordinator auto.\n"
+        "the run of its first; for one run on several hosts --coordinator HOST:PORT --processes N --process I, or "
+        "--coordinator auto.\n"
     )
     experiment = experiment_file.load(Path(files[0]))
     print(f"Options that choose a class, with its defaults:\n{overrides.classes(experiment)}\n")

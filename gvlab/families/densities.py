@@ -30,15 +30,15 @@ def _distribution(config: object, shape: tuple[int, ...], sizes: tuple[int, ...]
             f"Density is a model of vectors, but the data are images {shape}: train a VAE of them, and {name} on its "
             "latents (SecondStage)."
         )
-    match config:
-        case c.CausalTransformer() | c.GatedPixelCNN() if sizes is None:
+    if isinstance(config, c.CausalTransformer | c.GatedPixelCNN):
+        if sizes is None:
             raise UserError(f"{name} is a model of codes, but the data are vectors {shape}: use Mixture or Flow.")
-        case c.CausalTransformer() | c.GatedPixelCNN():
-            return densities.autoregressive(config.network(len(sizes), max(sizes)), sizes)
-        case _ if sizes is not None:
-            raise UserError(
-                f"{name} is a model of vectors, but the first stage has codes: use CausalTransformer or GatedPixelCNN."
-            )
+        return densities.autoregressive(config.network(len(sizes), max(sizes)), sizes)
+    if sizes is not None:
+        raise UserError(
+            f"{name} is a model of vectors, but the first stage has codes: use CausalTransformer or GatedPixelCNN."
+        )
+    match config:
         case c.Mixture():
             return densities.mixture(networks.NormalMixture(config.components, shape[0]), shape[0])
         case c.Flow():

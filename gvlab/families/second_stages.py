@@ -38,8 +38,7 @@ def resolved(experiment: c.Experiment) -> c.Experiment:
         return experiment
     if not config.on:
         raise UserError(
-            f"SecondStage.on of {experiment.name} is empty: name the run of the first stage with --on "
-            "runs/NAME/seed-0."
+            f"SecondStage.on of {experiment.name} is empty: name the run of the first stage with --on runs/NAME/seed-0."
         )
     run = Path(config.on)
     first = rundir.read_config(run)
@@ -136,12 +135,13 @@ def second_stage(config: c.SecondStage, setting: Setting, build: Callable[[Any, 
     if first.codes is not None:
         if isinstance(config.second, c.VAE):
             raise UserError(
-                f"SecondStage.second is a VAE of vectors, but the first stage, {config.on}, has codes: use Density with "
-                "CausalTransformer or GatedPixelCNN."
+                f"SecondStage.second is a VAE of vectors, but the first stage, {config.on}, has codes: use Density "
+                "with CausalTransformer or GatedPixelCNN."
             )
         assert first.code_sizes is not None
         second = density(config.second, inner._replace(shape=(len(first.code_sizes),)), first.code_sizes)
     else:
+        assert first.encode is not None
         latents = jax.eval_shape(first.encode, shapes, example)[0].shape[1:]
         inner = inner._replace(shape=latents)
         if isinstance(config.second, c.VAE):

@@ -73,10 +73,14 @@ def latent_model(
     if first.log_likelihood is None or (first.encode is None and first.codes is None):
         raise UserError("The first stage has no encoder, or no likelihood, to put a second on: use a VAE.")
     if second.log_weights is None:
-        raise UserError("The second stage has no likelihood of latents, so that no nats add up: use a density or a VAE.")
+        raise UserError(
+            "The second stage has no likelihood of latents, so that no nats add up: use a density or a VAE."
+        )
     likelihood_of, weights_of = first.log_likelihood, second.log_weights
 
-    def posterior_draw(frozen: PyTree, batch: Batch, k: int, key: PRNGKey, axis_name: str | None) -> tuple[Array, Array]:
+    def posterior_draw(
+        frozen: PyTree, batch: Batch, k: int, key: PRNGKey, axis_name: str | None
+    ) -> tuple[Array, Array]:
         """(z [k, batch, latent], log q(z|x) [k, batch])."""
         assert first.encode is not None
         mean, logvar = first.encode(frozen, batch)
@@ -139,9 +143,7 @@ def latent_model(
         return decode(state, drawn(state, key, n), y)
 
     learned = None if second.learned_prior is None else drawn
-    return Model(
-        *(init, train_step, sample, evaluate, prior, decode), log_weights=log_weights, learned_prior=learned
-    )
+    return Model(*(init, train_step, sample, evaluate, prior, decode), log_weights=log_weights, learned_prior=learned)
 
 
 def drawn(vae: Model, length: int) -> Model:

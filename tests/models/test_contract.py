@@ -46,6 +46,8 @@ ARGUMENTS = {
     "standing": ["state", "key", "n", "batches"],
     "draw": ["state", "key", "n", "y"],
     "learned_prior": ["state", "key", "n"],
+    "codes": ["state", "batch"],
+    "code_sizes": None,
 }
 
 
@@ -56,7 +58,7 @@ def test_names_of_functions_and_arguments(name):
     found = {field: f and list(inspect.signature(f).parameters) for field, f in model._asdict().items()}
     likelihood = {"encode": None, "log_likelihood": None, "log_weights": None, "draw": None}
     missing = {"watch": None, "standing": None} if name in VAES else likelihood
-    assert found == ARGUMENTS | {"learned_prior": None} | missing
+    assert found == ARGUMENTS | {"learned_prior": None, "codes": None} | missing
     for function in (model.sample, model.decode):
         assert inspect.signature(function).parameters["y"].default is None
 

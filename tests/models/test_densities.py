@@ -71,7 +71,9 @@ def test_draws_have_the_density_that_is_said(name):
     model, _, state, _ = trained(name)
     side = np.linspace(-8, 8, 321)
     grid = np.stack(np.meshgrid(side, side, indexing="ij"), -1).reshape(-1, 2)
-    density = np.exp(quick_jit(model.evaluate)(state, Batch(jnp.asarray(grid, jnp.float32)), jax.random.key(0))["log_prob_nats"])
+    density = np.exp(
+        quick_jit(model.evaluate)(state, Batch(jnp.asarray(grid, jnp.float32)), jax.random.key(0))["log_prob_nats"]
+    )
     mass = np.asarray(density, np.float64) * (side[1] - side[0]) ** 2
     assert mass.sum() == pytest.approx(1, abs=5e-3)
     n = 4000
