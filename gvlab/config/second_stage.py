@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gvlab.config import own
@@ -36,8 +36,9 @@ class SecondStage:
 
     second: Density | VAE = Density()
     """Of the latents; a VAE of vectors with a normal likelihood makes a two-stage VAE (Dai & Wipf 2019)."""
-    on: str = ""
-    """The run directory of the first stage, `.../seed-<k>`; `--on RUN` sets it."""
+    on: str = field(default="", compare=False)
+    """The run directory of the first stage, `.../seed-<k>`; `--on RUN` sets it. Wherever it lies, it is known by what
+    is in it (`first`)."""
     first: First | None = None
     """What is found there when training begins."""
 

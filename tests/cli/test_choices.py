@@ -117,7 +117,7 @@ def test_help_lists_the_classes(capsys):
     contests = "NonSaturating|Minimax|Hinge|LeastSquares|Wasserstein|Relativistic|RelativisticAverage|TopK|Smoothed"
     contests += "|MultiHinge"
     assert f"  --model.contest {contests}" in text.splitlines()
-    assert "  --model GAN|VAE" in text.splitlines()
+    assert "  --model GAN|VAE|Density|SecondStage" in text.splitlines()
     terms = (
         "R1|R2|ZeroCentred|GradientPenalty|OneSidedGradientPenalty|Dragan|R1FiniteDifference|R2FiniteDifference|"
         "Centring|LeCam|RealConsistency|FakeConsistency|LatentConsistency|RealClasses|FakeClasses|RealContrast|"

@@ -74,7 +74,7 @@ def test_what_was_trained_is_looked_at_without_its_first(tmp_path):
     np.testing.assert_array_equal(gvlab.load(run).sample(4), before)
     again = engines.alone(origin.program_of(run), jax.devices()[:1])
     assert int(loop.restore(again.program, loop.train(again, tmp_path, 0, steps=20)).step) == 20
-    with pytest.raises(UserError, match="stands on .* at step 100, which is not there any more as it was"):
+    with pytest.raises(UserError, match=r"stands on .* at step 100, which is not there any more as it was"):
         loop.train(again, tmp_path / "elsewhere", 0, steps=10)
 
 
@@ -130,7 +130,7 @@ def test_what_is_no_second_is_refused():
     ):
         with pytest.raises(UserError, match=sentence):
             c.SecondStage(model)
-    with pytest.raises(UserError, match="Experiment.precision is 'bfloat16', but SecondStage has exact densities"):
+    with pytest.raises(UserError, match=r"Experiment.precision is 'bfloat16', but SecondStage has exact densities"):
         on("runs/a/seed-0", precision="bfloat16")
     images = replace(EXPERIMENTS["vae"], model=MIXTURE, data=c.Data())
     assert "Density is a model of vectors, but the data are images (16, 16, 1)" in refused(images)
