@@ -4,7 +4,8 @@
     gvlab train experiments/second_stage/maf.py --on runs/digits_vae/seed-0
 
 Cost: about 10 seconds on 2 idle CPU cores, after the first stage's 20.
-Reached: TO BE WRITTEN
+Reached (seed 0 of both stages): test elbo_nats -98.5 ± 0.7, iw_bound_nats -97.5 with k = 50, fld_digits-032b91b4 38.8
+where the first stage has 58.6.
 """
 
 from gvlab.config import Adam, Data, Density, Evaluation, Experiment, Flow, SecondStage

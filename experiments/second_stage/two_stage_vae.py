@@ -5,7 +5,8 @@
     gvlab train experiments/second_stage/two_stage_vae.py --on runs/digits_vae/seed-0
 
 Cost: about 10 seconds on 2 idle CPU cores, after the first stage's 20.
-Reached: TO BE WRITTEN
+Reached (seed 0 of both stages): test elbo_nats -99.3 ± 0.7, iw_bound_nats -98.0 with k = 50, fld_digits-032b91b4 56.1
+where the first stage has 58.6.
 """
 
 from gvlab.config import VAE, Adam, Data, Evaluation, Experiment, ReluMLP, SecondStage, SharedGaussian

@@ -78,6 +78,11 @@ def _check_first(run: Path, first: c.Experiment) -> None:
             f"{run} is a run of a VAE with two layers of latents, but a second stage wants one: name one with another "
             "network."
         )
+    if isinstance(model, c.VAE) and not isinstance(model.posterior, c.DiagonalNormal):
+        raise UserError(
+            f"{run} is a run of a VAE whose posterior is {type(model.posterior).__name__}, but a second stage draws "
+            "latents from independent normals: name one with DiagonalNormal."
+        )
 
 
 def check_data(experiment: c.Experiment, dataset: data.Dataset) -> None:

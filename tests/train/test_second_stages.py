@@ -119,6 +119,9 @@ def test_what_is_no_first_is_refused(tmp_path):
     two = replace(rundir.read_config(vae), model=c.VAE(c.TwoLayerMLP(first=2), latent_dim=3))
     (untrained / "config.json").write_text(c.to_json(two))
     assert "a VAE with two layers of latents" in refused(on(untrained))
+    full = replace(rundir.read_config(vae), model=c.VAE(c.MLP((4,)), 2, posterior=c.FullCovariance()))
+    (untrained / "config.json").write_text(c.to_json(full))
+    assert "a VAE whose posterior is FullCovariance" in refused(on(untrained))
 
 
 def test_what_is_no_second_is_refused():
