@@ -26,8 +26,8 @@ class First:
     """Of what was trained, as states.jsonl of its run has it."""
     step: int
     dataset_sha256: str
-    config: str
-    """Its config.json."""
+    config: str = field(compare=False)
+    """Its config.json, which a later version of gvlab may write with more fields; the hashes say which run it is."""
 
 
 @dataclass(frozen=True)

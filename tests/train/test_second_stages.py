@@ -89,6 +89,14 @@ def test_a_first_that_was_trained_further_is_another(tmp_path):
     assert int(loop.restore(origin.program_of(run), run).step) == 10
 
 
+def test_a_first_is_known_by_its_hashes_wherever_it_lies_and_whatever_its_json_gains():
+    known = c.First("ab", 1, "cd", "{}")
+    assert c.SecondStage(on="a", first=known) == c.SecondStage(on="b", first=replace(known, config='{"new": 1}'))
+    assert c.SecondStage(first=known) != c.SecondStage(first=replace(known, state_sha256="ef"))
+    one, other = (on(at, name="one") for at in ("a", "b"))
+    assert c.difference(one, other) is None
+
+
 def refused(experiment: c.Experiment, dataset=None) -> str:
     with pytest.raises(UserError) as caught:
         build.program(experiment, dataset or build.dataset(experiment.data))
