@@ -22,7 +22,6 @@ from gvlab.own_parts import made
 from gvlab.types import Batch, Model, PRNGKey, UserError
 
 Shape = tuple[int, ...]
-
 UNBOUNDED = (-float("inf"), float("inf"))
 
 
@@ -141,8 +140,18 @@ def model(
             return families.vqvae(config, setting)
         case c.HierarchicalVAE():
             return families.hierarchical_vae(config, setting)
+        case c.Density():
+            return families.density(config, setting)
+        case c.SecondStage():
+            return families.second_stage(config, setting, functools.partial(_first_model, shape, num_classes, examples))
         case _:
             return made(config, "model", shape, classes, axis_name)
+
+
+def _first_model(shape: Shape, num_classes: int, examples: int | None, config: c.AnyModel, precision: str) -> Model:
+    """A first stage, whose parameters are restored: so of the data's mean nothing is wanted."""
+    mean = np.full(shape, 0.5)
+    return model(config, shape, num_classes, data_mean=mean, precision=precision, examples=examples)
 
 
 PRECISIONS: dict[str, Callable[[nn.Module], nn.Module]] = {
@@ -233,6 +242,8 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
     Raises:
         UserError: what the experiment asks for does not fit the data.
     """
+    experiment = families.resolved(experiment)
+    families.check_data(experiment, dataset)
     if own_ones := [part for name, part in own.parts(experiment) if name.startswith("model")]:
         _check_own(experiment, dataset, own_ones)
     model = _model_on(experiment, dataset)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from gvlab import config as c
+from gvlab.config import own
 from gvlab.own_parts import made, where
 from gvlab.types import Batch
 
@@ -37,7 +38,7 @@ def unread_labels(model: Any, shape: Shape, classes: int) -> str | None:
 def _of_labels(model: Any, shape: Shape, classes: int) -> tuple[str, dict[str, tuple[Callable[..., Any], jax.Array]]]:
     """(whose networks they are, by name each as a function of labels, and labels)."""
     key = jax.random.key(0)
-    if not isinstance(model, c.GAN | c.VAE):
+    if own.is_own(type(model)):
         made_of, x, labels = made(model, "model", shape, classes, None), jnp.zeros((2, *shape)), jnp.zeros(2, jnp.int32)
 
         def decode(y: jax.Array) -> Any:

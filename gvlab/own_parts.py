@@ -156,7 +156,7 @@ def check_shapes(experiment: c.Experiment, shape: Shape, classes: int) -> None:
         classes: 0, or how many a conditional model has.
     """
     model = experiment.model
-    if not isinstance(model, c.FAMILIES):
+    if own.is_own(type(model)):
         return _check_model(model, shape, classes)
     for name, part in own.parts(model):
         if name == "network" and isinstance(model, c.GAN):

@@ -88,7 +88,7 @@ def _pieces(config: Any) -> int:
 
 def _largest(config: Any) -> list[tuple[str, int]]:
     """The two largest of them, the largest first."""
-    return sorted(_numbers(config), key=lambda number: -number[1])[:2]
+    return sorted(_numbers(getattr(config, "second", config)), key=lambda number: -number[1])[:2]
 
 
 _NO_WIDTHS = ("num_samples", "likelihood.levels", "likelihood.components")

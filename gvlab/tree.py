@@ -18,9 +18,11 @@ def count(tree: PyTree) -> int:
 
 
 def count_named(tree: PyTree, name: str) -> int:
-    """The number of numbers in all leaves that lie under a field of that name."""
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return sum(leaf.size for path, leaf in leaves if any(getattr(key, "name", None) == name for key in path))
+    """The number of numbers in all leaves that lie under a field of that name, and under none called `frozen`."""
+    names = [
+        ({getattr(key, "name", None) for key in path}, leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    ]
+    return sum(leaf.size for fields, leaf in names if name in fields and "frozen" not in fields)
 
 
 def norm(tree: PyTree) -> Float[Array, ""]:

@@ -38,6 +38,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         action="append",
         help="every experiment once for each value of a field; given several times, for each combination",
     )
+    compare.add_argument("--on", metavar="RUN", help="for second stages: the run directory of their first")
     compare.add_argument(
         "--out",
         type=outputs.directory,

@@ -8,6 +8,7 @@ import itertools
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gvlab.config.inside import has_inside, inside
@@ -51,6 +52,25 @@ def override(experiment: Experiment, args: list[str], prog: str) -> Experiment:
         field = unknown[0].split("=")[0]
         raise UserError(f"Unknown field {field}{nearest_field(field, options(experiment))} (see {prog} --help).")
     return made
+
+
+def put_on(experiments: list[Experiment], on: str | None) -> list[Experiment]:
+    """The experiments with their second stages on that run (`--on`).
+
+    Raises:
+        UserError: none of them is a second stage.
+    """
+    from gvlab.config import SecondStage
+
+    if on is None:
+        return experiments
+    if not any(isinstance(experiment.model, SecondStage) for experiment in experiments):
+        name, kind = experiments[0].name, type(experiments[0].model).__name__
+        raise UserError(f"--on is {on}, but {name} is a {kind} and no second stage: leave it out.")
+    return [
+        replace(one, model=replace(one.model, on=on, first=None)) if isinstance(one.model, SecondStage) else one
+        for one in experiments
+    ]
 
 
 def _plainly(error: str) -> str:

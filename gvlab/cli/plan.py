@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
 
 def planned(args: argparse.Namespace) -> Plan:
     """The comparison that the command line asks for."""
-    from gvlab import compare
+    from gvlab import compare, families
 
     files = [text for text in args.experiments if "=" not in text or os.path.isfile(text)]
     settings = [text for text in args.experiments if text not in files]
@@ -59,6 +59,7 @@ def planned(args: argparse.Namespace) -> Plan:
     if args.sweep:
         sweeps = [_sweep(text) for text in args.sweep]
         experiments = [one for experiment in experiments for one in compare.grid(experiment, sweeps)]
+    experiments = [families.resolved(experiment) for experiment in overrides.put_on(experiments, args.on)]
     plan = compare.Plan(tuple(experiments), seeds if args.seeds is None else args.seeds)
     if args.seeds is None and not other and (directory_of(args, plan) / "plan.json").is_file():
         plan = replace(plan, seeds=compare.read_plan(directory_of(args, plan)).seeds)  # nothing is dropped by silence

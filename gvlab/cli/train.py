@@ -25,6 +25,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     train = command("train", "Train one seed of an experiment, or continue it.", _train)
     train.add_argument("experiment", type=Path, metavar="EXPERIMENT.py", help="a file that defines config()")
     train.add_argument("--out", type=outputs.directory, default=Path("runs"), help="directory of runs (default: runs)")
+    train.add_argument("--on", metavar="RUN", help="for a second stage: the run directory of its first")
     train.add_argument("--coordinator", metavar="HOST:PORT", help="of several processes that train one run; or auto")
     train.add_argument("--processes", type=int, metavar="N", help="how many processes there are")
     train.add_argument("--process", type=int, metavar="I", help="which of them this one is, from 0")
@@ -37,8 +38,9 @@ def help_of(parser: argparse.ArgumentParser, argv: list[str]) -> None:
     if not files:
         parser.parse_args(["train", "--help"])
     print(
-        "Options of the command itself: --out DIR, the directory of runs (default: runs); for one run on several hosts "
-        "--coordinator HOST:PORT --processes N --process I, or --coordinator auto.\n"
+        "Options of the command itself: --out DIR, the directory of runs (default: runs); for a second stage --on RUN, "
+        "the run of its first; for one run on several hosts --coordinator HOST:PORT --processes N --process I, or "
+        "--coordinator auto.\n"
     )
     experiment = experiment_file.load(Path(files[0]))
     print(f"Options that choose a class, with its defaults:\n{overrides.classes(experiment)}\n")
@@ -48,11 +50,13 @@ def help_of(parser: argparse.ArgumentParser, argv: list[str]) -> None:
 
 def _train(args: argparse.Namespace, rest: list[str]) -> None:
     experiment = overrides.override(experiment_file.load(args.experiment), rest, f"gvlab train {args.experiment}")
+    experiment = overrides.put_on([experiment], args.on)[0]
     _check_processes(args)
     if args.coordinator:  # a process that waits for the others would hear of SIGTERM when they answer, or never
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     backend.start(args.coordinator, args.processes, args.process)
     program = program_of(experiment)
+    experiment = program.experiment
     from gvlab import evaluate
     from gvlab.extractors.extractor import INCEPTION
     from gvlab.runs import directory as rundir

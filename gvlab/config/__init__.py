@@ -26,6 +26,7 @@ from gvlab.config.contests import (
     TopK,
     Wasserstein,
 )
+from gvlab.config.densities import CausalTransformer, Density, GatedPixelCNN
 from gvlab.config.experiment import (
     CADENCE,
     FAMILIES,
@@ -103,6 +104,7 @@ from gvlab.config.protocols import (
 from gvlab.config.quantizers import BSQ, EMAVQ, FSQ, LFQ, VQ, ResidualVQ, SimVQ
 from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
 from gvlab.config.schedules import Constant, Cosine, Cyclical, Exponential, Linear, PerImage, in_steps
+from gvlab.config.second_stage import First, SecondStage
 from gvlab.config.sources import Arrays, Folder, Tfds
 from gvlab.config.stylegan2 import StyleGAN2
 from gvlab.config.terms import (
@@ -163,6 +165,7 @@ __all__ = [
     "Boxed",
     "Capacity",
     "Categorical",
+    "CausalTransformer",
     "Centring",
     "Classifier",
     "Clipped",
@@ -173,6 +176,7 @@ __all__ = [
     "Cosine",
     "Cyclical",
     "Data",
+    "Density",
     "DiagonalNormal",
     "DiffAugment",
     "DiscretizedLogistic",
@@ -191,12 +195,14 @@ __all__ = [
     "FakeConsistency",
     "FakeContrast",
     "FakeDataToData",
+    "First",
     "Fixed",
     "FlipAndTranslate",
     "Flow",
     "Folder",
     "FreeNats",
     "FullCovariance",
+    "GatedPixelCNN",
     "Gaussian",
     "GradientPenalty",
     "HalfLife",
@@ -253,6 +259,7 @@ __all__ = [
     "Residual",
     "ResidualVQ",
     "Scheduled",
+    "SecondStage",
     "SharedGaussian",
     "SimVQ",
     "Skipped",

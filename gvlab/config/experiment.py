@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from gvlab.config.checks import check_directory_name, check_positive, check_size
+from gvlab.config.densities import Density
 from gvlab.config.fields import decode, to_dict
 from gvlab.config.gan import GAN
 from gvlab.config.hierarchy import HierarchicalVAE
 from gvlab.config.likelihoods import Categorical, DiscretizedLogistic, MixtureOfLogistics
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnData, OwnModel
+from gvlab.config.second_stage import SecondStage
 from gvlab.config.sources import Arrays, Folder, Tfds
 from gvlab.config.terms import check_differences
 from gvlab.config.vae import VAE
@@ -20,9 +22,9 @@ from gvlab.config.vqvae import VQVAE
 from gvlab.errors import UserError
 from gvlab.schema import parse
 
-FAMILIES = (GAN, VAE, VQVAE, HierarchicalVAE)
+FAMILIES = (GAN, VAE, VQVAE, HierarchicalVAE, Density, SecondStage)
 """Models of gvlab's own."""
-AnyModel: TypeAlias = GAN | VAE | VQVAE | HierarchicalVAE | OwnModel
+AnyModel: TypeAlias = GAN | VAE | VQVAE | HierarchicalVAE | Density | SecondStage | OwnModel
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,11 @@ class Experiment:
             raise UserError(
                 f"Data.quantization is {self.data.quantization!r}, but {kind} has no likelihood to serve: use 'none'."
             )
+        if self.precision != "float32" and isinstance(self.model, Density | SecondStage):
+            raise UserError(
+                f"Experiment.precision is {self.precision!r}, but {type(self.model).__name__} has exact densities, "
+                "which want all digits: use 'float32'."
+            )
         if self.precision != "float32" and not isinstance(self.model, FAMILIES):
             raise UserError(
                 f"Experiment.precision is {self.precision!r}, but {type(self.model).__name__}, a model of one's own, "
@@ -151,14 +158,16 @@ class Experiment:
             )
         if isinstance(self.model, GAN) and self.precision != "float32":
             check_differences(self.model.discriminator_terms, self.precision)
-        if isinstance(self.model, VAE):
+        if isinstance(self.model, VAE | SecondStage):
             self.model.check_batch(self.batch_size)
         if isinstance(self.model, GAN) and self.batch_size % self.model.packing:
             raise UserError(
                 f"Experiment.batch_size is {self.batch_size}, which packs of GAN.packing = {self.model.packing} cannot "
                 "share equally: use a multiple."
             )
-        if isinstance(self.model, VAE | VQVAE | HierarchicalVAE):
+        if isinstance(self.model, SecondStage) and (first := self.model.first_experiment):
+            _check_same_pixels(first.data, self.data)
+        if isinstance(self.model, VAE | VQVAE | HierarchicalVAE | SecondStage):
             _check_levels(self.model.likelihood, self.data.quantization)
 
     @property
@@ -174,7 +183,7 @@ class Experiment:
     @property
     def examples_per_step(self) -> int:
         """Examples that one train step takes: a batch for every update of a GAN that has its own, or one for a VAE."""
-        return self.batch_size * (self.model.batches if isinstance(self.model, GAN | VAE) else 1)
+        return self.batch_size * (self.model.batches if isinstance(self.model, GAN | VAE | SecondStage) else 1)
 
 
 def is_conditional(model: Any) -> bool:
@@ -185,6 +194,15 @@ def is_conditional(model: Any) -> bool:
 def image_range(model: Any) -> tuple[float, float]:
     """The values that a model's images take: [-1, 1] (tanh) for a GAN, [0, 1] for a VAE, its own for another."""
     return (-1.0, 1.0) if isinstance(model, GAN) else getattr(model, "data_range", (0.0, 1.0))
+
+
+def _check_same_pixels(first: Data, second: Data) -> None:
+    """Raises UserError if a second stage would show its first other pixels than that was trained on."""
+    if first.quantization != second.quantization:
+        raise UserError(
+            f"Data.quantization is {second.quantization!r}, but the first stage was trained with "
+            f"{first.quantization!r}: use that."
+        )
 
 
 def _check_levels(likelihood: Any, quantization: str) -> None:

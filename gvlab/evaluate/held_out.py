@@ -106,6 +106,8 @@ def held_out(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measu
     examples = {name: np.concatenate(values) for name, values in pieces.items()}
     model = program.experiment.model
     samples = {"latent_samples": model.num_samples} if isinstance(model, c.VAE | c.HierarchicalVAE) else {}
+    if isinstance(model, c.SecondStage):
+        samples = {"latent_samples": 1}
     measures = {name: mean(values, **samples) for name, values in examples.items()}
     offset = bits_per_dim_offset(program)
     if "elbo_nats" in examples and offset is not None:

@@ -43,6 +43,7 @@ KINDS = (
     Kind("frechet", "lower", "quality", "Fréchet distance"),
     Kind("frechet_infinity", "lower", "quality", "Fréchet distance, extrapolated"),
     Kind("elbo_nats", "higher", "likelihood", "ELBO"),
+    Kind("log_prob_nats", "higher", "likelihood", "Log-likelihood"),
     Kind("precision", "higher", "quality", "Precision"),
     Kind("improved_precision", "higher", "quality", "Improved precision"),
     Kind("prd_f1_8", "higher", "quality", "PRD F1/8"),

@@ -1,9 +1,22 @@
 """The families of models: from a configuration and what the model is made for to a `Model`."""
 
 from gvlab.families.codes import vqvae
+from gvlab.families.densities import density
 from gvlab.families.gans import gan
 from gvlab.families.hierarchies import hierarchical_vae
+from gvlab.families.second_stages import check_beginning, check_data, resolved, second_stage
 from gvlab.families.setting import Setting
 from gvlab.families.vaes import vae
 
-__all__ = ["Setting", "gan", "hierarchical_vae", "vae", "vqvae"]
+__all__ = [
+    "Setting",
+    "check_beginning",
+    "check_data",
+    "density",
+    "gan",
+    "hierarchical_vae",
+    "resolved",
+    "second_stage",
+    "vae",
+    "vqvae",
+]

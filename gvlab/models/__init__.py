@@ -1,12 +1,14 @@
 """Model families: each factory returns a `gvlab.types.Model`, a tuple of pure functions."""
 
-from gvlab.models import critics, objectives, observation, posteriors, priors
+from gvlab.models import critics, densities, objectives, observation, posteriors, priors, second_stage
 from gvlab.models.codes import CodesState, vector_quantized_autoencoder
+from gvlab.models.densities import DensityState
 from gvlab.models.game import GANState
 from gvlab.models.gan import alternating_gan, separate_gan, simultaneous_gan
 from gvlab.models.hierarchy import HierarchyState, hierarchical_autoencoder
 from gvlab.models.latents import VAEState
 from gvlab.models.observation import Observation
+from gvlab.models.second_stage import SecondStageState, latent_model
 from gvlab.models.two_layers import (
     two_layer_autoencoder,
     two_layer_importance_weighted_autoencoder,
@@ -16,19 +18,24 @@ from gvlab.models.vae import autoencoder, importance_weighted_autoencoder, varia
 
 __all__ = [
     "CodesState",
+    "DensityState",
     "GANState",
     "HierarchyState",
     "Observation",
+    "SecondStageState",
     "VAEState",
     "alternating_gan",
     "autoencoder",
     "critics",
+    "densities",
     "hierarchical_autoencoder",
     "importance_weighted_autoencoder",
+    "latent_model",
     "objectives",
     "observation",
     "posteriors",
     "priors",
+    "second_stage",
     "separate_gan",
     "simultaneous_gan",
     "two_layer_autoencoder",

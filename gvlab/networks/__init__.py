@@ -8,6 +8,8 @@ Every network is called with the class condition `y` (one-hot, or None) as its s
 - an encoder:      `(x, y=None, *, train) -> (mean [batch, latent_dim], logvar [batch, latent_dim])`;
 - a decoder:       `(z, y=None, *, train) -> raw [batch, *shape[:-1], shape[-1] * parameters]`, the likelihood's own
   parameters, without an output non-linearity;
+- a bijection:     `(x [batch, length], y, *, train) -> (noise [batch, length], log |det| [batch])`, with `inverse`;
+- a network of codes: `(codes [batch, positions], y, *, train) -> logits [batch, positions, levels]`;
 - a quantiser:     `(x [batch, *positions, features], *, train) -> Quantized`, without a condition.
 
 `train` switches BatchNorm between the batch's statistics, which it then also averages into the collection
@@ -20,6 +22,7 @@ training.
 
 from gvlab.networks.article import ArticleDecoder, ArticleDiscriminator, ArticleEncoder, ArticleGenerator
 from gvlab.networks.attention import SelfAttention
+from gvlab.networks.autoregressive import CausalTransformer, GatedPixelCNN
 from gvlab.networks.biggan import BigGANGenerator, biggan_networks
 from gvlab.networks.biggan_deep import (
     BigGANDeepDiscriminator,
@@ -119,6 +122,7 @@ __all__ = [
     "BinarySphericalQuantizer",
     "BottleneckDownBlock",
     "BottleneckUpBlock",
+    "CausalTransformer",
     "ClassifierHead",
     "CodeDecoder",
     "CodeEncoder",
@@ -138,6 +142,7 @@ __all__ = [
     "EqualizedDense",
     "ExtraClassHead",
     "FiniteScalarQuantizer",
+    "GatedPixelCNN",
     "ImageBlock",
     "InBfloat16",
     "InverseAutoregressive",

@@ -22,7 +22,7 @@ import jax
 import numpy as np
 
 from gvlab import config as c
-from gvlab import parallel, rng
+from gvlab import families, parallel, rng
 from gvlab.build import Program
 from gvlab.files import owned
 from gvlab.runs import checkpoint
@@ -187,6 +187,8 @@ def _advance(engine: Engine, records: list[Record], listen: Listener, caught: li
     experiment, step = records[0].experiment, records[0].step
     with jax.transfer_guard("allow"):
         inputs = engine.inputs([record.experiment for record in records])
+        if not step:
+            families.check_beginning(experiment)
         state = engine.join([record.take() for record in records]) if step else engine.init(inputs)
     for record in records:
         record.begin(_names(records))

@@ -156,12 +156,22 @@ def levels_of(model, otherwise):
     )
 
 
+FIRST = c.First("ab" * 32, 10, "cd" * 32, c.to_json(c.Experiment(name="first", model=c.VAE(), steps=10)))
+DENSITIES = [
+    *(c.Density(of, c.Adam(0.01)) for of in (c.Mixture(3), c.Flow("maf"), c.CausalTransformer(8, 1, 2))),
+    c.Density(c.GatedPixelCNN(rows=2, width=4)),
+    c.SecondStage(on="runs/first/seed-0"),
+    c.SecondStage(c.Density(c.Mixture()), "runs/first/seed-0", FIRST),
+    c.SecondStage(c.VAE(c.ReluMLP(hidden=(4,)), 2, likelihood=c.SharedGaussian()), "runs/first/seed-0", FIRST),
+]
+"""And second stages."""
 SMALL = c.Experiment(name="small", model=c.VAE(), steps=10)
 EXPERIMENTS = [
     *(c.Experiment(name="gan", model=model, steps=1 + i, seed=i) for i, model in enumerate(GANS)),
     *(c.Experiment(name="vae-1.b", model=m, steps=10**6, data=levels_of(m, DATA[i % 4])) for i, m in enumerate(VAES)),
     *(c.Experiment(name="vqvae", model=m, steps=9, data=levels_of(m, DATA[i % 4])) for i, m in enumerate(CODES)),
     *(c.Experiment("ladder", model, steps=9, data=levels_of(model, DATA[2])) for model in HIERARCHIES),
+    *(c.Experiment(name="density", model=model, steps=3) for model in DENSITIES),
     c.Experiment(
         name="ünï cödé",
         model=c.VAE(),

@@ -165,7 +165,7 @@ def _pairing(experiments: list[Json]) -> str:
         return ""
     # A batch takes the next examples of the order: of another size, or several a step, it takes others.
     order = {(e["dataset"]["sha256"], e["config"]["batch_size"], e["images"] / e["steps"]) for e in experiments}
-    latents = {str(_latents(e["config"]["model"])) for e in experiments}
+    latents = {_latents(e["config"]["model"]) for e in experiments}
     shared = {
         (True, True): "the same data order and the same evaluation latents in every experiment",
         (True, False): "the same data order in every experiment, but latents of other sizes",
@@ -175,9 +175,12 @@ def _pairing(experiments: list[Json]) -> str:
     return f"A seed gives {shared}; pairs are by seed."
 
 
-def _latents(model: Json) -> Any:
-    """What the size of a model's latents follows from."""
-    return model.get("latent_dim", model)
+def _latents(model: Json) -> str:
+    """What of a model's configuration decides how many numbers its latents have."""
+    of_latents = model.get("second", model)
+    if "latent_dim" not in of_latents and "distribution" not in of_latents:
+        return json.dumps(model)
+    return json.dumps([of_latents.get("latent_dim"), of_latents.get("distribution"), "second" in model])
 
 
 def _fields(config: Any, name: str = "") -> list[tuple[str, Any]]:
