@@ -144,6 +144,8 @@ def model(
             return families.density(config, setting)
         case c.SecondStage():
             return families.second_stage(config, setting, functools.partial(_first_model, shape, num_classes, examples))
+        case c.BinaryVAE():
+            return families.binary_vae(config, setting)
         case _:
             return made(config, "model", shape, classes, axis_name)
 

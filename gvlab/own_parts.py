@@ -162,7 +162,7 @@ def check_shapes(experiment: c.Experiment, shape: Shape, classes: int) -> None:
         if name == "network" and isinstance(model, c.GAN):
             _check_players(model, part, shape, classes)
         elif name == "network":
-            _check_coders(cast(c.VAE, model), part, shape, classes)
+            _check_coders(cast(c.VAE | c.BinaryVAE, model), part, shape, classes)
         elif hasattr(part, "contest"):
             _check_contest(part)
         elif hasattr(part, "observation"):
@@ -244,7 +244,7 @@ def _check_players(model: c.GAN, part: Any, shape: Shape, classes: int) -> None:
         _require(called, "logits", output.logits if isinstance(output, Judged) else output, (n,))
 
 
-def _check_coders(model: c.VAE, part: Any, shape: Shape, classes: int) -> None:
+def _check_coders(model: c.VAE | c.BinaryVAE, part: Any, shape: Shape, classes: int) -> None:
     decoded, parameters = made(model.likelihood, "observation").made_for(shape)
     encoder, decoder = made(part, "coders", decoded, model.latent_dim, parameters, classes, None)
     where = f"{type(part).__name__}.coders()"

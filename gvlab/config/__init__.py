@@ -5,6 +5,7 @@ whatever `steps` is, and a finished run can be continued by asking for more.
 """
 
 from gvlab.config.augmentations import ADA, APA, Adaptive, DiffAugment, Fixed, FlipAndTranslate, InstanceNoise, Ramp
+from gvlab.config.binary import BinaryVAE
 from gvlab.config.class_terms import (
     FakeClasses,
     FakeContrast,
@@ -27,6 +28,7 @@ from gvlab.config.contests import (
     Wasserstein,
 )
 from gvlab.config.densities import CausalTransformer, Density, GatedPixelCNN
+from gvlab.config.estimators import ARM, NVIL, VIMCO, DisARM, GumbelSoftmax, Reinforce, StraightThrough
 from gvlab.config.experiment import (
     CADENCE,
     FAMILIES,
@@ -129,6 +131,7 @@ from gvlab.spelling import nearest
 __all__ = [
     "ADA",
     "APA",
+    "ARM",
     "BSQ",
     "CADENCE",
     "DCGAN",
@@ -139,6 +142,7 @@ __all__ = [
     "GAN",
     "LFQ",
     "MLP",
+    "NVIL",
     "R1",
     "R2",
     "R3GAN",
@@ -147,6 +151,7 @@ __all__ = [
     "SNGAN",
     "VAE",
     "VDVAE",
+    "VIMCO",
     "VQ",
     "VQVAE",
     "WITHOUT_INFLUENCE",
@@ -162,6 +167,7 @@ __all__ = [
     "Bernoulli",
     "BigGAN",
     "BigGANDeep",
+    "BinaryVAE",
     "Boxed",
     "Capacity",
     "Categorical",
@@ -179,6 +185,7 @@ __all__ = [
     "Density",
     "DiagonalNormal",
     "DiffAugment",
+    "DisARM",
     "DiscretizedLogistic",
     "DisentangledLatents",
     "DisentangledMeans",
@@ -205,6 +212,7 @@ __all__ = [
     "GatedPixelCNN",
     "Gaussian",
     "GradientPenalty",
+    "GumbelSoftmax",
     "HalfLife",
     "HierarchicalVAE",
     "Hinge",
@@ -252,6 +260,7 @@ __all__ = [
     "RealConsistency",
     "RealContrast",
     "RealDataToData",
+    "Reinforce",
     "Relativistic",
     "RelativisticAverage",
     "ReluMLP",
@@ -266,6 +275,7 @@ __all__ = [
     "Smoothed",
     "StandardNormal",
     "StickingTheLanding",
+    "StraightThrough",
     "StyleGAN2",
     "Tfds",
     "TopK",

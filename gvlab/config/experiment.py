@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from gvlab.config.binary import BinaryVAE
 from gvlab.config.checks import check_directory_name, check_positive, check_size
 from gvlab.config.densities import Density
 from gvlab.config.fields import decode, to_dict
@@ -22,9 +23,9 @@ from gvlab.config.vqvae import VQVAE
 from gvlab.errors import UserError
 from gvlab.schema import parse
 
-FAMILIES = (GAN, VAE, VQVAE, HierarchicalVAE, Density, SecondStage)
+FAMILIES = (GAN, VAE, VQVAE, BinaryVAE, HierarchicalVAE, Density, SecondStage)
 """Models of gvlab's own."""
-AnyModel: TypeAlias = GAN | VAE | VQVAE | HierarchicalVAE | Density | SecondStage | OwnModel
+AnyModel: TypeAlias = GAN | VAE | VQVAE | BinaryVAE | HierarchicalVAE | Density | SecondStage | OwnModel
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ class Experiment:
             )
         if isinstance(self.model, SecondStage) and (first := self.model.first_experiment):
             _check_same_pixels(first.data, self.data)
-        if isinstance(self.model, VAE | VQVAE | HierarchicalVAE | SecondStage):
+        if isinstance(self.model, VAE | VQVAE | BinaryVAE | HierarchicalVAE | SecondStage):
             _check_levels(self.model.likelihood, self.data.quantization)
 
     @property

@@ -1,6 +1,7 @@
 """Model families: each factory returns a `gvlab.types.Model`, a tuple of pure functions."""
 
-from gvlab.models import critics, densities, objectives, observation, posteriors, priors, second_stage
+from gvlab.models import binary, critics, densities, objectives, observation, posteriors, priors, second_stage
+from gvlab.models.binary import BinaryState, binary_autoencoder
 from gvlab.models.codes import CodesState, vector_quantized_autoencoder
 from gvlab.models.densities import DensityState
 from gvlab.models.game import GANState
@@ -17,6 +18,7 @@ from gvlab.models.two_layers import (
 from gvlab.models.vae import autoencoder, importance_weighted_autoencoder, variational_autoencoder
 
 __all__ = [
+    "BinaryState",
     "CodesState",
     "DensityState",
     "GANState",
@@ -26,6 +28,8 @@ __all__ = [
     "VAEState",
     "alternating_gan",
     "autoencoder",
+    "binary",
+    "binary_autoencoder",
     "critics",
     "densities",
     "hierarchical_autoencoder",

@@ -138,6 +138,21 @@ CODES = [
     ),
     *(c.VQVAE(likelihood=likelihood) for likelihood in LIKELIHOODS),
 ]
+BITS = [
+    c.BinaryVAE(),
+    *(
+        c.BinaryVAE(c.MLP((3,)), 5, estimator, conditional=True, optimizer=c.SGD())
+        for estimator in (
+            c.ARM(),
+            c.VIMCO(3),
+            c.NVIL((2, 3), decay=0.1 + 0.2),
+            c.Reinforce(0.0),
+            c.GumbelSoftmax(1 / 3),
+            c.StraightThrough(2),
+        )
+    ),
+    *(c.BinaryVAE(likelihood=likelihood) for likelihood in LIKELIHOODS[1:]),
+]
 HIERARCHIES = [
     c.HierarchicalVAE(),
     c.HierarchicalVAE(c.VDVAE("8d8", "1x2,8m1,8x3", 16, 2, 0.5, 1, posterior=c.Residual(bound=0.1 + 0.2)), beta=0),
@@ -170,6 +185,7 @@ EXPERIMENTS = [
     *(c.Experiment(name="gan", model=model, steps=1 + i, seed=i) for i, model in enumerate(GANS)),
     *(c.Experiment(name="vae-1.b", model=m, steps=10**6, data=levels_of(m, DATA[i % 4])) for i, m in enumerate(VAES)),
     *(c.Experiment(name="vqvae", model=m, steps=9, data=levels_of(m, DATA[i % 4])) for i, m in enumerate(CODES)),
+    *(c.Experiment("bits", model, steps=9, data=levels_of(model, DATA[i % 4])) for i, model in enumerate(BITS)),
     *(c.Experiment("ladder", model, steps=9, data=levels_of(model, DATA[2])) for model in HIERARCHIES),
     *(c.Experiment(name="density", model=model, steps=3) for model in DENSITIES),
     c.Experiment(

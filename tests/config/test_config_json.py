@@ -156,7 +156,11 @@ NETWORKS = (
         ("model.network", "MLP", NETWORKS),
         ("model.network.hidden", 200, "list of int"),
         ("model.network.hidden", [200.0], "int"),
-        ("model", [], "GAN or VAE or VQVAE or HierarchicalVAE or Density or SecondStage or a class of your own"),
+        (
+            "model",
+            [],
+            "GAN or VAE or VQVAE or BinaryVAE or HierarchicalVAE or Density or SecondStage or a class of your own",
+        ),
         ("data", 3, "Data"),
         ("evaluation", None, "Evaluation"),
         ("evaluation.split", "validation", "'test' or 'train'"),
