@@ -121,7 +121,7 @@ def _picture(file: Path, operator: Operator) -> np.ndarray:
         pixels = pixels[..., :1]
     if pixels.shape != wanted:
         raise UserError(
-            f"--image {file} has the shape {pixels.shape}, but this operator makes {wanted} of the run's images: give a "
+            f"--image {file} has the shape {pixels.shape}, but this operator makes {wanted} of such images: give a "
             "picture of that size."
         )
     return pixels if operator.seen is None else pixels * operator.seen
