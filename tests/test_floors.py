@@ -19,7 +19,7 @@ FLOORS = [
     {"config"},
     {"runs", "sizes", "own_parts", "own_labels"},
     {"build", "families"},
-    {"evaluate"},
+    {"evaluate", "restoration"},
     {"pictures"},
     {"train"},
     {"trained"},

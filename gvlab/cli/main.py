@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from gvlab import __version__, backend
-from gvlab.cli import compare, data, draw, evaluate, last_resort, paper, reproduce, streams, take, train
+from gvlab.cli import compare, data, draw, evaluate, last_resort, paper, reproduce, restore, streams, take, train
 from gvlab.errors import Diverged, UserError
 from gvlab.spelling import nearest
 
@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run, parser=made)
         return made
 
-    for verb in (train, compare, paper, reproduce, take, draw, evaluate, data):
+    for verb in (train, compare, paper, reproduce, take, draw, restore, evaluate, data):
         verb.add(command)
     return top
 

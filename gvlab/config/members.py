@@ -67,6 +67,21 @@ def with_choice(config: Any, name: str, text: str) -> Any:
     return with_traced(config, {name: tuple(_member(classes, one, f"{name} is {text!r}", allowed) for one in texts)})
 
 
+def member(classes: list[Any], text: str, option: str) -> Any:
+    """The class of that name, with its defaults but for a first field in parentheses: block(8).
+
+    Args:
+        classes: to choose from.
+        text: the class, as for `with_choice`.
+        option: that says it.
+
+    Raises:
+        UserError: there is no such class, or it has a field without a default.
+    """
+    names = ", ".join(cls.__name__.lower() for cls in classes)
+    return _member(classes, text, f"{option} is {text!r}", f"one of {names}")
+
+
 def _member(classes: list[Any], text: str, given: str, allowed: str) -> Any:
     """The class of that name, with its defaults; `given` and `allowed` are said of another one."""
     members = {_plain(cls.__name__): cls for cls in classes}

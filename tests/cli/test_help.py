@@ -42,6 +42,7 @@ def test_help_answers_at_once():
         "interpolate",
         "latents",
         "traverse",
+        "restore",
         "neighbours",
         "evaluate",
         "data",

@@ -1,0 +1,179 @@
+"""The command that restores images by a trained model."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gvlab.cli import outputs, terminal
+from gvlab.cli.draw import at_least, check_seed
+from gvlab.cli.runs import add_class, add_experiment, class_wanted, loaded, trained
+from gvlab.config.members import member
+from gvlab.config.restoration import AnyMethod, AnyOperator, Posterior
+from gvlab.errors import UserError
+from gvlab.files import write_atomically
+
+if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
+    from gvlab.restoration.operators import Operator
+    from gvlab.restoration.restore import Restored
+
+_FIELDS = ("restarts", "steps", "rate", "weight", "chains", "warmup", "draws", "thinning")
+"""Of methods, that are options."""
+
+
+def add(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Adds the command to the parser; `command(name, help, run)` makes one."""
+    restore = command("restore", "Degrade test images, or take a degraded one, and restore it by a model.", _restore)
+    restore.add_argument("run_directory", type=Path, metavar="RUN")
+    restore.add_argument(
+        "--operator",
+        required=True,
+        metavar="NAME",
+        help="what is seen: mask(0.5), block(8), half, downsample(2), blur(1.0), grey, noise or projection(100)",
+    )
+    restore.add_argument(
+        "--method", default="optimise", metavar="NAME", help="optimise, map, posterior or encoder (default: optimise)"
+    )
+    restore.add_argument(
+        "--noise",
+        type=float,
+        default=0.1,
+        metavar="S",
+        help="of the measurements, whose images are in [0, 1] (default: 0.1)",
+    )
+    restore.add_argument("--n", type=int, help="test images (default: 16, or all where there are fewer)")
+    restore.add_argument("--image", type=Path, metavar="FILE", help="or one degraded picture of your own")
+    restore.add_argument("--seed", type=int, default=0, help="of the noise and of the search (default: 0)")
+    for name in _FIELDS:
+        restore.add_argument(f"--{name}", type=float if name in ("rate", "weight") else int, help="of the method")
+    add_class(restore, "of --image, for a conditional run")
+    restore.add_argument("--out", type=outputs.new_folder, required=True, metavar="DIR", help="a folder, new or empty")
+    add_experiment(restore)
+
+
+def _restore(args: argparse.Namespace, rest: list[str]) -> None:
+    operators, kinds = (list(typing.get_args(union)) for union in (AnyOperator, AnyMethod))
+    what = member(operators, args.operator, "--operator")
+    method = _with_fields(member(kinds, args.method, "--method"), args)
+    check_seed(args.seed)
+    if not (args.noise >= 0 and np.isfinite(args.noise)):
+        raise UserError(f"--noise is {args.noise}, but must be a number of at least 0.")
+    n = 16 if args.n is None else args.n
+    at_least("--n", n, 1)
+    if args.image and args.n is not None:
+        raise UserError(f"--n {args.n} is of test images, but --image {args.image} is one of yours: leave one out.")
+    if args.of_class is not None and not args.image:
+        raise UserError(f"--class {args.of_class} is of --image, but test images have their labels: leave it out.")
+    program, state = trained(args.run_directory, args.experiment)
+    import jax.numpy as jnp
+
+    from gvlab import rng
+    from gvlab.restoration import restore
+
+    restore.check(program, method, args.noise)
+    operator = what.operator(program.dataset.shape)
+    true: np.ndarray | None = None
+    if args.image:
+        of_class = class_wanted(loaded(args.run_directory, args.experiment), args)
+        y = jnp.asarray(_picture(args.image, operator))[None]
+        classes = None if of_class is None else np.array([of_class])
+    else:
+        test = program.dataset.test
+        if args.n is not None and args.n > len(test.x):
+            raise UserError(f"--n is {args.n}, but {program.dataset.name} has only {len(test.x)} test images.")
+        true = np.asarray(test.x[:n], np.float32) / 255
+        classes = np.asarray(test.y[: len(true)]) if program.experiment.conditional and test.y is not None else None
+        y = operator.observed(rng.stream(rng.root(args.seed), rng.OBSERVATION), jnp.asarray(true), args.noise)
+    found = restore.restore(program, state, operator, y, method, args.noise, args.seed, classes)
+    _write(args, program, {"operator": what, "method": method}, operator, np.asarray(y), true, found, int(state.step))
+
+
+def _with_fields(method: Any, args: argparse.Namespace) -> Any:
+    """The method, with the fields that are given as options."""
+    given = {name: getattr(args, name) for name in _FIELDS if getattr(args, name) is not None}
+    known = {field.name for field in dataclasses.fields(method)}
+    for name, value in given.items():
+        if name not in known:
+            raise UserError(f"--{name} is {value}, but the method {type(method).__name__} has none: leave it out.")
+    return dataclasses.replace(method, **given)
+
+
+def _picture(file: Path, operator: Operator) -> np.ndarray:
+    """A degraded picture as measurements in [0, 1]."""
+    from gvlab.data import picture_file
+
+    pixels = picture_file.read(file).astype(np.float32) / 255
+    wanted = operator.measured_shape
+    if len(wanted) == 1:
+        raise UserError(
+            f"--image is {file}, but projections are no picture: restore test images, or use another operator."
+        )
+    if len(wanted) == 2:
+        pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    elif pixels.shape[2] == 3 and wanted[2] == 1 and np.ptp(pixels, axis=2).max() == 0:
+        pixels = pixels[..., :1]
+    if pixels.shape != wanted:
+        raise UserError(
+            f"--image {file} has the shape {pixels.shape}, but this operator makes {wanted} of such images: give a "
+            "picture of that size."
+        )
+    return pixels if operator.seen is None else pixels * operator.seen
+
+
+def _write(
+    args: argparse.Namespace, program: Any, asked: dict[str, Any], operator: Operator, y: np.ndarray,
+    true: np.ndarray | None, found: Restored, step: int,
+) -> None:  # fmt: skip
+    from gvlab import __version__
+    from gvlab.config import member_to_dict
+    from gvlab.pictures import restorations, sheets
+    from gvlab.restoration import restore
+
+    per_image = dict(found.per_image)
+    baseline: dict[str, np.ndarray] = {}
+    if true is not None:
+        per_image |= restore.measured(found.x, true, found.interval)
+        baseline = restore.measured(found.baseline, true)
+    made = restore.summary(per_image)
+    content = {
+        "gvlab": __version__,
+        "run": str(args.run_directory),
+        "step": step,
+        **{name: member_to_dict(value) for name, value in asked.items()},
+        "noise": args.noise,
+        "seed": args.seed,
+        "images": len(found.x),
+        "measurements": operator.measurements,
+        "seconds_per_image": round(found.seconds, 3),
+        "measures": made,
+        "baseline": {"name": found.baseline_name, "measures": restore.summary(baseline)},
+        "per_image": {name: [float(value) for value in of] for name, of in per_image.items()},
+    }
+    args.out.mkdir(parents=True, exist_ok=True)
+    sheets.save_png(args.out / "sheet.png", restorations.sheet(operator, y, true, found))
+    write_atomically(args.out / "restore.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
+    rows = [
+        [name, f"{one['mean']:.4g}", _interval(one), _mean(content["baseline"]["measures"].get(name))]
+        for name, one in made.items()
+        if one["mean"] is not None
+    ]
+    terminal.print_table(["measure", "mean", "interval", "baseline"], rows, left=1)
+    print(f"Baseline: {found.baseline_name}. {found.seconds:.2f} s an image.")
+    if isinstance(asked["method"], Posterior) and made["r_hat"]["mean"] > 1.05:
+        print("The chains have not mixed (r_hat above 1.05): draw more, or after a longer warm-up.")
+    print(args.out / "sheet.png")
+
+
+def _interval(one: dict[str, Any]) -> str:
+    return "-" if one["low"] is None else f"{one['low']:.4g} to {one['high']:.4g}"
+
+
+def _mean(one: dict[str, Any] | None) -> str:
+    return "-" if one is None or one["mean"] is None else f"{one['mean']:.4g}"

@@ -1,0 +1,1 @@
+"""Restoring what a linear operator took from an image, by a trained model."""

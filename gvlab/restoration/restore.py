@@ -1,0 +1,193 @@
+"""Images degraded by an operator, restored by a trained model, and how well."""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from gvlab import config as c
+from gvlab import metrics, rng
+from gvlab.build import Program
+from gvlab.config.restoration import MAP, AnyMethod, Encoder, Optimise, Posterior
+from gvlab.data import mapped
+from gvlab.metrics.chains import effective_sample_size, split_r_hat
+from gvlab.restoration import baselines, methods
+from gvlab.restoration.operators import Operator
+from gvlab.types import Batch, PyTree, UserError
+
+SHOWN = 4
+"""Draws of the posterior that are kept to be shown."""
+LOW, HIGH = 0.05, 0.95
+"""Quantiles of the interval whose coverage is measured."""
+LEAST_SIDE = 11
+"""Pixels of the smallest image that SSIM is of."""
+
+Images = Float[np.ndarray, "n height width channel"]
+
+
+class Restored(NamedTuple):
+    """What became of the images."""
+
+    x: Images
+    baseline: Images
+    baseline_name: str
+    deviation: Images | None
+    """Of each pixel over the posterior's draws; None without draws."""
+    draws: Float[np.ndarray, "draws n height width channel"] | None
+    per_image: dict[str, Float[np.ndarray, " n"]]
+    """What is known without the true images: `consistency`, of draws `r_hat` and `effective_draws`."""
+    interval: tuple[Images, Images] | None
+    """Of the draws, from `LOW` to `HIGH`."""
+    seconds: float
+    """Of an image, with its share of compiling."""
+
+
+def check(program: Program, method: AnyMethod, noise: float) -> None:
+    """Raises UserError if the model, or the noise, is none for the method."""
+    model, name = program.model, program.experiment.name
+    if len(program.dataset.shape) != 3:
+        raise UserError(f"{name} makes points, but restoring is of images: use a run of images.")
+    if isinstance(method, Encoder) and model.encode is None:
+        raise UserError(f"The method is encoder, but {name} has none: use another method, or a VAE.")
+    normal = isinstance(program.experiment.model, c.GAN | c.VAE) and model.learned_prior is None
+    if not isinstance(method, Encoder) and not normal:
+        raise UserError(
+            f"{type(method).__name__} searches the latents of a standard normal prior, but {name} has another: use "
+            "encoder, or another run."
+        )
+    if isinstance(method, MAP | Posterior) and noise == 0:
+        raise UserError(
+            f"The noise is 0, but {type(method).__name__} weighs the measurements by it: give more, or use optimise."
+        )
+
+
+def restore(
+    program: Program,
+    state: PyTree,
+    operator: Operator,
+    y: Float[Array, "n *measured"],
+    method: AnyMethod,
+    noise: float,
+    seed: int,
+    classes: Int[np.ndarray, " n"] | None = None,
+) -> Restored:
+    """Images from their measurements.
+
+    Args:
+        program: of the model; see `check`.
+        state: of the model.
+        operator: that y was measured by.
+        y: measurements, of images in [0, 1].
+        method: how they are restored.
+        noise: standard deviation of the measurements' noise.
+        seed: of all draws.
+        classes: of the images, for a conditional model.
+    """
+    check(program, method, noise)
+    start = time.perf_counter()
+    mean = mapped.mean(program.dataset.train.x) / 255
+    name, baseline = baselines.simple(operator, y, mean.astype(np.float32))
+    labels = None if classes is None else jnp.asarray(classes)
+    generate = functools.partial(_generated, program, state, labels)
+    key, latent = rng.stream(rng.root(seed), rng.PICTURE), program.latent_dim
+    x: np.ndarray | Array
+    deviation = draws = interval = None
+    known: dict[str, np.ndarray] = {}
+    match method:
+        case Encoder():
+            x = _encoded(program, state, baseline, labels)
+        case Posterior():
+            found = jax.jit(
+                lambda key, y: methods.posterior(
+                    key, generate, operator, y, latent_dim=latent, noise=noise, chains=method.chains,
+                    warmup=method.warmup, draws=method.draws, thinning=method.thinning,
+                )
+            )(key, y)  # fmt: skip
+            known["r_hat"] = np.nanmax(split_r_hat(np.asarray(found.z)), axis=-1)
+            known["effective_draws"] = np.nanmin(effective_sample_size(np.asarray(found.z)), axis=-1)
+            known["acceptance"] = np.asarray(found.acceptance)
+            images = _images_of(generate, found.z)
+            x, deviation, draws = images.mean(0), images.std(0), images[:: max(1, len(images) // SHOWN)][:SHOWN]
+            low, high = np.quantile(images, (LOW, HIGH), axis=0)
+            interval = low, high
+        case Optimise() | MAP():
+            weight = noise**2 if isinstance(method, MAP) else method.weight
+            x = jax.jit(
+                lambda key, y: methods.optimise(
+                    key, generate, operator, y, latent_dim=latent, restarts=method.restarts, steps=method.steps,
+                    rate=method.rate, weight=weight,
+                ).x
+            )(key, y)  # fmt: skip
+    made = np.asarray(x)
+    error = np.asarray(methods.squared_error(operator, jnp.asarray(made), y))
+    if noise > 0:
+        known["consistency"] = error / (operator.measurements * noise**2)
+    seconds = (time.perf_counter() - start) / len(made)
+    return Restored(made, np.asarray(baseline), name, deviation, draws, known, interval, seconds)
+
+
+def measured(x: Images, true: Images, interval: tuple[Images, Images] | None = None) -> dict[str, np.ndarray]:
+    """How near images are to the true ones, of each image.
+
+    Args:
+        x: in [0, 1].
+        true: in [0, 1].
+        interval: of each pixel, whose coverage is measured as `coverage_90`: the share of true pixels in it.
+    """
+    a, b = jnp.asarray(x, jnp.float32), jnp.asarray(true, jnp.float32)
+    found = {
+        "psnr_db": np.asarray(metrics.psnr(a, b, 1.0)),
+        "error_per_pixel": np.asarray(((a - b) ** 2).mean((1, 2, 3))),
+    }
+    if min(x.shape[1:3]) >= LEAST_SIDE:
+        found["ssim"] = np.asarray(metrics.ssim(a, b, 1.0))
+    if interval is not None:
+        # Of a pixel that hardly moves the quantiles are equal but for rounding.
+        inside = (true >= interval[0] - 1e-6) & (true <= interval[1] + 1e-6)
+        found["coverage_90"] = inside.mean((1, 2, 3))
+    return found
+
+
+def _generated(
+    program: Program, state: PyTree, labels: Array | None, z: Float[Array, "rows latent"], image: Int[Array, " rows"]
+) -> Float[Array, "rows height width channel"]:
+    return program.to_unit(program.model.decode(state, z, None if labels is None else labels[image]))
+
+
+def _encoded(program: Program, state: PyTree, x: Array, labels: Array | None) -> Array:
+    assert program.model.encode is not None
+    encode = program.model.encode
+    stored = jnp.round(jnp.clip(x, 0, 1) * 255).astype(jnp.uint8)
+
+    @jax.jit
+    def both(state: PyTree, stored: Array) -> Array:
+        seen = program.preprocess(stored, rng.stream(rng.root(0), rng.EVALUATE))
+        z, _ = encode(state, Batch(seen, labels))
+        return program.to_unit(program.model.decode(state, z, labels))
+
+    return both(state, stored)
+
+
+def _images_of(generate: methods.Generate, z: Float[Array, "draws chains n latent"]) -> np.ndarray:
+    """The images of all draws [draws * chains, n, *shape], chains side by side."""
+    n = z.shape[2]
+    decode = jax.jit(lambda z: generate(z, jnp.arange(n)))
+    return np.stack([np.asarray(decode(one)) for one in z.reshape(-1, n, z.shape[-1])])
+
+
+def summary(values: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Mean and interval over images, of each measure."""
+    from gvlab import statistics
+
+    found = {}
+    for name, of in values.items():
+        finite = [float(value) if np.isfinite(value) else None for value in of]
+        one = statistics.summarise(finite)
+        found[name] = {"mean": one.mean, "low": one.low, "high": one.high, "images": len(finite)}
+    return found

@@ -1,0 +1,110 @@
+"""Restoring images by the command line."""
+
+import json
+
+import harness
+import numpy as np
+import pytest
+from harness import assert_refused, call
+from PIL import Image
+
+from gvlab import data
+
+SHORT = ("--steps", 5, "--restarts", 2, "--n", 3)
+
+
+def restored(directory):
+    return json.loads((directory / "restore.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["vae", "gan"])
+def test_degraded_test_images_are_restored_and_measured(name, tmp_path, capsys):
+    out = tmp_path / "restored"
+    args = (harness.trained(name), "--operator", "block(6)", "--noise", 0.1, *SHORT)
+    assert call("restore", *args, "--out", out) == 0
+    found = restored(out)
+    assert found["operator"] == {"type": "Block", "size": 6}
+    assert found["method"] == {"type": "Optimise", "restarts": 2, "steps": 5, "rate": 0.01, "weight": 0.1}
+    assert (found["images"], found["measurements"], found["noise"]) == (3, 16 * 16 - 36, 0.1)
+    assert {"psnr_db", "ssim", "error_per_pixel", "consistency"} == set(found["measures"])
+    for measure in ("psnr_db", "error_per_pixel"):
+        each = found["per_image"][measure]
+        assert found["measures"][measure]["images"] == len(each) == 3
+        np.testing.assert_allclose(found["measures"][measure]["mean"], np.mean(each))
+        assert found["measures"][measure]["low"] < np.mean(each) < found["measures"][measure]["high"]
+    np.testing.assert_allclose(
+        found["per_image"]["psnr_db"], -10 * np.log10(found["per_image"]["error_per_pixel"]), rtol=1e-5
+    )
+    assert "psnr_db" in found["baseline"]["measures"]
+    sheet = np.asarray(Image.open(out / "sheet.png"))
+    height, width = 3 * 17 + 1, 4 * 17 + 1
+    assert sheet.shape[0] * width == sheet.shape[1] * height
+    assert "Baseline: the mean training image where nothing is seen." in capsys.readouterr().out
+    # The same seed gives the same images.
+    assert call("restore", *args, "--out", tmp_path / "again") == 0
+    again = restored(tmp_path / "again")
+    assert again["per_image"] == found["per_image"]
+
+
+def test_draws_of_the_posterior_come_with_their_spread_and_diagnostics(tmp_path, capsys):
+    out = tmp_path / "restored"
+    args = ("--operator", "downsample(4)", "--method", "posterior", "--chains", 2, "--warmup", 6, "--draws", 4)
+    assert call("restore", harness.trained("vae"), *args, "--thinning", 1, "--n", 3, "--out", out) == 0
+    measures = restored(out)["measures"]
+    assert {"r_hat", "effective_draws", "acceptance", "coverage_90"} < set(measures)
+    assert 0 <= measures["coverage_90"]["mean"] <= 1
+    sheet = np.asarray(Image.open(out / "sheet.png"))
+    height, width = 3 * 17 + 1, 9 * 17 + 1  # with the deviation and four draws
+    assert sheet.shape[0] * width == sheet.shape[1] * height
+
+
+def test_an_encoder_restores_in_one_pass(tmp_path):
+    out = tmp_path / "restored"
+    assert call("restore", harness.trained("vae"), "--operator", "noise", "--method", "encoder", "--out", out) == 0
+    assert restored(out)["images"] == 16
+
+
+def test_a_picture_of_ones_own_has_no_truth_to_be_measured_by(tmp_path):
+    picture = tmp_path / "degraded.png"
+    Image.fromarray(data.load("digits").test.x[0][::2, ::2, 0]).save(picture)
+    out, args = tmp_path / "restored", ("--operator", "downsample", *SHORT[:4], "--image", picture)
+    assert call("restore", harness.trained("vae"), *args, "--out", out) == 0
+    found = restored(out)
+    assert set(found["measures"]) == {"consistency"}
+    assert found["baseline"]["measures"] == {}
+    assert found["images"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "words"),
+    [
+        ("vae", ("--operator", "blck"), "--operator is 'blck', but must be one of mask, block"),
+        ("vae", ("--operator", "mask(0)"), "Mask.share is 0.0"),
+        ("vae", ("--operator", "block(16)"), "Block.size is 16, which hides images of 16x16 pixels whole"),
+        ("vae", ("--operator", "downsample(3)"), "The factor 3 does not divide"),
+        ("vae", ("--operator", "projection(0)"), "The number of measurements is 0"),
+        ("vae", ("--operator", "projection(257)"), "must be from 1 to 256"),
+        ("vae", ("--operator", "grey"), "the images have 1 channel"),
+        ("vae", ("--operator", "noise", "--noise", "-0.1"), "--noise is -0.1"),
+        ("vae", ("--operator", "noise", "--noise", "nan"), "--noise is nan"),
+        ("vae", ("--operator", "noise", "--noise", 0, "--method", "map"), "The noise is 0, but MAP weighs"),
+        ("vae", ("--operator", "noise", "--chains", 3), "--chains is 3, but the method Optimise has none"),
+        ("vae", ("--operator", "noise", "--restarts", 0), "Optimise.restarts is 0"),
+        ("vae", ("--operator", "noise", "--n", 10_000), "--n is 10000, but digits has only 300 test images"),
+        ("vae", ("--operator", "noise", "--class", 1), "--class 1 is of --image"),
+        ("gan", ("--operator", "noise", "--method", "encoder"), "has none: use another method, or a VAE"),
+    ],
+)
+def test_what_cannot_be_restored_is_refused(name, args, words, tmp_path, capsys):
+    code = call("restore", harness.trained(name), *args, "--out", tmp_path / "new")
+    assert_refused(code, *capsys.readouterr(), words)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_picture_of_another_size_is_refused(tmp_path, capsys):
+    picture = tmp_path / "degraded.png"
+    Image.fromarray(np.zeros((5, 5), np.uint8)).save(picture)
+    for operator, words in (("downsample", "has the shape (5, 5, 1), but this operator makes (8, 8, 1)"),
+                            ("projection(5)", "projections are no picture")):  # fmt: skip
+        args = ("--operator", operator, "--image", picture, "--out", tmp_path / "new")
+        assert_refused(call("restore", harness.trained("vae"), *args), *capsys.readouterr(), words)
