@@ -51,12 +51,3 @@ class Setting(NamedTuple):
         """Raises UserError if the network is one of images alone, and the data are none."""
         if len(self.shape) != 3 and isinstance(network, _OF_IMAGES):
             raise UserError(f"The network {type(network).__name__} makes images, not vectors {self.shape}: use MLP.")
-
-    def check_likelihood(self, likelihood: Any) -> None:
-        """Raises UserError if the likelihood is one of images alone, and the data are none."""
-        normal = isinstance(likelihood, c.Gaussian | c.LearnedGaussian | c.SharedGaussian)
-        if len(self.shape) != 3 and not (normal or own.is_own(type(likelihood))):
-            raise UserError(
-                f"The likelihood {type(likelihood).__name__} is one of images in [0, 1], but the data are vectors "
-                f"{self.shape}: use Gaussian or LearnedGaussian."
-            )
