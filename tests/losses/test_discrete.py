@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from waves import waves
 
 from gvlab import losses
 from gvlab.types import UserError
@@ -17,14 +18,9 @@ from gvlab.types import UserError
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "vae_discrete.json").read_text())
 
 
-def made_input(of):
-    elements = of["offset"] + of["scale"] * np.sin(of["a"] * np.arange(np.prod(of["shape"])) + of["b"])
-    return jnp.asarray(elements.reshape(of["shape"]))
-
-
 def inputs(entry):
     """Of an entry by the golden file's formula, in float64 where that is enabled."""
-    return {name: made_input(of) for name, of in GOLDEN[entry]["inputs"].items()}
+    return {name: jnp.asarray(of) for name, of in waves(GOLDEN[entry]["inputs"]).items()}
 
 
 def close(found, expected):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from waves import waves
 
 from gvlab import losses, rng
 from gvlab.types import UserError
@@ -16,15 +17,8 @@ GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "vae_divergences.jso
 
 def inputs(entry):
     """Of an entry by the golden file's formula, in float64 where that is enabled."""
-    return {
-        name: jnp.asarray(
-            (of["offset"] + of["scale"] * np.sin(of["a"] * np.arange(np.prod(of["shape"])) + of["b"])).reshape(
-                of["shape"]
-            )
-        )
-        for name, of in GOLDEN[entry]["inputs"].items()
-        if isinstance(of, dict)
-    }
+    given = waves(GOLDEN[entry]["inputs"])
+    return {name: jnp.asarray(of) for name, of in given.items() if isinstance(of, np.ndarray)}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from waves import wave
 
 from gvlab import losses
 from gvlab.models import observation
@@ -15,13 +16,8 @@ from gvlab.types import UserError
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "vae_likelihoods.json").read_text())
 
 
-def made_input(of):
-    elements = of["offset"] + of["scale"] * np.sin(of["a"] * np.arange(np.prod(of["shape"])) + of["b"])
-    return elements.reshape(of["shape"])
-
-
 def golden_mixture():
-    raw = made_input(GOLDEN["inputs"]["l"])
+    raw = wave(GOLDEN["inputs"]["l"])
     raw[..., 4:].reshape(2, 3, 3, 3, 12)[..., 4:8] -= 2
     return raw, np.asarray(GOLDEN["inputs"]["pixels"]) / 255
 
@@ -88,7 +84,7 @@ def test_the_variance_of_a_batch_is_its_mean_squared_error():
     expected, given = GOLDEN["sigma_vae"]["outputs"], GOLDEN["sigma_vae"]["inputs"]
     before_floor = np.log(np.expm1(expected["optimal_log_sigma"] + 6)) - 6
     with jax.enable_x64(True):
-        mean, x = (jnp.asarray(made_input(given[name])) for name in ("reconstruction", "x"))
+        mean, x = (jnp.asarray(wave(given[name])) for name in ("reconstruction", "x"))
         raw = jnp.concatenate([mean, jnp.full((5, 1), before_floor)], -1)
         shared = observation.shared_gaussian()
         of_optimum, of_learned = losses.optimal_gaussian_log_prob(mean, x), shared.log_prob(raw, x)

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 from programs import dataset
+from waves import wave
 
 from gvlab import build, networks, rng
 from gvlab import config as c
@@ -20,13 +21,8 @@ from gvlab.types import Batch, UserError
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "vae_divergences.json").read_text())["factor_vae"]
 
 
-def formula(recipe):
-    i = np.arange(np.prod(recipe["shape"]))
-    return (recipe["offset"] + recipe["scale"] * np.sin(recipe["a"] * i + recipe["b"])).reshape(recipe["shape"])
-
-
 def test_factor_vae_is_that_of_the_published_code():
-    given = {name: formula(of) for name, of in GOLDEN["inputs"].items() if isinstance(of, dict) and "shape" in of}
+    given = {name: wave(of) for name, of in GOLDEN["inputs"].items() if isinstance(of, dict) and "shape" in of}
     first, first_bias, second, second_bias = (
         0.8 * np.sin(0.37 * np.arange(np.prod(shape)) + 0.1 + 0.5 * k).reshape(shape)
         for k, shape in enumerate(GOLDEN["inputs"]["parameters"].values())

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from programs import dataset
+from waves import wave
 
 from gvlab import build, losses, networks, rng
 from gvlab import config as c
@@ -18,11 +19,6 @@ from gvlab.types import UserError
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "vae_priors.json").read_text())
 PRIORS = [c.Mixture(3), c.Vamp(4), c.Flow("realnvp", 2, (4,)), c.Flow("maf", 2, (4,))]
 every_prior = pytest.mark.parametrize("prior", PRIORS, ids=lambda prior: getattr(prior, "kind", type(prior).__name__))
-
-
-def formula(recipe):
-    i = np.arange(np.prod(recipe["shape"]))
-    return (recipe["offset"] + recipe["scale"] * np.sin(recipe["a"] * i + recipe["b"])).reshape(recipe["shape"])
 
 
 def parameters(shapes, scale):
@@ -35,8 +31,8 @@ def parameters(shapes, scale):
 
 def test_a_mixture_and_the_vampprior_are_those_of_the_published_code():
     mixed, vamped = GOLDEN["mixture_prior"], GOLDEN["vampprior"]
-    given = {name: formula(recipe) for name, recipe in mixed["inputs"].items()}
-    z, weight, bias = (formula(vamped["inputs"][name]) for name in ("z", "pseudo_weight", "pseudo_bias"))
+    given = {name: wave(recipe) for name, recipe in mixed["inputs"].items()}
+    z, weight, bias = (wave(vamped["inputs"][name]) for name in ("z", "pseudo_weight", "pseudo_bias"))
     of = parameters(vamped["inputs"]["parameters"], 0.7)
     u = np.clip(weight.T + bias, 0, 1)
     np.testing.assert_allclose(u, vamped["outputs"]["pseudo_inputs"], rtol=1e-9)
@@ -57,7 +53,7 @@ def test_a_mixture_and_the_vampprior_are_those_of_the_published_code():
 
 def test_flows_are_those_of_the_published_code_and_lead_back():
     golden = GOLDEN["flows"]
-    z = formula(golden["inputs"]["z"])
+    z = wave(golden["inputs"]["z"])
     of = parameters(golden["inputs"]["parameters"]["maf_pythae"], 0.6)
     blocks = {
         f"block_{i}": {

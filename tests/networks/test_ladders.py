@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from waves import wave
 
 from gvlab import config as c
 from gvlab import losses, networks
@@ -27,13 +28,8 @@ quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level":
 ENCODER, DECODER = "8x2,8d2,4x2,4d4,1x2", "1x1,4m1,4x2,8m4,8x2"
 
 
-def formula(recipe):
-    i = np.arange(np.prod(recipe["shape"]))
-    return (recipe["offset"] + recipe["scale"] * np.sin(recipe["a"] * i + recipe["b"])).reshape(recipe["shape"])
-
-
 def inputs(entry):
-    return {name: jnp.asarray(formula(of)) for name, of in GOLDEN[entry]["inputs"].items()}
+    return {name: jnp.asarray(wave(of)) for name, of in GOLDEN[entry]["inputs"].items()}
 
 
 # Distributions -------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from waves import wave, waves
 
 from gvlab import networks, rng
 from gvlab.networks import codebooks, quantizers
@@ -17,14 +18,9 @@ from gvlab.types import UserError
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "vae_quantizers.json").read_text())
 
 
-def made_input(of):
-    elements = of["offset"] + of["scale"] * np.sin(of["a"] * np.arange(np.prod(of["shape"])) + of["b"])
-    return jnp.asarray(elements.reshape(of["shape"]))
-
-
 def inputs(entry):
     """Of an entry by the golden file's formula, in float64 where that is enabled."""
-    return {name: made_input(of) for name, of in GOLDEN[entry]["inputs"].items()}
+    return {name: jnp.asarray(of) for name, of in waves(GOLDEN[entry]["inputs"]).items()}
 
 
 def upstream(shape, a=0.5, b=0.2):
@@ -32,7 +28,7 @@ def upstream(shape, a=0.5, b=0.2):
 
 
 def codebook():
-    return made_input(GOLDEN["vq"]["inputs"]["codebook"]).at[-2:].add(6)
+    return wave(GOLDEN["vq"]["inputs"]["codebook"]).at[-2:].add(6)
 
 
 def close(found, expected, rtol=1e-8, atol=1e-9):
