@@ -33,8 +33,7 @@ def bound(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measure]
     """
     start = time.perf_counter()
     k = program.experiment.evaluation.k
-    one = isinstance(program.experiment.model, c.VQVAE)  # a code that has all of q(z|x): k draws of it weigh the same
-    draws = 1 if one else k
+    draws = 1 if _is_certain(program.experiment.model) else k
     partial = compiled(program.model).partial_bound
     bounds = []
     for number, counted, batch in test_batches(program):
@@ -49,6 +48,12 @@ def bound(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measure]
     per_example = np.concatenate(bounds)
     speed = {"points_per_second": round(len(per_example) / (time.perf_counter() - start), 1)}
     return {"iw_bound_nats": mean(per_example, k=k) | speed}
+
+
+def _is_certain(config: c.AnyModel) -> bool:
+    """Whether all of q(z|x) is on one z, so that k draws of it weigh the same as one."""
+    first = config.first_experiment if isinstance(config, c.SecondStage) else None
+    return isinstance(first.model if first else config, c.VQVAE)
 
 
 def parameters(program: Program) -> int:
