@@ -194,6 +194,13 @@ class Program:
         return int(jax.eval_shape(lambda state: self.model.latents(state, key, 1), state).shape[-1])
 
     @property
+    def has_normal_prior(self) -> bool:
+        """Whether the latents are standard normal, as those of all GANs, and of VAEs unless their prior is learned; of
+        a whole own model nobody knows."""
+        known = isinstance(self.experiment.model, c.GAN | c.VAE | c.HierarchicalVAE)
+        return known and self.model.learned_prior is None
+
+    @property
     def data_range(self) -> tuple[float, float]:
         return data_range(self.experiment.model, self.dataset.shape)
 

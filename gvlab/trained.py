@@ -88,10 +88,8 @@ class Trained:
 
     @property
     def has_normal_prior(self) -> bool:
-        """Whether its latents are standard normal, as those of all GANs, and of VAEs unless their prior is learned; of
-        a whole own model nobody knows."""
-        known = isinstance(self.experiment.model, c.GAN | c.VAE | c.HierarchicalVAE)
-        return known and self.program.model.learned_prior is None
+        """As of its program."""
+        return self.program.has_normal_prior
 
     @property
     def params(self) -> PyTree:

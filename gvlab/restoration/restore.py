@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from gvlab import config as c
 from gvlab import metrics, rng
 from gvlab.build import Program
 from gvlab.config.restoration import MAP, AnyMethod, Encoder, Optimise, Posterior
@@ -55,8 +54,7 @@ def check(program: Program, method: AnyMethod, noise: float) -> None:
         raise UserError(f"{name} makes points, but restoring is of images: use a run of images.")
     if isinstance(method, Encoder) and model.encode is None:
         raise UserError(f"The method is encoder, but {name} has none: use another method, or a VAE.")
-    normal = isinstance(program.experiment.model, c.GAN | c.VAE) and model.learned_prior is None
-    if not isinstance(method, Encoder) and not normal:
+    if not isinstance(method, Encoder) and not program.has_normal_prior:
         raise UserError(
             f"{type(method).__name__} searches the latents of a standard normal prior, but {name} has another: use "
             "encoder, or another run."
