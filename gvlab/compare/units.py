@@ -21,6 +21,7 @@ from gvlab.build import Program
 from gvlab.compare import collapsed, identity, marks, measuring, programs
 from gvlab.compare.identity import config_sha256, contents
 from gvlab.compare.record import SCHEMA, read_record
+from gvlab.evaluate import ranking
 from gvlab.extractors import catalogue
 from gvlab.files import owned, write_atomically
 from gvlab.pictures import bars, draw
@@ -195,6 +196,9 @@ def finish(program: Program, root: Path, failure: Diverged | None, cost: engines
             measures = evaluate.evaluate(program, state)
             evaluate.write(run, program, state, measures)
             draw_pictures(program, run, state)
+            if program.model.encode is not None:
+                ranked = ranking.as_json(ranking.ranking(program, state))
+                write_atomically(run / ranking.FILE, json.dumps(ranked, indent=2) + "\n")
         except Diverged as diverged:
             measures, failure = None, diverged
     # As training wrote them: who finishes a unit after a kill need not have trained it.

@@ -13,8 +13,10 @@ from gvlab import metrics, rng
 from gvlab.build import Program
 from gvlab.evaluate.held_out import compiled, test_batches
 from gvlab.losses import gaussian_kl_by_latent
-from gvlab.types import Batch, PyTree, UserError
+from gvlab.types import Batch, Json, PyTree, UserError
 
+FILE = "latents.json"
+"""Of a unit, which has its ranking."""
 COMBINATIONS = 10_000
 """Of the factors of a set whose ground truth is known, drawn at random."""
 BATCH = 500
@@ -46,6 +48,25 @@ class Ranking(NamedTuple):
         beyond = self.information_nats - self.chance_nats[None]
         best = beyond.argmax(axis=1)
         return [self.factors[factor] if row[factor] > 0 else None for factor, row in zip(best, beyond, strict=True)]
+
+
+def as_json(ranking: Ranking) -> Json:
+    """The content of `FILE`."""
+    rows = zip(ranking.latents, ranking.kl_nats, ranking.information_nats, ranking.followed, strict=True)
+    return {
+        "examples": ranking.examples,
+        "factors": list(ranking.factors),
+        "chance_nats": [float(nats) for nats in ranking.chance_nats],
+        "latents": [
+            {
+                "latent": int(latent),
+                "kl_nats": float(kl),
+                "information_nats": [float(nats) for nats in told],
+                "follows": follows,
+            }
+            for latent, kl, told, follows in rows
+        ],
+    }
 
 
 def ranking(program: Program, state: PyTree) -> Ranking:

@@ -11,6 +11,7 @@ from pathlib import Path
 from gvlab import compare
 from gvlab.compare import units
 from gvlab.compare.proof.outcome import Verified
+from gvlab.evaluate import ranking
 
 MOST = 6
 """Files that are named; of more than that their number is said."""
@@ -73,7 +74,9 @@ def _files(root: Path, planned: Iterable[str]) -> tuple[dict[str, int], list[str
         for name in names:
             path = f"{directory}/{name}" if directory else name
             pattern = _OF_UNITS if home else _OF_COMPARISONS
-            if not re.fullmatch(pattern, path[len(home or "") :]):
+            if home and path[len(home) :] == ranking.FILE:
+                counts[ranking.FILE] += 1
+            elif not re.fullmatch(pattern, path[len(home or "") :]):
                 others.append(path)
     return dict(sorted(counts.items())), sorted(others)
 

@@ -15,6 +15,7 @@ from gvlab.compare.looks import look
 from gvlab.compare.remarks import NAMED, listed
 from gvlab.compare.report.curves import CURVE_DIGITS, CURVE_POINTS, curves
 from gvlab.compare.report.forest import forest
+from gvlab.compare.report.latents import latents
 from gvlab.compare.report.reading import load
 from gvlab.compare.report.sheets import pictures, samples
 from gvlab.compare.report.sweep import sweep
@@ -74,6 +75,7 @@ def html(directory: Path, comparison: Json) -> str:
         "curves": curves(names, units),
         "samples": samples(directory, names, units, remarks),
         "pictures": pictures(directory, comparison["experiments"], units, remarks),
+        "latents": latents(directory, names, units, remarks),
         "costs": [_cost(experiment, comparison["units"]) for experiment in comparison["experiments"]],
         "failures": [
             {**unit, "step": loaded.lines[-1]["step"] if loaded.lines else None}

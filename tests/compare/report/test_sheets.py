@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 import shutil
 
@@ -78,3 +79,32 @@ def test_mnist_like_pictures_stay_within_the_budget(tmp_path):
     positions = (slider["data-steps"] or "").split()
     assert len(positions) == 12
     assert (positions[0], positions[-1]) == ("1", "100")
+
+
+# --- latents ----------------------------------------------------------------------------------------------------------
+
+
+def test_rankings_of_latents_are_tables_of_each_seed(comparison):
+    directory, content = comparison
+    assert "Latents" not in Reader(report.html(directory, content)).words
+    rows = [
+        {"latent": 5, "kl_nats": 2.0, "information_nats": [0.125, 1.5], "follows": "x <b>"},
+        {"latent": 1, "kl_nats": 0.5, "information_nats": [0.0, 0.75], "follows": None},
+    ]
+    ranking = {"examples": 9, "factors": ["shape", "x <b>"], "chance_nats": [0.25, 0.5], "latents": rows}
+    (directory / "units/b/seed-1/latents.json").write_text(json.dumps(ranking))
+    page = report.html(directory, content)
+    read = Reader(page)
+    words = " ".join(read.words.split())
+    for cells in (
+        "chance 0.25",
+        "chance 0.50",
+        "5 2.00 0.12 1.50 x <b>",
+        "1 0.50 0.00 0.75 \u2013",
+        "seed 1, 9 examples",
+    ):
+        assert cells in words, cells
+    shares = re.findall(r'<td style="--share: (\d+)%">', page)
+    assert shares == ["100", "100", "100", "25", "0", "50"]
+    (directory / "units/b/seed-1/latents.json").write_text("{")
+    assert "That seed has no ranking of latents" in Reader(report.html(directory, content)).words
