@@ -1,5 +1,6 @@
 """A VAE of 200 bits on binarised MNIST, 20 epochs, to be swept over estimators of the gradient.
 
+    gvlab train experiments/mnist_binary_vae.py
     gvlab compare experiments/mnist_binary_vae.py --seeds 3 --out experiments/binary_latents --sweep \
 "estimator=DisARM,ARM,VIMCO(2),NVIL,GumbelSoftmax,StraightThrough"
 

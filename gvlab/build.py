@@ -17,6 +17,7 @@ from jaxtyping import Array
 from gvlab import config as c
 from gvlab import data, families, networks, own_labels, own_parts, rng, sizes
 from gvlab.config import own
+from gvlab.config.experiment import AnyModel
 from gvlab.data import mapped
 from gvlab.own_parts import made
 from gvlab.types import Batch, Model, PRNGKey, UserError
@@ -99,13 +100,13 @@ def _colour(background: tuple[int, ...]) -> tuple[int, int, int] | None:
     return (background[0], background[1], background[2]) if background else None
 
 
-def data_range(config: c.AnyModel, shape: Shape) -> tuple[float, float]:
+def data_range(config: AnyModel, shape: Shape) -> tuple[float, float]:
     """The values that the model's examples take: images in the model's range, vectors unbounded."""
     return c.image_range(config) if len(shape) == 3 else UNBOUNDED
 
 
 def model(
-    config: c.AnyModel,
+    config: AnyModel,
     shape: Shape,
     num_classes: int,
     axis_name: str | None = None,
@@ -150,7 +151,7 @@ def model(
             return made(config, "model", shape, classes, axis_name)
 
 
-def _first_model(shape: Shape, num_classes: int, examples: int | None, config: c.AnyModel, precision: str) -> Model:
+def _first_model(shape: Shape, num_classes: int, examples: int | None, config: AnyModel, precision: str) -> Model:
     """A first stage, whose parameters are restored: so of the data's mean nothing is wanted."""
     mean = np.full(shape, 0.5)
     return model(config, shape, num_classes, data_mean=mean, precision=precision, examples=examples)

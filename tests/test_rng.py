@@ -9,7 +9,20 @@ import pytest
 
 from gvlab import rng
 
-NAMES = ("init", "order", "augment", "train", "terms", "observation", "noise", "critic", "view", "picture", "evaluate")
+NAMES = (
+    "init",
+    "order",
+    "augment",
+    "train",
+    "terms",
+    "observation",
+    "noise",
+    "critic",
+    "codebook",
+    "view",
+    "picture",
+    "evaluate",
+)
 
 # Key data of stream(root(0), name, step) at the steps 0, 1 and 1000. They may never change: runs would not continue.
 GOLDEN = {
@@ -21,6 +34,7 @@ GOLDEN = {
     "observation": [[2106086829, 1418633823], [543587916, 2984552608], [4159319149, 1111061428]],
     "noise": [[2670349292, 2116203143], [2801698208, 2366611331], [776381429, 2515197090]],
     "critic": [[2116908531, 958611526], [2997744192, 2710514678], [1648124017, 1485190445]],
+    "codebook": [[4193289033, 1125248514], [290931941, 276887814], [3981830218, 3092868684]],
     "view": [[1699290648, 975069639], [2364505180, 3259996788], [67890764, 4031441536]],
     "picture": [[1180698599, 3149375792], [2413195108, 1558096337], [1167137292, 1999273575]],
     "evaluate": [[2663125534, 4243750677], [3941641099, 1868450463], [4036509480, 615337904]],

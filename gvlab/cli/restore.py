@@ -22,7 +22,7 @@ from gvlab.files import write_atomically
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     from gvlab.restoration.operators import Operator
-    from gvlab.restoration.restore import Restored
+    from gvlab.restore import Restored
 
 _FIELDS = ("restarts", "steps", "rate", "weight", "chains", "warmup", "draws", "thinning")
 """Of methods, that are options."""
@@ -74,8 +74,7 @@ def _restore(args: argparse.Namespace, rest: list[str]) -> None:
     program, state = trained(args.run_directory, args.experiment)
     import jax.numpy as jnp
 
-    from gvlab import rng
-    from gvlab.restoration import restore
+    from gvlab import restore, rng
 
     restore.check(program, method, args.noise)
     operator = what.operator(program.dataset.shape)
@@ -131,10 +130,9 @@ def _write(
     args: argparse.Namespace, program: Any, asked: dict[str, Any], operator: Operator, y: np.ndarray,
     true: np.ndarray | None, found: Restored, step: int,
 ) -> None:  # fmt: skip
-    from gvlab import __version__
+    from gvlab import __version__, restore
     from gvlab.config import member_to_dict
     from gvlab.pictures import restorations, sheets
-    from gvlab.restoration import restore
 
     per_image = dict(found.per_image)
     baseline: dict[str, np.ndarray] = {}

@@ -10,6 +10,7 @@ import numpy as np
 
 from gvlab import config as c
 from gvlab.build import Program
+from gvlab.config.experiment import AnyModel
 from gvlab.evaluate.held_out import Measure, compiled, mean, test_batches
 from gvlab.types import PyTree
 
@@ -50,7 +51,7 @@ def bound(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measure]
     return {"iw_bound_nats": mean(per_example, k=k) | speed}
 
 
-def _is_certain(config: c.AnyModel) -> bool:
+def _is_certain(config: AnyModel) -> bool:
     """Whether all of q(z|x) is on one z, so that k draws of it weigh the same as one."""
     first = config.first_experiment if isinstance(config, c.SecondStage) else None
     return isinstance(first.model if first else config, c.VQVAE)

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from gvlab.pictures import sheets
 from gvlab.restoration.operators import Operator
-from gvlab.restoration.restore import Restored
+from gvlab.restore import Restored
 
 
 def sheet(

@@ -124,7 +124,7 @@ def test_where_things_are_and_how_they_are_called_decides_nothing(copy):
     shutil.move(copy / "evaluate" / "bounds.py", copy / "evaluate" / "by_importance.py")
     measure = copy / "evaluate" / "measure.py"
     pairs = (
-        ("annealing, bounds, disentanglement", "annealing, by_importance, disentanglement"),
+        ("annealing, bounds, codes, disentanglement", "annealing, by_importance, codes, disentanglement"),
         ("bounds.bound(", "by_importance.bound("),
         ("_require_finite", "_refuse_what_is_not_finite"),
     )
