@@ -49,7 +49,7 @@ def test_every_experiment_is_in_the_table_and_says_what_it_costs():
         assert re.search(r"Reached", docstring), file
 
 
-@pytest.mark.parametrize("study", ["zoo", "little_data", "stacked"])
+@pytest.mark.parametrize("study", ["zoo", "little_data", "stacked", "mnist_minutes"])
 def test_the_experiments_of_a_study_can_be_built_and_share_all_but_what_they_compare(study):
     shared, *files = sorted((ROOT / "experiments" / study).glob("*.py"), key=lambda file: not file.stem.startswith("_"))
     docstring = shared.read_text().split('"""')[1]
@@ -59,7 +59,9 @@ def test_the_experiments_of_a_study_can_be_built_and_share_all_but_what_they_com
     experiments = [experiment_file.load(file) for file in files]
     assert len({e.name for e in experiments}) == len({repr(e.model) for e in experiments}) == len(files) >= 3
     assert len({(repr(e.data), e.steps, e.batch_size, repr(e.evaluation)) for e in experiments}) == 1
-    shape = {"zoo": (16, 16, 1), "little_data": (28, 28, 1), "stacked": (28, 28, 3)}[study]
+    shape = {"zoo": (16, 16, 1), "little_data": (28, 28, 1), "stacked": (28, 28, 3), "mnist_minutes": (28, 28, 1)}[
+        study
+    ]
     for e in experiments:
         built = build.model(e.model, shape, 10)
         state = jax.eval_shape(built.init, rng.root(0), Batch(jnp.zeros((2, *shape)), jnp.zeros(2, jnp.int32)))

@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_the_table_in_the_docs_is_that_of_the_values(capsys):
-    pooled = run_path(str(ROOT / "experiments/zoo/_pooled.py"))
+    pooled = run_path(str(ROOT / "experiments/zoo/analysis/pooled.py"))
     pooled["main"](str(ROOT / "experiments/zoo/values.csv"))
     made = capsys.readouterr().out
     page = (ROOT / "docs/which_gan.md").read_text()

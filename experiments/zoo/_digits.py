@@ -10,8 +10,8 @@ are DCGAN's at a quarter of the quickstart's width; the discriminator is without
 gradient penalty look at examples one by one.
 
 Cost: about 45 CPU minutes for the 288 runs, of which much is compiling, that six seeds share.
-Reached: `values.csv` has fld, precision and recall of each run, `table.md` the comparison's tables, and `_pooled.py`
-says what they say together.
+Reached: `values.csv` has fld, precision and recall of each run, `table.md` the comparison's tables, and
+`analysis/pooled.py` says what they say together.
 """
 
 from typing import Any

@@ -135,7 +135,7 @@ def _check_effects(args: argparse.Namespace, experiment: Experiment) -> None:
 
     of_gan, name = isinstance(experiment.model, GAN), experiment.name
     if args.ais_variance is not None and not of_gan:
-        raise UserError(f"--ais-variance is for a GAN, but {name} has a likelihood of its own.")
+        raise UserError(f"--ais-variance is for a GAN, but {name} has a likelihood of its own: leave it out.")
     if args.k is not None and of_gan:
         raise UserError(
             f"--k is of the bound on a VAE's likelihood, but {name} is a GAN, which has none: leave it out."

@@ -254,4 +254,4 @@ def test_the_command_anneals_a_gan_and_shows_how_far_it_is(few_chains, tmp_path,
 
 def test_a_vae_takes_no_variance(capsys):
     code = harness.call("evaluate", harness.trained("vae"), "--metrics", "ais", "--ais-variance", "0.1")
-    harness.assert_refused(code, *capsys.readouterr(), "--ais-variance", "vae is a VAE")
+    harness.assert_refused(code, *capsys.readouterr(), "--ais-variance", "vae has a likelihood of its own")

@@ -1,6 +1,6 @@
 """What the digits zoo says as a whole: every cell's mean, and kinds of contests and penalties against each other.
 
-    python experiments/zoo/_pooled.py experiments/zoo/values.csv
+    python experiments/zoo/analysis/pooled.py experiments/zoo/values.csv
 
 The values are those of the units that the command in `_digits.py` makes, one row for each. A cell's interval is that of
 its six seeds. Kinds are compared by the logarithms of fld, averaged over the cells that they share: so there are six
