@@ -28,6 +28,7 @@ NAMES = [
     "mlp vae, conditional, 2 samples, warm-up",
     "two-layer iwae, conditional, 5 samples",
     "vq vae, conditional, k-means, revival",
+    "binary vae, conditional, NVIL",
     "ladder vae, warm-up",
 ]
 every_model = pytest.mark.parametrize("name", NAMES)

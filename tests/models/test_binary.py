@@ -119,11 +119,12 @@ def test_latents_are_bits():
     np.testing.assert_array_equal(model.sample(state, rng.root(0), 4), model.decode(state, model.prior(rng.root(0), 4)))
 
 
-TRAINED = [c.DisARM(), c.ARM(), c.VIMCO(2), c.NVIL((8,)), c.Reinforce(), c.GumbelSoftmax(), c.StraightThrough()]
+TRAINED = [c.VIMCO(2), c.NVIL((8,)), c.GumbelSoftmax(), c.StraightThrough()]
+"""Those of which no gradient is held to enumeration above, and one that is."""
 
 
 @pytest.mark.parametrize("estimator", TRAINED, ids=lambda estimator: type(estimator).__name__)
-def test_every_estimator_lowers_its_loss(estimator):
+def test_an_estimator_lowers_its_loss(estimator):
     made = program(c.BinaryVAE(c.MLP((32,)), 15, estimator), steps=1)
     batch = Batch(jnp.asarray(made.dataset.train.x[:16]) / 255.0)
 

@@ -260,7 +260,30 @@ def revived(axis):
     return networks.EMAVectorQuantizer(3, 0.9, 0.1, axis_name=axis)
 
 
+def binary_vae(estimator, shape, **options) -> Case:
+    """`estimator` makes it."""
+
+    def make(optimizer, axis_name=None):
+        return models.binary_autoencoder(
+            networks.MLPEncoder(LATENT // 2, hidden=(32,)),
+            networks.MLPDecoder(shape, hidden=(32,)),
+            observation.bernoulli(),
+            optimizer,
+            estimator=estimator(),
+            latent_dim=LATENT,
+            axis_name=axis_name,
+            **options,
+        )
+
+    return Case(make, shape, options.get("num_classes", 0), levels=(0.0, 1.0))
+
+
+def nvil():
+    return models.binary.nvil(networks.MLPDiscriminator((8,)), 0.8)
+
+
 CODES = {
+    "binary vae, conditional, NVIL": binary_vae(nvil, IMAGE, num_classes=3),
     "vq vae, conditional, k-means, revival": vq_vae(revived, 2, IMAGE, num_classes=3, start=networks.kmeans_start),
 }
 
