@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from gvlab import metrics, rng
 from gvlab.build import Program
@@ -40,11 +40,14 @@ class Restored(NamedTuple):
     """Of each pixel over the posterior's draws; None without draws."""
     draws: Float[np.ndarray, "draws n height width channel"] | None
     per_image: dict[str, Float[np.ndarray, " n"]]
-    """What is known without the true images: `consistency`, of draws `r_hat` and `effective_draws`."""
+    """What is known without the true images: `consistency`, of a search `objective`, of draws `r_hat` and
+    `effective_draws`."""
     interval: tuple[Images, Images] | None
     """Of the draws, from `LOW` to `HIGH`."""
     seconds: float
     """Of an image, with its share of compiling."""
+    lowered: Bool[np.ndarray, " n"]
+    """Whether the search ended below where it began; true of methods that search nothing."""
 
 
 def check(program: Program, method: AnyMethod, noise: float) -> None:
@@ -52,6 +55,8 @@ def check(program: Program, method: AnyMethod, noise: float) -> None:
     model, name = program.model, program.experiment.name
     if len(program.dataset.shape) != 3:
         raise UserError(f"{name} makes points, but restoring is of images: use a run of images.")
+    if model.codes is not None:
+        raise UserError(f"{name} has codes for latents, which no search moves: restore with a run of a GAN or a VAE.")
     if isinstance(method, Encoder) and model.encode is None:
         raise UserError(f"The method is encoder, but {name} has none: use another method, or a VAE.")
     if not isinstance(method, Encoder) and not program.has_normal_prior:
@@ -96,6 +101,7 @@ def restore(
     key, latent = rng.stream(rng.root(seed), rng.PICTURE), program.latent_dim
     x: np.ndarray | Array
     deviation = draws = interval = None
+    lowered = np.ones(len(y), bool)
     known: dict[str, np.ndarray] = {}
     match method:
         case Encoder():
@@ -116,18 +122,21 @@ def restore(
             interval = low, high
         case Optimise() | MAP():
             weight = noise**2 if isinstance(method, MAP) else method.weight
-            x = jax.jit(
+            searched = jax.jit(
                 lambda key, y: methods.optimise(
                     key, generate, operator, y, latent_dim=latent, restarts=method.restarts, steps=method.steps,
                     rate=method.rate, weight=weight,
-                ).x
+                )
             )(key, y)  # fmt: skip
+            x = searched.x
+            known["objective"] = np.asarray(searched.objective.min(axis=1))
+            lowered = np.asarray(searched.objective.min(axis=1) < searched.before.min(axis=1))
     made = np.asarray(x)
     error = np.asarray(methods.squared_error(operator, jnp.asarray(made), y))
     if noise > 0:
         known["consistency"] = error / (operator.measurements * noise**2)
     seconds = (time.perf_counter() - start) / len(made)
-    return Restored(made, np.asarray(baseline), name, deviation, draws, known, interval, seconds)
+    return Restored(made, np.asarray(baseline), name, deviation, draws, known, interval, seconds, lowered)
 
 
 def measured(x: Images, true: Images, interval: tuple[Images, Images] | None = None) -> dict[str, np.ndarray]:

@@ -222,7 +222,8 @@ class Trained:
             UserError: the latents are no codes, or the examples have another shape or range.
         """
         if not self.has_codes:
-            raise UserError(f"{self.experiment.name} has no codes, which are the latents of a VQVAE: use encode(x).")
+            instead = "use another run" if self.program.model.encode is None else "use encode(x)"
+            raise UserError(f"{self.experiment.name} has no codes, as a VQVAE or a BinaryVAE has: {instead}.")
         stored = self._stored(x)
         return self._codes(self.state, stored, self.labels(y, len(stored)))
 
@@ -360,8 +361,8 @@ def codes_of(program: Program, state: PyTree, stored: Array, y: Array | None) ->
 
 
 def _check_count(n: int) -> None:
-    if not 1 <= n < 2**31:
-        raise UserError(f"n is {n}, but must be from 1 to {2**31 - 1}.")
+    if not isinstance(n, int | np.integer) or not 1 <= n < 2**31:
+        raise UserError(f"n is {n}, but must be a whole number from 1 to {2**31 - 1}.")
 
 
 def _check_weights(y: Num[np.ndarray, "n classes"]) -> None:

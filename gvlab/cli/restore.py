@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
+import sys
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +17,20 @@ import numpy as np
 from gvlab.cli import outputs, terminal
 from gvlab.cli.draw import at_least, check_seed
 from gvlab.cli.runs import add_class, add_experiment, class_wanted, loaded, trained
+from gvlab.config.fields import member_to_dict
 from gvlab.config.members import member
-from gvlab.config.restoration import AnyMethod, AnyOperator, Posterior
+from gvlab.config.restoration import AnyMethod, AnyOperator, Mask, Projection
 from gvlab.errors import UserError
 from gvlab.files import write_atomically
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
-    from gvlab.restoration.operators import Operator
+    from gvlab.restoration.operators import Operator, Shape
     from gvlab.restore import Restored
 
 _FIELDS = ("restarts", "steps", "rate", "weight", "chains", "warmup", "draws", "thinning")
 """Of methods, that are options."""
+LEAST_NOISE, MOST_NOISE = 1e-4, 100.0
+"""Of measurements of images in [0, 1]: beyond these squared errors over it are no numbers of float32."""
 
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -34,7 +39,6 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     restore.add_argument("run_directory", type=Path, metavar="RUN")
     restore.add_argument(
         "--operator",
-        required=True,
         metavar="NAME",
         help="what is seen: mask(0.5), block(8), half, downsample(2), blur(1.0), grey, noise or projection(100)",
     )
@@ -48,6 +52,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         metavar="S",
         help="of the measurements, whose images are in [0, 1] (default: 0.1)",
     )
+    restore.add_argument("--mask", type=Path, metavar="FILE", help="or the pixels that are seen, white in a picture")
     restore.add_argument("--n", type=int, help="test images (default: 16, or all where there are fewer)")
     restore.add_argument("--image", type=Path, metavar="FILE", help="or one degraded picture of your own")
     restore.add_argument("--seed", type=int, default=0, help="of the noise and of the search (default: 0)")
@@ -60,11 +65,19 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _restore(args: argparse.Namespace, rest: list[str]) -> None:
     operators, kinds = (list(typing.get_args(union)) for union in (AnyOperator, AnyMethod))
-    what = member(operators, args.operator, "--operator")
+    if (args.operator is None) == (args.mask is None):
+        raise UserError("--operator says what is seen, or --mask does by a picture: give one of them.")
+    what = None if args.mask else member(operators, args.operator, "--operator")
+    if args.image and isinstance(what, Mask):
+        raise UserError(
+            f"--operator is {args.operator}, which draws a mask, but --image {args.image} has one: give that by --mask."
+        )
+    if isinstance(what, Mask | Projection):
+        what = dataclasses.replace(what, seed=args.seed)
     method = _with_fields(member(kinds, args.method, "--method"), args)
     check_seed(args.seed)
-    if not (args.noise >= 0 and np.isfinite(args.noise)):
-        raise UserError(f"--noise is {args.noise}, but must be a number of at least 0.")
+    if args.noise != 0 and not LEAST_NOISE <= args.noise <= MOST_NOISE:
+        raise UserError(f"--noise is {args.noise}, but must be 0, or from {LEAST_NOISE} to {MOST_NOISE}.")
     n = 16 if args.n is None else args.n
     at_least("--n", n, 1)
     if args.image and args.n is not None:
@@ -74,10 +87,12 @@ def _restore(args: argparse.Namespace, rest: list[str]) -> None:
     program, state = trained(args.run_directory, args.experiment)
     import jax.numpy as jnp
 
-    from gvlab import restore, rng
+    from gvlab import restore, rng, sizes
 
     restore.check(program, method, args.noise)
-    operator = what.operator(program.dataset.shape)
+    height, width, channels = program.dataset.shape
+    shape = (height, width, channels)
+    operator = _of_file(args.mask, shape) if what is None else what.operator(shape)
     true: np.ndarray | None = None
     if args.image:
         of_class = class_wanted(loaded(args.run_directory, args.experiment), args)
@@ -90,8 +105,37 @@ def _restore(args: argparse.Namespace, rest: list[str]) -> None:
         true = np.asarray(test.x[:n], np.float32) / 255
         classes = np.asarray(test.y[: len(true)]) if program.experiment.conditional and test.y is not None else None
         y = operator.observed(rng.stream(rng.root(args.seed), rng.OBSERVATION), jnp.asarray(true), args.noise)
-    found = restore.restore(program, state, operator, y, method, args.noise, args.seed, classes)
-    _write(args, program, {"operator": what, "method": method}, operator, np.asarray(y), true, found, int(state.step))
+    rows = len(y) * getattr(method, "restarts", getattr(method, "chains", 1))
+    asked = f"{type(method).__name__} of {len(y)} images"
+    sizes.check_sampling(program.experiment, program.model, state, rows, program.dataset.shape, asked)
+    with _folder(args.out):
+        print(f"{len(y)} images by {type(method).__name__}: a posterior takes minutes.", file=sys.stderr)
+        found = restore.restore(program, state, operator, y, method, args.noise, args.seed, classes)
+        seen = {"type": "Mask", "file": str(args.mask)} if what is None else member_to_dict(what)
+        said = {"operator": seen, "method": member_to_dict(method)}
+        _write(args, said, operator, np.asarray(y), true, found, int(state.step))
+
+
+@contextlib.contextmanager
+def _folder(out: Path) -> Iterator[None]:
+    """The folder, made at once, so that nobody searches for what cannot be written; gone again where nothing was."""
+    there = out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if not there:
+            with contextlib.suppress(OSError):
+                out.rmdir()
+        raise
+
+
+def _of_file(file: Path, shape: Shape) -> Operator:
+    """The mask of a picture, whose white pixels are seen."""
+    from gvlab.data import picture_file
+    from gvlab.restoration import operators
+
+    return operators.mask(shape, picture_file.read(file).mean(axis=2) >= 128)
 
 
 def _with_fields(method: Any, args: argparse.Namespace) -> Any:
@@ -127,11 +171,10 @@ def _picture(file: Path, operator: Operator) -> np.ndarray:
 
 
 def _write(
-    args: argparse.Namespace, program: Any, asked: dict[str, Any], operator: Operator, y: np.ndarray,
-    true: np.ndarray | None, found: Restored, step: int,
+    args: argparse.Namespace, asked: dict[str, Any], operator: Operator, y: np.ndarray, true: np.ndarray | None,
+    found: Restored, step: int,
 ) -> None:  # fmt: skip
     from gvlab import __version__, restore
-    from gvlab.config import member_to_dict
     from gvlab.pictures import restorations, sheets
 
     per_image = dict(found.per_image)
@@ -144,7 +187,7 @@ def _write(
         "gvlab": __version__,
         "run": str(args.run_directory),
         "step": step,
-        **{name: member_to_dict(value) for name, value in asked.items()},
+        **asked,
         "noise": args.noise,
         "seed": args.seed,
         "images": len(found.x),
@@ -152,11 +195,13 @@ def _write(
         "seconds_per_image": round(found.seconds, 3),
         "measures": made,
         "baseline": {"name": found.baseline_name, "measures": restore.summary(baseline)},
-        "per_image": {name: [float(value) for value in of] for name, of in per_image.items()},
+        "per_image": {
+            name: [float(value) if np.isfinite(value) else None for value in of] for name, of in per_image.items()
+        },
     }
-    args.out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=2, allow_nan=False)
     sheets.save_png(args.out / "sheet.png", restorations.sheet(operator, y, true, found))
-    write_atomically(args.out / "restore.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
+    write_atomically(args.out / "restore.json", text + "\n")
     rows = [
         [name, f"{one['mean']:.4g}", _interval(one), _mean(content["baseline"]["measures"].get(name))]
         for name, one in made.items()
@@ -164,7 +209,9 @@ def _write(
     ]
     terminal.print_table(["measure", "mean", "interval", "baseline"], rows, left=1)
     print(f"Baseline: {found.baseline_name}. {found.seconds:.2f} s an image.")
-    if isinstance(asked["method"], Posterior) and made["r_hat"]["mean"] > 1.05:
+    if not found.lowered.all():
+        print("The search did not get below where it began, for some images: use a smaller --rate, or more --steps.")
+    if "r_hat" in made and made["r_hat"]["mean"] > 1.05:
         print("The chains have not mixed (r_hat above 1.05): draw more, or after a longer warm-up.")
     print(args.out / "sheet.png")
 

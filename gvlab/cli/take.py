@@ -82,7 +82,7 @@ def _sample(args: argparse.Namespace, rest: list[str]) -> None:
         raise UserError(f"--classes all makes a picture, but --out is {args.out}: let it end in .png, or leave it out.")
     model = loaded(args.run_directory, args.experiment)
     of_class = class_given(model, args)
-    if model.has_codes:
+    if model.has_codes and args.truncation is None:
         print(
             f"gvlab: each code is drawn by itself and uniformly, as the prior of {model.experiment.name} has it, so "
             "the parts of a sample need not fit together.",

@@ -196,7 +196,7 @@ def finish(program: Program, root: Path, failure: Diverged | None, cost: engines
             measures = evaluate.evaluate(program, state)
             evaluate.write(run, program, state, measures)
             draw_pictures(program, run, state)
-            if program.model.encode is not None:
+            if ranking.can_be_ranked(program):
                 ranked = ranking.as_json(ranking.ranking(program, state))
                 write_atomically(run / ranking.FILE, json.dumps(ranked, indent=2) + "\n")
         except Diverged as diverged:

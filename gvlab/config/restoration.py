@@ -23,7 +23,7 @@ class Mask:
     def __post_init__(self) -> None:
         settle(self)
         if not 0 < self.share <= 1:
-            raise UserError(f"Mask.share is {self.share}, but must be above 0 and at most 1: nothing would be seen.")
+            raise UserError(f"Mask.share is {self.share}, but must be above 0 and at most 1.")
 
     def operator(self, shape: Shape) -> Operator:
         import numpy as np

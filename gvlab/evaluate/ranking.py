@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64, Int
 
+from gvlab import config as c
 from gvlab import metrics, rng
 from gvlab.build import Program
 from gvlab.evaluate.held_out import compiled, test_batches
@@ -69,6 +70,13 @@ def as_json(ranking: Ranking) -> Json:
     }
 
 
+def can_be_ranked(program: Program) -> bool:
+    """Whether the KL of q(z|x) is that of independent normals from N(0, 1)."""
+    posterior = getattr(program.experiment.model, "posterior", c.DiagonalNormal())
+    normal = program.model.learned_prior is None and isinstance(posterior, c.DiagonalNormal)
+    return program.model.encode is not None and normal
+
+
 def ranking(program: Program, state: PyTree) -> Ranking:
     """The latents of a model by the KL of q(z|x) from N(0, 1), with what the means tell of the factors.
 
@@ -80,10 +88,15 @@ def ranking(program: Program, state: PyTree) -> Ranking:
         state: of its model.
 
     Raises:
-        UserError: the model has no encoder.
+        UserError: the model has no encoder, or another posterior or prior than these normals (`can_be_ranked`).
     """
     if program.model.encode is None:
         raise UserError(f"{program.experiment.name} has no encoder whose latents could be ranked: this needs a VAE.")
+    if not can_be_ranked(program):
+        raise UserError(
+            f"{program.experiment.name} has another posterior than independent normals, or a learned prior, so KLs "
+            "from N(0, 1) say nothing of its latents: rank another run."
+        )
     means, logvars, factors, names = _of_truth(program, state) if program.dataset.truth else _of_test(program, state)
     kl = np.asarray(gaussian_kl_by_latent(jnp.asarray(means), jnp.asarray(logvars)).mean(0), np.float64)
     order = np.argsort(-kl, kind="stable")

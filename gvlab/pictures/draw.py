@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
+from gvlab import config as c
 from gvlab import metrics, rng, sizes
 from gvlab.build import Program
 from gvlab.evaluate.features import extract, of_split
@@ -77,10 +78,10 @@ def interpolations(program: Program, state: PyTree, seed: int, rows: int, column
     Raises:
         UserError: the picture is too large, or the latents are codes.
     """
-    if program.model.codes is not None:
-        raise UserError(
-            f"{program.experiment.name} has codes for latents, between which nothing lies: walk with a VAE."
-        )
+    second = getattr(program.experiment.model, "second", program.experiment.model)
+    of_codes = isinstance(getattr(second, "distribution", None), c.CausalTransformer | c.GatedPixelCNN)
+    if program.model.codes is not None or of_codes:
+        raise UserError(f"{program.experiment.name} draws codes, between which nothing lies: walk with a VAE.")
     n, option = rows * columns, f"--rows {rows} with --columns {columns}"
     _check_pixels(program, rows, columns, option)
     sizes.check_sampling(program.experiment, program.model, state, n, program.dataset.shape, option)

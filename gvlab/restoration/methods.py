@@ -30,6 +30,8 @@ class Found(NamedTuple):
     z: Float[Array, "n latent"]
     objective: Float[Array, "n restarts"]
     """Of every restart; the least is that of z."""
+    before: Float[Array, "n restarts"]
+    """The same at the starts."""
 
 
 class Posterior(NamedTuple):
@@ -96,12 +98,13 @@ def optimise(
         return (z + updates, state), None
 
     flat = z.reshape(-1, latent_dim)
+    before = objective(flat).reshape(n, restarts)
     (flat, _), _ = jax.lax.scan(step, (flat, optimizer.init(flat)), length=steps)
     values = objective(flat).reshape(n, restarts)
     # Of a restart that diverged the objective is NaN.
     best = jnp.nanargmin(jnp.where(jnp.isfinite(values), values, jnp.inf), axis=1)
     chosen = flat.reshape(n, restarts, latent_dim)[jnp.arange(n), best]
-    return Found(generate(chosen, jnp.arange(n)), chosen, values)
+    return Found(generate(chosen, jnp.arange(n)), chosen, values, before)
 
 
 def posterior(

@@ -94,10 +94,10 @@ def blur(shape: Shape, sigma: float, radius: int | None = None) -> Operator:
         radius: of the window, in pixels; None: 3 sigma, rounded up.
 
     Raises:
-        UserError: sigma is not positive and finite.
+        UserError: sigma is not positive, or more than a side of the images.
     """
-    if not (sigma > 0 and math.isfinite(sigma)):
-        raise UserError(f"sigma is {sigma}, but must be a positive, finite number of pixels.")
+    if not 0 < sigma <= max(shape[:2]):
+        raise UserError(f"sigma is {sigma}, but must be above 0 and at most {max(shape[:2])} pixels, the images' side.")
     radius = math.ceil(3 * sigma) if radius is None else radius
     taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     taps /= taps.sum()

@@ -26,7 +26,7 @@ def test_degraded_test_images_are_restored_and_measured(name, tmp_path, capsys):
     assert found["operator"] == {"type": "Block", "size": 6}
     assert found["method"] == {"type": "Optimise", "restarts": 2, "steps": 5, "rate": 0.01, "weight": 0.1}
     assert (found["images"], found["measurements"], found["noise"]) == (3, 16 * 16 - 36, 0.1)
-    assert {"psnr_db", "ssim", "error_per_pixel", "consistency"} == set(found["measures"])
+    assert {"psnr_db", "ssim", "error_per_pixel", "consistency", "objective"} == set(found["measures"])
     for measure in ("psnr_db", "error_per_pixel"):
         each = found["per_image"][measure]
         assert found["measures"][measure]["images"] == len(each) == 3
@@ -70,7 +70,7 @@ def test_a_picture_of_ones_own_has_no_truth_to_be_measured_by(tmp_path):
     out, args = tmp_path / "restored", ("--operator", "downsample", *SHORT[:4], "--image", picture)
     assert call("restore", harness.trained("vae"), *args, "--out", out) == 0
     found = restored(out)
-    assert set(found["measures"]) == {"consistency"}
+    assert set(found["measures"]) == {"consistency", "objective"}
     assert found["baseline"]["measures"] == {}
     assert found["images"] == 1
 
@@ -85,8 +85,13 @@ def test_a_picture_of_ones_own_has_no_truth_to_be_measured_by(tmp_path):
         ("vae", ("--operator", "projection(0)"), "The number of measurements is 0"),
         ("vae", ("--operator", "projection(257)"), "must be from 1 to 256"),
         ("vae", ("--operator", "grey"), "the images have 1 channel"),
-        ("vae", ("--operator", "noise", "--noise", "-0.1"), "--noise is -0.1"),
+        ("vae", ("--operator", "noise", "--noise", "-0.1"), "--noise is -0.1, but must be 0, or from"),
         ("vae", ("--operator", "noise", "--noise", "nan"), "--noise is nan"),
+        ("vae", ("--operator", "noise", "--noise", "1e-30"), "--noise is 1e-30"),
+        ("vae", ("--operator", "blur(17)"), "sigma is 17.0, but must be above 0 and at most 16 pixels"),
+        ("vae", ("--noise", 0.1), "--operator says what is seen, or --mask does"),
+        ("vae", ("--operator", "mask(0.5)", "--image", "mine.png"), "which draws a mask, but --image mine.png has one"),
+        ("vae", ("--operator", "noise", "--restarts", 10**8), "Optimise of 16 images"),
         ("vae", ("--operator", "noise", "--noise", 0, "--method", "map"), "The noise is 0, but MAP weighs"),
         ("vae", ("--operator", "noise", "--chains", 3), "--chains is 3, but the method Optimise has none"),
         ("vae", ("--operator", "noise", "--restarts", 0), "Optimise.restarts is 0"),
@@ -99,6 +104,26 @@ def test_what_cannot_be_restored_is_refused(name, args, words, tmp_path, capsys)
     code = call("restore", harness.trained(name), *args, "--out", tmp_path / "new")
     assert_refused(code, *capsys.readouterr(), words)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_mask_of_ones_own_says_which_pixels_are_seen(tmp_path, capsys):
+    shown = np.zeros((16, 16), np.uint8)
+    shown[:10] = 255
+    for name, pixels in (("mask", shown), ("mine", data.load("digits").test.x[0][..., 0]), ("nothing", 0 * shown)):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    made, mask = harness.trained("vae"), ("--mask", tmp_path / "mask.png")
+    assert call("restore", made, *mask, *SHORT[:4], "--image", tmp_path / "mine.png", "--out", tmp_path / "out") == 0
+    assert restored(tmp_path / "out")["operator"] == {"type": "Mask", "file": str(tmp_path / "mask.png")}
+    assert restored(tmp_path / "out")["measurements"] == 160
+    capsys.readouterr()
+    code = call("restore", made, "--mask", tmp_path / "nothing.png", "--out", tmp_path / "new")
+    assert_refused(code, *capsys.readouterr(), "The mask hides every pixel")
+
+
+def test_a_search_that_leads_upwards_is_said(tmp_path, capsys):
+    args = ("--operator", "half", "--rate", 1e3, "--steps", 1, "--restarts", 1, "--n", 3)
+    assert call("restore", harness.trained("vae"), *args, "--out", tmp_path / "out") == 0
+    assert "The search did not get below where it began" in capsys.readouterr().out
 
 
 def test_a_picture_of_another_size_is_refused(tmp_path, capsys):

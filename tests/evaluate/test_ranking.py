@@ -71,6 +71,14 @@ def test_without_classes_there_is_nothing_to_follow():
     assert "mutual" not in heat_map(found).caption
 
 
+@pytest.mark.parametrize("options", [{"posterior": c.FullCovariance()}, {"prior": c.Mixture(2)}])
+def test_where_the_kl_is_another_nothing_is_ranked(options):
+    made = program(c.VAE(network=c.MLP(hidden=(4,)), latent_dim=2, **options))
+    assert not ranking.can_be_ranked(made)
+    with pytest.raises(UserError, match="another posterior than independent normals, or a learned prior"):
+        ranking.ranking(made, None)
+
+
 def test_a_gan_is_refused():
     with pytest.raises(UserError, match="e has no encoder whose latents could be ranked"):
         ranking.ranking(program(MLP_GAN), None)

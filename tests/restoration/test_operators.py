@@ -89,6 +89,7 @@ def test_a_projection_keeps_lengths_on_average_and_is_the_seeds():
         (lambda: operators.downsample(SHAPE, 3), "The factor 3 does not divide"),
         (lambda: operators.downsample(SHAPE, 0), "The factor 0 does not divide"),
         (lambda: operators.blur(SHAPE, 0.0), "sigma is 0.0"),
+        (lambda: operators.blur(SHAPE, 17.0), "at most 16 pixels"),
         (lambda: operators.grey((16, 16, 1)), r"the images have 1 channel"),
         (lambda: operators.projection(SHAPE, 0, 0), "The number of measurements is 0"),
         (lambda: operators.projection(SHAPE, 769, 0), "must be from 1 to 768"),
