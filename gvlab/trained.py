@@ -115,10 +115,11 @@ class Trained:
                 less variety for more typical examples. Of the normal prior: a whole own model has none.
 
         Raises:
-            UserError: `n` or `truncation` is no positive number, the prior is the model's own and `truncation` given,
-                so many do not fit into the memory, or as `decode`.
+            UserError: `n` or `truncation` is no positive number, `seed` is no seed, the prior is the model's own and
+                `truncation` given, so many do not fit into the memory, or as `decode`.
         """
         _check_count(n)
+        _check_seed(seed)
         self.check_size(n, f"n = {n}")
         return self.decode(self.latents(rng.stream(rng.root(seed), rng.PICTURE), n, truncation), y)
 
@@ -358,6 +359,11 @@ def codes_of(program: Program, state: PyTree, stored: Array, y: Array | None) ->
     assert program.model.codes is not None
     x = program.preprocess(stored, rng.stream(rng.root(0), rng.EVALUATE))
     return program.model.codes(state, Batch(x, y))
+
+
+def _check_seed(seed: int) -> None:
+    if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**31:
+        raise UserError(f"seed is {seed}, but must be a whole number from 0 to {2**31 - 1}.")
 
 
 def _check_count(n: int) -> None:

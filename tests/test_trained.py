@@ -127,6 +127,7 @@ def test_stored_classes(conditional):
 @pytest.mark.parametrize(
     ("do", "words"),
     [
+        (lambda model: model.sample(2, seed=-1), r"seed is -1, but must be a whole number"),
         (lambda model: model.sample(0), r"n is 0, but must be a whole number from 1"),
         (lambda model: model.sample(2, truncation=-1.0), r"truncation is -1.0"),
         (lambda model: model.sample(2, y=10), r"y is 10, but the classes are numbered from 0 to 9"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from gvlab.config.checks import check_fraction, check_layers, check_not_negative, check_positive, check_size
+from gvlab.config.checks import check_fraction, check_not_negative, check_positive, check_size
 from gvlab.config.plain import settle
 from gvlab.errors import UserError
 
@@ -150,7 +150,8 @@ class FSQ:
 
     def __post_init__(self) -> None:
         settle(self)
-        check_layers("FSQ", levels=self.levels)
+        if not self.levels:
+            raise UserError("FSQ.levels is empty, but needs a number for each feature: use (8, 6, 5), or others.")
         if min(self.levels) < 3:
             raise UserError(f"FSQ.levels is {self.levels}, but each must be at least 3: use LFQ for 2.")
         if self.codes >= 2**31:

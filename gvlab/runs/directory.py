@@ -119,6 +119,11 @@ def check_config(run: Path, experiment: c.Experiment, ignore: Sequence[str] = c.
     if found:
         name, old, new = found
         _check_file(run, experiment)
+        if name.startswith("model.first.") and isinstance(experiment.model, c.SecondStage):
+            raise UserError(
+                f"{run} stands on another first stage than {experiment.model.on} is now ({name}): train under another "
+                "--out, or name the run that it stands on."
+            )
         raise UserError(
             f"{run} was made with {name} = {_plain(old)}, not {_plain(new)}: use the old value, or another --out."
         )
