@@ -104,7 +104,7 @@ REFUSED = {
     "length": (lambda m, p: m.decode(np.zeros((2, 4), int)), r"have shape \(2, 4\), but \[n, 3\] is wanted"),
     "range": (lambda m, p: m.decode([[0, 1, 5]]), r"The code 5 at position 2 does not exist: there are 5, from 0 on\."),
     "truncation": (lambda m, p: m.sample(2, truncation=1.0), r"codes has a prior of its own: leave it out"),
-    "walks": (lambda m, p: draw.interpolations(p, m.state, 0, 2, 3), r"codes has codes for latents, between which"),
+    "walks": (lambda m, p: draw.interpolations(p, m.state, 0, 2, 3), r"codes draws codes, between which"),
     "traversals": (lambda m, p: draw.traversals(p, m.state, 0, 3), r"codes has codes for latents, but this picture"),
     "annealing": (lambda m, p: annealing.check(p, ["ais"]), r"codes has no p\(x\|z\) with a standard normal prior"),
     "factors": (lambda m, p: disentanglement.check(p, ["disentanglement"]), r"codes has codes for latents, but disent"),
@@ -121,7 +121,7 @@ def test_what_is_of_real_latents_is_refused(name, model, program):
 def test_a_model_without_codes_has_none():
     vae = c.Experiment("vae", c.VAE(c.MLP((8,)), 2), steps=2)
     program = build.program(vae, data.load("digits"))
-    with pytest.raises(UserError, match=r"vae has no codes, which are the latents of a VQVAE: use encode\(x\)\."):
+    with pytest.raises(UserError, match=r"vae has no codes, as a VQVAE or a BinaryVAE has: use encode\(x\)\."):
         gvlab.trained.Trained(program, None).codes(np.zeros((1, 16, 16, 1), np.uint8))
 
 

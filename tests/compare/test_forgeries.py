@@ -142,7 +142,7 @@ def test_what_gvlab_does_not_know_is_named(root, capsys):
         "the measures of vae/seed-0",
         "3 pictures of what comes later of vae/seed-0",
         "the operations of a step of vae/seed-0",
-        *("checkpoints/ but for the newest of 4 units", "tensorboard/ of 3 units"),
+        *("checkpoints/ but for the newest of 4 units", "latents.json of 2 units", "tensorboard/ of 3 units"),
         *("more", "notes.txt", "units/old/x.txt", "units/vae/seed-0/better.json", "units/vae/seed-0/samples/best.jpg"),
     ]
 

@@ -44,7 +44,8 @@ def test_an_honest_comparison_is_identical_and_stays_as_it_is(root, capsys):
     assert lines[3] == f"gan/seed-1: {proof.format(5, '2 pictures')}"
     assert lines[4].startswith("Not checked: the wall clock (seconds, images and points per second); what environment")
     assert lines[4].endswith(
-        "; the memory of a step; checkpoints/ but for the newest of 4 units; tensorboard/ of 4 units."
+        "; the memory of a step; checkpoints/ but for the newest of 4 units; latents.json of 2 units; "
+        "tensorboard/ of 4 units."
     )
     assert not harness.changed(root, before)
 
