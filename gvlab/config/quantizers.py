@@ -20,8 +20,18 @@ if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
 Gradient: TypeAlias = Literal["straight_through", "rotation"]
 
 
+class _Quantizer:
+    """Without a start of its own, and with nothing added to the loss, unless it says otherwise."""
+
+    def start(self, quantizer: nn.Module) -> Start | None:
+        return None
+
+    def penalty(self) -> Penalty | None:
+        return None
+
+
 @dataclass(frozen=True)
-class VQ:
+class VQ(_Quantizer):
     """The nearest of codes that a gradient trains (van den Oord et al. 2017, eq. 3)."""
 
     codes: int = 512
@@ -39,15 +49,9 @@ class VQ:
 
         return networks.VectorQuantizer(self.codes, _passing(self.gradient))
 
-    def start(self, quantizer: nn.Module) -> Start | None:
-        return None
-
-    def penalty(self) -> Penalty | None:
-        return None
-
 
 @dataclass(frozen=True)
-class EMAVQ:
+class EMAVQ(_Quantizer):
     """The nearest of codes that are averages of what chose them (van den Oord et al. 2017, appendix A.1)."""
 
     codes: int = 512
@@ -74,12 +78,9 @@ class EMAVQ:
     def start(self, quantizer: nn.Module) -> Start | None:
         return _started(self, quantizer)
 
-    def penalty(self) -> Penalty | None:
-        return None
-
 
 @dataclass(frozen=True)
-class ResidualVQ:
+class ResidualVQ(_Quantizer):
     """Codes as of EMAVQ, level after level, of what those before left over; they add up (SoundStream, 2021)."""
 
     levels: int = 4
@@ -111,12 +112,9 @@ class ResidualVQ:
     def start(self, quantizer: nn.Module) -> Start | None:
         return _started(self, quantizer)
 
-    def penalty(self) -> Penalty | None:
-        return None
-
 
 @dataclass(frozen=True)
-class SimVQ:
+class SimVQ(_Quantizer):
     """The nearest of fixed random vectors under a linear map that is trained (Zhu et al. 2024)."""
 
     codes: int = 512
@@ -134,15 +132,9 @@ class SimVQ:
 
         return networks.SimVQ(self.codes, _passing(self.gradient))
 
-    def start(self, quantizer: nn.Module) -> Start | None:
-        return None
-
-    def penalty(self) -> Penalty | None:
-        return None
-
 
 @dataclass(frozen=True)
-class FSQ:
+class FSQ(_Quantizer):
     """Each feature rounded to one of its levels; nothing is learned (Mentzer et al. 2023)."""
 
     levels: tuple[int, ...] = (8, 6, 5)
@@ -172,15 +164,9 @@ class FSQ:
 
         return networks.FiniteScalarQuantizer(self.levels)
 
-    def start(self, quantizer: nn.Module) -> Start | None:
-        return None
-
-    def penalty(self) -> Penalty | None:
-        return None
-
 
 @dataclass(frozen=True)
-class LFQ:
+class LFQ(_Quantizer):
     """Each feature at its sign: 2**features codes without a codebook (Yu et al. 2024)."""
 
     features: int = 8
@@ -200,9 +186,6 @@ class LFQ:
 
         return networks.LookupFreeQuantizer()
 
-    def start(self, quantizer: nn.Module) -> Start | None:
-        return None
-
     def penalty(self) -> Penalty | None:
         from gvlab.models import codes
 
@@ -210,7 +193,7 @@ class LFQ:
 
 
 @dataclass(frozen=True)
-class BSQ:
+class BSQ(_Quantizer):
     """Features on the unit sphere, each at its sign: 2**features codes without a codebook (Zhao et al. 2024)."""
 
     features: int = 8
@@ -229,9 +212,6 @@ class BSQ:
         from gvlab import networks
 
         return networks.BinarySphericalQuantizer()
-
-    def start(self, quantizer: nn.Module) -> Start | None:
-        return None
 
     def penalty(self) -> Penalty | None:
         from gvlab import networks

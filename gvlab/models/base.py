@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -11,9 +11,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Num
 
+from gvlab import rng
 from gvlab.data.checks import check_batch
+from gvlab.models.observation import Observation
 from gvlab.types import Batch, PRNGKey, PyTree, Size, UserError
 
 EMPTY: Mapping[str, PyTree] = MappingProxyType({})
@@ -116,3 +118,31 @@ def check_first_batch(batch: Batch, shape: tuple[int, ...], data_range: tuple[fl
     check_batch(batch.x, shape=shape, low=data_range[0], high=data_range[1])
     if num_classes and batch.y is None:
         raise UserError(f"The model is conditional on {num_classes} classes, but the batch has no labels y.")
+
+
+def generating(
+    observed: Observation,
+    raw: Callable[[PyTree, Array, Labels], Array],
+    latents: Callable[[PyTree, PRNGKey, Size], Array],
+    data_range: tuple[float, float],
+) -> tuple[Callable[..., Array], Callable[..., Array], Callable[..., Array] | None]:
+    """`decode`, `sample` and `draw` of a `gvlab.types.Model`; `draw` is None where the likelihood cannot be drawn from.
+
+    Args:
+        observed: the likelihood.
+        raw: (state, z [n, latent], y) -> the likelihood's raw parameters.
+        latents: (state, key, n) -> z of the prior.
+        data_range: that means are clipped to.
+    """
+
+    def decode(state: PyTree, z: Num[Array, "n latent"], y: Labels = None) -> Array:
+        return jnp.clip(observed.mean(raw(state, z, y)), *data_range)
+
+    def sample(state: PyTree, key: PRNGKey, n: int, y: Labels = None) -> Array:
+        return decode(state, latents(state, key, n), y)
+
+    def draw(state: PyTree, key: PRNGKey, n: int, y: Labels = None) -> Array:
+        assert observed.draw is not None
+        return observed.draw(rng.stream(key, rng.OBSERVATION), raw(state, latents(state, key, n), y))
+
+    return decode, sample, draw if observed.draw else None

@@ -25,6 +25,7 @@ from gvlab.models.base import (
     Labels,
     check_first_batch,
     eval_apply,
+    generating,
     init_module,
     labels_for,
     one_hot,
@@ -341,15 +342,7 @@ def binary_autoencoder(
         """The likelihood's raw parameters."""
         return evaluating(state, "decoder", z.astype(jnp.float32), labels_for(y, z.shape[0], num_classes))
 
-    def decode(state: BinaryState, z: Int[Array, "n latent"], y: Labels = None) -> Array:
-        return jnp.clip(observation.mean(decoded(state, z, y)), *data_range)
-
-    def sample(state: BinaryState, key: PRNGKey, n: int, y: Labels = None) -> Array:
-        return decode(state, prior(key, n), y)
-
-    def draw(state: BinaryState, key: PRNGKey, n: int, y: Labels = None) -> Array:
-        assert observation.draw is not None
-        return observation.draw(rng.stream(key, rng.OBSERVATION), decoded(state, prior(key, n), y))
+    decode, sample, draw = generating(observation, decoded, lambda state, key, n: prior(key, n), data_range)
 
     return Model(
         init,
@@ -360,7 +353,7 @@ def binary_autoencoder(
         decode,
         log_likelihood=log_likelihood,
         log_weights=log_weights,
-        draw=draw if observation.draw else None,
+        draw=draw,
         codes=codes,
         code_sizes=(2,) * latent_dim,
     )

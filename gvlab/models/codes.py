@@ -26,6 +26,7 @@ from gvlab.models.base import (
     advancing_apply,
     check_first_batch,
     eval_apply,
+    generating,
     init_collections,
     labels_for,
     one_hot,
@@ -271,15 +272,7 @@ def vector_quantized_autoencoder(
         """The likelihood's raw parameters."""
         return raw_of(state, values_of(state, z), labels_for(y, z.shape[0], num_classes))
 
-    def decode(state: CodesState, z: Int[Array, "n positions"], y: Labels = None) -> Array:
-        return jnp.clip(observation.mean(decoded(state, z, y)), *data_range)
-
-    def sample(state: CodesState, key: PRNGKey, n: int, y: Labels = None) -> Array:
-        return decode(state, prior(key, n), y)
-
-    def draw(state: CodesState, key: PRNGKey, n: int, y: Labels = None) -> Array:
-        assert observation.draw is not None
-        return observation.draw(rng.stream(key, rng.OBSERVATION), decoded(state, prior(key, n), y))
+    decode, sample, draw = generating(observation, decoded, lambda state, key, n: prior(key, n), data_range)
 
     return Model(
         init,
@@ -290,7 +283,7 @@ def vector_quantized_autoencoder(
         decode,
         log_likelihood=log_likelihood,
         log_weights=log_weights,
-        draw=draw if observation.draw else None,
+        draw=draw,
         codes=codes,
         code_sizes=code_sizes,
     )

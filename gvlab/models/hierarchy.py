@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 
 from gvlab import rng, tree
 from gvlab.losses import elbo
-from gvlab.models.base import Labels, check_first_batch, eval_apply, init_module, train_apply, updates_of
+from gvlab.models.base import Labels, check_first_batch, eval_apply, generating, init_module, train_apply, updates_of
 from gvlab.models.objectives import Context, Draw, Objective
 from gvlab.models.observation import Observation
 from gvlab.networks.ladders import Descent
@@ -164,19 +164,14 @@ def hierarchical_autoencoder(
     def prior(key: PRNGKey, n: Size) -> Float[Array, "n total"]:
         return jax.random.normal(key, (n, total))
 
-    def decode(state: HierarchyState, z: Float[Array, "n total"], y: Labels = None) -> Array:
-        return jnp.clip(observation.mean(evaluated(state, z, method="generate")), *data_range)
+    def decoded(state: HierarchyState, z: Float[Array, "n total"], y: Labels) -> Array:
+        """The likelihood's raw parameters."""
+        return evaluated(state, z, method="generate")
 
-    def sample(state: HierarchyState, key: PRNGKey, n: int, y: Labels = None) -> Array:
-        return decode(state, prior(key, n), y)
-
-    def draw(state: HierarchyState, key: PRNGKey, n: int, y: Labels = None) -> Array:
-        assert observation.draw is not None
-        raw = evaluated(state, prior(key, n), method="generate")
-        return observation.draw(rng.stream(key, rng.OBSERVATION), raw)
+    decode, sample, draw = generating(observation, decoded, lambda state, key, n: prior(key, n), data_range)
 
     of_z = (prior, decode, None, log_likelihood, log_weights)
-    return Model(init, train_step, sample, evaluate, *of_z, draw=draw if observation.draw else None)
+    return Model(init, train_step, sample, evaluate, *of_z, draw=draw)
 
 
 def _names(layers: tuple[tuple[int, ...], ...]) -> dict[str, tuple[int, ...]]:

@@ -25,6 +25,7 @@ from gvlab.models.base import (
     Labels,
     check_first_batch,
     eval_apply,
+    generating,
     init_module,
     labels_for,
     one_hot,
@@ -277,20 +278,12 @@ def model_of(
         apply, labels = evaluating(state), labels_for(y, z.shape[0], num_classes)
         return apply("decoder", latents.expand(apply, z, labels), labels)
 
-    def decode(state: VAEState, z: Float[Array, "n latent"], y: Labels = None) -> Array:
-        return jnp.clip(observation.mean(decoded(state, z, y)), *data_range)
-
-    def sample(state: VAEState, key: PRNGKey, n: int, y: Labels = None) -> Array:
-        return decode(state, drawn(state, key, n), y)
-
-    def draw(state: VAEState, key: PRNGKey, n: int, y: Labels = None) -> Array:
-        assert observation.draw is not None
-        return observation.draw(rng.stream(key, rng.OBSERVATION), decoded(state, drawn(state, key, n), y))
+    decode, sample, draw = generating(observation, decoded, drawn, data_range)
 
     of_z = (prior, decode, encode, log_likelihood, log_weights)
     learned = None if latents.prior is None else drawn
     step = train_step if critic is None else train_step_with_critic
-    return Model(init, step, sample, evaluate, *of_z, draw=draw if observation.draw else None, learned_prior=learned)
+    return Model(init, step, sample, evaluate, *of_z, draw=draw, learned_prior=learned)
 
 
 def decoded_log_likelihood(
