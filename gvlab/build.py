@@ -59,7 +59,7 @@ def _own_dataset(name: str, source: Hashable) -> data.Dataset:
     train, test = found.train, found.test
     if found.truth is not None:  # nothing that is stored could be checked
         return found
-    return data.from_arrays(name, train.x, test.x, train.y, test.y, found.class_names)
+    return data.from_arrays(name, train.x, test.x, train.y, test.y, found.class_names, found.alphabet)
 
 
 def add(
@@ -102,7 +102,7 @@ def _colour(background: tuple[int, ...]) -> tuple[int, int, int] | None:
 
 def data_range(config: AnyModel, shape: Shape) -> tuple[float, float]:
     """The values that the model's examples take: images in the model's range, vectors unbounded."""
-    return c.image_range(config) if len(shape) == 3 else UNBOUNDED
+    return c.image_range(config) if len(shape) == data.IMAGES.rank else UNBOUNDED
 
 
 def model(
@@ -113,6 +113,7 @@ def model(
     data_mean: np.ndarray | None = None,
     precision: str = "float32",
     examples: int | None = None,
+    levels: int = 0,
 ) -> Model:
     """The model for data of the shape [*shape].
 
@@ -124,14 +125,16 @@ def model(
         data_mean: of the training examples in [0, 1], [*shape]; wanted by `output_bias="data_mean"`.
         precision: of the networks' activations and products, float32 or bfloat16.
         examples: of the whole training set; wanted by TotalCorrelation.
+        levels: of sentences, the integers that a symbol may be; 0: the data are none.
 
     Raises:
         UserError: the networks cannot make this shape, or the likelihood does not fit the data.
     """
     classes = _classes(config, num_classes)
     setting = families.Setting(
-        shape, classes, data_range(config, shape), axis_name, PRECISIONS[precision], examples, data_mean
+        shape, classes, data_range(config, shape), axis_name, PRECISIONS[precision], examples, data_mean, levels
     )
+    setting.check_family(config)
     match config:
         case c.GAN():
             return families.gan(config, setting)
@@ -203,12 +206,12 @@ class Program:
 
     @property
     def data_range(self) -> tuple[float, float]:
-        return data_range(self.experiment.model, self.dataset.shape)
+        return self.dataset.modality.data_range(c.image_range(self.experiment.model))
 
     def first_batch(self) -> Batch:
         """Two zero examples in the shape that the model sees, to ask it for the shapes of its state."""
         labels = jnp.zeros(2, jnp.int32) if self.dataset.labelled else None
-        return Batch(jnp.zeros((2, *self.dataset.shape)), labels)
+        return Batch(jnp.zeros((2, *self.dataset.shape), self.dataset.modality.seen), labels)
 
     def draw(self, arrays: Batch, key: PRNGKey, step: Array) -> Batch:
         """The training batch of a step, as a pure function of the run's key and the step."""
@@ -224,7 +227,7 @@ class Program:
 
     def preprocess(self, x: Array, key: PRNGKey) -> Array:
         """Stored examples as the model sees them, in training and in evaluation alike."""
-        if len(self.dataset.shape) != 3:
+        if not self.dataset.modality.bounded:
             return x
         if self.data_range == (-1.0, 1.0):
             return data.to_symmetric(x)
@@ -278,8 +281,10 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
             f"Experiment.batch_size is 1, but {type(network).__name__} normalises its units over the batch, which "
             "makes 0 of one example whatever it is: use at least 2."
         )
-    if len(dataset.shape) != 3 and (experiment.data.flip or experiment.data.quantization != "none"):
-        raise UserError(f"Data.flip and Data.quantization are for images, but {dataset.name} has vectors.")
+    if dataset.modality != data.IMAGES and (experiment.data.flip or experiment.data.quantization != "none"):
+        raise UserError(
+            f"Data.flip and Data.quantization are for images, but {dataset.name} has {dataset.modality.name}."
+        )
     sizes.check_training(experiment, built.model, built.first_batch())
     return built
 
@@ -335,4 +340,5 @@ def _model_on(experiment: c.Experiment, dataset: data.Dataset) -> Model:
         data_mean=mean,
         precision=experiment.precision,
         examples=examples,
+        levels=dataset.alphabet.levels if dataset.alphabet else 0,
     )

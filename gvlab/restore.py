@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from gvlab import metrics, rng
+from gvlab import data, metrics, rng
 from gvlab.build import Program
 from gvlab.config.restoration import MAP, AnyMethod, Encoder, Optimise, Posterior
 from gvlab.data import mapped
@@ -53,8 +53,10 @@ class Restored(NamedTuple):
 def check(program: Program, method: AnyMethod, noise: float) -> None:
     """Raises UserError if the model, or the noise, is none for the method."""
     model, name = program.model, program.experiment.name
-    if len(program.dataset.shape) != 3:
-        raise UserError(f"{name} makes points, but restoring is of images: use a run of images.")
+    if program.dataset.modality != data.IMAGES:
+        raise UserError(
+            f"{name} makes {program.dataset.modality.shown}, but restoring is of images: use a run of images."
+        )
     if model.codes is not None:
         raise UserError(f"{name} has codes for latents, which no search moves: restore with a run of a GAN or a VAE.")
     if isinstance(method, Encoder) and model.encode is None:

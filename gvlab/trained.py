@@ -306,15 +306,12 @@ class Trained:
 
     @functools.cached_property
     def _as_stored(self) -> Any:
-        low, high = self.program.data_range
+        modality = self.program.dataset.modality
 
         def as_stored(state: PyTree, z: Array, y: Array | None) -> tuple[Array, Array]:
             x = self.program.model.decode(state, z, y)
             finite = jnp.isfinite(x).all()
-            if x.ndim != 4:
-                return x, finite
-            levels = (x - low) / (high - low) * 255
-            return jnp.round(jnp.clip(levels, 0.0, 255.0)).astype(jnp.uint8), finite
+            return modality.as_stored(x, self.program.data_range)[0], finite
 
         return jax.jit(as_stored)
 
@@ -332,8 +329,9 @@ class Trained:
         if given.shape[1:] != self.shape or not len(given):
             wanted = ", ".join(["n", *map(str, self.shape)])
             raise UserError(f"The examples have shape {given.shape}, but [{wanted}] is wanted.")
-        if len(self.shape) != 3:
-            return jnp.asarray(given, jnp.float32)
+        modality = self.program.dataset.modality
+        if not modality.bounded:
+            return jnp.asarray(given, modality.seen)
         if given.dtype == np.uint8:
             return jnp.asarray(given)
         check_batch(given, shape=self.shape, low=0.0, high=1.0)

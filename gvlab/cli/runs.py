@@ -58,7 +58,7 @@ def loaded(run: Path, experiment: Path | None = None) -> Trained:
 
 def drawing(model: Trained, run: Path) -> Program:
     """The program that a picture is drawn with: of points it shows the data, too."""
-    if len(model.shape) == 3:
+    if model.program.dataset.modality.exhibit != "scatter":
         return model.program
     from gvlab.train import origin
 

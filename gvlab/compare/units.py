@@ -21,6 +21,7 @@ from gvlab.build import Program
 from gvlab.compare import collapsed, identity, marks, measuring, programs
 from gvlab.compare.identity import config_sha256, contents
 from gvlab.compare.record import SCHEMA, read_record
+from gvlab.data import IMAGES
 from gvlab.evaluate import ranking
 from gvlab.extractors import catalogue
 from gvlab.files import owned, write_atomically
@@ -278,7 +279,7 @@ def timing_of(lines: list[dict[str, Any]], images_per_step: int, together: int) 
 def draw_pictures(program: Program, run: Path, state: PyTree) -> None:
     """Reconstructions and traversals of a VAE, reconstructions where the latents are codes, the nearest training images
     of a GAN's samples; of a hierarchical VAE these, and what its layers say."""
-    if len(program.dataset.shape) != 3:
+    if program.dataset.modality != IMAGES:
         return
     (run / "pictures").mkdir(exist_ok=True)
     if program.model.codes is not None:

@@ -1,5 +1,6 @@
 """Data: arrays in, batches out."""
 
+from gvlab.data.alphabets import Alphabet
 from gvlab.data.array_files import add_arrays
 from gvlab.data.batches import batch, permute
 from gvlab.data.builders import add_builder
@@ -8,6 +9,7 @@ from gvlab.data.checks import check_batch
 from gvlab.data.dataset import Absent, Dataset, Split, fingerprint, from_arrays, part
 from gvlab.data.folders import add_folder
 from gvlab.data.ground_truth import GroundTruth, Rendered
+from gvlab.data.modalities import IMAGES, TOKENS, VECTORS, Modality
 from gvlab.data.own import Own, listed, remove
 from gvlab.data.rooms import gvrooms
 from gvlab.data.sources import is_prepared, load, prepare
@@ -19,12 +21,17 @@ from gvlab.data.worlds import GROUND_TRUTHS
 __all__ = [
     "CATALOGUE",
     "GROUND_TRUTHS",
+    "IMAGES",
     "MIXTURES",
+    "TOKENS",
+    "VECTORS",
     "Absent",
+    "Alphabet",
     "Card",
     "Dataset",
     "GroundTruth",
     "Mixture",
+    "Modality",
     "Own",
     "Rendered",
     "Split",

@@ -80,6 +80,24 @@ CATALOGUE: dict[str, Card] = {
     "grid": Card(
         (2,), 100_000, 10_000, 25, "none needed", "25 Gaussians on a grid (Srivastava et al. 2017)", "synthetic"
     ),
+    "grammar": Card(
+        (20,),
+        50_000,
+        5_000,
+        0,
+        "none needed",
+        "Sentences of 16 words, whose probabilities are known: gvlab's own",
+        "synthetic",
+    ),
+    "shakespeare": Card(
+        (64,),
+        29_499,
+        2_761,
+        0,
+        "public domain",
+        "Lines of Shakespeare's plays (Karpathy 2015); of the last tenth, for testing, those that are no training lines",
+        "embedded",
+    ),
     "gvsprites": Card(
         (64, 64, 1),
         727_280,

@@ -11,7 +11,9 @@ import numpy.typing as npt
 from jaxtyping import Float32, Int32, Integer, UInt8
 
 from gvlab.data import mapped
+from gvlab.data.alphabets import END, Alphabet, lengths
 from gvlab.data.ground_truth import GroundTruth, Rendered
+from gvlab.data.modalities import TOKENS, Modality, modality_of
 from gvlab.types import UserError
 
 
@@ -19,7 +21,7 @@ from gvlab.types import UserError
 class Split:
     """The examples of one split, and their labels where there are any."""
 
-    x: UInt8[np.ndarray, "n height width channel"] | Float32[np.ndarray, "n d"] | Rendered
+    x: UInt8[np.ndarray, "n height width channel"] | Float32[np.ndarray, "n d"] | Int32[np.ndarray, "n d"] | Rendered
     y: Int32[np.ndarray, " n"] | None = None
 
     def __repr__(self) -> str:
@@ -28,7 +30,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """A data set in memory (or mapped into it); `checksum` is `fingerprint(train, test)`."""
+    """A data set in memory (or mapped into it); `checksum` is `fingerprint(train, test, alphabet)`."""
 
     name: str
     train: Split
@@ -39,10 +41,17 @@ class Dataset:
     """Of the classes 0, 1, ..., where they have names."""
     truth: GroundTruth | None = None
     """What the images were made from, where that is known."""
+    alphabet: Alphabet | None = None
+    """What the integers of sentences stand for; None where the examples are none."""
+
+    @property
+    def modality(self) -> Modality:
+        """The kind of its examples."""
+        return modality_of(self.train.x.dtype, len(self.shape))
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one example: (height, width, channel) or (d,)."""
+        """The shape of one example: (height, width, channel), (d,) or (length,)."""
         return self.train.x.shape[1:]
 
     @property
@@ -71,12 +80,20 @@ class Absent(Dataset):
         labelled: bool,
         why: str,
         class_names: tuple[str, ...] = (),
+        alphabet: Alphabet | None = None,
     ) -> None:
         """`why` it is not here, for the sentence that who wants its examples is told."""
         values = {"name": name, "num_classes": num_classes, "checksum": ""}
         values |= {"class_names": class_names, "_shape": shape, "_labelled": labelled, "_why": why}
+        values |= {"alphabet": alphabet}
         for field, value in values.items():
             object.__setattr__(self, field, value)  # a Dataset is frozen
+
+    @property
+    def modality(self) -> Modality:
+        if self.alphabet is not None:
+            return TOKENS
+        return modality_of("uint8" if len(self._shape) == 3 else "float32", len(self._shape))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -99,8 +116,9 @@ class Absent(Dataset):
         return f"<{self.name}: absent>"
 
 
-def fingerprint(train: Split, test: Split) -> str:
-    """The SHA-256 (hex) over the types, shapes and bytes of `train.x`, `train.y`, `test.x`, `test.y`, in this order.
+def fingerprint(train: Split, test: Split, alphabet: Alphabet | None = None) -> str:
+    """The SHA-256 (hex) over the types, shapes and bytes of `train.x`, `train.y`, `test.x`, `test.y`, in this order,
+    and of sentences over their alphabet.
 
     Of images that are drawn when they are asked for, the bytes are those that they are drawn from.
     """
@@ -112,6 +130,8 @@ def fingerprint(train: Split, test: Split) -> str:
         digest.update(f"{array.dtype.str}{array.shape};".encode())
         for stored in array.parts if isinstance(array, Rendered) else (array,):
             mapped.update(digest, stored)
+    if alphabet is not None:
+        digest.update(alphabet.sha256.encode())
     return digest.hexdigest()
 
 
@@ -122,19 +142,23 @@ def from_arrays(
     train_y: npt.ArrayLike | None = None,
     test_y: npt.ArrayLike | None = None,
     class_names: Sequence[str] = (),
+    alphabet: Alphabet | None = None,
 ) -> Dataset:
     """A data set of one's own arrays; the number of classes is the largest label plus one.
 
     Args:
         name: what to call the data set in reports.
-        train_x, test_x: images uint8 [n, height, width, channel], or vectors float32 [n, d].
+        train_x, test_x: images uint8 [n, height, width, channel], vectors float32 [n, d], or with an alphabet sentences
+            int32 [n, length], as `Alphabet.encode` gives them.
         train_y, test_y: labels 0, 1, ... [n] of any integer type; both or neither.
         class_names: of the classes 0, 1, ...; all or none.
+        alphabet: of sentences.
 
     Raises:
         UserError: for another rank or type, more than 4 channels, NaN, infinity, an empty split, splits that don't
             match each other, labels that are missing, negative, not integers or not as many as the examples, a class
-            between 0 and the largest label that has no training example, and names that are not as many as the classes.
+            between 0 and the largest label that has no training example, names that are not as many as the classes, and
+            sentences that are not of the alphabet, or have no end.
 
     Examples:
         >>> import numpy as np
@@ -145,7 +169,9 @@ def from_arrays(
     """
     arrays = {"train_x": _array(f"{name}: train_x", train_x), "test_x": _array(f"{name}: test_x", test_x)}
     for label, x in arrays.items():
-        _check_examples(f"{name}: {label}", x)
+        _check_examples(f"{name}: {label}", x) if alphabet is None else _check_sentences(
+            f"{name}: {label}", x, alphabet
+        )
     shapes = [x.shape[1:] for x in arrays.values()]
     if shapes[0] != shapes[1]:
         raise UserError(
@@ -164,7 +190,8 @@ def from_arrays(
         test = Split(arrays["test_x"], of_test.astype(np.int32))
     if class_names and len(class_names) != num_classes:
         raise UserError(f"{name}: class_names has {len(class_names)} names for {num_classes} classes; give one each.")
-    return Dataset(name, train, test, num_classes, fingerprint(train, test), tuple(class_names))
+    checksum = fingerprint(train, test, alphabet)
+    return Dataset(name, train, test, num_classes, checksum, tuple(class_names), alphabet=alphabet)
 
 
 def part(dataset: Dataset, share: float) -> Dataset:
@@ -188,7 +215,7 @@ def part(dataset: Dataset, share: float) -> Dataset:
     kept = np.sort(np.concatenate([members[: max(1, round(share * len(members)))] for members in of_class]))
     kept_x = x.part(kept) if isinstance(x, Rendered) else np.asarray(x[kept])
     train = Split(kept_x, None if y is None else np.asarray(y[kept]))
-    return replace(dataset, train=train, checksum=fingerprint(train, dataset.test))
+    return replace(dataset, train=train, checksum=fingerprint(train, dataset.test, dataset.alphabet))
 
 
 def _array(label: str, x: npt.ArrayLike) -> np.ndarray:
@@ -223,6 +250,28 @@ def _check_examples(label: str, x: np.ndarray) -> None:
     if x.ndim == 2 and not np.isfinite(x).all():
         row = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
         raise UserError(f"{label} contains a value that is not finite in example {row}; leave such examples out.")
+
+
+def _check_sentences(label: str, x: np.ndarray, alphabet: Alphabet) -> None:
+    """Raises `UserError` unless `x` is a batch of sentences of the alphabet, each with an end."""
+    if x.ndim != 2 or x.dtype != TOKENS.dtype or x.size == 0:
+        raise UserError(
+            f"{label} has type {x.dtype} and shape {x.shape}, but with an alphabet give {TOKENS.layout}, as "
+            "Alphabet.encode makes them."
+        )
+    if x.min() < 0 or x.max() >= alphabet.levels:
+        wrong = int(x.min() if x.min() < 0 else x.max())
+        raise UserError(
+            f"{label} contains {wrong}, but this alphabet has the integers 0 to {alphabet.levels - 1}: encode the "
+            "sentences by it."
+        )
+    if (x[:, -1] != END).any():
+        row = int(np.flatnonzero(x[:, -1] != END)[0])
+        raise UserError(f"{label}: the sentence {row} has no end, which is {END}: give rows of greater length.")
+    after = np.arange(x.shape[1]) >= lengths(x)[:, None]
+    if (x[after] != END).any():
+        row = int(np.flatnonzero(((x != END) & after).any(1))[0])
+        raise UserError(f"{label}: the sentence {row} goes on after its end, which is {END}: fill its row with {END}.")
 
 
 def _checked_labels(label: str, labels: npt.ArrayLike, examples: int) -> Integer[np.ndarray, " n"]:

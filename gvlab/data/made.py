@@ -1,16 +1,18 @@
-"""Data sets that are made on the spot: digits, mixtures' samples, stacked digits, and images of known factors."""
+"""Data sets that are made on the spot: digits, mixtures' samples, stacked digits, images of known factors, and text."""
 
 from __future__ import annotations
 
 import functools
 import gzip
 import importlib.util
+import lzma
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
 
-from gvlab.data import synthetic
+from gvlab.data import grammar, synthetic
+from gvlab.data.alphabets import alphabet_of
 from gvlab.data.catalogue import CATALOGUE, Card
 from gvlab.data.dataset import Dataset, Split, fingerprint, from_arrays
 from gvlab.data.ground_truth import GroundTruth, Rendered
@@ -63,6 +65,33 @@ def drawn(name: str, card: Card, mixture: synthetic.Mixture) -> Dataset:
         splits.append((x.astype(np.float32), y))
     (train_x, train_y), (test_x, test_y) = splits
     return from_arrays(name, train_x, test_x, train_y, test_y)
+
+
+@functools.cache
+def sentences(card: Card) -> Dataset:
+    """A fixed sample of the grammar, drawn by NumPy. All who ask share the arrays, which are read-only."""
+    drawn = grammar.draw(np.random.RandomState(2017), card.train + card.test)  # a stream that never changes
+    rows = grammar.ALPHABET.encode(drawn, *card.shape)
+    rows.flags.writeable = False
+    return from_arrays("grammar", rows[: card.train], rows[card.train :], alphabet=grammar.ALPHABET)
+
+
+@functools.cache
+def shakespeare(card: Card) -> Dataset:
+    """The lines of tiny_shakespeare that are not empty, split by position: the first nine tenths are for training.
+
+    Of the others those that are training lines, too, are left out: a tenth of all are names of speakers. All who ask
+    share the arrays, which are read-only.
+    """
+    packed = Path(__file__).with_name("shipped") / "tiny_shakespeare.txt.xz"
+    lines = [line for line in lzma.decompress(packed.read_bytes()).decode().split("\n") if line]
+    train, known = lines[: card.train], set(lines[: card.train])
+    test = [line for line in lines[card.train :] if line not in known]
+    alphabet = alphabet_of(train, "characters")
+    rows = [alphabet.encode(split, *card.shape) for split in (train, test)]
+    for array in rows:
+        array.flags.writeable = False
+    return from_arrays("shakespeare", *rows, alphabet=alphabet)
 
 
 def stacked(card: Card, digits: Dataset) -> Dataset:

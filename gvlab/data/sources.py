@@ -25,7 +25,7 @@ def load(name: str, data_dir: str | None = None) -> Dataset:
         data_dir: TFDS's data directory; by default `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
 
     Returns:
-        Images are uint8, points float32, labels int32; arrays that come from the cache are mapped read-only,
+        Images are uint8, points float32, sentences and labels int32; arrays that come from the cache are mapped read-only,
         and the digits are read-only, too. Images of known factors are `Rendered`: indexing draws them.
 
     Raises:
@@ -46,6 +46,10 @@ def load(name: str, data_dir: str | None = None) -> Dataset:
         return made.drawn(name, known, synthetic.ring())
     if name == "grid":
         return made.drawn(name, known, synthetic.grid())
+    if name == "grammar":
+        return made.sentences(known)
+    if name == "shakespeare":
+        return made.shakespeare(known)
     if name in worlds.GROUND_TRUTHS:
         return made.of_factors(worlds.GROUND_TRUTHS[name](), known)
     if name == "stacked_mnist":

@@ -196,7 +196,7 @@ def _stated(program: Program) -> dict[str, Any]:
     if not isinstance(program.experiment.model, c.GAN):
         return {}
     variance = program.experiment.evaluation.ais_variance
-    images = "images in [0, 1]" if len(program.dataset.shape) == 3 else "points"
+    images = "images in [0, 1]" if program.dataset.modality.bounded else "points"
     return {
         "likelihood": c.member_to_dict(c.Gaussian(variance)),
         "note": f"the likelihood is Gaussian noise of variance {variance:g} about the generator's {images}, on which "

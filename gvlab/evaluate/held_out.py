@@ -123,7 +123,7 @@ def bits_per_dim_offset(program: Program) -> float | None:
     bits, if the values were dequantised (Theis et al. 2016); of values that were not, a density says nothing.
     """
     experiment = program.experiment
-    if len(program.dataset.shape) != 3:
+    if not program.dataset.modality.bounded:
         return None
     match getattr(experiment.model, "likelihood", None), experiment.data.quantization:
         case c.Bernoulli(), "binarize":

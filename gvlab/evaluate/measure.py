@@ -185,7 +185,7 @@ def of_images(
         advice = "compare images of one size, so that no resize enters the number"
         if images.shape[:2] == dataset.shape[:2]:
             advice = "turn those that have colours grey"
-        if len(dataset.shape) != 3:
+        if dataset.modality != data.IMAGES:
             advice = "compare them with a data set of images"
         raise UserError(
             f"The images in {images.path} have the shape {images.shape}, but those of {dataset.name} {dataset.shape}: "

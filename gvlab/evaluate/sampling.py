@@ -40,7 +40,7 @@ def generate(program: Program, state: PyTree, key: jax.Array, clipped: Clipped |
     size = min(BATCH, n)
     made = program.model.draw if program.experiment.evaluation.decoded == "draw" else program.model.sample
     assert made is not None
-    sample, whole = _sampler(made, program.data_range, size)
+    sample, whole = _sampler(made, program.dataset.modality, program.data_range, size)
     classes = program.dataset.num_classes if program.experiment.conditional else 0
     state = jax.device_put(state, whole)  # as restored, it is on the first device alone
     for i, start in enumerate(range(0, n, size)):
@@ -56,9 +56,9 @@ def generate(program: Program, state: PyTree, key: jax.Array, clipped: Clipped |
 
 @functools.lru_cache(maxsize=16)
 def _sampler(
-    made: Callable[..., jax.Array], data_range: tuple[float, float], size: int
+    made: Callable[..., jax.Array], modality: data.Modality, data_range: tuple[float, float], size: int
 ) -> tuple[Callable, parallel.Sharding]:
-    """(state, key, labels or None) -> examples as stored (images in 8 bits, points as they are), whether all are
+    """(state, key, labels or None) -> examples as stored (images in 8 bits), whether all are
     finite, and how many values lie outside the range of images; compiled once for all seeds.
 
     And where the state must be.
@@ -67,11 +67,8 @@ def _sampler(
     def sample(state: PyTree, key: jax.Array, y: jax.Array | None) -> tuple[jax.Array, jax.Array, jax.Array]:
         x = made(state, key, size) if y is None else made(state, key, size, y)
         finite = jnp.isfinite(x).all()
-        if x.ndim != 4:
-            return x, finite, jnp.int32(0)
-        levels = (x - data_range[0]) / (data_range[1] - data_range[0]) * 255
-        outside = ((levels < -0.5) | (levels > 255.5)).sum()  # by more than rounding does
-        return jnp.round(jnp.clip(levels, 0.0, 255.0)).astype(jnp.uint8), finite, outside
+        stored, outside = modality.as_stored(x, data_range)
+        return stored, finite, outside
 
     mesh = parallel.data_mesh(parallel.devices_for(size))
     whole = parallel.replicated(mesh)

@@ -24,9 +24,8 @@ def usual_features(dataset: data.Dataset) -> tuple[str, ...]:
     """The raw values and, where gvlab comes with one, the data set's own classifier."""
     if dataset.name == STACKED:
         return (STACKED,)
-    if len(dataset.shape) != 3:
-        return ("coordinates",)
-    return ("pixels", dataset.name) if features.has_small(dataset.name) else ("pixels",)
+    raw = dataset.modality.features
+    return (*raw, dataset.name) if features.has_small(dataset.name) else raw
 
 
 def usual_samples(dataset: data.Dataset) -> int:

@@ -145,7 +145,7 @@ def of(run: Path, model: Trained, weights: Weights, exported: dict[str, jax.expo
         "exported_on": jax.default_backend(),
         "calling_convention": exported["sample"].calling_convention_version,
         "shape": list(model.shape),
-        "range": [0.0, 1.0] if len(model.shape) == 3 else None,
+        "range": [0.0, 1.0] if model.program.dataset.modality.bounded else None,
         "latent": model.program.latent_dim,
         "prior": "normal" if model.has_normal_prior else "own",
         "classes": model.classes,
@@ -191,7 +191,7 @@ def values(model: Trained, name: str, shape: tuple[Any, ...], dtype: str) -> Val
         "shape": [size if isinstance(size, int) else str(size) for size in shape],
         "dtype": dtype,
     }
-    if name == "y" or (name == "x" and len(model.shape) == 3):
+    if name == "y" or (name == "x" and model.program.dataset.modality.bounded):
         about["range"] = [0.0, 255.0] if dtype == "uint8" else [0.0, 1.0]
     return about
 

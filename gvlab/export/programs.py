@@ -140,7 +140,7 @@ def functions(model: Trained, weights: Weights) -> dict[str, Callable[..., Any]]
 
 def arguments(model: Trained, batch: Any) -> dict[str, dict[str, jax.ShapeDtypeStruct]]:
     """By function and name, what each takes besides the weights; `batch` is how many examples, or a symbol."""
-    stored = jnp.uint8 if len(model.shape) == 3 else jnp.float32
+    stored = jnp.dtype(model.program.dataset.modality.dtype)
     y = {"y": jax.ShapeDtypeStruct((batch, model.classes), jnp.float32)}
     scalars = {"seed": jax.ShapeDtypeStruct((), jnp.int32), "truncation": jax.ShapeDtypeStruct((), jnp.float32)}
     z = jax.ShapeDtypeStruct((batch, model.program.latent_dim), jnp.int32 if model.has_codes else jnp.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gvlab import config as c
 from gvlab import models
+from gvlab.data import IMAGES
 from gvlab.families.setting import Setting
 from gvlab.own_parts import made
 from gvlab.types import Model, UserError
@@ -11,7 +12,7 @@ from gvlab.types import Model, UserError
 
 def hierarchical_vae(config: c.HierarchicalVAE, setting: Setting) -> Model:
     """The hierarchical VAE, or `UserError` if its network cannot make such data, or its likelihood is of other data."""
-    if len(setting.shape) != 3 and not isinstance(config.likelihood, c.Gaussian | c.LearnedGaussian):
+    if setting.modality != IMAGES and not isinstance(config.likelihood, c.Gaussian | c.LearnedGaussian):
         raise UserError(
             f"The likelihood {type(config.likelihood).__name__} is one of images in [0, 1], but the data are vectors "
             f"{setting.shape}: use Gaussian or LearnedGaussian."

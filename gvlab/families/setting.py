@@ -10,6 +10,7 @@ import numpy as np
 
 from gvlab import config as c
 from gvlab.config import own
+from gvlab.data import IMAGES, TOKENS, VECTORS, Modality
 from gvlab.types import UserError
 
 _OF_IMAGES = (c.DCGAN, c.Article, c.R3GAN, c.SNGAN, c.SAGAN, c.BigGAN, c.BigGANDeep, c.StyleGAN2)
@@ -33,15 +34,32 @@ class Setting(NamedTuple):
     """Of the whole training set, where that is known."""
     data_mean: np.ndarray | None
     """Of the training examples in [0, 1], [*shape], where it is wanted."""
+    levels: int = 0
+    """Of sentences, the integers that a symbol may be; 0: the data are none."""
+
+    @property
+    def modality(self) -> Modality:
+        """The kind of the data."""
+        if self.levels:
+            return TOKENS
+        return IMAGES if len(self.shape) == IMAGES.rank else VECTORS
 
     def options(self) -> dict[str, Any]:
         """Those that all models of gvlab take by these names."""
         return {"num_classes": self.classes, "data_range": self.values, "axis_name": self.axis_name}
 
+    def check_family(self, config: Any) -> None:
+        """Raises UserError if the data are sentences, and the model makes none."""
+        makes = isinstance(config, c.Density) or not isinstance(config, c.FAMILIES)
+        if self.modality == TOKENS and not makes:
+            raise UserError(
+                f"{type(config).__name__} makes numbers, but the data are sentences: use Density(CausalTransformer())."
+            )
+
     def check_likelihood(self, likelihood: Any) -> None:
         """Raises UserError if the likelihood is one of images in [0, 1], and the data are none."""
         normal = isinstance(likelihood, c.Gaussian | c.LearnedGaussian | c.SharedGaussian)
-        if len(self.shape) != 3 and not normal and not own.is_own(type(likelihood)):
+        if self.modality != IMAGES and not normal and not own.is_own(type(likelihood)):
             raise UserError(
                 f"The likelihood {type(likelihood).__name__} is one of images in [0, 1], but the data are vectors "
                 f"{self.shape}: use Gaussian or LearnedGaussian."
@@ -49,5 +67,5 @@ class Setting(NamedTuple):
 
     def check_network(self, network: Any) -> None:
         """Raises UserError if the network is one of images alone, and the data are none."""
-        if len(self.shape) != 3 and isinstance(network, _OF_IMAGES):
+        if self.modality != IMAGES and isinstance(network, _OF_IMAGES):
             raise UserError(f"The network {type(network).__name__} makes images, not vectors {self.shape}: use MLP.")

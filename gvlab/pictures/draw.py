@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, UInt8
 from gvlab import config as c
 from gvlab import metrics, rng, sizes
 from gvlab.build import Program
+from gvlab.data import IMAGES
 from gvlab.evaluate.features import extract, of_split
 from gvlab.extractors.extractor import Extractor
 from gvlab.pictures import paths, sheets
@@ -66,7 +67,7 @@ def reconstructions_of(program: Program, state: PyTree, batch: Batch) -> Sheet:
     z = _encoder(program)(state, batch)[0] if program.model.codes is None else program.model.codes(state, batch)
     reconstructed = program.model.decode(state, z, batch.y)
     n, shape = len(z), program.dataset.shape
-    columns = min(n, 8) if len(shape) == 3 else n
+    columns = min(n, 8) if program.dataset.modality == IMAGES else n
     blank = jnp.full((-n % columns, *shape), 0.5)  # fills the last row
     rows = [jnp.concatenate([x, blank]).reshape(-1, columns, *shape) for x in (batch.x, reconstructed)]
     return _sheet(program, jnp.stack(rows, axis=1).reshape(-1, *shape), columns)
@@ -116,8 +117,10 @@ def traversals(program: Program, state: PyTree, example: int, columns: int, rows
         UserError: the model has no encoder, the data are no images, or there is no such example.
     """
     test = program.dataset.test
-    if len(program.dataset.shape) != 3:
-        raise UserError(f"{program.experiment.name} makes points, but a traversal is shown in images.")
+    if program.dataset.modality != IMAGES:
+        raise UserError(
+            f"{program.experiment.name} makes {program.dataset.modality.shown}, but a traversal is shown in images."
+        )
     if not 0 <= example < len(test.x):
         raise UserError(f"--example is {example}, but the test images are numbered from 0 to {len(test.x) - 1}.")
     _check_pixels(program, rows or program.latent_dim, columns, f"--columns is {columns}, which")
@@ -137,8 +140,10 @@ def neighbours(program: Program, state: PyTree, extractor: Extractor, seed: int,
     Raises:
         UserError: the data are no images, or there are fewer than k of them.
     """
-    if len(program.dataset.shape) != 3:
-        raise UserError(f"{program.experiment.name} makes points, but neighbours are shown as images.")
+    if program.dataset.modality != IMAGES:
+        raise UserError(
+            f"{program.experiment.name} makes {program.dataset.modality.shown}, but neighbours are shown as images."
+        )
     _check_pixels(program, n, k + 1, f"--n {n} with --k {k}")
     sizes.check_sampling(program.experiment, program.model, state, n, program.dataset.shape, f"--n {n}")
     made = program.to_unit(program.model.sample(state, rng.stream(rng.root(seed), rng.PICTURE), n))
@@ -152,7 +157,7 @@ def neighbours(program: Program, state: PyTree, extractor: Extractor, seed: int,
 
 def _check_pixels(program: Program, rows: int, columns: int, asked: str) -> None:
     """Raises `UserError` if a grid of images would be a picture that few programs open; points always fit."""
-    if len(program.dataset.shape) != 3:
+    if program.dataset.modality != IMAGES:
         return
     height, width = (side * (of + 1) + 1 for side, of in zip((rows, columns), program.dataset.shape, strict=False))
     if height * width > MOST_PIXELS:
@@ -178,6 +183,6 @@ def _sheet(program: Program, x: Array, columns: int) -> Sheet:
 
 
 def _shown(program: Program, made: np.ndarray, columns: int) -> Sheet:
-    if made.ndim == 4:
+    if program.dataset.modality == IMAGES:
         return sheets.enlarge(sheets.grid(made, columns))
     return sheets.scatter(made, program.dataset.test.x[:2000])
