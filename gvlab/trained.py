@@ -105,7 +105,7 @@ class Trained:
     def sample(
         self, n: int, seed: int = 0, y: npt.ArrayLike | None = None, truncation: float | None = None
     ) -> Float[Array, "n *shape"]:
-        """New examples: latents from the prior, decoded. A VAE gives the mean of p(x|z).
+        """New examples: latents from the prior, decoded. A VAE gives the mean of p(x|z), or, of sentences, draws from it.
 
         Args:
             n: how many.
@@ -121,11 +121,43 @@ class Trained:
         _check_count(n)
         _check_seed(seed)
         self.check_size(n, f"n = {n}")
+        if self.writes:
+            return self._sample(self.state, self._key_of_sentences(seed, truncation), n, self.labels(y, n))
         return self.decode(self.latents(rng.stream(rng.root(seed), rng.PICTURE), n, truncation), y)
 
     def check_size(self, n: int, asked: str) -> None:
         """Raises `UserError` unless n examples can be made at once; `asked` is what asked for them."""
         sizes.check_sampling(self.experiment, self.program.model, self.state, n, self.shape, asked)
+
+    @property
+    def writes(self) -> bool:
+        """Whether its examples are sentences, integers [n, length], which `texts` reads."""
+        return self.program.dataset.alphabet is not None
+
+    def texts(self, x: npt.ArrayLike) -> list[str]:
+        """The text of sentences, as `sample` and `decode` give them.
+
+        Raises:
+            UserError: the examples of the model are no sentences, or these have another shape.
+        """
+        alphabet, rows = self.program.dataset.alphabet, np.asarray(x)
+        if alphabet is None:
+            raise UserError(f"{self.experiment.name} makes {self.program.dataset.modality.shown}, which are no text.")
+        if rows.shape[1:] != self.shape or not np.issubdtype(rows.dtype, np.integer):
+            raise UserError(
+                f"The examples have type {rows.dtype} and shape {rows.shape}, but sentences are integers "
+                f"[n, {self.shape[0]}]."
+            )
+        return alphabet.decode(rows)
+
+    def _key_of_sentences(self, seed: int, truncation: float | None) -> PRNGKey:
+        """Of `Model.sample`, or `UserError` if the latents were to be truncated, which it draws itself."""
+        if truncation is not None:
+            raise UserError(
+                f"truncation is {truncation}, but {self.experiment.name} makes sentences, of which only draws are "
+                "samples: leave it out."
+            )
+        return rng.stream(rng.root(seed), rng.PICTURE)
 
     @property
     def has_codes(self) -> bool:
@@ -278,6 +310,12 @@ class Trained:
         key = rng.stream(rng.root(self.experiment.seed if seed is None else seed), rng.EVALUATE, 0)
         key = jax.random.fold_in(key, 2)
         for number, start in enumerate(range(0, n, size)):
+            if self.writes:
+                self._key_of_sentences(0, truncation)
+                labels = self.labels(y, size, first=start)
+                x = self._sample(self.state, jax.random.fold_in(key, number), size, labels)
+                yield Split(np.asarray(x)[: n - start], None if labels is None else np.asarray(labels)[: n - start])
+                continue
             z = self.latents(jax.random.fold_in(key, number), size, truncation)
             yield self._split(z, self.labels(y, size, first=start), kept=min(size, n - start))
 
@@ -299,6 +337,10 @@ class Trained:
             raise Diverged(f"At step {int(self.state.step)} a generated value is not finite.")
         classes = None if y is None or y.ndim > 1 else np.asarray(y, np.int32)[:kept]
         return Split(np.asarray(x)[:kept], classes)
+
+    @functools.cached_property
+    def _sample(self) -> Any:
+        return jax.jit(self.program.model.sample, static_argnums=2)
 
     @functools.cached_property
     def _decode(self) -> Any:

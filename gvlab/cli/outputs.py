@@ -11,7 +11,7 @@ from pathlib import Path
 from gvlab.errors import UserError
 from gvlab.files import require_new_folder
 
-EXAMPLES = (".png", ".npz", ".npy")
+EXAMPLES = (".png", ".npz", ".npy", ".txt")
 """The endings of files of examples; without one they become a folder."""
 
 

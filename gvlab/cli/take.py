@@ -20,7 +20,9 @@ if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
 
 COUNT = 64
 """Samples where --n is not given."""
-_OUT = "GRID.png, FILE.npz, FILE.npy, or a folder for PNG files"
+_OUT = "GRID.png, FILE.npz, FILE.npy, or a folder for PNG files; of sentences FILE.txt"
+_SHOWN = 20
+"""Sentences that are shown besides."""
 
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -90,17 +92,32 @@ def _sample(args: argparse.Namespace, rest: list[str]) -> None:
         )
     if args.classes and not model.classes:
         raise UserError(f"--classes all is for conditional models, but {args.run_directory} is none: leave it out.")
-    if picture:
-        _picture(model, args, of_class)
-        return
     from gvlab import export
 
+    alphabet = model.program.dataset.alphabet
+    if picture and alphabet is None:
+        _picture(model, args, of_class)
+        return
     n = args.n or COUNT
-    export.check(args.out, model.shape)
+    export.check(args.out, model.shape, alphabet)
     batches = model.stored(n, args.seed, of_class, args.truncation)
     with terminal.counting(f"{args.run_directory}", n) as listen:
-        export.write(args.out, batches, n, model.shape, listen, model.program.dataset.class_names)
+        export.write(args.out, batches, n, model.shape, listen, model.program.dataset.class_names, alphabet)
+    _show(args.out)
     print(args.out)
+
+
+def _show(out: Path) -> None:
+    """Prints the first lines of a text that was written; of anything else nothing."""
+    if out.suffix.lower() != ".txt":
+        return
+    from itertools import islice
+
+    from gvlab.pictures.lines import visible
+
+    with out.open(encoding="utf-8") as file:
+        for line in islice(file, _SHOWN):
+            print(visible(line.rstrip("\n")))
 
 
 def _picture(model: Trained, args: argparse.Namespace, of_class: int | None) -> None:
@@ -144,7 +161,8 @@ def _decode(args: argparse.Namespace, rest: list[str]) -> None:
     model.labels(y, len(z))
     if y is None and model.classes:
         print(f"gvlab: {args.latents} has no y, so the classes come in turn.", file=sys.stderr)
-    if args.out.suffix.lower() == ".png":
+    alphabet = model.program.dataset.alphabet
+    if args.out.suffix.lower() == ".png" and alphabet is None:
         from gvlab.pictures import draw
 
         program = drawing(model, args.run_directory)
@@ -152,9 +170,11 @@ def _decode(args: argparse.Namespace, rest: list[str]) -> None:
         model.check_size(len(z), f"{args.latents} of {len(z)} latents")
         save(draw.samples(program, model.decode(z, y)), args.out)
         return
-    export.check(args.out, model.shape)
+    export.check(args.out, model.shape, alphabet)
+    names = model.program.dataset.class_names
     with terminal.counting(f"{args.latents}", len(z)) as listen:
-        export.write(args.out, model.decoded(z, y), len(z), model.shape, listen, model.program.dataset.class_names)
+        export.write(args.out, model.decoded(z, y), len(z), model.shape, listen, names, alphabet)
+    _show(args.out)
     print(args.out)
 
 

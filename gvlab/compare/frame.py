@@ -75,6 +75,12 @@ class ComparisonFrame(pd.DataFrame):
 
 def _picture(root: Path, unit: Json) -> str:
     sheets = sorted((root / unit["directory"] / "samples").glob("step-*.png"))
+    texts = sorted((root / unit["directory"] / "samples").glob("step-*.txt"))
+    if texts:
+        sentences = texts[-1].read_text("utf-8", errors="replace").splitlines()[:SENTENCES]
+        said = html.escape(f"{unit['experiment']}, seed {unit['seed']}, {texts[-1].stem.replace('-', ' ')}")
+        shown = html.escape("\n".join(map(visible, sentences)))
+        return f"<figure><pre>{shown}</pre><figcaption>{said}</figcaption></figure>"
     if not sheets:
         return ""
     name = html.escape(f"{unit['experiment']}, seed {unit['seed']}, {sheets[-1].stem.replace('-', ' ')}")

@@ -54,10 +54,9 @@ def contents(run: Path, measures: evaluate.Measures | None) -> dict[str, str]:
 
 
 def drawn(run: Path) -> list[str]:
-    """The pictures of samples, reconstructions, ..., by their paths within the run."""
-    return sorted(
-        file.relative_to(run).as_posix() for kind in ("samples", "pictures") for file in run.glob(f"{kind}/*.png")
-    )
+    """The pictures of samples, reconstructions, ..., and sentences, by their paths within the run."""
+    kinds = ("samples/*.png", "samples/*.txt", "pictures/*.png")
+    return sorted(file.relative_to(run).as_posix() for kind in kinds for file in run.glob(kind))
 
 
 def _timeless(measures: evaluate.Measures | None) -> Any:

@@ -106,6 +106,7 @@ from gvlab.config.quantizers import BSQ, EMAVQ, FSQ, LFQ, VQ, ResidualVQ, SimVQ
 from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
 from gvlab.config.schedules import Constant, Cosine, Cyclical, Exponential, Linear, PerImage, in_steps
 from gvlab.config.second_stage import First, SecondStage
+from gvlab.config.sentences import SentenceGRU, Sentences, SentenceTransformer
 from gvlab.config.sources import Arrays, Folder, Tfds
 from gvlab.config.stylegan2 import StyleGAN2
 from gvlab.config.terms import (
@@ -267,6 +268,9 @@ __all__ = [
     "ResidualVQ",
     "Scheduled",
     "SecondStage",
+    "SentenceGRU",
+    "SentenceTransformer",
+    "Sentences",
     "SharedGaussian",
     "SimVQ",
     "Skipped",

@@ -9,6 +9,7 @@ from gvlab.config.checks import MOST_LAYERS, check_size
 from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
 from gvlab.config.priors import Flow, Mixture
+from gvlab.config.sentences import SentenceGRU
 from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
@@ -17,7 +18,7 @@ if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
 
 @dataclass(frozen=True)
 class CausalTransformer:
-    """Each code by all before it, by attention (Radford et al. 2019)."""
+    """Each code, or symbol, by all before it, by attention (Radford et al. 2019)."""
 
     width: int = 64
     """Features of a position."""
@@ -39,6 +40,11 @@ class CausalTransformer:
         from gvlab import networks
 
         return networks.CausalTransformer(levels, self.width, self.blocks, self.heads)
+
+    def language(self, length: int, levels: int) -> nn.Module:
+        from gvlab import networks
+
+        return networks.TransformerDecoder(levels, length, self.width, self.blocks, self.heads)
 
 
 @dataclass(frozen=True)
@@ -75,9 +81,9 @@ class GatedPixelCNN:
 @dataclass(frozen=True)
 class Density:
     """A model with an exact log p(x): of vectors a mixture or a flow; of codes, as a second stage, an autoregressive
-    network."""
+    network; of sentences a language model."""
 
-    distribution: Mixture | Flow | CausalTransformer | GatedPixelCNN = Flow()
+    distribution: Mixture | Flow | CausalTransformer | GatedPixelCNN | SentenceGRU = Flow()
     optimizer: AnyOptimizer = Adam()
 
     def __post_init__(self) -> None:

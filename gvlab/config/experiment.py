@@ -147,6 +147,11 @@ class Experiment:
                 f"Experiment.precision is {self.precision!r}, but {type(self.model).__name__} has exact densities, "
                 "which want all digits: use 'float32'."
             )
+        if self.precision != "float32" and isinstance(self.model, VAE) and self.model.writes:
+            raise UserError(
+                f"Experiment.precision is {self.precision!r}, but networks of sentences compute in float32: use "
+                "'float32'."
+            )
         if self.precision != "float32" and not isinstance(self.model, FAMILIES):
             raise UserError(
                 f"Experiment.precision is {self.precision!r}, but {type(self.model).__name__}, a model of one's own, "

@@ -35,6 +35,7 @@ from gvlab.config.posteriors import AnyPosterior, DiagonalNormal, InverseAutoreg
 from gvlab.config.priors import AnyPrior, Flow, StandardNormal, Vamp
 from gvlab.config.protocols import OwnCoders, OwnObservation
 from gvlab.config.schedules import AnySchedule, Constant
+from gvlab.config.sentences import SentenceGRU, Sentences, SentenceTransformer
 from gvlab.errors import UserError
 
 
@@ -42,7 +43,7 @@ from gvlab.errors import UserError
 class VAE:
     """A variational autoencoder (Kingma & Welling 2014)."""
 
-    network: Article | MLP | ReluMLP | TwoLayerMLP | OwnCoders = Article()
+    network: Article | MLP | ReluMLP | TwoLayerMLP | SentenceGRU | SentenceTransformer | OwnCoders = Article()
     latent_dim: int = 32
     """Length of z."""
     objective: AnyObjective | Literal["elbo", "importance_weighted"] = ELBO()
@@ -55,6 +56,7 @@ class VAE:
         | Categorical
         | MixtureOfLogistics
         | SharedGaussian
+        | Sentences
         | OwnObservation
     ) = Bernoulli()
     output_bias: Literal["zeros", "data_mean"] = "zeros"
@@ -92,6 +94,7 @@ class VAE:
             )
         if self.kl_warmup_steps < 0:
             raise UserError(f"VAE.kl_warmup_steps is {self.kl_warmup_steps}, but must be at least 0.")
+        self._check_sentences()
         self._check_objective()
         self._check_prior()
         self._check_posterior()
@@ -105,6 +108,22 @@ class VAE:
     def batches(self) -> int:
         """Batches of examples that a train step takes."""
         return 1 + isinstance(self.objective, WITH_CRITIC)
+
+    @property
+    def writes(self) -> bool:
+        """Whether it is one of sentences."""
+        return isinstance(self.network, SentenceGRU | SentenceTransformer)
+
+    def _check_sentences(self) -> None:
+        network, likelihood = type(self.network).__name__, type(self.likelihood).__name__
+        if self.writes != isinstance(self.likelihood, Sentences):
+            advice = "use Sentences" if self.writes else "use SentenceGRU or SentenceTransformer"
+            raise UserError(
+                f"VAE.network is {network} and VAE.likelihood {likelihood}, of which one is of sentences and the other "
+                f"is not: {advice}."
+            )
+        if self.writes and isinstance(self.prior, Vamp):
+            raise UserError("VAE.prior is Vamp, whose learned examples are no sentences: use another prior.")
 
     def _check_objective(self) -> None:
         objective, name = self.objective, type(self.objective).__name__

@@ -14,10 +14,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int, Int32
 
+from gvlab.losses.sentences import END
 from gvlab.types import UserError
 
-END, UNKNOWN, FIRST = 0, 1, 2
-"""The integers that are no symbols, and the first that is one."""
+UNKNOWN, FIRST = 1, 2
+"""What stands for a symbol that is none of the alphabet, and the first that is one."""
 Level = Literal["characters", "words"]
 _SHOWN = {"characters": "\N{REPLACEMENT CHARACTER}", "words": "<unk>"}
 """What stands for an unknown symbol where text is shown."""

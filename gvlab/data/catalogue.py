@@ -95,7 +95,7 @@ CATALOGUE: dict[str, Card] = {
         2_761,
         0,
         "public domain",
-        "Lines of Shakespeare's plays (Karpathy 2015); of the last tenth, for testing, those that are no training lines",
+        "Lines of Shakespeare's plays (Karpathy 2015); test lines that are training lines, too, are left out",
         "embedded",
     ),
     "gvsprites": Card(

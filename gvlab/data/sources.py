@@ -25,8 +25,9 @@ def load(name: str, data_dir: str | None = None) -> Dataset:
         data_dir: TFDS's data directory; by default `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
 
     Returns:
-        Images are uint8, points float32, sentences and labels int32; arrays that come from the cache are mapped read-only,
-        and the digits are read-only, too. Images of known factors are `Rendered`: indexing draws them.
+        Images are uint8, points float32, sentences and labels int32; arrays that come from the cache are mapped
+        read-only, and digits and sentences are read-only, too. Images of known factors are `Rendered`: indexing draws
+        them.
 
     Raises:
         UserError: for an unknown name, or if the data set is not here and cannot be brought.

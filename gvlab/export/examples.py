@@ -1,4 +1,5 @@
-"""Examples written as they come: a folder of PNG files, or an .npz or .npy file, of any number in constant memory.
+"""Examples written as they come: a folder of PNG files, an .npz or .npy file, or sentences as lines of text, of any
+number in constant memory.
 
 What is written is what `gvlab evaluate --images` reads.
 """
@@ -15,13 +16,14 @@ from typing import IO
 import numpy as np
 from jaxtyping import UInt8
 
-from gvlab.data import Split
+from gvlab.data import Alphabet, Split
 from gvlab.files import appearing, replacing, require_new_folder
-from gvlab.pictures import sheets
+from gvlab.pictures import lines, sheets
 from gvlab.types import UserError
 
 LABELS = "labels.csv"
 """In a folder of examples with classes: a line `file,class` of each, or `file,class,name` where classes have names."""
+TEXT = ".txt"
 _IMAGES, _CLASSES = "arr_0.npy", "arr_1.npy"
 """In an .npz file, as `np.savez` calls what it is given without a name, and as guided-diffusion names them."""
 
@@ -33,31 +35,42 @@ def write(
     shape: tuple[int, ...],
     listen: Callable[[int], None] = lambda done: None,
     class_names: Sequence[str] = (),
+    alphabet: Alphabet | None = None,
 ) -> None:
     """Writes examples to `out`, all of them or, when something goes wrong, nothing.
 
     Args:
-        out: a file that ends in .npz or .npy; anything else is a folder, which must be new or empty.
+        out: a file that ends in .npz, .npy or, of sentences, .txt; anything else is a folder, which must be new or
+            empty.
         batches: the examples, as stored (images uint8), n in all.
         n: how many.
         shape: of one example.
         listen: hears how many are written.
         class_names: of the classes, in their order, where they have names; a folder's `labels.csv` then has them, too.
+        alphabet: of sentences.
 
     Raises:
         UserError: the folder has something in it, or the examples are no images of 1, 3 or 4 channels and so cannot be
-            PNG files.
+            PNG files, or no sentences and so cannot be text.
     """
-    check(out, shape)
-    if out.suffix.lower() in (".npz", ".npy"):
+    check(out, shape, alphabet)
+    if alphabet is not None and out.suffix.lower() == TEXT:
+        _write_lines(out, batches, alphabet, listen)
+    elif out.suffix.lower() in (".npz", ".npy"):
         _write_array(out, batches, n, shape, listen)
     else:
         _write_folder(out, batches, n, listen, class_names)
 
 
-def check(out: Path, shape: tuple[int, ...]) -> None:
+def check(out: Path, shape: tuple[int, ...], alphabet: Alphabet | None = None) -> None:
     """Raises `UserError` for what `write` would refuse."""
     suffix = out.suffix.lower()
+    if alphabet is not None and suffix not in (TEXT, ".npz", ".npy"):
+        raise UserError(f"--out is {out}, but sentences are text: let it end in .txt, or in .npz or .npy.")
+    if suffix == TEXT:
+        if alphabet is None:
+            raise UserError(f"Examples of the shape {shape} are no text: choose an --out that ends in .npz.")
+        return
     if suffix in (".npz", ".npy"):
         return
     if len(shape) != 3 or shape[2] not in (1, 3, 4):
@@ -90,6 +103,14 @@ def _write_array(
             if classes:
                 with archive.open(_CLASSES, "w") as labels:
                     np.lib.format.write_array(labels, np.concatenate(classes))
+
+
+def _write_lines(out: Path, batches: Iterable[Split], alphabet: Alphabet, listen: Callable[[int], None]) -> None:
+    with replacing(out) as file:
+        for done, batch in _counted(batches):
+            assert isinstance(batch.x, np.ndarray)
+            file.write(lines.one_each(alphabet.decode(batch.x)).encode())
+            listen(done)
 
 
 def _write_folder(

@@ -109,6 +109,8 @@ def functions(model: Trained, weights: Weights) -> dict[str, Callable[..., Any]]
 
     def sample(arrays: dict[str, Array], seed: Array, truncation: Array, y: Array) -> Array:
         key = rng.stream(rng.root(seed), rng.PICTURE)
+        if model.writes:  # whose samples are draws from p(x|z), and not what its latents are decoded to
+            return program.model.sample(weights.state(arrays), key, y.shape[0], y if model.classes else None)
         # `Trained.sample` draws z by one program, for each kind of draw another, and decodes it by a third. What is
         # fused is rounded otherwise in the last bit: so there is a branch where a `where` would do, and the barrier.
         z = jax.lax.cond(jnp.isinf(truncation), whole, within, arrays, key, truncation, y)

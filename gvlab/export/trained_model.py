@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from gvlab import trained
+from gvlab.data import IMAGES
 from gvlab.export import card, onnx_files, programs
 from gvlab.export.agreement import EXAMPLES, largest_difference
 from gvlab.extractors import weights as weight_files
@@ -64,7 +65,7 @@ def _write(run: Path, model: Trained, folder: Path, onnx: bool) -> None:
 
 def _differences(model: Trained, loaded: dict[str, Any]) -> dict[str, float]:
     """Of what the export makes from what the run's model makes; both as a user calls them."""
-    images = len(model.shape) == 3
+    images = model.program.dataset.modality == IMAGES
     seed, draw, shape = model.experiment.seed, np.random.default_rng(0), (EXAMPLES, *model.shape)
     z = model.latents(jax.random.key(0), EXAMPLES)
     found = {
@@ -73,6 +74,8 @@ def _differences(model: Trained, loaded: dict[str, Any]) -> dict[str, float]:
     }
     if model.program.model.encode is not None:
         x = draw.integers(0, 256, shape, np.uint8) if images else draw.normal(size=shape).astype(np.float32)
+        if model.writes:
+            x = np.zeros(shape, np.int32)  # sentences of nothing
         found["encode"] = max(map(largest_difference, loaded["encode"](x), model.encode(x)))
     if model.has_codes:
         x = draw.integers(0, 256, shape, np.uint8)

@@ -15,12 +15,23 @@ def density(config: c.Density, setting: Setting, sizes: tuple[int, ...] | None =
 
     Args:
         config: of the model.
-        setting: of vectors, or of codes.
+        setting: of vectors, of sentences, or of codes.
         sizes: how many codes there are at each position, if it is of codes.
     """
-    distribution = _distribution(config.distribution, setting.shape, sizes)
+    if setting.levels and sizes is None:
+        distribution = _of_sentences(config.distribution, setting.shape[0], setting.levels)
+    else:
+        distribution = _distribution(config.distribution, setting.shape, sizes)
     optimizer = made(config.optimizer, "transformation", 1)
     return densities.density(distribution, optimizer, axis_name=setting.axis_name)
+
+
+def _of_sentences(config: object, length: int, levels: int) -> densities.Distribution:
+    if not isinstance(config, c.CausalTransformer | c.SentenceGRU):
+        raise UserError(
+            f"{type(config).__name__} is none of sentences, but the data are: use CausalTransformer or SentenceGRU."
+        )
+    return densities.sentences(config.language(length, levels), length, levels)
 
 
 def _distribution(config: object, shape: tuple[int, ...], sizes: tuple[int, ...] | None) -> densities.Distribution:
@@ -30,6 +41,9 @@ def _distribution(config: object, shape: tuple[int, ...], sizes: tuple[int, ...]
             f"Density is a model of vectors, but the data are images {shape}: train a VAE of them, and {name} on its "
             "latents (SecondStage)."
         )
+    if isinstance(config, c.SentenceGRU):
+        of = "codes: use CausalTransformer or GatedPixelCNN" if sizes else f"vectors {shape}: use Mixture or Flow"
+        raise UserError(f"SentenceGRU is a model of sentences, but the data are {of}.")
     if isinstance(config, c.CausalTransformer | c.GatedPixelCNN):
         if sizes is None:
             raise UserError(f"{name} is a model of codes, but the data are vectors {shape}: use Mixture or Flow.")

@@ -49,17 +49,25 @@ class Setting(NamedTuple):
         return {"num_classes": self.classes, "data_range": self.values, "axis_name": self.axis_name}
 
     def check_family(self, config: Any) -> None:
-        """Raises UserError if the data are sentences, and the model makes none."""
-        makes = isinstance(config, c.Density) or not isinstance(config, c.FAMILIES)
-        if self.modality == TOKENS and not makes:
+        """Raises UserError if the data are sentences, and the model makes none, or the other way round."""
+        writes = isinstance(config, c.VAE) and config.writes
+        may_write = writes or isinstance(config, c.Density) or not isinstance(config, c.FAMILIES)
+        if self.modality == TOKENS and not may_write:
+            network = f" with {type(config.network).__name__}" if isinstance(config, c.VAE) else ""
             raise UserError(
-                f"{type(config).__name__} makes numbers, but the data are sentences: use Density(CausalTransformer())."
+                f"{type(config).__name__}{network} makes no sentences, but the data are: use a Density with "
+                "CausalTransformer or SentenceGRU, or a VAE with SentenceGRU and Sentences."
+            )
+        if writes and self.modality != TOKENS:
+            raise UserError(
+                f"{type(config.network).__name__} makes sentences, but the data are {self.modality.name} "
+                f"{self.shape}: use another network."
             )
 
     def check_likelihood(self, likelihood: Any) -> None:
         """Raises UserError if the likelihood is one of images in [0, 1], and the data are none."""
         normal = isinstance(likelihood, c.Gaussian | c.LearnedGaussian | c.SharedGaussian)
-        if self.modality != IMAGES and not normal and not own.is_own(type(likelihood)):
+        if self.modality == VECTORS and not normal and not own.is_own(type(likelihood)):
             raise UserError(
                 f"The likelihood {type(likelihood).__name__} is one of images in [0, 1], but the data are vectors "
                 f"{self.shape}: use Gaussian or LearnedGaussian."
@@ -67,5 +75,5 @@ class Setting(NamedTuple):
 
     def check_network(self, network: Any) -> None:
         """Raises UserError if the network is one of images alone, and the data are none."""
-        if self.modality != IMAGES and isinstance(network, _OF_IMAGES):
+        if self.modality == VECTORS and isinstance(network, _OF_IMAGES):
             raise UserError(f"The network {type(network).__name__} makes images, not vectors {self.shape}: use MLP.")

@@ -16,7 +16,7 @@ def vae(config: c.VAE, setting: Setting) -> Model:
     """The VAE, or `UserError` if its networks cannot make such data, or its likelihood is of other data."""
     setting.check_network(config.network)
     setting.check_likelihood(config.likelihood)
-    observed = made(config.likelihood, "observation")
+    observed = _observation(config, setting)
     decoded, parameters = observed.made_for(setting.shape)
     modules = made(config.network, "coders", decoded, config.latent_dim, parameters, setting.classes, setting.axis_name)
     posterior = config.posterior.posterior(config.latent_dim)
@@ -49,6 +49,12 @@ def vae(config: c.VAE, setting: Setting) -> Model:
         options["posterior"] = posterior
         options["prior"] = config.prior.prior(setting.shape, config.latent_dim, setting.values)
     return factory(*modules, observed, optimizer, **options)
+
+
+def _observation(config: c.VAE, setting: Setting) -> models.Observation:
+    if isinstance(config.likelihood, c.Sentences):
+        return config.likelihood.observation(setting.shape[0], setting.levels)
+    return made(config.likelihood, "observation")
 
 
 def _objective(config: c.VAE) -> models.objectives.Objective:

@@ -113,6 +113,7 @@ from gvlab.losses.relaxations import (
     relaxed_categorical_log_prob,
     straight_through_categorical,
 )
+from gvlab.losses.sentences import masked_log_prob, sentence_log_prob, up_to_end
 from gvlab.losses.styles import path_length
 from gvlab.losses.terms import Round, Term, every, scheduled
 
@@ -167,6 +168,7 @@ __all__ = [
     "lecam",
     "linear_margin_loss",
     "logistic_margin_loss",
+    "masked_log_prob",
     "minimax",
     "minimax_generator_loss",
     "multi_hinge",
@@ -202,6 +204,7 @@ __all__ = [
     "renyi_bound",
     "scheduled",
     "scheduled_top_k",
+    "sentence_log_prob",
     "smoothed_discriminator_loss",
     "smoothed_least_squares_discriminator_loss",
     "squared_margin_loss",
@@ -211,6 +214,7 @@ __all__ = [
     "stratified_log_densities",
     "surrogate",
     "top_k",
+    "up_to_end",
     "vimco",
     "wasserstein",
     "wasserstein_discriminator_loss",

@@ -1,4 +1,4 @@
-"""Models with an exact log p(x): of vectors mixtures of normals and flows, of integer codes autoregressive networks.
+"""Models with an exact log p(x): of vectors mixtures of normals and flows, of codes and sentences what goes in order.
 
 What is random in an example is its noise, of a distribution without parameters, and `decode` makes one of the other:
 so the noise is the latent of these models.
@@ -17,8 +17,10 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from gvlab import tree
-from gvlab.losses import normal_mixture_log_prob, standard_normal_log_prob
+from gvlab.losses import normal_mixture_log_prob, sentence_log_prob, standard_normal_log_prob
 from gvlab.models.base import Labels, check_first_batch, eval_apply, init_module, train_apply, updates_of
+from gvlab.models.sentences import by_chance, write
+from gvlab.models.sentences import chosen as _chosen
 from gvlab.parallel import mean_over
 from gvlab.types import Batch, Info, Model, PRNGKey, PyTree, Size, UserError
 
@@ -30,7 +32,7 @@ class Distribution(NamedTuple):
     """A family of distributions of examples [length], whose parameters are those of one network."""
 
     network: nn.Module
-    inputs: Array
+    inputs: PyTree
     """Two of what the network takes, to make its parameters by."""
     log_prob: Callable[[Apply, Array], Float[Array, " batch"]]
     """(apply, x [batch, length]) -> log p(x) in nats."""
@@ -118,10 +120,33 @@ def autoregressive(network: nn.Module, sizes: tuple[int, ...]) -> Distribution:
     return Distribution(network, inputs, log_prob, noise, decode, positions, levels)
 
 
-def _chosen(uniform: Float[Array, " n"], logits: Float[Array, "rows choices"]) -> Int[Array, " n"]:
-    """Where the cumulative probabilities pass a number from 0 to 1."""
-    passed = uniform[:, None] >= jnp.cumsum(jax.nn.softmax(logits), axis=-1)[:, :-1]  # the last one need not be 1
-    return passed.sum(-1, dtype=jnp.int32)
+def sentences(network: nn.Module, length: int, levels: int) -> Distribution:
+    """Sentences of which each symbol is drawn by those before it, up to the first end: a language model.
+
+    The noise is uniform, one number for each symbol that there is room for.
+
+    Args:
+        network: a decoder of sentences, as `networks.GRUDecoder`, which is given no latents.
+        length: of a row.
+        levels: integers that a symbol may be.
+    """
+
+    def log_prob(apply: Apply, x: Int[Array, "batch length"]) -> Float[Array, " batch"]:
+        return sentence_log_prob(apply((jnp.zeros((len(x), 0)), x)), x)
+
+    def noise(key: PRNGKey, n: Size) -> Float[Array, "n length"]:
+        return jax.random.uniform(key, (n, length))
+
+    def decode(apply: Apply, noise: Float[Array, "n length"]) -> Int[Array, "n length"]:
+        n = noise.shape[0]
+
+        def step(carried: Any, token: Array) -> tuple[Any, Array]:
+            return apply((carried, token), method="step")
+
+        return write(step, apply(jnp.zeros((n, 0)), method="begin"), n, length, by_chance, noise.T)
+
+    inputs = (jnp.zeros((2, 0)), jnp.zeros((2, length), jnp.int32))
+    return Distribution(network, inputs, log_prob, noise, decode, length, levels)
 
 
 def _normal(length: int) -> Callable[[PRNGKey, Size], Float[Array, "n noise"]]:
@@ -141,7 +166,7 @@ class DensityState:
 def density(
     distribution: Distribution, optimizer: optax.GradientTransformation, *, axis_name: str | None = None
 ) -> Model:
-    """A model of vectors, or of integer codes, trained on its log p(x).
+    """A model of vectors, of integer codes, or of sentences, trained on its log p(x).
 
     Args:
         distribution: such as `flow(networks.MAF(), length=2)`.

@@ -16,7 +16,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 
 from gvlab import rng, tree
 from gvlab.losses import elbo
@@ -36,6 +36,7 @@ from gvlab.models.base import (
 from gvlab.models.critics import LatentCritic
 from gvlab.models.objectives import Context, Draw, Objective
 from gvlab.models.observation import Observation
+from gvlab.models.sentences import Choice, check_sentences, write, writing
 from gvlab.parallel import mean_over
 from gvlab.types import Batch, Info, Model, PRNGKey, PyTree, Size, UserError
 
@@ -131,25 +132,27 @@ def model_of(
     networks = latents.networks
 
     def evaluating(state: VAEState) -> Apply:
-        def apply(network: str, inputs: Array, y: Array | None, method: str | None = None) -> Any:
+        def apply(network: str, inputs: Any, y: Array | None, method: str | None = None) -> Any:
             return eval_apply(networks[network], state.params[network], state.stats[network], inputs, y, method=method)
 
         return apply
 
-    def infer(apply: Apply, batch: Batch, noise: Float[Array, "k batch latent"]) -> Draw:
-        return latents.infer(apply, observation, batch.x, one_hot(batch.y, num_classes), noise)
+    def infer(
+        apply: Apply, batch: Batch, noise: Float[Array, "k batch latent"], observed: Observation = observation
+    ) -> Draw:
+        return latents.infer(apply, observed, batch.x, one_hot(batch.y, num_classes), noise)
 
-    def context_of(state: VAEState, params: PyTree, batch: Batch, key: PRNGKey) -> Context:
+    def context_of(state: VAEState, params: PyTree, batch: Batch, key: PRNGKey, observed: Observation) -> Context:
         """The statistics that passes of an objective's own would leave are not kept."""
         joint_of = latents.joint
         if joint_of is None:
             return Context(state.step, axis_name=axis_name, key=key, examples=examples)
 
         def joint(params: PyTree, z: Array) -> Array:
-            def apply(network: str, inputs: Array, y: Array | None) -> Any:
+            def apply(network: str, inputs: Any, y: Array | None) -> Any:
                 return train_apply(networks[network], params[network], state.stats[network], inputs, y)[0]
 
-            return joint_of(apply, observation, batch.x, one_hot(batch.y, num_classes), z)
+            return joint_of(apply, observed, batch.x, one_hot(batch.y, num_classes), z)
 
         fixed = jax.lax.stop_gradient(params)
         return Context(state.step, partial(joint, params), partial(joint, fixed), axis_name, key, examples)
@@ -174,7 +177,7 @@ def model_of(
 
         new, info, z = step_of(state, first, key, judge)
 
-        def apply(network: str, inputs: Array, y: Array | None) -> Any:
+        def apply(network: str, inputs: Any, y: Array | None) -> Any:
             return train_apply(networks[network], new.params[network], new.stats[network], inputs, y)[0]
 
         draw_key, other_key = jax.random.split(rng.stream(key, rng.CRITIC))
@@ -189,16 +192,18 @@ def model_of(
     ) -> tuple[VAEState, Info, Array]:
         """(state, terms, one draw of the latents of each example)."""
         noise = rng.normal(key, (num_samples, len(batch.x), latents.length), axis_name, axis=1)
+        observed = _in_training(observation, key, axis_name)
 
         def loss(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, PyTree, Array]]:
             stats = dict(state.stats)
 
-            def apply(network: str, inputs: Array, y: Array | None) -> Any:
+            def apply(network: str, inputs: Any, y: Array | None) -> Any:
                 out, stats[network] = train_apply(networks[network], params[network], stats[network], inputs, y)
                 return out
 
-            draw = infer(apply, batch, noise)
-            value = -objective(draw, context_of(state, params, batch, key)._replace(critic=judge)).mean()
+            draw = infer(apply, batch, noise, observed)
+            context = context_of(state, params, batch, key, observed)._replace(critic=judge)
+            value = -objective(draw, context).mean()
             reconstruction = draw.log_likelihood.mean(0)
             info = {
                 "loss": value,
@@ -223,14 +228,22 @@ def model_of(
     def init(key: PRNGKey, batch: Batch) -> VAEState:
         y = labels_for(None, 2, num_classes)
         keys = dict(zip(networks, jax.random.split(key, len(networks)), strict=True))
-        vectors = {network: jnp.zeros((2, width)) for network, width in latents.widths.items() if width is not None}
+        vectors: dict[str, Any] = {
+            network: jnp.zeros((2, width)) for network, width in latents.widths.items() if width is not None
+        }
+        if observation.length:
+            vectors["decoder"] = (vectors["decoder"], jnp.zeros((2, observation.length), jnp.int32))
         raw = output_of(networks["decoder"], keys["decoder"], vectors["decoder"], y)
-        made = jax.eval_shape(observation.mean, raw).shape[1:]
+        example = jax.eval_shape(observation.mean, raw)
+        made = example.shape[1:]
         if batch.x.shape[1:] != made:
             raise UserError(f"The data have the shape {batch.x.shape[1:]}, but the decoder makes {made}.")
-        check_first_batch(batch, made, data_range, num_classes)
+        if observation.length:
+            check_sentences(batch.x, observation.length, observation.parameters)
+        else:
+            check_first_batch(batch, made, data_range, num_classes)
         variables = {
-            network: init_module(module, keys[network], vectors.get(network, jnp.zeros((2, *made))), y)
+            network: init_module(module, keys[network], vectors.get(network, jnp.zeros((2, *made), example.dtype)), y)
             for network, module in networks.items()
         }
         if latents.prior is not None and latents.prior.shares_encoder and variables["encoder"][1]:
@@ -278,7 +291,21 @@ def model_of(
         apply, labels = evaluating(state), labels_for(y, z.shape[0], num_classes)
         return apply("decoder", latents.expand(apply, z, labels), labels)
 
-    decode, sample, draw = generating(observation, decoded, drawn, data_range)
+    def written(state: VAEState, z: Array, y: Labels, choose: Choice, given: Any) -> Array:
+        """Sentences of latents, their symbols chosen one after another."""
+        apply, labels = evaluating(state), labels_for(y, z.shape[0], num_classes)
+        begin = apply("decoder", latents.expand(apply, z, labels), labels, method="begin")
+
+        def step(carried: Any, token: Array) -> tuple[Any, Array]:
+            return apply("decoder", (carried, token), labels, method="step")
+
+        return write(step, begin, z.shape[0], observation.length, choose, given)
+
+    decode, sample, draw = (
+        writing(written, drawn, observation.length)
+        if observation.length
+        else generating(observation, decoded, drawn, data_range)
+    )
 
     of_z = (prior, decode, encode, log_likelihood, log_weights)
     learned = None if latents.prior is None else drawn
@@ -286,15 +313,26 @@ def model_of(
     return Model(init, step, sample, evaluate, *of_z, draw=draw, learned_prior=learned)
 
 
+def _in_training(observation: Observation, key: PRNGKey, axis_name: str | None) -> Observation:
+    """The observation as the decoder sees it in the train step of that key."""
+    corrupt = observation.corrupt
+    if corrupt is None:
+        return observation
+    return observation._replace(sees=lambda x: corrupt(rng.stream(key, rng.WORDS), x, axis_name))
+
+
 def decoded_log_likelihood(
     apply: Apply,
     observation: Observation,
-    x: Float[Array, "batch *shape"],
+    x: Num[Array, "batch *shape"],
     y: Float[Array, "batch classes"] | None,
     h: Float[Array, "k batch width"],
 ) -> Float[Array, "k batch"]:
     """log p(x|h) in nats, of what the decoder takes."""
-    raw = apply("decoder", h.reshape(-1, h.shape[-1]), repeat(y, len(h)))
+    given: Any = h.reshape(-1, h.shape[-1])
+    if observation.sees is not None:
+        given = (given, jnp.tile(observation.sees(x), (len(h), 1)))
+    raw = apply("decoder", given, repeat(y, len(h)))
     return observation.log_prob(raw.reshape(*h.shape[:2], *raw.shape[1:]), x)
 
 

@@ -16,7 +16,9 @@ from gvlab.losses import (
     discretized_logistic_log_prob,
     discretized_logistic_mixture_log_prob,
     gaussian_log_prob,
+    sentence_log_prob,
 )
+from gvlab.models.sentences import words_dropped
 from gvlab.types import PRNGKey, UserError
 
 
@@ -36,6 +38,13 @@ class Observation(NamedTuple):
     each channel."""
     shared: int = 0
     """Learned numbers that all examples share; `networks.WithShared` puts them behind what the decoder gives."""
+    sees: Callable[[Array], Array] | None = None
+    """x -> what the decoder is given of it beside the latents, since it gives each symbol of a sentence by those before
+    it; None: it is given the latents alone."""
+    corrupt: Callable[[PRNGKey, Array, str | None], Array] | None = None
+    """(key, x, axis_name) -> what `sees` gives in training; None: the same."""
+    length: int = 0
+    """Of a row, where the examples are sentences; such a decoder writes by its methods `begin` and `step`."""
 
     def made_for(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
         """(shape, parameters) for which a decoder of examples [*shape] is made: pixels count as one channel of many
@@ -227,3 +236,30 @@ def categorical(levels: int) -> Observation:
         return jax.random.categorical(key, _unpack(raw, levels)).astype(raw.dtype) / (levels - 1)
 
     return Observation(levels, log_prob, mean, draw)
+
+
+def sentences(levels: int, length: int, word_dropout: float = 0.0) -> Observation:
+    """Each symbol of a sentence is drawn from a softmax by the latents and the symbols before it, up to the end.
+
+    Args:
+        levels: integers that a symbol may be.
+        length: of a row.
+        word_dropout: probability with which the decoder is shown a symbol as unknown in training.
+
+    Reference: Bowman et al., "Generating Sentences from a Continuous Space", 2016, section 3.
+    """
+
+    def corrupt(key: PRNGKey, x: Array, axis_name: str | None) -> Array:
+        return words_dropped(key, x, word_dropout, axis_name)
+
+    def mean(logits: Array) -> Array:
+        return logits.argmax(-1).astype(jnp.int32)
+
+    return Observation(
+        levels,
+        sentence_log_prob,
+        mean,
+        sees=lambda x: x,
+        corrupt=corrupt if word_dropout else None,
+        length=length,
+    )

@@ -10,6 +10,8 @@ Every network is called with the class condition `y` (one-hot, or None) as its s
   parameters, without an output non-linearity;
 - a bijection:     `(x [batch, length], y, *, train) -> (noise [batch, length], log |det| [batch])`, with `inverse`;
 - a network of codes: `(codes [batch, positions], y, *, train) -> logits [batch, positions, levels]`;
+- a decoder of sentences: `((z, x [batch, length]), y=None, *, train) -> logits [batch, length, levels]`, with the
+  methods `begin` and `step`, by which it writes;
 - a quantiser:     `(x [batch, *positions, features], *, train) -> Quantized`, without a condition.
 
 `train` switches BatchNorm between the batch's statistics, which it then also averages into the collection
@@ -96,6 +98,8 @@ from gvlab.networks.scalar_quantizers import (
     factorised_batch_entropy,
     on_sphere,
 )
+from gvlab.networks.sentence_transformer import AttentionBlock, TransformerDecoder, TransformerEncoder
+from gvlab.networks.sentences import GRU, GRUDecoder, GRUEncoder
 from gvlab.networks.shared import WithShared
 from gvlab.networks.spectral_norm import SpectralConv, SpectralConvTranspose, SpectralDense, SpectralEmbed
 from gvlab.networks.stylegan2 import StyleGAN2Generator
@@ -109,6 +113,7 @@ from gvlab.networks.stylegan2_discriminator import (
 from gvlab.networks.vdvae import VDVAE, ResidualBlock, TopDownBlock
 
 __all__ = [
+    "GRU",
     "MADE",
     "MAF",
     "VDVAE",
@@ -116,6 +121,7 @@ __all__ = [
     "ArticleDiscriminator",
     "ArticleEncoder",
     "ArticleGenerator",
+    "AttentionBlock",
     "BigGANDeepDiscriminator",
     "BigGANDeepGenerator",
     "BigGANGenerator",
@@ -142,6 +148,8 @@ __all__ = [
     "EqualizedDense",
     "ExtraClassHead",
     "FiniteScalarQuantizer",
+    "GRUDecoder",
+    "GRUEncoder",
     "GatedPixelCNN",
     "ImageBlock",
     "InBfloat16",
@@ -186,6 +194,8 @@ __all__ = [
     "StyleGAN2Discriminator",
     "StyleGAN2Generator",
     "TopDownBlock",
+    "TransformerDecoder",
+    "TransformerEncoder",
     "UpBlock",
     "Usage",
     "VectorQuantizer",

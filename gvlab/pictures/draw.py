@@ -157,6 +157,11 @@ def neighbours(program: Program, state: PyTree, extractor: Extractor, seed: int,
 
 def _check_pixels(program: Program, rows: int, columns: int, asked: str) -> None:
     """Raises `UserError` if a grid of images would be a picture that few programs open; points always fit."""
+    if program.dataset.modality.exhibit == "lines":
+        raise UserError(
+            f"{program.experiment.name} makes {program.dataset.modality.shown}, which are no picture: read them with "
+            "gvlab sample RUN --out FILE.txt."
+        )
     if program.dataset.modality != IMAGES:
         return
     height, width = (side * (of + 1) + 1 for side, of in zip((rows, columns), program.dataset.shape, strict=False))

@@ -15,6 +15,13 @@ from gvlab.schema import Count
 from gvlab.types import UserError
 
 
+class Symbols(TypedDict):
+    """Of an alphabet."""
+
+    level: Literal["characters", "words"]
+    symbols: list[str]
+
+
 class Data(TypedDict):
     """Of what was trained on, as much as sampling needs, and what tells it from others."""
 
@@ -25,6 +32,8 @@ class Data(TypedDict):
     class_names: NotRequired[list[str]]
     """Where they have names; a run of before lacks them."""
     labelled: bool
+    alphabet: NotRequired[Symbols]
+    """Of sentences."""
 
 
 class Origin(TypedDict):
@@ -46,6 +55,8 @@ def of(program: Program) -> Origin:
     }
     if dataset.class_names:
         about["class_names"] = list(dataset.class_names)
+    if dataset.alphabet is not None:
+        about["alphabet"] = {"level": dataset.alphabet.level, "symbols": list(dataset.alphabet.symbols)}
     return {"model": "own" if program.own_model else "configuration", "data": about}
 
 
@@ -129,4 +140,6 @@ def program_without_data(run: Path) -> Program:
 def _absent(known: Origin, why: str) -> data.Absent:
     one = known["data"]
     names = tuple(one.get("class_names", ()))
-    return data.Absent(one["name"], tuple(one["shape"]), one["classes"], one["labelled"], why, names)
+    known_as = one.get("alphabet")
+    alphabet = known_as and data.Alphabet(tuple(known_as["symbols"]), known_as["level"])
+    return data.Absent(one["name"], tuple(one["shape"]), one["classes"], one["labelled"], why, names, alphabet)

@@ -15,7 +15,7 @@ import numpy as np
 from gvlab import config as c
 from gvlab import tree
 from gvlab.files import write_atomically
-from gvlab.pictures import sheets
+from gvlab.pictures import lines, sheets
 from gvlab.runs import directory as rundir
 from gvlab.runs.checkpoint import Checkpoints
 from gvlab.runs.curves import MetricsLog
@@ -117,11 +117,14 @@ class Record:
 
     def draw(self, engine: Engine, state: PyTree, step: int) -> None:
         target = self._written / "samples" / f"step-{step:08d}.png"
-        samples = jax.device_get(engine.sample(state))
-        if samples.ndim == 4:
-            sheets.save_png(target, sheets.enlarge(sheets.grid(samples, columns=8)))
-        else:
-            sheets.save_png(target, sheets.scatter(samples, self._program.dataset.test.x[:2000]))
+        samples, dataset = jax.device_get(engine.sample(state)), self._program.dataset
+        match dataset.modality.exhibit:
+            case "sheet":
+                sheets.save_png(target, sheets.enlarge(sheets.grid(samples, columns=8)))
+            case "scatter":
+                sheets.save_png(target, sheets.scatter(samples, dataset.test.x[:2000]))
+            case "lines":
+                lines.write(target.with_suffix(".txt"), lines.of(dataset, samples))
 
     def save(self, state: PyTree, step: int, finite: bool) -> None:
         """Saves a finite state; a run whose parameters are not finite is over."""

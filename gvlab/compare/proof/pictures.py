@@ -21,7 +21,7 @@ OTHERWISE = 256
 
 def steps_drawn(run: Path) -> list[int]:
     """The steps of which the run has samples."""
-    names = (re.fullmatch(r"samples/step-(\d{8})\.png", file) for file in identity.drawn(run))
+    names = (re.fullmatch(r"samples/step-(\d{8})\.(?:png|txt)", file) for file in identity.drawn(run))
     return [int(name[1]) for name in names if name]
 
 
@@ -34,7 +34,7 @@ def difference(run: Path, redone: Redone, due: set[int]) -> str | None:
         due: the steps at which samples must have been drawn.
     """
     made, recorded = identity.drawn(redone.run), _until(run, redone)
-    needed = [file for file in made if not file.startswith("samples/") or file in {_sample(step) for step in due}]
+    needed = [file for file in made if not file.startswith("samples/") or file in _samples(due)]
     for file in needed:
         if file not in recorded:
             return f"{file}, which was drawn again, is not there"
@@ -52,6 +52,9 @@ def off(run: Path, redone: Redone) -> Iterator[tuple[str, int, str]]:
     for file in _until(run, redone):
         first, second = run / file, redone.run / file
         if not second.is_file() or first.read_bytes() == second.read_bytes():
+            continue
+        if first.suffix == ".txt":
+            yield file, OTHERWISE, "has other sentences than those that were drawn again"
             continue
         try:
             (kind, recorded), (made_kind, made) = _read(first), _read(second)
@@ -89,7 +92,7 @@ def _until(run: Path, redone: Redone) -> list[str]:
     files = identity.drawn(run)
     if redone.whole:
         return files
-    later = {_sample(step) for step in steps_drawn(run) if step > redone.steps}
+    later = _samples({step for step in steps_drawn(run) if step > redone.steps})
     return [file for file in files if file.startswith("samples/") and file not in later]
 
 
@@ -102,5 +105,5 @@ def _read(file: Path) -> tuple[str, np.ndarray]:
         return kind, np.asarray(picture)
 
 
-def _sample(step: int) -> str:
-    return f"samples/step-{step:08d}.png"
+def _samples(steps: set[int]) -> set[str]:
+    return {f"samples/step-{step:08d}.{kind}" for step in steps for kind in ("png", "txt")}
