@@ -105,7 +105,7 @@ class Trained:
     def sample(
         self, n: int, seed: int = 0, y: npt.ArrayLike | None = None, truncation: float | None = None
     ) -> Float[Array, "n *shape"]:
-        """New examples: latents from the prior, decoded. A VAE gives the mean of p(x|z), or, of sentences, draws from it.
+        """New examples: latents from the prior, decoded. A VAE gives the mean of p(x|z); of sentences, draws.
 
         Args:
             n: how many.

@@ -20,7 +20,8 @@ if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
 
 _MEASURES_HELP = (
     "frechet, frechet_infinity, kernel, inception_score, prdc, improved_precision_recall, prd, vendi, "
-    "sliced_wasserstein, authenticity, memorisation, modes, stacked_modes, ais, ais_gap, disentanglement"
+    "sliced_wasserstein, authenticity, memorisation, modes, stacked_modes, ais, ais_gap, disentanglement; "
+    "of sentences ngram_js, bleu, self_bleu, distinct, ngram_lm, copies, length, grammar"
 )
 _COST_HELP = (
     "ais and ais_gap: 10 and 18 million passes through the decoder and back, which for a DCGAN take hours on a CPU; "

@@ -12,6 +12,7 @@ import pandas as pd
 
 from gvlab import evaluate
 from gvlab.compare import tables, written
+from gvlab.pictures.lines import visible
 from gvlab.types import Json
 
 
@@ -71,6 +72,10 @@ class ComparisonFrame(pd.DataFrame):
         verdict = html.escape(self.found["verdict"])
         remarks = "".join(f"<p>{html.escape(remark)}</p>" for remark in self.found["remarks"])
         return f"<p>{verdict}</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{remarks}{pictures}"
+
+
+SENTENCES = 16
+"""Of a text that is shown."""
 
 
 def _picture(root: Path, unit: Json) -> str:

@@ -55,8 +55,8 @@ class Evaluation:
     """How `gvlab evaluate` measures; it has no influence on training."""
 
     samples: int = 0
-    """Generated examples for the distances between distributions. 0: the usual number, which is 10,000, and 26,000 for
-    stacked_mnist as in the literature."""
+    """Generated examples for the distances between distributions, or of text. 0: the usual number, which is 10,000, and
+    26,000 for stacked_mnist as in the literature."""
     split: Literal["test", "train"] = "test"
     """The split that they are compared with, the whole of it."""
     features: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from gvlab.evaluate.measure import (
 )
 from gvlab.evaluate.results import Measures, earlier, read, read_file, write, write_file
 from gvlab.evaluate.stamps import CLIPPED, PER_RUN, Difference, described, difference, stated
+from gvlab.evaluate.texts import OF_TEXT
 
 __all__ = [
     "BOUND",
@@ -20,6 +21,7 @@ __all__ = [
     "GROUPS",
     "OF_LIKELIHOODS",
     "OF_MODELS",
+    "OF_TEXT",
     "PER_RUN",
     "Difference",
     "Measure",

@@ -11,6 +11,7 @@ import numpy as np
 from gvlab import config as c
 from gvlab.build import Program
 from gvlab.config.experiment import AnyModel
+from gvlab.evaluate import texts
 from gvlab.evaluate.held_out import Measure, compiled, mean, test_batches
 from gvlab.types import PyTree
 
@@ -34,7 +35,7 @@ def bound(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measure]
     """
     start = time.perf_counter()
     k = program.experiment.evaluation.k
-    draws = 1 if _is_certain(program.experiment.model) else k
+    draws = 1 if _is_certain(program) else k
     partial = compiled(program.model).partial_bound
     bounds = []
     for number, counted, batch in test_batches(program):
@@ -48,11 +49,14 @@ def bound(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measure]
         bounds.append(total[:counted] - math.log(draws))
     per_example = np.concatenate(bounds)
     speed = {"points_per_second": round(len(per_example) / (time.perf_counter() - start), 1)}
-    return {"iw_bound_nats": mean(per_example, k=k) | speed}
+    return {"iw_bound_nats": mean(per_example, k=k) | speed} | texts.rates(program, per_example, k)
 
 
-def _is_certain(config: AnyModel) -> bool:
-    """Whether all of q(z|x) is on one z, so that k draws of it weigh the same as one."""
+def _is_certain(program: Program) -> bool:
+    """Whether all of q(z|x) is on one z, or there is none, so that k draws of it weigh the same as one."""
+    config: AnyModel = program.experiment.model
+    if isinstance(config, c.Density) and program.dataset.alphabet is not None:
+        return True
     first = config.first_experiment if isinstance(config, c.SecondStage) else None
     return isinstance(first.model if first else config, c.VQVAE)
 
@@ -65,6 +69,9 @@ def parameters(program: Program) -> int:
             each = levels
         case c.MixtureOfLogistics(components=components):
             each = 4 * components  # 10 of three channels, 3 of one
+        case c.Sentences():
+            assert program.dataset.alphabet is not None
+            each = program.dataset.alphabet.levels
         case _:
             each = 2
     return math.prod(program.dataset.shape) * each

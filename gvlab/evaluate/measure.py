@@ -14,7 +14,18 @@ from gvlab import __version__, data, rng
 from gvlab import config as c
 from gvlab.build import Program
 from gvlab.data import image_sets
-from gvlab.evaluate import annealing, bounds, codes, disentanglement, distances, held_out, latents, of_sets, usual
+from gvlab.evaluate import (
+    annealing,
+    bounds,
+    codes,
+    disentanglement,
+    distances,
+    held_out,
+    latents,
+    of_sets,
+    texts,
+    usual,
+)
 from gvlab.evaluate.features import of_split
 from gvlab.evaluate.results import Measures
 from gvlab.evaluate.sampling import Clipped, generate, sample_count
@@ -87,7 +98,9 @@ def evaluate(
         if name in asked.measures:
             measures |= of_codes(program, state, listen)
     names = _distance_names(asked, dataset)
-    if names:
+    if names and dataset.alphabet is not None:
+        measures |= _texts(program, state, jax.random.fold_in(key, 2), names)
+    elif names:
         measures |= _distances(program, state, jax.random.fold_in(key, 2), extractors, names)
     _require_finite(measures, state)
     measures = _stamped(measures, stamp(program, state))
@@ -101,7 +114,7 @@ def _stamped(measures: Measures, protocol: dict[str, Any]) -> Measures:
 
 def check(asked: c.Evaluation) -> None:
     """Raises UserError for a measure or features that do not exist."""
-    distances.check_measures(name for name in asked.measures if name not in OF_MODELS)
+    distances.check_measures(name for name in asked.measures if name not in (*OF_MODELS, *texts.OF_TEXT))
     catalogue.check_features(asked.features)
 
 
@@ -120,6 +133,7 @@ def check_ahead(program: Program, extractors: Sequence[Extractor]) -> None:
     annealing.check(program, asked.measures)
     disentanglement.check(program, asked.measures)
     names = _distance_names(asked, dataset)
+    texts.check(names, dataset, asked.features)
     for extractor in extractors if names else ():
         distances.check_ahead(names, extractor, dataset, asked.split, sample_count(asked, dataset))
 
@@ -195,6 +209,7 @@ def of_images(
     if count > images.count:
         raise UserError(f"--samples is {count}, but {images.path} has only {images.count} images: ask for fewer.")
     names = _distance_names(asked, dataset)
+    texts.check(names, dataset, asked.features)
     for extractor in extractors:
         distances.check_ahead(names, extractor, dataset, asked.split, count)
     stamp |= {"images_sha256": images.sha256, "images_seed": image_sets.ORDER_SEED, "quantization": "none"}
@@ -215,6 +230,17 @@ def extractors_of(asked: c.Evaluation, dataset: data.Dataset, weights: Path | No
         UserError: there is none of a name, or its weights cannot be had.
     """
     return [catalogue.extractor(name, weights) for name in asked.features or usual.usual_features(dataset)]
+
+
+def _texts(program: Program, state: PyTree, key: jax.Array, names: Sequence[str]) -> Measures:
+    asked, dataset = program.experiment.evaluation, program.dataset
+    assert dataset.alphabet is not None
+    generated: list[str] = []
+    for batch in generate(program, state, key):
+        generated += dataset.alphabet.decode(jax.device_get(batch))
+    shared = {"samples": "draw from p(x|z)", "quantization": "none", "split": asked.split}
+    measures = texts.measured(generated, dataset, asked.split, names)
+    return {name: measure | {"stamp": shared | measure["stamp"]} for name, measure in measures.items()}
 
 
 def _distances(

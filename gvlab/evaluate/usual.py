@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gvlab import data
+from gvlab.evaluate import texts
 from gvlab.extractors import extractor as features
 from gvlab.extractors.catalogue import STACKED
 
@@ -15,6 +16,8 @@ def usual_measures(dataset: data.Dataset) -> tuple[str, ...]:
     """What is measured where nobody asks for anything else."""
     if dataset.name == STACKED:
         return ("stacked_modes",)
+    if dataset.modality == data.TOKENS:
+        return texts.usual_texts(dataset)
     if dataset.truth is not None:  # the covariance of as many pixels is singular
         return ("kernel", "prdc")
     return ("frechet", "kernel", "modes") if dataset.name in data.MIXTURES else ("frechet", "kernel", "prdc")

@@ -53,6 +53,7 @@ from gvlab.metrics.parzen import ParzenEstimate, parzen_estimate, parzen_log_lik
 from gvlab.metrics.prd import PRDCurve, prd_curve, prd_curve_from_features, prd_f_scores
 from gvlab.metrics.precision_recall import PRDC, PrecisionRecall, improved_precision_recall, prdc
 from gvlab.metrics.sliced import random_projections, sliced_wasserstein2, sliced_wasserstein2_gaussian
+from gvlab.metrics.text import NGrams, bleu, distinct, ngram_divergence, ngram_model, self_bleu
 from gvlab.metrics.vendi import vendi_score
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "ElboSurgery",
     "MixtureCoverage",
     "Moments",
+    "NGrams",
     "Neighbours",
     "PRDCurve",
     "ParzenEstimate",
@@ -73,9 +75,11 @@ __all__ = [
     "active_units",
     "authenticity",
     "beta_vae_metric",
+    "bleu",
     "collapsed_units",
     "dci",
     "dci_from_importance",
+    "distinct",
     "effective_sample_size",
     "elbo_surgery",
     "explicitness",
@@ -111,6 +115,8 @@ __all__ = [
     "mutual_information",
     "mutual_information_gap",
     "nearest_neighbours",
+    "ngram_divergence",
+    "ngram_model",
     "parzen_estimate",
     "parzen_log_likelihood",
     "polynomial_mmd2",
@@ -127,6 +133,7 @@ __all__ = [
     "sap_continuous",
     "sap_discrete",
     "scan_temperatures",
+    "self_bleu",
     "sigmoid_schedule",
     "sliced_wasserstein2",
     "sliced_wasserstein2_gaussian",

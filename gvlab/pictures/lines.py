@@ -35,7 +35,9 @@ def one_each(sentences: Iterable[str]) -> str:
 
 
 def _on_one_line(sentence: str) -> str:
-    return sentence.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r") if set(sentence) & set("\n\r") else sentence
+    if not set(sentence) & set("\n\r"):
+        return sentence
+    return sentence.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def write(target: Path, sentences: Iterable[str]) -> None:

@@ -37,6 +37,8 @@ def samples(root: Path, comparison: Json, remarks: list[str]) -> Drawing:
         seeds[name] = min(own, key=lambda unit: unit["status"] != "complete")
         files = sample_files(reading.load(root, seeds[name], []).run)
         sheet = read(files[max(files)]) if files else None
+        if isinstance(sheet, tuple):
+            raise UserError(f"{name} makes sentences, which are no picture: choose another --kind.")
         sheets[name] = None if sheet is None else first_rows(sheet, ROWS if len(names) > 1 else 8)
     if all(sheet is None for sheet in sheets.values()):
         raise UserError(f"No unit of {root} has pictures of samples: choose another --kind.")

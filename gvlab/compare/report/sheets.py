@@ -7,12 +7,13 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gvlab.compare.report.curves import evenly
 from gvlab.compare.report.reading import Unit, relative
+from gvlab.pictures.lines import visible
 from gvlab.pictures.sheets import png_bytes, read_png
 from gvlab.types import Json, UserError
 
@@ -52,12 +53,14 @@ KINDS = {
 
 
 class Sheet(NamedTuple):
-    """A picture as it goes into the page."""
+    """A picture as it goes into the page, or sentences."""
 
     step: int | None
     uri: str
     width: int
     height: int
+    sentences: tuple[str, ...] = ()
+    """Where they are no picture; with names for what could not be seen."""
 
 
 def samples(directory: Path, names: list[str], units: list[Unit], remarks: list[str]) -> Json:
@@ -70,6 +73,7 @@ def samples(directory: Path, names: list[str], units: list[Unit], remarks: list[
             )
     steps = sorted({step for own in files for step in own})
     read = reader(directory, remarks)
+    texts = any(file.suffix == ".txt" for own in files for file in own.values())
     rows, shown = 0, steps
     sheets: list[list[Sheet]] = []
     for rows, positions in SAMPLE_SIZES:
@@ -79,20 +83,22 @@ def samples(directory: Path, names: list[str], units: list[Unit], remarks: list[
             # The newest sheet at each position: experiments of different length share one slider.
             before = [[step for step in own if step <= at] for at in shown]
             pixels = {step: read(own[step]) for step in sorted({max(steps) for steps in before if steps})}
-            sheets.append([_embedded(first_rows(p, rows), step) for step, p in pixels.items() if p is not None])
-        if sum(len(sheet.uri) for own in sheets for sheet in own) <= SAMPLE_BYTES:
+            sheets.append([_shown(p, rows, step) for step, p in pixels.items() if p is not None])
+        if sum(len(sheet.uri) + sum(map(len, sheet.sentences)) for own in sheets for sheet in own) <= SAMPLE_BYTES:
             break
     together = [(unit, own) for unit, own in zip(units, sheets, strict=True)]
     return {
         "steps": shown,
         "rows": rows,
+        "texts": texts,
         "left_out": len(steps) - len(shown),
         "experiments": [(name, [(unit, own) for unit, own in together if unit.experiment == name]) for name in names],
     }
 
 
 def sample_files(run: Path) -> dict[int, Path]:
-    named = [(re.fullmatch(r"step-(\d+)\.png", file.name), file) for file in (run / "samples").glob("step-*.png")]
+    drawn = [*(run / "samples").glob("step-*.png"), *(run / "samples").glob("step-*.txt")]
+    named = [(re.fullmatch(r"step-(\d+)\.(?:png|txt)", file.name), file) for file in drawn]
     return {int(match[1]): file for match, file in named if match}
 
 
@@ -125,20 +131,28 @@ def pictures(directory: Path, experiments: list[Json], units: list[Unit], remark
     return kinds_drawn
 
 
-def reader(directory: Path, remarks: list[str]) -> Callable[[Path], np.ndarray | None]:
-    """Reads each sheet once, at one pixel per pixel; of a damaged one comes a remark and None."""
-    known: dict[Path, np.ndarray | None] = {}
+def reader(directory: Path, remarks: list[str]) -> Callable[[Path], Any]:
+    """Reads each sheet once, at one pixel per pixel, or its sentences; of a damaged one comes a remark and None."""
+    known: dict[Path, Any] = {}
 
-    def read(file: Path) -> np.ndarray | None:
+    def read(file: Path) -> Any:
         if file not in known:
             try:
-                known[file] = _shrunk(read_png(file))
+                known[file] = read_lines(file) if file.suffix == ".txt" else _shrunk(read_png(file))
             except UserError as error:
                 known[file] = None
                 remarks.append(relative(error, directory))
         return known[file]
 
     return read
+
+
+def read_lines(file: Path) -> tuple[str, ...]:
+    """The sentences of a text, one a line (`UserError` if it is none), with names for what could not be seen."""
+    try:
+        return tuple(map(visible, file.read_text("utf-8").split("\n")[:-1]))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is no UTF-8 text: restore it from a copy.") from error
 
 
 def _shrunk(sheet: np.ndarray) -> np.ndarray:
@@ -158,6 +172,15 @@ def first_rows(sheet: np.ndarray, rows: int) -> np.ndarray:
     height = len(sheet) - 1
     pitch = next((p for p in range(3, height + 1) if height % p == 0 and grey[::p].all()), None)
     return sheet if pitch is None else sheet[: rows * pitch + 1]
+
+
+def _shown(drawn: Any, rows: int, step: int) -> Sheet:
+    """The first rows of images, or eight times as many sentences."""
+    return (
+        Sheet(step, "", 0, 0, drawn[: 8 * rows])
+        if isinstance(drawn, tuple)
+        else _embedded(first_rows(drawn, rows), step)
+    )
 
 
 def _embedded(sheet: np.ndarray, step: int | None = None) -> Sheet:

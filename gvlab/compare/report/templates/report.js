@@ -41,7 +41,7 @@
       document.getElementById("sample-output").textContent = thousands(step);
       slider.setAttribute("aria-valuetext", `step ${thousands(step)}`);
       for (const figure of document.querySelectorAll("[data-samples]")) {
-        const pictures = [...figure.querySelectorAll("img")];
+        const pictures = [...figure.querySelectorAll("img{{ ', ol' if samples.texts }}")];
         const shown = pictures.filter((picture) => Number(picture.dataset.step) <= step).pop();
         for (const picture of pictures) picture.hidden = picture !== shown;
         figure.querySelector(".none").hidden = Boolean(shown);
