@@ -40,7 +40,7 @@ def _whole_dataset(config: c.Data) -> data.Dataset:
     match config.source:
         case None:
             pass
-        case c.Folder() | c.Arrays() | c.Tfds():
+        case c.Folder() | c.Arrays() | c.Text() | c.Tfds():
             add(config.name, config.source)
         case _:
             return _own_dataset(config.name, cast(Hashable, config.source))
@@ -64,7 +64,7 @@ def _own_dataset(name: str, source: Hashable) -> data.Dataset:
 
 def add(
     name: str,
-    source: c.Folder | c.Arrays | c.Tfds,
+    source: c.Folder | c.Arrays | c.Text | c.Tfds,
     listen: Callable[[int, int], None] = lambda done, total: None,
 ) -> data.Own:
     """Makes a data set of one's own, unless it is there: `gvlab data add`; `listen` as of `data.add_folder`.
@@ -88,6 +88,9 @@ def add(
             )
         case c.Arrays():
             return data.add_arrays(name, source.path, layout=source.layout, value_range=source.range, test=source.test)
+        case c.Text():
+            options = {"length": source.length, "symbols": source.symbols, "test": source.test}
+            return data.add_text(name, source.path, level=source.level, **options)
         case c.Tfds():
             return data.add_builder(name, source.builder, size=_pair(source.size), fit=source.fit, test=source.test)
 

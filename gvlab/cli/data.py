@@ -14,7 +14,7 @@ from gvlab.errors import UserError
 from gvlab.spelling import nearest_path
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
-    from gvlab.config import Arrays, Folder, Tfds
+    from gvlab.config import Arrays, Folder, Text, Tfds
     from gvlab.data import Own
 
 _TFDS = "tfds:"
@@ -23,6 +23,7 @@ _OF = {
     "folder": {"size", "fit", "test", "test_dir", "labels", "background", "skip_unreadable"},
     "file": {"test", "layout", "range"},
     "builder": {"size", "fit", "test"},
+    "text": {"test", "level", "length", "symbols"},
 }
 """The options that there are for each kind of source."""
 
@@ -40,7 +41,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     action("list", "What exists: size, licence, shape.", _data_list)
     prepare = action("prepare", "Download, verify and cache one.", _data_prepare)
     prepare.add_argument("name", metavar="NAME")
-    _add_add(action("add", "Make one of your own pictures, of arrays, or of a builder of TFDS.", _data_add))
+    _add_add(action("add", "Make one of your own pictures, of arrays, of text, or of a builder of TFDS.", _data_add))
     remove = action("remove", "Remove one that was added; what it was made of stays.", _data_remove)
     remove.add_argument("name", metavar="NAME")
 
@@ -48,7 +49,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
 def _add_add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="what to call it from now on")
     parser.add_argument(
-        "path", metavar="PATH", help="a folder, an .npz or .npy file, or tfds:BUILDER[/CONFIG][:VERSION]"
+        "path", metavar="PATH", help="a folder, an .npz or .npy file, a .txt file, or tfds:BUILDER[/CONFIG][:VERSION]"
     )
     parser.add_argument("--size", metavar="N|HxW", help="height and width in pixels (default: as all pictures are)")
     parser.add_argument("--fit", choices=("crop", "pad", "stretch"), help="other shapes to that size (default: crop)")
@@ -63,6 +64,11 @@ def _add_add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--skip-unreadable", action="store_true", default=None, help="leave damaged files out")
     parser.add_argument("--layout", choices=("NHWC", "NCHW"), help="of arrays, where it is not plain")
     parser.add_argument("--range", choices=("255", "1", "-1..1"), help="of arrays, where it is not plain")
+    parser.add_argument("--level", choices=("characters", "words"), help="symbols of a text (default: characters)")
+    parser.add_argument(
+        "--length", type=int, help="of a text's rows, end included (default: as the longest line needs)"
+    )
+    parser.add_argument("--symbols", type=int, help="of a text at most, the most frequent (default: all)")
     # -1..1 is a value, as -1 is one: argparse asks this pattern, and it has no other door.
     parser._negative_number_matcher = re.compile(r"-\d")
 
@@ -127,23 +133,27 @@ def _data_add(args: argparse.Namespace, rest: list[str]) -> None:
     if own.class_names:
         classes += f" ({terminal.some(own.class_names)})"
     shape = "x".join(map(str, own.shape))
-    print(f"{own.name}: {own.train} training and {own.test} test images of {shape}, {classes}.")
-    print(_of_copies(own.origin["copies"]))
+    if own.alphabet is None:
+        print(f"{own.name}: {own.train} training and {own.test} test images of {shape}, {classes}.")
+    else:
+        most = f"at most {own.shape[0] - 1} {own.alphabet.level}, of {len(own.alphabet.symbols)} symbols"
+        print(f"{own.name}: {own.train} training and {own.test} test sentences of {most}.")
+    print(_of_copies(own.origin["copies"], "image" if own.alphabet is None else "sentence"))
     verb = "Made" if own.is_new else "It was there already, made of the same in the same way"
     print(f"{verb}: {own.directory}")
     print(f'In an experiment file: Data(name="{own.name}")')
 
 
-def _of_copies(copies: dict[str, int]) -> str:
+def _of_copies(copies: dict[str, int], what: str) -> str:
     if not any(copies.values()):
-        return "No image is there twice."
+        return f"No {what} is there twice."
     return (
-        f"Exact copies: {copies['train']} within the training images, {copies['test']} within the test images; "
-        f"{copies['across']} test images are training images, too."
+        f"Exact copies: {copies['train']} within the training {what}s, {copies['test']} within the test {what}s; "
+        f"{copies['across']} test {what}s are training {what}s, too."
     )
 
 
-def _source(args: argparse.Namespace) -> Folder | Arrays | Tfds:
+def _source(args: argparse.Namespace) -> Folder | Arrays | Text | Tfds:
     """The source that the options describe.
 
     Raises:
@@ -158,10 +168,13 @@ def _source(args: argparse.Namespace) -> Folder | Arrays | Tfds:
         kind = "folder"
     elif path.suffix.lower() in (".npz", ".npy"):
         kind = "file"
+    elif path.suffix.lower() == ".txt" and path.is_file():
+        kind = "text"
     else:
-        what = "neither a folder nor an .npz or .npy file" if path.exists() else "not there"
+        what = "neither a folder nor an .npz, .npy or .txt file" if path.exists() else "not there"
         raise UserError(
-            f"{path} is {what}{nearest_path(path)}: name a folder of pictures, an .npz or .npy file, or tfds:BUILDER."
+            f"{path} is {what}{nearest_path(path)}: name a folder of pictures, an .npz, .npy or .txt file, or "
+            "tfds:BUILDER."
         )
     given = {
         name: value for name, value in vars(args).items() if name in set().union(*_OF.values()) and value is not None
@@ -173,7 +186,9 @@ def _source(args: argparse.Namespace) -> Folder | Arrays | Tfds:
     if "test" in given and "test_dir" in given:
         raise UserError(f"--test {args.test} and --test-dir {args.test_dir} both choose the test images: give one.")
     fields: dict[str, Any] = {
-        name: given[name] for name in ("fit", "test", "labels", "layout", "range") if name in given
+        name: given[name]
+        for name in ("fit", "test", "labels", "layout", "range", "level", "length", "symbols")
+        if name in given
     }
     if "size" in given:
         fields["size"] = _numbers("--size", args.size, r"\d{1,15}(x\d{1,15})?", "N or HxW, such as 64 or 48x64")
@@ -189,6 +204,8 @@ def _source(args: argparse.Namespace) -> Folder | Arrays | Tfds:
     try:
         if kind == "builder":
             return config.Tfds(args.path.removeprefix(_TFDS), **fields)
+        if kind == "text":
+            return config.Text(str(path), **fields)
         return config.Arrays(str(path), **fields) if kind == "file" else config.Folder(str(path), **fields)
     except UserError as error:  # names the field, but the user knows the option
         raise UserError(re.sub(r"^\w+\.", "--", str(error))) from error

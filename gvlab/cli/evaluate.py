@@ -20,9 +20,9 @@ if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
 
 _MEASURES_HELP = (
     "frechet, frechet_infinity, kernel, inception_score, prdc, improved_precision_recall, prd, vendi, "
-    "sliced_wasserstein, authenticity, memorisation, modes, stacked_modes, ais, ais_gap, disentanglement; "
-    "of sentences ngram_js, bleu, self_bleu, distinct, ngram_lm, copies, length, grammar"
+    "sliced_wasserstein, authenticity, memorisation, modes, stacked_modes, ais, ais_gap, disentanglement"
 )
+_TEXTS_HELP = "ngram_js, bleu, self_bleu, distinct, ngram_lm, copies, length, grammar"
 _COST_HELP = (
     "ais and ais_gap: 10 and 18 million passes through the decoder and back, which for a DCGAN take hours on a CPU; "
     "disentanglement: every image of gvsprites or gvrooms through the encoder, and boosted trees, minutes on a CPU"
@@ -42,7 +42,11 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     evaluate.add_argument("--against", metavar="DATASET", help="what --images are compared with")
     evaluate.add_argument(
-        "--metrics", nargs="+", dest="measures", metavar="NAME", help=f"{_MEASURES_HELP} ({_COST_HELP})"
+        "--metrics",
+        nargs="+",
+        dest="measures",
+        metavar="NAME",
+        help=f"{_MEASURES_HELP} ({_COST_HELP}); of sentences {_TEXTS_HELP}",
     )
     evaluate.add_argument("--features", nargs="+", metavar="NAME", help=_FEATURES_HELP)
     evaluate.add_argument("--weights", type=Path, metavar="FILE", help="of Inception (default: downloaded once)")

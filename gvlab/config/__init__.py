@@ -107,7 +107,7 @@ from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
 from gvlab.config.schedules import Constant, Cosine, Cyclical, Exponential, Linear, PerImage, in_steps
 from gvlab.config.second_stage import First, SecondStage
 from gvlab.config.sentences import SentenceGRU, Sentences, SentenceTransformer
-from gvlab.config.sources import Arrays, Folder, Tfds
+from gvlab.config.sources import Arrays, Folder, Text, Tfds
 from gvlab.config.stylegan2 import StyleGAN2
 from gvlab.config.terms import (
     R1,
@@ -279,6 +279,7 @@ __all__ = [
     "StickingTheLanding",
     "StraightThrough",
     "StyleGAN2",
+    "Text",
     "Tfds",
     "TopK",
     "TotalCorrelation",

@@ -75,6 +75,32 @@ class Arrays:
 
 
 @dataclass(frozen=True)
+class Text:
+    """A UTF-8 file, one sentence a line."""
+
+    path: str = field(compare=False)
+    level: Literal["characters", "words"] = "characters"
+    """What a symbol is: a character, or a word between blanks."""
+    length: int = 0
+    """Of a row: so many symbols less one, and the end; 0: as the longest line needs it."""
+    symbols: int = 0
+    """At most, the most frequent ones of the training lines; 0: all."""
+    test: float = 0.1
+    """The share of the lines that is for testing."""
+
+    def __post_init__(self) -> None:
+        _paths_as_texts(self, "path")
+        settle(self)
+        _check_share("Text", self.test)
+        if self.length < 0 or self.length == 1:
+            raise UserError(
+                f"Text.length is {self.length}, but a row has at least a symbol and the end (0: as needed)."
+            )
+        if self.symbols < 0:
+            raise UserError(f"Text.symbols is {self.symbols}, but is a number of symbols (0: all).")
+
+
+@dataclass(frozen=True)
 class Tfds:
     """A builder of tensorflow-datasets with images."""
 

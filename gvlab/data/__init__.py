@@ -15,6 +15,7 @@ from gvlab.data.rooms import gvrooms
 from gvlab.data.sources import is_prepared, load, prepare
 from gvlab.data.sprites import gvsprites
 from gvlab.data.synthetic import MIXTURES, Mixture, grid, ring
+from gvlab.data.text_files import add_text
 from gvlab.data.transforms import binarize, dequantize, flip, to_symmetric, to_unit
 from gvlab.data.worlds import GROUND_TRUTHS
 
@@ -38,6 +39,7 @@ __all__ = [
     "add_arrays",
     "add_builder",
     "add_folder",
+    "add_text",
     "batch",
     "binarize",
     "check_batch",

@@ -15,10 +15,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NotRequired, TypedDict
+from typing import IO, Any, Literal, NotRequired, TypedDict
 
 import numpy as np
 
+from gvlab.data.alphabets import Alphabet
 from gvlab.data.dataset import Dataset, Split, fingerprint
 from gvlab.files import read_json, sha256
 from gvlab.schema import Count
@@ -33,6 +34,13 @@ class _File(TypedDict):
     sha256: str
 
 
+class Symbols(TypedDict):
+    """Of an alphabet."""
+
+    level: Literal["characters", "words"]
+    symbols: list[str]
+
+
 class _Card(TypedDict):
     """Of card.json, as much as is read of it."""
 
@@ -41,6 +49,8 @@ class _Card(TypedDict):
     class_names: NotRequired[list[str]]
     checksum: NotRequired[str]
     files: dict[str, _File]
+    alphabet: NotRequired[Symbols]
+    """Of sentences."""
 
 
 def write(directory: Path, dataset: Dataset, origin: dict[str, Any]) -> None:
@@ -104,6 +114,8 @@ def finish(part: Path, directory: Path, dataset: Dataset, origin: dict[str, Any]
         "origin": origin,
         "files": files,
     }
+    if dataset.alphabet is not None:
+        card["alphabet"] = {"level": dataset.alphabet.level, "symbols": list(dataset.alphabet.symbols)}
     with (part / CARD).open("w", encoding="utf-8") as file:
         json.dump(card, file, indent=2)
         _flush(file)
@@ -149,12 +161,19 @@ def read(directory: Path, anew: str = "it is prepared anew") -> Dataset:
             raise UserError(f"{directory / name} is damaged: {anew}.") from error
     train, test = (Split(arrays[f"{split}_x.npy"], arrays.get(f"{split}_y.npy")) for split in ("train", "test"))
     # Of the arrays, not of the card: who changes both has another data set.
-    checksum = fingerprint(train, test)
+    alphabet = alphabet_of_card(card.get("alphabet"))
+    checksum = fingerprint(train, test, alphabet)
     if checksum != card.get("checksum"):
         for name, file in card["files"].items():
             if sha256(directory / name) != file["sha256"]:
                 raise UserError(f"{directory / name} is damaged: {anew}.")
-    return Dataset(card["name"], train, test, card["num_classes"], checksum, tuple(card.get("class_names", ())))
+    names = tuple(card.get("class_names", ()))
+    return Dataset(card["name"], train, test, card["num_classes"], checksum, names, alphabet=alphabet)
+
+
+def alphabet_of_card(written: Symbols | None) -> Alphabet | None:
+    """As a card has it."""
+    return written and Alphabet(tuple(written["symbols"]), written["level"])
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The user's own data sets: each is made once of pictures, arrays or a builder of TFDS, and then lies in the cache.
+"""The user's own data sets: each is made once of pictures, arrays, text or a builder of TFDS, and lies in the cache.
 
 A set is found by its name. Its card keeps how it was made, so that what is asked for again in the same way is there
 already, and what is asked for in another way under the same name is refused. Where the source lies is no part of it.
@@ -14,9 +14,10 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from gvlab.data import cache
+from gvlab.data.alphabets import Alphabet
 from gvlab.data.catalogue import CATALOGUE
 from gvlab.data.dataset import Dataset
 from gvlab.data.places import data_dir as place
@@ -58,6 +59,7 @@ class _Card(TypedDict):
     checksum: str
     origin: Origin
     files: dict[str, _File]
+    alphabet: NotRequired[cache.Symbols]
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Own:
     origin: Origin
     is_new: bool = False
     """Whether it has just been made."""
+    alphabet: Alphabet | None = None
+    """Of sentences."""
 
 
 @dataclass(frozen=True)
@@ -236,7 +240,9 @@ def _read(directory: Path) -> Own | None:
         return None
     train, test = (card["files"][f"{split}_x.npy"]["shape"] for split in ("train", "test"))
     names, shape = tuple(card["class_names"]), tuple(train[1:])
-    return Own(directory.name, directory, shape, train[0], test[0], card["num_classes"], names, card["origin"])
+    alphabet = cache.alphabet_of_card(card.get("alphabet"))
+    counts = (train[0], test[0], card["num_classes"])
+    return Own(directory.name, directory, shape, *counts, names, card["origin"], alphabet=alphabet)
 
 
 def _check_same(known: Own, recipe: Recipe) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int, Int32, UInt8
 
+from gvlab.data.alphabets import Alphabet
 from gvlab.data.dataset import Dataset, Split, fingerprint
 from gvlab.types import UserError
 
@@ -29,14 +30,14 @@ def digest(content: bytes | memoryview) -> bytes:
 
 
 class Writer:
-    """An .npy file of uint8 images that grows row by row; its header says how many when it is `finished`.
+    """An .npy file of uint8 images, or others, that grows row by row; its header says how many when it is `finished`.
 
     A map into memory would need the count beforehand, and a full disk would end the process by a signal.
     """
 
-    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
-        """`shape` is that of one image."""
-        self.path, self.shape, self.count = path, shape, 0
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: str = "|u1") -> None:
+        """`shape` is that of one image, `dtype` its type as NumPy describes it."""
+        self.path, self.shape, self.dtype, self.count = path, shape, dtype, 0
         self._file = path.open("w+b")
         self._begin = self._header()
 
@@ -47,13 +48,13 @@ class Writer:
         with contextlib.suppress(OSError):  # what was not written before is what failed, and is being told
             self._file.close()
 
-    def append(self, rows: UInt8[np.ndarray, "n height width channel"]) -> None:
+    def append(self, rows: UInt8[np.ndarray, "n height width channel"] | Int32[np.ndarray, "n length"]) -> None:
         """Adds images of the shape."""
         assert rows.shape[1:] == self.shape
         self._file.write(np.ascontiguousarray(rows).data)
         self.count += len(rows)
 
-    def finished(self) -> UInt8[np.ndarray, "n height width channel"]:
+    def finished(self) -> UInt8[np.ndarray, "n height width channel"] | Int32[np.ndarray, "n length"]:
         """All images, mapped read-only; nothing more can be added."""
         self._file.seek(0)
         assert self._header() == self._begin  # NumPy leaves room for the count
@@ -62,7 +63,7 @@ class Writer:
         return np.load(self.path, mmap_mode="r")
 
     def _header(self) -> int:
-        about = {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self.shape)}
+        about = {"descr": self.dtype, "fortran_order": False, "shape": (self.count, *self.shape)}
         np.lib.format.write_array_header_1_0(self._file, about)
         return self._file.tell()
 
@@ -71,7 +72,7 @@ class Writer:
 class Rows:
     """What was read of a source, in the order of the source."""
 
-    x: UInt8[np.ndarray, "n height width channel"]
+    x: UInt8[np.ndarray, "n height width channel"] | UInt8[np.ndarray, "n 1"] | Int32[np.ndarray, "n length"]
     keys: Sequence[bytes]
     """One a row: their order is that of the examples, and where the source has no test split they choose one."""
     origin: dict[str, Any]
@@ -82,6 +83,8 @@ class Rows:
     """Where the source has a test split of its own."""
     remarks: tuple[str, ...] = field(default=())
     """Sentences for the user."""
+    alphabet: Alphabet | None = None
+    """Where the rows are sentences."""
 
 
 def test_rows(rows: Rows, share: float, name: str) -> Bool[np.ndarray, " n"]:
@@ -125,7 +128,7 @@ def gathered(part: Path, rows: Rows, is_test: Bool[np.ndarray, " n"], name: str)
     for split, wanted in (("train", ~is_test), ("test", is_test)):
         order = np.array(sorted(map(int, np.flatnonzero(wanted)), key=rows.keys.__getitem__), np.int64)
         seen = []
-        with Writer(part / f"{split}_x.npy", rows.x.shape[1:]) as writer:
+        with Writer(part / f"{split}_x.npy", rows.x.shape[1:], rows.x.dtype.str) as writer:
             for chunk in _chunks(rows.x, order):
                 writer.append(chunk)
                 seen += [digest(image.data) for image in chunk]
@@ -144,7 +147,8 @@ def gathered(part: Path, rows: Rows, is_test: Bool[np.ndarray, " n"], name: str)
         "across": sum(one in known for one in pixels[1]),
     }
     classes = 0 if rows.y is None else len(rows.class_names) or int(rows.y.max()) + 1
-    return Dataset(name, train, test, classes, fingerprint(train, test), rows.class_names), copies
+    checksum = fingerprint(train, test, rows.alphabet)
+    return Dataset(name, train, test, classes, checksum, rows.class_names, alphabet=rows.alphabet), copies
 
 
 def _class_name(rows: Rows, label: int) -> str:

@@ -113,7 +113,7 @@ from gvlab.losses.relaxations import (
     relaxed_categorical_log_prob,
     straight_through_categorical,
 )
-from gvlab.losses.sentences import masked_log_prob, sentence_log_prob, up_to_end
+from gvlab.losses.sentences import masked_log_prob, sentence_log_prob
 from gvlab.losses.styles import path_length
 from gvlab.losses.terms import Round, Term, every, scheduled
 
@@ -214,7 +214,6 @@ __all__ = [
     "stratified_log_densities",
     "surrogate",
     "top_k",
-    "up_to_end",
     "vimco",
     "wasserstein",
     "wasserstein_discriminator_loss",

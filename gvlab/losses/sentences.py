@@ -65,6 +65,8 @@ def sentence_log_prob(
 
     Raises:
         UserError: if the axes of `logits` before the last are not those of `tokens`.
+
+    Reference: Bowman et al., "Generating Sentences from a Continuous Space", 2016, section 3.
     """
     undecided = jnp.arange(tokens.shape[-1]) < tokens.shape[-1] - 1
     return masked_log_prob(logits, tokens, up_to_end(tokens) & undecided[None])

@@ -9,17 +9,11 @@ from typing import Literal, NotRequired, TypedDict
 from gvlab import build, data
 from gvlab.build import Program
 from gvlab.config import own
+from gvlab.data import cache
 from gvlab.files import read_json, replacing, write_atomically
 from gvlab.runs import directory as rundir
 from gvlab.schema import Count
 from gvlab.types import UserError
-
-
-class Symbols(TypedDict):
-    """Of an alphabet."""
-
-    level: Literal["characters", "words"]
-    symbols: list[str]
 
 
 class Data(TypedDict):
@@ -32,7 +26,7 @@ class Data(TypedDict):
     class_names: NotRequired[list[str]]
     """Where they have names; a run of before lacks them."""
     labelled: bool
-    alphabet: NotRequired[Symbols]
+    alphabet: NotRequired[cache.Symbols]
     """Of sentences."""
 
 
@@ -140,6 +134,5 @@ def program_without_data(run: Path) -> Program:
 def _absent(known: Origin, why: str) -> data.Absent:
     one = known["data"]
     names = tuple(one.get("class_names", ()))
-    known_as = one.get("alphabet")
-    alphabet = known_as and data.Alphabet(tuple(known_as["symbols"]), known_as["level"])
+    alphabet = cache.alphabet_of_card(one.get("alphabet"))
     return data.Absent(one["name"], tuple(one["shape"]), one["classes"], one["labelled"], why, names, alphabet)

@@ -132,6 +132,22 @@ CASES = [
         {"logits": normal(SAMPLES, BATCH, *EVENT, CLASSES), "x": integers(CLASSES, BATCH, *EVENT)},
         samples=(SAMPLES,),
     ),
+    Case(
+        losses.sentence_log_prob,
+        ("logits", "tokens"),
+        {"logits": normal(SAMPLES, BATCH, 4, CLASSES), "tokens": integers(CLASSES, BATCH, 4)},
+        samples=(SAMPLES,),
+    ),
+    Case(
+        losses.masked_log_prob,
+        ("logits", "tokens", "counted"),
+        {
+            "logits": normal(SAMPLES, BATCH, 4, CLASSES),
+            "tokens": integers(CLASSES, BATCH, 4),
+            "counted": integers(2, BATCH, 4) > 0,
+        },
+        samples=(SAMPLES,),
+    ),
     Case(losses.gaussian_kl, ("mean", "logvar"), LATENTS),
     Case(
         losses.normal_log_prob,

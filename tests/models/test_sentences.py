@@ -62,7 +62,7 @@ def test_the_golden_sentences():
 
 
 def test_what_counts_is_up_to_the_first_end():
-    assert losses.up_to_end(X).astype(int).tolist() == [
+    assert losses.sentences.up_to_end(X).astype(int).tolist() == [
         [1, 1, 1, 1, 1],
         [1, 1, 0, 0, 0],
         [1, 0, 0, 0, 0],
@@ -116,10 +116,10 @@ def test_steps_give_the_logits_of_the_whole(name):
     steps, whole, written, again = both(z)
     np.testing.assert_allclose(steps, whole, atol=2e-6)
     assert (written[:, -1] == 0).all()
-    counted = np.array(losses.up_to_end(written))
+    counted = np.array(losses.sentences.up_to_end(written))
     counted[:, -1] = False
     np.testing.assert_array_equal(np.asarray(again.argmax(-1))[counted], np.asarray(written)[counted])
-    assert not np.asarray(written)[~np.asarray(losses.up_to_end(written))].any()
+    assert not np.asarray(written)[~np.asarray(losses.sentences.up_to_end(written))].any()
 
 
 @pytest.mark.parametrize("name", DECODERS)
