@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int, Num
 
 from gvlab import config as c
 from gvlab import models, rng, sizes
+from gvlab.arguments import check_count, check_seed, check_weights
 from gvlab.build import Program
 from gvlab.data import Split, check_batch
 from gvlab.runs import directory as rundir
@@ -118,11 +119,11 @@ class Trained:
             UserError: `n` or `truncation` is no positive number, `seed` is no seed, the prior is the model's own and
                 `truncation` given, so many do not fit into the memory, or as `decode`.
         """
-        _check_count(n)
-        _check_seed(seed)
+        check_count(n)
+        check_seed(seed)
         self.check_size(n, f"n = {n}")
         if self.writes:
-            return self._sample(self.state, self._key_of_sentences(seed, truncation), n, self.labels(y, n))
+            return self._written(rng.stream(rng.root(seed), rng.PICTURE), n, self.labels(y, n), truncation)
         return self.decode(self.latents(rng.stream(rng.root(seed), rng.PICTURE), n, truncation), y)
 
     def check_size(self, n: int, asked: str) -> None:
@@ -135,29 +136,20 @@ class Trained:
         return self.program.dataset.alphabet is not None
 
     def texts(self, x: npt.ArrayLike) -> list[str]:
-        """The text of sentences, as `sample` and `decode` give them.
-
-        Raises:
-            UserError: the examples of the model are no sentences, or these have another shape.
-        """
-        alphabet, rows = self.program.dataset.alphabet, np.asarray(x)
+        """The text of sentences, as `sample` and `decode` give them (`UserError` if these, or those, are none)."""
+        alphabet = self.program.dataset.alphabet
         if alphabet is None:
             raise UserError(f"{self.experiment.name} makes {self.program.dataset.modality.shown}, which are no text.")
-        if rows.shape[1:] != self.shape or not np.issubdtype(rows.dtype, np.integer):
-            raise UserError(
-                f"The examples have type {rows.dtype} and shape {rows.shape}, but sentences are integers "
-                f"[n, {self.shape[0]}]."
-            )
-        return alphabet.decode(rows)
+        return alphabet.decode(np.asarray(x))
 
-    def _key_of_sentences(self, seed: int, truncation: float | None) -> PRNGKey:
-        """Of `Model.sample`, or `UserError` if the latents were to be truncated, which it draws itself."""
+    def _written(self, key: PRNGKey, n: int, y: Array | None, truncation: float | None) -> Array:
+        """Sentences, by `Model.sample`, which draws their latents itself and so truncates none (`UserError`)."""
         if truncation is not None:
             raise UserError(
-                f"truncation is {truncation}, but {self.experiment.name} makes sentences, of which only draws are "
-                "samples: leave it out."
+                f"truncation is {truncation}, but {self.experiment.name} makes sentences, whose latents are all of the "
+                "prior: leave it out."
             )
-        return rng.stream(rng.root(seed), rng.PICTURE)
+        return self._sample(self.state, key, n, y)
 
     @property
     def has_codes(self) -> bool:
@@ -279,7 +271,7 @@ class Trained:
                 raise UserError(f"y is {wrong.flat[0]}, but the classes are numbered from 0 to {self.classes - 1}.")
             return jnp.broadcast_to(jnp.asarray(labels, jnp.int32), (n,))
         if labels.dtype.kind in "biuf" and labels.shape == (n, self.classes):  # whole numbers: one-hot
-            _check_weights(labels)
+            check_weights(labels)
             return jnp.asarray(labels, jnp.float32)
         raise UserError(
             f"y has type {labels.dtype} and shape {labels.shape}, but integers, one or [{n}], or weights "
@@ -305,19 +297,18 @@ class Trained:
             UserError: as `sample`.
             Diverged: a value is not finite.
         """
-        _check_count(n)
+        check_count(n)
         size = min(BATCH, n)
         key = rng.stream(rng.root(self.experiment.seed if seed is None else seed), rng.EVALUATE, 0)
         key = jax.random.fold_in(key, 2)
         for number, start in enumerate(range(0, n, size)):
+            labels, of_batch = self.labels(y, size, first=start), jax.random.fold_in(key, number)
             if self.writes:
-                self._key_of_sentences(0, truncation)
-                labels = self.labels(y, size, first=start)
-                x = self._sample(self.state, jax.random.fold_in(key, number), size, labels)
+                x = self._written(of_batch, size, labels, truncation)
                 yield Split(np.asarray(x)[: n - start], None if labels is None else np.asarray(labels)[: n - start])
                 continue
-            z = self.latents(jax.random.fold_in(key, number), size, truncation)
-            yield self._split(z, self.labels(y, size, first=start), kept=min(size, n - start))
+            z = self.latents(of_batch, size, truncation)
+            yield self._split(z, labels, kept=min(size, n - start))
 
     def decoded(
         self, z: Num[np.ndarray, "n latent"], y: Num[np.ndarray, "n *classes"] | None = None
@@ -399,24 +390,3 @@ def codes_of(program: Program, state: PyTree, stored: Array, y: Array | None) ->
     assert program.model.codes is not None
     x = program.preprocess(stored, rng.stream(rng.root(0), rng.EVALUATE))
     return program.model.codes(state, Batch(x, y))
-
-
-def _check_seed(seed: int) -> None:
-    if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**31:
-        raise UserError(f"seed is {seed}, but must be a whole number from 0 to {2**31 - 1}.")
-
-
-def _check_count(n: int) -> None:
-    if not isinstance(n, int | np.integer) or not 1 <= n < 2**31:
-        raise UserError(f"n is {n}, but must be a whole number from 1 to {2**31 - 1}.")
-
-
-def _check_weights(y: Num[np.ndarray, "n classes"]) -> None:
-    sums = y.sum(1, dtype=np.float64)
-    wrong = ~((y >= 0).all(1) & (np.abs(sums - 1) <= 1e-3))  # also of NaN
-    if wrong.any():
-        first = int(wrong.argmax())
-        raise UserError(
-            f"y has weights from {y[first].min():g} to {y[first].max():g} of the sum {sums[first]:g} for one example, "
-            "but weights must be at least 0 and have the sum 1: scale them."
-        )

@@ -1,4 +1,4 @@
-"""The command that measures a run, or images of any system."""
+"""The command that measures a run, or images or text of any system."""
 
 from __future__ import annotations
 
@@ -35,12 +35,13 @@ _FEATURES_HELP = (
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Adds the command to the parser; `command(name, help, run)` makes one."""
-    evaluate = command("evaluate", "Measure a trained model, or any images, against a data set.", _evaluate)
+    evaluate = command("evaluate", "Measure a trained model, or any images or text, against a data set.", _evaluate)
     evaluate.add_argument("run_directory", type=Path, metavar="RUN", nargs="?")
     evaluate.add_argument(
         "--images", type=Path, metavar="FOLDER", help="PNG, JPEG, WebP or BMP files, or an .npz, instead of a run"
     )
-    evaluate.add_argument("--against", metavar="DATASET", help="what --images are compared with")
+    evaluate.add_argument("--text", type=Path, metavar="FILE.txt", help="sentences, one a line, instead of a run")
+    evaluate.add_argument("--against", metavar="DATASET", help="what --images or --text are compared with")
     evaluate.add_argument(
         "--metrics",
         nargs="+",
@@ -63,17 +64,23 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     add_experiment(evaluate)
     measures = outputs.file([".json"], "measures are JSON")
     evaluate.add_argument(
-        "--out", type=measures, metavar="FILE.json", help="of --images (default: FOLDER.evaluation.json)"
+        "--out",
+        type=measures,
+        metavar="FILE.json",
+        help="of --images or --text (default: beside them, NAME.evaluation.json)",
     )
 
 
 def _evaluate(args: argparse.Namespace, rest: list[str]) -> None:
-    if (args.run_directory is None) == (args.images is None):
-        raise UserError("gvlab evaluate measures either a RUN or --images FOLDER: give one of them.")
+    if sum(given is not None for given in (args.run_directory, args.images, args.text)) != 1:
+        raise UserError("gvlab evaluate measures either a RUN or --images FOLDER or --text FILE: give one of them.")
     names = ("k", "ais_variance", "standing", "decoded", "samples", "split", "features", "measures")
     asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     asked = {name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()}
-    file, measures = _evaluate_images(args, asked) if args.images else _evaluate_run(args, asked)
+    if args.text:
+        file, measures = _evaluate_text(args, asked)
+    else:
+        file, measures = _evaluate_images(args, asked) if args.images else _evaluate_run(args, asked)
     from gvlab import evaluate
     from gvlab.numbers import number
 
@@ -98,7 +105,7 @@ def _evaluate_run(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path
     from gvlab.runs import directory as rundir
 
     if args.against or args.out:
-        raise UserError("--against and --out are for --images: a run is compared with its own data set.")
+        raise UserError("--against and --out are for --images and --text: a run is compared with its own data set.")
     if (args.run_directory / "unit.json").exists():
         raise UserError(
             f"{args.run_directory} is a unit of a comparison, whose measures are recorded: repeat gvlab compare with "
@@ -184,9 +191,10 @@ def _check_out(out: Path, images: Path) -> None:
             raise UserError(f"{out} is there already, and holds no measures: choose another --out.") from error
 
 
-def _evaluate_images(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path, Any]:
+def _check_of_no_model(args: argparse.Namespace, what: str) -> None:
+    """Raises `UserError` for options that only a model has."""
     if not args.against:
-        raise UserError("--images are compared with a data set: name it with --against.")
+        raise UserError(f"{what} are compared with a data set: name it with --against.")
     for option, given in (
         ("--k", args.k),
         ("--ais-variance", args.ais_variance),
@@ -195,7 +203,28 @@ def _evaluate_images(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[P
         ("--experiment", args.experiment),
     ):
         if given is not None:
-            raise UserError(f"{option} is {given}, but is of models, and --images have none: leave it out.")
+            raise UserError(f"{option} is {given}, but is of models, and {what} have none: leave it out.")
+
+
+def _evaluate_text(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path, Any]:
+    _check_of_no_model(args, "--text")
+    if args.weights:
+        raise UserError(f"--weights {args.weights} are Inception's, but --text has no images: leave it out.")
+    backend.start()
+    from gvlab import config, data, evaluate
+    from gvlab.files import sha256
+
+    evaluation = config.Evaluation(**asked)
+    evaluate.check(evaluation)
+    out = args.out or Path(f"{os.path.abspath(args.text)}.evaluation.json")
+    _check_out(out, args.text)
+    measures = evaluate.of_text_file(args.text, data.load(args.against), evaluation)
+    protocol = {"text_sha256": sha256(args.text), "against": args.against, "evaluation": config.to_dict(evaluation)}
+    return evaluate.write_file(out, protocol, measures), measures
+
+
+def _evaluate_images(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path, Any]:
+    _check_of_no_model(args, "--images")
     backend.start()
     from gvlab import config, data, evaluate
     from gvlab.data import image_sets

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from jaxtyping import Int, Int32
 
 from gvlab.losses.sentences import END
@@ -60,15 +61,29 @@ class Alphabet:
             row[: len(symbols)] = [numbers.get(symbol, UNKNOWN) for symbol in symbols]
         return rows
 
-    def decode(self, rows: Int[np.ndarray, "n length"]) -> list[str]:
-        """The sentences of rows, each up to its end; an unknown symbol is shown as one."""
+    def decode(self, rows: npt.ArrayLike) -> list[str]:
+        """The sentences of rows, each up to its end; an unknown symbol is shown as one.
+
+        Raises:
+            UserError: they are no rows of this alphabet.
+        """
+        of = np.asarray(rows)
+        if of.ndim != 2 or not np.issubdtype(of.dtype, np.integer):
+            raise UserError(
+                f"The sentences have type {of.dtype} and shape {of.shape}, but rows are integers [n, length]."
+            )
+        if of.size and not (of.min() >= 0 and of.max() < self.levels):
+            raise UserError(
+                f"The sentences have integers from {of.min()} to {of.max()}, but the alphabet those from 0 to "
+                f"{self.levels - 1}: give rows of this alphabet."
+            )
         shown = ("", _SHOWN[self.level], *self.symbols)
         between = " " if self.level == "words" else ""
-        ends = lengths(np.asarray(rows)) - 1
-        return [
-            between.join(shown[number] for number in row[:end])
-            for row, end in zip(np.asarray(rows).tolist(), ends.tolist(), strict=True)
-        ]
+        sentences = []
+        for row in of.tolist():
+            end = row.index(END) if END in row else len(row)
+            sentences.append(between.join(shown[number] for number in row[:end]))
+        return sentences
 
 
 def split(sentence: str, level: Level) -> list[str]:

@@ -14,6 +14,7 @@ from gvlab.evaluate.measure import (
 from gvlab.evaluate.results import Measures, earlier, read, read_file, write, write_file
 from gvlab.evaluate.stamps import CLIPPED, PER_RUN, Difference, described, difference, stated
 from gvlab.evaluate.texts import OF_TEXT
+from gvlab.evaluate.texts import of_file as of_text_file
 
 __all__ = [
     "BOUND",
@@ -35,6 +36,7 @@ __all__ = [
     "extractors_of",
     "kind_of",
     "of_images",
+    "of_text_file",
     "rank",
     "read",
     "read_file",

@@ -19,7 +19,7 @@ from gvlab.types import PyTree
 PER_RUN = (
     *("seed", "step", "gvlab", "backend", "matmul_precision", "samples", "images", "images_sha256", "warning"),
     *("images_seed", "channels", "clipped_share", "latents", "latent_samples", "median_effective_chains"),
-    "precision",
+    *("precision", "text", "text_sha256", "empty_lines"),
 )
 """What two stamps may differ in and still be of one protocol."""
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 
-from gvlab import data, metrics
+from gvlab import __version__, data, metrics
+from gvlab import config as c
 from gvlab.build import Program
-from gvlab.data import alphabets, grammar
+from gvlab.data import alphabets, grammar, text_files
 from gvlab.evaluate.features import PROTOCOL
 from gvlab.evaluate.held_out import Measure, mean
+from gvlab.files import sha256
 from gvlab.types import UserError
 
 GRAMMAR = "grammar"
@@ -180,6 +183,33 @@ def measured(generated: Sequence[str], dataset: data.Dataset, split: str, names:
     found: dict[str, Measure] = {}
     for name in names:
         found |= OF_TEXT[name](texts)
+    return {name: measure | {"stamp": shared | measure["stamp"]} for name, measure in found.items()}
+
+
+def of_file(path: Path, dataset: data.Dataset, asked: c.Evaluation) -> dict[str, Measure]:
+    """Another system's sentences, measured as ours would be.
+
+    Args:
+        path: of a UTF-8 file, one sentence a line. All are used or, where fewer samples are asked for, the first.
+        dataset: what they are compared with.
+        asked: the measures.
+
+    Raises:
+        UserError: it is no such file, has too few sentences, or a measure is of something else than sentences.
+    """
+    if dataset.modality != data.TOKENS:
+        raise UserError(
+            f"--text {path} has sentences, but {dataset.name} {dataset.modality.name}: compare them with a data set of "
+            "sentences."
+        )
+    names = asked.measures or usual_texts(dataset)
+    check(names, dataset, asked.features)
+    lines, empty = text_files.read_lines(path)
+    if asked.samples > len(lines):
+        raise UserError(f"--samples is {asked.samples}, but {path} has only {len(lines)} sentences: ask for fewer.")
+    shared = {"text": str(path), "text_sha256": sha256(path), "empty_lines": empty, "gvlab": __version__}
+    shared |= {"dataset": dataset.name, "dataset_sha256": dataset.checksum, "split": asked.split}
+    found = measured(lines[: asked.samples or None], dataset, asked.split, names)
     return {name: measure | {"stamp": shared | measure["stamp"]} for name, measure in found.items()}
 
 

@@ -108,3 +108,42 @@ def test_rankings_of_latents_are_tables_of_each_seed(comparison):
     assert shares == ["100", "100", "100", "25", "0", "50"]
     (directory / "units/b/seed-1/latents.json").write_text("{")
     assert "That seed has no ranking of latents" in Reader(report.html(directory, content)).words
+
+
+# --- sentences --------------------------------------------------------------------------------------------------------
+
+
+def as_sentences(directory, *lines):
+    """The samples of all units are these, instead of their pictures."""
+    for file in directory.glob("units/*/*/samples/*.png"):
+        file.with_suffix(".txt").write_text("".join(f"{line}\n" for line in lines))
+        file.unlink()
+
+
+def test_sentences_are_shown_as_lines_and_never_as_what_they_say(comparison):
+    directory, content = comparison
+    as_sentences(directory, "a line", "<script>x</script>", "now\u202ebackwards", *["more"] * 40)
+    page = report.html(directory, content)
+    read = Reader(page)
+    lists = [ol for ol in read.all("ol") if "data-step" in ol]
+    assert len(lists) == 5 * 5 + 2
+    assert not [image for image in read.all("img") if "data-step" in image]
+    assert "<li>&lt;script&gt;x&lt;/script&gt;<span" in page
+    assert "now&lt;U+202E&gt;backwards" in page
+    assert "\u202e" not in page
+    assert "at most 24 sentences each, where ⏎ is the end" in read.words
+    assert 'querySelectorAll("img, ol")' in page
+    assert ".sentences" in page
+
+
+def test_pages_of_pictures_know_nothing_of_sentences(page):
+    assert ".sentences" not in page
+    assert 'querySelectorAll("img")' in page
+
+
+def test_text_that_is_none_is_left_out_and_remarked_upon(comparison):
+    directory, content = comparison
+    as_sentences(directory, "a line")
+    (directory / "units/b/seed-0/samples/step-00000100.txt").write_bytes(b"\xff\n")
+    page = report.html(directory, content)
+    assert "units/b/seed-0/samples/step-00000100.txt is no UTF-8 text" in Reader(page).words

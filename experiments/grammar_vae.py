@@ -1,0 +1,32 @@
+"""Sentence VAE of the grammar's sentences, whose probabilities are known, with word dropout and a KL that warms up.
+
+    gvlab train experiments/grammar_vae.py
+    gvlab evaluate runs/grammar_vae/seed-0
+
+`kl_of_truth_nats` is by the importance-weighted bound, so it is at least the KL of the truth from the model.
+
+Cost: COST
+Reached (seed 0): REACHED
+"""
+
+from gvlab.config import VAE, Adam, Data, Evaluation, Experiment, SentenceGRU, Sentences
+
+
+def config() -> Experiment:
+    return Experiment(
+        name="grammar_vae",
+        data=Data(name="grammar"),
+        model=VAE(
+            network=SentenceGRU(width=64, embedding=32),
+            latent_dim=16,
+            likelihood=Sentences(word_dropout=0.3),
+            kl_warmup_steps=2000,
+            optimizer=Adam(learning_rate=2e-3),
+        ),
+        steps=4000,
+        batch_size=64,
+        log_every=100,
+        sample_every=1000,
+        checkpoint_every=1000,
+        evaluation=Evaluation(samples=2000, k=50),
+    )

@@ -1,0 +1,90 @@
+"""A run on sentences from end to end: its samples are lines of text, it goes on where it was, and needs no data."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import gvlab
+from gvlab import build, data, export
+from gvlab import config as c
+from gvlab.compare import identity
+from gvlab.data import Alphabet
+from gvlab.pictures import draw, lines
+from gvlab.train import loop, origin
+from gvlab.train.engines import alone
+from gvlab.types import UserError
+
+ALPHABET = Alphabet(("a", "b", "\N{GREEK SMALL LETTER LAMDA}"), "characters")
+ROWS = ALPHABET.encode(["ab", "b", "aab", "\N{GREEK SMALL LETTER LAMDA}a", "", "ba", "bb", "a"], 5)
+EXPERIMENT = c.Experiment(
+    "letters",
+    c.Density(c.SentenceGRU(4, 2)),
+    steps=2,
+    batch_size=3,
+    log_every=1,
+    sample_every=2,
+    checkpoint_every=1,
+    data=c.Data("letters"),
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Trained for a step, then continued."""
+    root = tmp_path_factory.mktemp("text")
+    program = build.program(EXPERIMENT, data.from_arrays("letters", ROWS[:6], ROWS[6:], alphabet=ALPHABET))
+    engine = alone(program)
+    loop.train(replace_steps(engine, 1), root, seed=0)
+    return loop.train(engine, root, seed=0)
+
+
+def replace_steps(engine, steps):
+    program = replace(engine.program, experiment=replace(engine.program.experiment, steps=steps))
+    return replace(engine, program=program)
+
+
+def test_samples_are_lines_of_text(run):
+    assert identity.drawn(run) == ["samples/step-00000001.txt", "samples/step-00000002.txt"]
+    written = (run / "samples" / "step-00000002.txt").read_text("utf-8")
+    assert written.count("\n") == 64
+    assert set(written) <= set("ab\N{GREEK SMALL LETTER LAMDA}\N{REPLACEMENT CHARACTER}\n")
+
+
+def test_the_model_needs_no_data(run):
+    model = gvlab.load(run)  # of a data set that nobody could load
+    assert repr(model) == "<letters, seed 0, step 2: examples (5,)>"
+    assert model.writes
+    assert model.program.dataset.alphabet == ALPHABET
+    assert origin.read(run)["data"]["alphabet"]["level"] == "characters"
+    samples = np.asarray(model.sample(4, seed=1))
+    assert samples.dtype == np.int32
+    texts = model.texts(samples)
+    assert texts == ALPHABET.decode(samples)
+    noise = model.latents(rng.stream(rng.root(1), rng.PICTURE), 4)
+    np.testing.assert_array_equal(model.decode(noise), samples)  # of a language model noise is all that is drawn
+    stored = [split.x for split in model.stored(3)]
+    assert [x.shape for x in stored] == [(3, 5)]
+    with pytest.raises(UserError, match=r"truncation is 0\.5, but letters makes sentences"):
+        model.sample(2, truncation=0.5)
+    with pytest.raises(UserError, match="Sentences are rows of integers"):
+        model.texts(np.zeros((2, 4)))
+    with pytest.raises(UserError, match="letters makes sentences, which are no picture"):
+        draw.check_samples(model.program, 4)
+
+
+def test_samples_are_written_as_text(run, tmp_path):
+    model = gvlab.load(run)
+    export.write(tmp_path / "s.txt", model.stored(5), 5, model.shape, alphabet=ALPHABET)
+    assert (tmp_path / "s.txt").read_text("utf-8").count("\n") == 5
+    with pytest.raises(UserError, match=r"but sentences are text: let it end in \.txt"):
+        export.check(tmp_path / "s.png", model.shape, ALPHABET)
+    with pytest.raises(UserError, match=r"Examples of the shape \(8, 8, 1\) are no text"):
+        export.check(tmp_path / "s.txt", (8, 8, 1))
+
+
+def test_what_cannot_be_seen_gets_a_name():
+    assert lines.visible("a\N{RIGHT-TO-LEFT OVERRIDE}b\0") == "a<U+202E>b<U+0000>"
+    assert lines.one_each(["a\nb", "c\\d"]) == "a\\nb\nc\\d\n"
+    with pytest.raises(UserError, match="digits has images, but only sentences are text"):
+        lines.of(data.load("digits"), ROWS)
