@@ -105,7 +105,7 @@ class Trained:
 
     def sample(
         self, n: int, seed: int = 0, y: npt.ArrayLike | None = None, truncation: float | None = None
-    ) -> Float[Array, "n *shape"]:
+    ) -> Num[Array, "n *shape"]:
         """New examples: latents from the prior, decoded. A VAE gives the mean of p(x|z); of sentences, draws.
 
         Args:
@@ -176,7 +176,7 @@ class Trained:
         shape = jax.eval_shape(lambda key: self.program.model.prior(key, n), key).shape
         return jax.random.truncated_normal(key, -truncation, truncation, shape)
 
-    def decode(self, z: npt.ArrayLike, y: npt.ArrayLike | None = None) -> Float[Array, "n *shape"]:
+    def decode(self, z: npt.ArrayLike, y: npt.ArrayLike | None = None) -> Num[Array, "n *shape"]:
         """Examples of latents [n, latent], or of codes [n, positions].
 
         Args:
@@ -371,9 +371,7 @@ class Trained:
         return jnp.asarray(np.round(np.clip(given, 0, 1) * 255).astype(np.uint8))
 
 
-def examples_of(
-    program: Program, state: PyTree, z: Num[Array, "n latent"], y: Array | None
-) -> Float[Array, "n *shape"]:
+def examples_of(program: Program, state: PyTree, z: Num[Array, "n latent"], y: Array | None) -> Num[Array, "n *shape"]:
     """What `Trained.decode` computes: examples of latents, images in [0, 1]."""
     return program.to_unit(program.model.decode(state, z, y))
 

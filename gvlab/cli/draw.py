@@ -53,11 +53,20 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     neighbours.add_argument("--seed", type=int, default=0, help="seed of the latents (default: 0)")
     neighbours.add_argument("--features", default="pixels", metavar="NAME", help="nearest in these (default: pixels)")
     neighbours.add_argument("--weights", type=Path, metavar="FILE", help="of Inception (default: downloaded once)")
-    for picture in (reconstruct, interpolate, traverse, neighbours):
+    for picture in (traverse, neighbours):
         picture.add_argument(
             "--out", type=outputs.picture, required=True, metavar="GRID.png", help="the picture's file"
         )
-        add_experiment(picture)
+    for either in (reconstruct, interpolate):
+        either.add_argument(
+            "--out",
+            type=outputs.picture_or_text,
+            required=True,
+            metavar="GRID.png",
+            help="the picture's file; of sentences FILE.txt",
+        )
+    for command_of_run in (reconstruct, interpolate, traverse, neighbours):
+        add_experiment(command_of_run)
 
 
 def _reconstruct(args: argparse.Namespace, rest: list[str]) -> None:
@@ -70,8 +79,11 @@ def _reconstruct(args: argparse.Namespace, rest: list[str]) -> None:
         raise UserError(f"--class {args.of_class} is of --images, but test images have their labels: leave it out.")
     program, state = trained(args.run_directory, args.experiment)
     _check_count(args.n, len(program.dataset.test.x), f"{program.dataset.name} has only", "test examples")
-    from gvlab.pictures import draw
+    from gvlab.pictures import draw, walks
 
+    if _writes(program, args.out):
+        show_lines(args.out, walks.reconstructed(program, state, n))
+        return
     save(draw.reconstructions(program, state, n), args.out)
 
 
@@ -99,8 +111,15 @@ def _interpolate(args: argparse.Namespace, rest: list[str]) -> None:
     check_seed(args.seed)
     model = loaded(args.run_directory, args.experiment)
     program = drawing(model, args.run_directory)
-    from gvlab.pictures import draw
+    from gvlab.pictures import draw, walks
 
+    if _writes(program, args.out):
+        if args.classes is not None:
+            raise UserError(
+                f"--classes {args.classes} is of pictures, but {args.run_directory} makes sentences: leave it out."
+            )
+        show_lines(args.out, walks.walked(program, model.state, args.seed, args.rows, args.columns))
+        return
     if args.classes is None:
         save(draw.interpolations(program, model.state, args.seed, args.rows, args.columns), args.out)
         return
@@ -172,6 +191,25 @@ def check_seed(seed: int) -> None:
     """Raises `UserError` unless --seed is one."""
     if not 0 <= seed < 2**31:
         raise UserError(f"--seed is {seed}, but must be from 0 to 2147483647.")
+
+
+def _writes(program: Any, out: Path) -> bool:
+    """Whether sentences are asked for (`UserError` where pictures can be had alone)."""
+    if out.suffix.lower() != ".txt":
+        return False  # where there are sentences alone, who draws refuses
+    if program.dataset.alphabet is None:
+        raise UserError(f"--out is {out}, but {program.experiment.name} makes no sentences: let it end in .png.")
+    return True
+
+
+def show_lines(out: Path, sentences: list[str]) -> None:
+    """Writes lines of text, prints them as they can be seen, and where they are."""
+    from gvlab.pictures import lines
+
+    lines.write(out, sentences)
+    for sentence in sentences:
+        print(lines.visible(sentence.replace("\t", "  |  ")))
+    print(out)
 
 
 def save(sheet: Any, out: Path) -> None:

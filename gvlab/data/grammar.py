@@ -9,7 +9,6 @@ Every word of a kind is equally likely.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -65,7 +64,7 @@ def draw(stream: np.random.RandomState, n: int) -> list[str]:
     sentences: list[str] = []
     while len(sentences) < n:
         for uniforms in stream.random_sample((1_000, _UNIFORMS)).tolist():
-            words = _sentence(iter(uniforms))
+            words = _sentence(uniforms)
             if len(words) < LENGTH:
                 sentences.append(" ".join(words))
     return sentences[:n]
@@ -75,21 +74,25 @@ _UNIFORMS = 5 * LENGTH
 """Numbers that a sentence is made of, at most: two phrases of LENGTH words, each adjective of two numbers."""
 
 
-def _sentence(uniforms: Iterator[float]) -> list[str]:
+def _sentence(uniforms: list[float]) -> list[str]:
     """A sentence of independent uniform numbers; of one that has no room the beginning, too long for a row as well."""
-
-    def one_of(words: tuple[str, ...]) -> str:
-        return words[int(next(uniforms) * len(words))]
-
-    def noun_phrase() -> list[str]:
-        words = [one_of(DETERMINERS)]
-        while len(words) < LENGTH and next(uniforms) < FURTHER:
-            words.append(one_of(ADJECTIVES))
-        return [*words, one_of(NOUNS)]
-
-    words = noun_phrase()
+    words, used = _phrase(uniforms, 0)
     if len(words) > LENGTH:
         return words
-    if next(uniforms) < WITHOUT_OBJECT:
-        return [*words, one_of(INTRANSITIVE)]
-    return [*words, one_of(TRANSITIVE), *noun_phrase()]
+    if uniforms[used] < WITHOUT_OBJECT:
+        return [*words, INTRANSITIVE[int(uniforms[used + 1] * len(INTRANSITIVE))]]
+    verb = TRANSITIVE[int(uniforms[used + 1] * len(TRANSITIVE))]
+    return [*words, verb, *_phrase(uniforms, used + 2)[0]]
+
+
+def _phrase(uniforms: list[float], used: int) -> tuple[list[str], int]:
+    """A noun phrase of the numbers from that one on, and how many are used up then."""
+    words = [DETERMINERS[int(uniforms[used] * len(DETERMINERS))]]
+    used += 1
+    while len(words) < LENGTH:
+        used += 1
+        if uniforms[used - 1] >= FURTHER:
+            break
+        words.append(ADJECTIVES[int(uniforms[used] * len(ADJECTIVES))])
+        used += 1
+    return [*words, NOUNS[int(uniforms[used] * len(NOUNS))]], used + 1

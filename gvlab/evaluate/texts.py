@@ -48,8 +48,11 @@ class Texts(NamedTuple):
 
 def _divergences(texts: Texts) -> dict[str, Measure]:
     both = texts.symbols(texts.generated), texts.symbols(texts.real)
-    stamp = {"symbols": texts.level}
-    return {f"ngram_js_bits_{n}": {"value": metrics.ngram_divergence(*both, n), "stamp": stamp} for n in range(1, 5)}
+    longest = min(max(map(len, sentences)) for sentences in both)  # of longer n-grams a set has none, and no divergence
+    return {
+        f"ngram_js_bits_{n}": {"value": metrics.ngram_divergence(*both, n), "stamp": {"symbols": texts.level}}
+        for n in range(1, min(4, longest) + 1)
+    }
 
 
 def _bleu(texts: Texts) -> dict[str, Measure]:

@@ -36,9 +36,12 @@ def test_all_usual_measures_of_sentences():
     assert found["unique_share"]["value"] == 0.75
     assert found["copied_share"]["value"] == 0.25
     assert found["mean_length"]["value"] == 2.5
+    assert texts.measured(["", ""], of, "test", texts.usual_texts(of))["mean_length"]["value"] == 0
     assert found["mean_length"]["stamp"]["of_real"] == 1.5
     own, real = ([line.split() for line in lines] for lines in (generated, LINES[4:]))
     assert found["bleu_2"]["value"] == pytest.approx(metrics.bleu(own, real, 2).mean())
+    assert "ngram_js_bits_2" in found
+    assert "ngram_js_bits_3" not in found  # the test sentences have two words
     assert found["ngram_js_bits_1"]["value"] == pytest.approx(metrics.ngram_divergence(own, real, 1))
     model = metrics.ngram_model([line.split() for line in LINES[:4]], 3)
     bits = [bit for line in own for bit in model.bits(line)]

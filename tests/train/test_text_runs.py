@@ -1,16 +1,19 @@
 """A run on sentences from end to end: its samples are lines of text, it goes on where it was, and needs no data."""
 
+import json
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
+from harness import assert_refused, call
 
 import gvlab
 from gvlab import build, data, export
 from gvlab import config as c
 from gvlab.compare import identity
 from gvlab.data import Alphabet
-from gvlab.pictures import draw, lines
+from gvlab.pictures import draw, lines, walks
 from gvlab.train import loop, origin
 from gvlab.train.engines import alone
 from gvlab.types import UserError
@@ -88,3 +91,54 @@ def test_what_cannot_be_seen_gets_a_name():
     assert lines.one_each(["a\nb", "c\\d"]) == "a\\nb\nc\\d\n"
     with pytest.raises(UserError, match="digits has images, but only sentences are text"):
         lines.of(data.load("digits"), ROWS)
+
+
+def test_a_vae_reconstructs_and_walks_in_lines():
+    model = c.VAE(c.SentenceGRU(4, 2), 2, likelihood=c.Sentences())
+    program = build.program(
+        replace(EXPERIMENT, model=model), data.from_arrays("letters", ROWS[:6], ROWS[6:], alphabet=ALPHABET)
+    )
+    state = jax.jit(program.model.init)(rng.root(0), program.first_batch())
+    pairs = [line.split("\t") for line in walks.reconstructed(program, state, 2)]
+    assert [first for first, _ in pairs] == ["bb", "a"]
+    walk = walks.walked(program, state, seed=0, rows=2, columns=2)
+    assert len(walk) == 5
+    assert walk[2] == ""
+
+
+def test_a_language_model_has_nothing_to_walk_on(run):
+    model = gvlab.load(run)
+    with pytest.raises(UserError, match="letters is a language model, whose latents are the noise of its draws"):
+        walks.walked(model.program, model.state, 0, 1, 2)
+    with pytest.raises(UserError, match="letters is a Density, which has no encoder: reconstructing needs a VAE"):
+        walks.reconstructed(model.program, model.state, 1)
+
+
+def test_sentences_of_another_system_are_measured(tmp_path, capsys):
+    text = tmp_path / "theirs.txt"
+    text.write_text("the dog sleeps\na king sees a fish\n\nking the\n")
+    assert call("evaluate", "--text", text, "--against", "grammar", "--metrics", "grammar", "copies") == 0
+    out, _ = capsys.readouterr()
+    measures = json.loads((tmp_path / "theirs.txt.evaluation.json").read_text())["measures"]
+    assert measures["valid_share"]["value"] == pytest.approx(2 / 3)
+    assert measures["unique_share"]["value"] == 1
+    assert measures["copied_share"]["stamp"]["empty_lines"] == 1
+    assert "valid_share" in out
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--against", "digits"], "has sentences, but digits images: compare them with a data set of sentences."),
+        (["--against", "grammar", "--samples", "9"], "has only 3 sentences: ask for fewer."),
+        (["--against", "grammar", "--k", "5"], "--k is 5, but is of models, and --text have none: leave it out."),
+        ([], "--text are compared with a data set: name it with --against."),
+        (["--against", "grammar", "--images", "x"], "measures either a RUN or --images FOLDER or --text FILE"),
+    ],
+)
+def test_what_cannot_be_measured_of_text_is_refused(args, words, tmp_path, capsys):
+    text = tmp_path / "theirs.txt"
+    text.write_text("the dog sleeps\na king sees a fish\nking the\n")
+    code = call("evaluate", "--text", text, *args)
+    assert_refused(code, *capsys.readouterr(), words)
+    assert not (tmp_path / "theirs.txt.evaluation.json").exists()
