@@ -3,8 +3,9 @@
     gvlab train experiments/grammar_lm.py
     gvlab evaluate runs/grammar_lm/seed-0
 
-Cost: COST
-Reached (seed 0): REACHED
+Cost: 33 CPU seconds, and 7 of `evaluate`.
+Reached (seed 0): kl_of_truth_nats 0.029 +- 0.003, log_prob_nats -8.923 (the truth: -8.894 on the same test sentences),
+bits_per_word 1.983, valid_share 0.9985.
 """
 
 from gvlab.config import Adam, Data, Density, Evaluation, Experiment, SentenceGRU

@@ -5,8 +5,9 @@
 
 `kl_of_truth_nats` is by the importance-weighted bound, so it is at least the KL of the truth from the model.
 
-Cost: COST
-Reached (seed 0): REACHED
+Cost: 68 CPU seconds, and 26 of `evaluate`.
+Reached (seed 0): iw_bound_nats -8.945 +- 0.046 with k = 50, so kl_of_truth_nats 0.051 +- 0.004; elbo_nats -9.083,
+kl_nats 2.53, mutual_information_nats 2.46, 11 of 16 latents active; valid_share 0.996.
 """
 
 from gvlab.config import VAE, Adam, Data, Evaluation, Experiment, SentenceGRU, Sentences

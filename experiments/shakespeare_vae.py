@@ -24,7 +24,7 @@ def config() -> Experiment:
             likelihood=Sentences(word_dropout=0.3),
             optimizer=Adam(learning_rate=2e-3),
         ),
-        steps=4000,
+        steps=3000,
         batch_size=64,
         log_every=100,
         sample_every=1000,

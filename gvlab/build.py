@@ -89,8 +89,14 @@ def add(
         case c.Arrays():
             return data.add_arrays(name, source.path, layout=source.layout, value_range=source.range, test=source.test)
         case c.Text():
-            options = {"length": source.length, "symbols": source.symbols, "test": source.test}
-            return data.add_text(name, source.path, level=source.level, **options)
+            return data.add_text(
+                name,
+                source.path,
+                level=source.level,
+                length=source.length,
+                symbols=source.symbols,
+                test=source.test,
+            )
         case c.Tfds():
             return data.add_builder(name, source.builder, size=_pair(source.size), fit=source.fit, test=source.test)
 

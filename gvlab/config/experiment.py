@@ -39,7 +39,7 @@ class Data:
     quantization: Literal["none", "binarize", "dequantize"] = "none"
     """binarize: each pixel is drawn from the Bernoulli of its intensity, anew at every step (Salakhutdinov & Murray
     2008). dequantize: (255 x + u) / 256 with u uniform in [0, 1), which makes a density of 8-bit images meaningful."""
-    source: Folder | Arrays | Text | Tfds | OwnData | None = None
+    source: Folder | Arrays | Tfds | Text | OwnData | None = None
     """What the set is made of where it is not there yet; None: it is there, or in the catalogue."""
     share: float = 1.0
     """Of the training examples, those that are trained on: the same ones in every run, and of each class alike."""

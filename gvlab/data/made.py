@@ -88,10 +88,10 @@ def shakespeare(card: Card) -> Dataset:
     train, known = lines[: card.train], set(lines[: card.train])
     test = [line for line in lines[card.train :] if line not in known]
     alphabet = alphabet_of(train, "characters")
-    rows = [alphabet.encode(split, *card.shape) for split in (train, test)]
-    for array in rows:
+    train_x, test_x = (alphabet.encode(split, *card.shape) for split in (train, test))
+    for array in (train_x, test_x):
         array.flags.writeable = False
-    return from_arrays("shakespeare", *rows, alphabet=alphabet)
+    return from_arrays("shakespeare", train_x, test_x, alphabet=alphabet)
 
 
 def stacked(card: Card, digits: Dataset) -> Dataset:

@@ -87,8 +87,8 @@ def read_lines(path: Path) -> tuple[list[str], int]:
             "as UTF-8."
         ) from error
     whole = unicodedata.normalize("NFC", text.replace("\r\n", "\n")).removesuffix("\n").split("\n")
-    for number, line in enumerate(whole, start=1):
-        bad = next((c for c in line if unicodedata.category(c) == "Cc"), None)
+    for number, content_of_line in enumerate(whole, start=1):
+        bad = next((c for c in content_of_line if unicodedata.category(c) == "Cc"), None)
         if bad is not None:
             named = {"\t": "a tab", "\0": "NUL", "\r": "a carriage return"}.get(bad, "a control character")
             raise UserError(f"{path} has {named} (U+{ord(bad):04X}) in line {number}: replace it, by a blank perhaps.")

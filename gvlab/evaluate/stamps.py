@@ -75,7 +75,7 @@ def _unusual(experiment: c.Experiment) -> dict[str, Any]:
 def of_likelihood(program: Program) -> dict[str, Any]:
     """What a number of nats depends on besides."""
     likelihood = getattr(program.experiment.model, "likelihood", None)
-    if likelihood is None:
+    if likelihood is None or isinstance(likelihood, c.Sentences):  # all of sentences are of the same symbols
         return {}
     stamp: dict[str, Any] = {"likelihood": c.member_to_dict(likelihood)}
     if isinstance(likelihood, c.Bernoulli) and program.experiment.data.quantization != "binarize":

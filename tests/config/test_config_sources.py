@@ -24,6 +24,7 @@ SOURCES = [
     c.Folder("p", size=(48, 64), fit="pad", test_path="t", labels="l.csv", background=(1, 2, 3), unreadable="skip"),
     c.Arrays("x.npz", layout="NCHW", range="-1..1", test=0.5),
     c.Tfds("oxford_flowers102/plain:2.1.1", size=(64, 64)),
+    c.Text("plays.txt", "words", 32, 5000, 0.2),
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from harness import assert_refused, call
 
 import gvlab
-from gvlab import build, data, export
+from gvlab import build, data, export, rng
 from gvlab import config as c
 from gvlab.compare import identity
 from gvlab.data import Alphabet
@@ -70,7 +70,7 @@ def test_the_model_needs_no_data(run):
     assert [x.shape for x in stored] == [(3, 5)]
     with pytest.raises(UserError, match=r"truncation is 0\.5, but letters makes sentences"):
         model.sample(2, truncation=0.5)
-    with pytest.raises(UserError, match="Sentences are rows of integers"):
+    with pytest.raises(UserError, match=r"but rows are integers \[n, length\]"):
         model.texts(np.zeros((2, 4)))
     with pytest.raises(UserError, match="letters makes sentences, which are no picture"):
         draw.check_samples(model.program, 4)
