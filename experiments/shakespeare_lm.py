@@ -3,8 +3,9 @@
     gvlab train experiments/shakespeare_lm.py
     gvlab evaluate runs/shakespeare_lm/seed-0
 
-Cost: COST
-Reached (seed 0): REACHED
+Cost: 4 CPU minutes, and 12 CPU seconds of `evaluate`.
+Reached (seed 0): bits_per_character 2.416 +- 0.011, log_prob_nats -58.85 +- 0.42, perplexity 5.34;
+forward_lm_bits 3.33, reverse_lm_bits 4.49, 14 % of the samples are training lines.
 """
 
 from gvlab.config import Adam, Data, Density, Evaluation, Experiment, SentenceGRU

@@ -53,10 +53,13 @@ class Modality:
 IMAGES = Modality(
     "images", "images", "uint8", 3, "images uint8 [n, height, width, channel]", "float32", True, ("pixels",), "sheet"
 )
+"""Pictures in 8 bits, [height, width, channel]."""
 VECTORS = Modality(
     "vectors", "points", "float32", 1, "vectors float32 [n, d]", "float32", False, ("coordinates",), "scatter"
 )
+"""Points [d]."""
 TOKENS = Modality("sentences", "sentences", "int32", 1, "sentences int32 [n, length]", "int32", False, (), "lines")
+"""Rows [length] of integers, each of which stands for a symbol of an alphabet."""
 MODALITIES = (IMAGES, VECTORS, TOKENS)
 
 

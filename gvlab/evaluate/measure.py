@@ -14,22 +14,14 @@ from gvlab import __version__, data, rng
 from gvlab import config as c
 from gvlab.build import Program
 from gvlab.data import image_sets
-from gvlab.evaluate import (
-    annealing,
-    bounds,
-    codes,
-    disentanglement,
-    distances,
-    held_out,
-    latents,
-    of_sets,
-    texts,
-    usual,
-)
+from gvlab.evaluate import annealing, bounds, codes, disentanglement, distances, held_out, latents, of_sets, usual
 from gvlab.evaluate.features import of_split
 from gvlab.evaluate.results import Measures
 from gvlab.evaluate.sampling import Clipped, generate, sample_count
 from gvlab.evaluate.stamps import of_dataset, of_likelihood, stamp, with_warning
+from gvlab.evaluate.texts import OF_TEXT
+from gvlab.evaluate.texts import check as check_texts
+from gvlab.evaluate.texts import measured as measured_texts
 from gvlab.extractors import catalogue
 from gvlab.extractors.extractor import Extractor
 from gvlab.extractors.sets import BATCH, extract
@@ -114,7 +106,7 @@ def _stamped(measures: Measures, protocol: dict[str, Any]) -> Measures:
 
 def check(asked: c.Evaluation) -> None:
     """Raises UserError for a measure or features that do not exist."""
-    distances.check_measures(name for name in asked.measures if name not in (*OF_MODELS, *texts.OF_TEXT))
+    distances.check_measures(name for name in asked.measures if name not in (*OF_MODELS, *OF_TEXT))
     catalogue.check_features(asked.features)
 
 
@@ -133,7 +125,7 @@ def check_ahead(program: Program, extractors: Sequence[Extractor]) -> None:
     annealing.check(program, asked.measures)
     disentanglement.check(program, asked.measures)
     names = _distance_names(asked, dataset)
-    texts.check(names, dataset, asked.features)
+    check_texts(names, dataset, asked.features)
     for extractor in extractors if names else ():
         distances.check_ahead(names, extractor, dataset, asked.split, sample_count(asked, dataset))
 
@@ -209,7 +201,7 @@ def of_images(
     if count > images.count:
         raise UserError(f"--samples is {count}, but {images.path} has only {images.count} images: ask for fewer.")
     names = _distance_names(asked, dataset)
-    texts.check(names, dataset, asked.features)
+    check_texts(names, dataset, asked.features)
     for extractor in extractors:
         distances.check_ahead(names, extractor, dataset, asked.split, count)
     stamp |= {"images_sha256": images.sha256, "images_seed": image_sets.ORDER_SEED, "quantization": "none"}
@@ -239,7 +231,7 @@ def _texts(program: Program, state: PyTree, key: jax.Array, names: Sequence[str]
     for batch in generate(program, state, key):
         generated += dataset.alphabet.decode(jax.device_get(batch))
     shared = {"samples": "draw from p(x|z)", "quantization": "none", "split": asked.split}
-    measures = texts.measured(generated, dataset, asked.split, names)
+    measures = measured_texts(generated, dataset, asked.split, names)
     return {name: measure | {"stamp": shared | measure["stamp"]} for name, measure in measures.items()}
 
 

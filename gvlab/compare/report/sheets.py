@@ -106,9 +106,13 @@ def pictures(directory: Path, experiments: list[Json], units: list[Unit], remark
     """The pictures of each kind that the families have: [(unit, its sheet or None)] for each experiment."""
     kinds_drawn = []
     read = reader(directory, remarks)
+    writing = {  # sentences, of which there are no pictures
+        unit.experiment for unit in units if any(file.suffix == ".txt" for file in sample_files(unit.run).values())
+    }
     for drawn in dict.fromkeys(kind for kinds in KINDS.values() for kind in kinds):
         kind, title, caption = drawn
-        members = [one["name"] for one in experiments if drawn in KINDS.get(one["family"], ())]
+        families = {one["name"]: one["family"] for one in experiments}
+        members = [name for name in families if drawn in KINDS.get(families[name], ()) and name not in writing]
         shown = []
         for name in members:
             own = [unit for unit in units if unit.experiment == name]

@@ -134,6 +134,7 @@ def test_sentences_are_shown_as_lines_and_never_as_what_they_say(comparison):
     assert "at most 24 sentences each, where ⏎ is the end" in read.words
     assert 'querySelectorAll("img, ol")' in page
     assert ".sentences" in page
+    assert "Traversals" not in page  # which are pictures
 
 
 def test_pages_of_pictures_know_nothing_of_sentences(page):
