@@ -6,8 +6,10 @@
 Without a remedy such a decoder does without its latents (Bowman et al. 2016); here characters are dropped in training,
 and each latent's KL counts at least a quarter of a nat (Kingma et al. 2016).
 
-Cost: COST
-Reached (seed 0): REACHED
+Cost: 6 CPU minutes, and 80 CPU seconds of `evaluate`.
+Reached (seed 0): bits_per_character 2.671 +- 0.009 by iw_bound_nats -65.06 +- 0.46, k = 50; elbo_nats -68.04,
+kl_nats 7.6 (the free nats are 8), mutual_information_nats 5.0, all 32 latents active. The language model of the same
+decoder (shakespeare_lm.py) is better by 0.26 bits a character.
 """
 
 from gvlab.config import VAE, Adam, Data, Evaluation, Experiment, FreeNats, SentenceGRU, Sentences
