@@ -136,12 +136,12 @@ def ngram_divergence(first: Iterable[Sentence], second: Iterable[Sentence], n: i
     totals = sum(p.values()), sum(q.values())
     if not all(totals):
         raise UserError(f"A set of sentences has no {n}-grams to compare: give longer ones, or ask for a smaller n.")
-    bits = 0.0
+    terms = []
     for gram in p.keys() | q.keys():
         shares = p[gram] / totals[0], q[gram] / totals[1]
         middle = sum(shares) / 2
-        bits += sum(0.5 * share * math.log2(share / middle) for share in shares if share)
-    return bits
+        terms += [0.5 * share * math.log2(share / middle) for share in shares if share]
+    return math.fsum(terms)  # the same bits in every order, which in a set is another one in every process
 
 
 class NGrams(NamedTuple):
