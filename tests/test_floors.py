@@ -17,6 +17,7 @@ FLOORS = [
         "augment",
         "losses",
         "metrics",
+        "audio",
         "restoration",
         "statistics",
         "parallel",

@@ -111,6 +111,15 @@ from gvlab.networks.stylegan2_discriminator import (
     stylegan2_networks,
 )
 from gvlab.networks.vdvae import VDVAE, ResidualBlock, TopDownBlock
+from gvlab.networks.waves import (
+    Conv1D,
+    Conv1DTranspose,
+    PhaseShuffle,
+    WaveGANDiscriminator,
+    WaveGANGenerator,
+    conv1d,
+    conv1d_transpose,
+)
 
 __all__ = [
     "GRU",
@@ -137,6 +146,8 @@ __all__ = [
     "Codebook",
     "ConditionalBatchNorm",
     "Conv",
+    "Conv1D",
+    "Conv1DTranspose",
     "ConvTranspose",
     "DCGANDiscriminator",
     "DCGANGenerator",
@@ -167,6 +178,7 @@ __all__ = [
     "Normals",
     "OrigBlock",
     "Packed",
+    "PhaseShuffle",
     "PlainDCGANDiscriminator",
     "Planar",
     "ProjectionHead",
@@ -199,6 +211,8 @@ __all__ = [
     "UpBlock",
     "Usage",
     "VectorQuantizer",
+    "WaveGANDiscriminator",
+    "WaveGANGenerator",
     "WithShared",
     "absolute_normals",
     "append_label",
@@ -211,6 +225,8 @@ __all__ = [
     "code_entropy",
     "code_usage",
     "conv",
+    "conv1d",
+    "conv1d_transpose",
     "conv_transpose",
     "down_conv",
     "downsample",
