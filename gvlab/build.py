@@ -59,7 +59,7 @@ def _own_dataset(name: str, source: Hashable) -> data.Dataset:
     train, test = found.train, found.test
     if found.truth is not None:  # nothing that is stored could be checked
         return found
-    return data.from_arrays(name, train.x, test.x, train.y, test.y, found.class_names, found.alphabet)
+    return data.from_arrays(name, train.x, test.x, train.y, test.y, found.class_names, found.alphabet, found.rate)
 
 
 def add(
@@ -110,7 +110,10 @@ def _colour(background: tuple[int, ...]) -> tuple[int, int, int] | None:
 
 
 def data_range(config: AnyModel, shape: Shape) -> tuple[float, float]:
-    """The values that the model's examples take: images in the model's range, vectors unbounded."""
+    """The values that the model's examples take: images in the model's range, waves from -1 to 1, vectors
+    unbounded."""
+    if len(shape) == data.WAVES.rank:
+        return data.WAVES.data_range((0.0, 1.0))
     return c.image_range(config) if len(shape) == data.IMAGES.rank else UNBOUNDED
 
 
@@ -238,13 +241,16 @@ class Program:
         """Stored examples as the model sees them, in training and in evaluation alike."""
         if not self.dataset.modality.bounded:
             return x
+        if self.dataset.modality == data.WAVES:
+            return data.to_wave(x)
         if self.data_range == (-1.0, 1.0):
             return data.to_symmetric(x)
         return QUANTIZATIONS[self.experiment.data.quantization](key, data.to_unit(x))
 
     def to_unit(self, x: Array) -> Array:
-        """What the model makes, as images in [0, 1]; vectors are left alone."""
-        return (x + 1) / 2 if self.data_range == (-1.0, 1.0) else x
+        """What the model makes, as images in [0, 1]; all else is left alone."""
+        of_images = self.dataset.modality == data.IMAGES
+        return (x + 1) / 2 if of_images and self.data_range == (-1.0, 1.0) else x
 
 
 QUANTIZATIONS: dict[str, Callable[[PRNGKey, Array], Array]] = {

@@ -365,8 +365,11 @@ class Trained:
         modality = self.program.dataset.modality
         if not modality.bounded:
             return jnp.asarray(given, modality.seen)
-        if given.dtype == np.uint8:
+        if given.dtype == modality.dtype:
             return jnp.asarray(given)
+        if modality == WAVES:
+            check_batch(given, shape=self.shape, low=-1.0, high=1.0)
+            return modality.as_stored(jnp.asarray(given), (-1.0, 1.0))[0]
         check_batch(given, shape=self.shape, low=0.0, high=1.0)
         return jnp.asarray(np.round(np.clip(given, 0, 1) * 255).astype(np.uint8))
 

@@ -126,6 +126,7 @@ from gvlab.config.terms import (
 )
 from gvlab.config.vae import VAE
 from gvlab.config.vqvae import VQVAE, CodeMaps, CodeMLP
+from gvlab.config.waves import WaveGAN
 from gvlab.spelling import nearest
 
 __all__ = [
@@ -287,6 +288,7 @@ __all__ = [
     "TwoMLPs",
     "Vamp",
     "Wasserstein",
+    "WaveGAN",
     "ZeroCentred",
     "choices",
     "completed",

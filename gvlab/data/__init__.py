@@ -9,14 +9,14 @@ from gvlab.data.checks import check_batch
 from gvlab.data.dataset import Absent, Dataset, Split, fingerprint, from_arrays, part
 from gvlab.data.folders import add_folder
 from gvlab.data.ground_truth import GroundTruth, Rendered
-from gvlab.data.modalities import IMAGES, TOKENS, VECTORS, Modality
+from gvlab.data.modalities import IMAGES, TOKENS, VECTORS, WAVES, Modality
 from gvlab.data.own import Own, listed, remove
 from gvlab.data.rooms import gvrooms
 from gvlab.data.sources import is_prepared, load, prepare
 from gvlab.data.sprites import gvsprites
 from gvlab.data.synthetic import MIXTURES, Mixture, grid, ring
 from gvlab.data.text_files import add_text
-from gvlab.data.transforms import binarize, dequantize, flip, to_symmetric, to_unit
+from gvlab.data.transforms import binarize, dequantize, flip, to_symmetric, to_unit, to_wave
 from gvlab.data.worlds import GROUND_TRUTHS
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "MIXTURES",
     "TOKENS",
     "VECTORS",
+    "WAVES",
     "Absent",
     "Alphabet",
     "Card",
@@ -60,6 +61,7 @@ __all__ = [
     "ring",
     "to_symmetric",
     "to_unit",
+    "to_wave",
 ]
 
 

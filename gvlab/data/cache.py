@@ -50,6 +50,7 @@ class _Card(TypedDict):
     checksum: NotRequired[str]
     files: dict[str, _File]
     alphabet: NotRequired[Symbols]
+    rate: NotRequired[int]
     """Of sentences."""
 
 
@@ -116,6 +117,8 @@ def finish(part: Path, directory: Path, dataset: Dataset, origin: dict[str, Any]
     }
     if dataset.alphabet is not None:
         card["alphabet"] = {"level": dataset.alphabet.level, "symbols": list(dataset.alphabet.symbols)}
+    if dataset.rate is not None:
+        card["rate"] = dataset.rate
     with (part / CARD).open("w", encoding="utf-8") as file:
         json.dump(card, file, indent=2)
         _flush(file)
@@ -162,13 +165,14 @@ def read(directory: Path, anew: str = "it is prepared anew") -> Dataset:
     train, test = (Split(arrays[f"{split}_x.npy"], arrays.get(f"{split}_y.npy")) for split in ("train", "test"))
     # Of the arrays, not of the card: who changes both has another data set.
     alphabet = alphabet_of_card(card.get("alphabet"))
-    checksum = fingerprint(train, test, alphabet)
+    rate = card.get("rate")
+    checksum = fingerprint(train, test, alphabet, rate)
     if checksum != card.get("checksum"):
         for name, file in card["files"].items():
             if sha256(directory / name) != file["sha256"]:
                 raise UserError(f"{directory / name} is damaged: {anew}.")
     names = tuple(card.get("class_names", ()))
-    return Dataset(card["name"], train, test, card["num_classes"], checksum, names, alphabet=alphabet)
+    return Dataset(card["name"], train, test, card["num_classes"], checksum, names, alphabet=alphabet, rate=rate)
 
 
 def alphabet_of_card(written: Symbols | None) -> Alphabet | None:

@@ -80,6 +80,15 @@ CATALOGUE: dict[str, Card] = {
     "grid": Card(
         (2,), 100_000, 10_000, 25, "none needed", "25 Gaussians on a grid (Srivastava et al. 2017)", "synthetic"
     ),
+    "vowels": Card(
+        (2048, 1),
+        2_000,
+        500,
+        10,
+        "none needed",
+        "Ten vowels by a formula, 2,048 samples at 8 kHz (formants of Peterson & Barney 1952): gvlab's own",
+        "synthetic",
+    ),
     "grammar": Card(
         (20,),
         50_000,

@@ -13,7 +13,7 @@ from jaxtyping import Float32, Int32, Integer, UInt8
 from gvlab.data import mapped
 from gvlab.data.alphabets import END, Alphabet, lengths
 from gvlab.data.ground_truth import GroundTruth, Rendered
-from gvlab.data.modalities import TOKENS, Modality, modality_of
+from gvlab.data.modalities import TOKENS, WAVES, Modality, modality_of
 from gvlab.types import UserError
 
 
@@ -30,7 +30,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """A data set in memory (or mapped into it); `checksum` is `fingerprint(train, test, alphabet)`."""
+    """A data set in memory (or mapped into it); `checksum` is `fingerprint(train, test, alphabet, rate)`."""
 
     name: str
     train: Split
@@ -43,6 +43,8 @@ class Dataset:
     """What the images were made from, where that is known."""
     alphabet: Alphabet | None = None
     """What the integers of sentences stand for; None where the examples are none."""
+    rate: int | None = None
+    """Of waves, samples a second; None where the examples are none."""
 
     @property
     def modality(self) -> Modality:
@@ -51,7 +53,7 @@ class Dataset:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one example: (height, width, channel), (d,) or (length,)."""
+        """The shape of one example: (height, width, channel), (d,), (length,) or (samples, channel)."""
         return self.train.x.shape[1:]
 
     @property
@@ -81,11 +83,12 @@ class Absent(Dataset):
         why: str,
         class_names: tuple[str, ...] = (),
         alphabet: Alphabet | None = None,
+        rate: int | None = None,
     ) -> None:
         """`why` it is not here, for the sentence that who wants its examples is told."""
         values = {"name": name, "num_classes": num_classes, "checksum": ""}
         values |= {"class_names": class_names, "_shape": shape, "_labelled": labelled, "_why": why}
-        values |= {"alphabet": alphabet}
+        values |= {"alphabet": alphabet, "rate": rate}
         for field, value in values.items():
             object.__setattr__(self, field, value)  # a Dataset is frozen
 
@@ -93,7 +96,7 @@ class Absent(Dataset):
     def modality(self) -> Modality:
         if self.alphabet is not None:
             return TOKENS
-        return modality_of("uint8" if len(self._shape) == 3 else "float32", len(self._shape))
+        return modality_of({1: "float32", 2: "int16", 3: "uint8"}[len(self._shape)], len(self._shape))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -116,9 +119,9 @@ class Absent(Dataset):
         return f"<{self.name}: absent>"
 
 
-def fingerprint(train: Split, test: Split, alphabet: Alphabet | None = None) -> str:
+def fingerprint(train: Split, test: Split, alphabet: Alphabet | None = None, rate: int | None = None) -> str:
     """The SHA-256 (hex) over the types, shapes and bytes of `train.x`, `train.y`, `test.x`, `test.y`, in this order,
-    and of sentences over their alphabet.
+    of sentences over their alphabet, and of waves over their rate.
 
     Of images that are drawn when they are asked for, the bytes are those that they are drawn from.
     """
@@ -132,6 +135,8 @@ def fingerprint(train: Split, test: Split, alphabet: Alphabet | None = None) -> 
             mapped.update(digest, stored)
     if alphabet is not None:
         digest.update(alphabet.sha256.encode())
+    if rate is not None:
+        digest.update(f"rate {rate};".encode())
     return digest.hexdigest()
 
 
@@ -143,16 +148,18 @@ def from_arrays(
     test_y: npt.ArrayLike | None = None,
     class_names: Sequence[str] = (),
     alphabet: Alphabet | None = None,
+    rate: int | None = None,
 ) -> Dataset:
     """A data set of one's own arrays; the number of classes is the largest label plus one.
 
     Args:
         name: what to call the data set in reports.
-        train_x, test_x: images uint8 [n, height, width, channel], vectors float32 [n, d], or with an alphabet sentences
-            int32 [n, length], as `Alphabet.encode` gives them.
+        train_x, test_x: images uint8 [n, height, width, channel], vectors float32 [n, d], with a rate waves int16
+            [n, samples, channel], or with an alphabet sentences int32 [n, length], as `Alphabet.encode` gives them.
         train_y, test_y: labels 0, 1, ... [n] of any integer type; both or neither.
         class_names: of the classes 0, 1, ...; all or none.
         alphabet: of sentences.
+        rate: of waves, samples a second.
 
     Raises:
         UserError: for another rank or type, more than 4 channels, NaN, infinity, an empty split, splits that don't
@@ -169,9 +176,12 @@ def from_arrays(
     """
     arrays = {"train_x": _array(f"{name}: train_x", train_x), "test_x": _array(f"{name}: test_x", test_x)}
     for label, x in arrays.items():
-        _check_examples(f"{name}: {label}", x) if alphabet is None else _check_sentences(
-            f"{name}: {label}", x, alphabet
-        )
+        if alphabet is not None:
+            _check_sentences(f"{name}: {label}", x, alphabet)
+        elif rate is not None:
+            _check_waves(f"{name}: {label}", x, rate)
+        else:
+            _check_examples(f"{name}: {label}", x)
     shapes = [x.shape[1:] for x in arrays.values()]
     if shapes[0] != shapes[1]:
         raise UserError(
@@ -190,8 +200,8 @@ def from_arrays(
         test = Split(arrays["test_x"], of_test.astype(np.int32))
     if class_names and len(class_names) != num_classes:
         raise UserError(f"{name}: class_names has {len(class_names)} names for {num_classes} classes; give one each.")
-    checksum = fingerprint(train, test, alphabet)
-    return Dataset(name, train, test, num_classes, checksum, tuple(class_names), alphabet=alphabet)
+    checksum = fingerprint(train, test, alphabet, rate)
+    return Dataset(name, train, test, num_classes, checksum, tuple(class_names), alphabet=alphabet, rate=rate)
 
 
 def part(dataset: Dataset, share: float) -> Dataset:
@@ -215,7 +225,7 @@ def part(dataset: Dataset, share: float) -> Dataset:
     kept = np.sort(np.concatenate([members[: max(1, round(share * len(members)))] for members in of_class]))
     kept_x = x.part(kept) if isinstance(x, Rendered) else np.asarray(x[kept])
     train = Split(kept_x, None if y is None else np.asarray(y[kept]))
-    return replace(dataset, train=train, checksum=fingerprint(train, dataset.test, dataset.alphabet))
+    return replace(dataset, train=train, checksum=fingerprint(train, dataset.test, dataset.alphabet, dataset.rate))
 
 
 def _array(label: str, x: npt.ArrayLike) -> np.ndarray:
@@ -233,6 +243,7 @@ def _check_examples(label: str, x: np.ndarray) -> None:
     wanted = {4: "uint8", 2: "float32"}
     if x.ndim not in wanted:
         advice = ": grey images have one channel, x[..., None]" if x.ndim == 3 else ""
+        advice = ", or waves with their rate" if x.ndim == 3 and x.dtype == WAVES.dtype else advice
         raise UserError(
             f"{label} has shape {x.shape}; give images uint8 [n, height, width, channel] or vectors float32 "
             f"[n, d]{advice}."
@@ -250,6 +261,16 @@ def _check_examples(label: str, x: np.ndarray) -> None:
     if x.ndim == 2 and not np.isfinite(x).all():
         row = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
         raise UserError(f"{label} contains a value that is not finite in example {row}; leave such examples out.")
+
+
+def _check_waves(label: str, x: np.ndarray, rate: int) -> None:
+    """Raises `UserError` unless `x` is a batch of waves that can be trained on."""
+    if rate < 1:
+        raise UserError(f"{label}: the rate is {rate}, but must be at least 1 sample a second.")
+    if x.ndim != 3 or x.dtype != WAVES.dtype or x.size == 0:
+        raise UserError(f"{label} has type {x.dtype} and shape {x.shape}, but with a rate give {WAVES.layout}.")
+    if silent := np.flatnonzero(~x.any((1, 2))).tolist():
+        raise UserError(f"{label}: the wave {silent[0]} is silent from end to end: leave such waves out.")
 
 
 def _check_sentences(label: str, x: np.ndarray, alphabet: Alphabet) -> None:

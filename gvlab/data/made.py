@@ -1,4 +1,5 @@
-"""Data sets that are made on the spot: digits, mixtures' samples, stacked digits, images of known factors, and text."""
+"""Data sets that are made on the spot: digits, mixtures' samples, stacked digits, images of known factors, text and
+vowels."""
 
 from __future__ import annotations
 
@@ -65,6 +66,22 @@ def drawn(name: str, card: Card, mixture: synthetic.Mixture) -> Dataset:
         splits.append((x.astype(np.float32), y))
     (train_x, train_y), (test_x, test_y) = splits
     return from_arrays(name, train_x, test_x, train_y, test_y)
+
+
+@functools.cache
+def vowels(card: Card) -> Dataset:
+    """Vowels by the formula. All who ask share the arrays, which are read-only."""
+    from gvlab.audio import formants
+
+    splits = []
+    for seed, count in enumerate((card.train, card.test)):
+        x, y = formants.vowels(count, seed)
+        x.flags.writeable = y.flags.writeable = False
+        splits.append((x, y))
+    (train_x, train_y), (test_x, test_y) = splits
+    return from_arrays(
+        "vowels", train_x, test_x, train_y, test_y, formants.NAMES, rate=formants.RATE
+    )
 
 
 @functools.cache

@@ -31,20 +31,26 @@ class Modality:
     """Whether they take values between two bounds, which are the model's choice."""
     features: tuple[str, ...]
     """The raw values, as what distances are measured on; empty where numbers are mere names."""
-    exhibit: Literal["sheet", "scatter", "lines"]
-    """How examples are shown: pictures side by side, points over the data, or one line of text each."""
+    exhibit: Literal["sheet", "scatter", "lines", "sounds"]
+    """How examples are shown: pictures side by side, points over the data, one line of text each, or waves over their
+    spectra, with what is heard beside them."""
 
     def data_range(self, of_images: tuple[float, float]) -> tuple[float, float]:
         """The least and the greatest value that a model sees, of one whose images take those of `of_images`."""
+        if self.dtype == "int16":
+            return (-1.0, 1.0)
         return of_images if self.bounded else (-float("inf"), float("inf"))
 
     def as_stored(
         self, x: Num[Array, "n *shape"], data_range: tuple[float, float]
     ) -> tuple[Num[Array, "n *shape"], Int[Array, ""]]:
-        """What a model made, as a data set stores it (images in 8 bits), and how many of its values lie outside the
+        """What a model made, as a data set stores it (images in 8 bits, waves in 16), and how many of its values lie outside the
         range of the data by more than rounding does."""
         if not self.bounded:
             return x, jnp.int32(0)
+        if self.dtype == "int16":
+            whole = jnp.round(x * 32768)
+            return jnp.clip(whole, -32768, 32767).astype(jnp.int16), ((whole < -32768) | (whole > 32768)).sum()
         levels = (x - data_range[0]) / (data_range[1] - data_range[0]) * 255
         outside = ((levels < -0.5) | (levels > 255.5)).sum()
         return jnp.round(jnp.clip(levels, 0.0, 255.0)).astype(jnp.uint8), outside
@@ -60,7 +66,11 @@ VECTORS = Modality(
 """Points [d]."""
 TOKENS = Modality("sentences", "sentences", "int32", 1, "sentences int32 [n, length]", "int32", False, (), "lines")
 """Rows [length] of integers, each of which stands for a symbol of an alphabet."""
-MODALITIES = (IMAGES, VECTORS, TOKENS)
+WAVES = Modality(
+    "waves", "sounds", "int16", 2, "waves int16 [n, samples, channel]", "float32", True, ("spectrum",), "sounds"
+)
+"""Sounds in 16 bits, [samples, channel]."""
+MODALITIES = (IMAGES, VECTORS, TOKENS, WAVES)
 
 
 def modality_of(dtype: object, rank: int) -> Modality:

@@ -47,6 +47,8 @@ def load(name: str, data_dir: str | None = None) -> Dataset:
         return made.drawn(name, known, synthetic.ring())
     if name == "grid":
         return made.drawn(name, known, synthetic.grid())
+    if name == "vowels":
+        return made.vowels(known)
     if name == "grammar":
         return made.sentences(known)
     if name == "shakespeare":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Num, UInt8
+from jaxtyping import Array, Float, Int16, Num, UInt8
 
 from gvlab.types import PRNGKey
 
@@ -21,6 +21,11 @@ def to_symmetric(x: UInt8[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Intensities 0..255 as float32 in [-1, 1]: x / 127.5 - 1, the range of a tanh."""
     # Subtract first: compiled, x / 127.5 is x times a rounded reciprocal, and 255 would end at 1.0000001.
     return (x.astype(jnp.float32) - 127.5) / 127.5
+
+
+def to_wave(x: Int16[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Samples of 16 bits as float32 in [-1, 1): x / 32768."""
+    return x.astype(jnp.float32) / 32768
 
 
 def binarize(key: PRNGKey, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -13,7 +13,7 @@ from gvlab.extractors import extractor as features
 from gvlab.extractors.extractor import Extracted, Extractor
 from gvlab.types import UserError
 
-RAW = {"pixels": features.pixels, "coordinates": features.coordinates}
+RAW = {"pixels": features.pixels, "coordinates": features.coordinates, "spectrum": features.spectrum}
 """The features that no network makes."""
 
 

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gvlab.audio import stft
 from gvlab.extractors import weights
 from gvlab.extractors.classifiers import LeNet5, ResNet20
 from gvlab.extractors.inception import (
@@ -109,6 +110,28 @@ def coordinates() -> Extractor:
         return Extracted(x)
 
     return Extractor("coordinates", apply)
+
+
+@functools.cache
+def spectrum() -> Extractor:
+    """Sounds as the logarithms of their power in 32 equal bands of frequencies, frame by frame.
+
+    Frames have 256 samples and begin every 128. The rate of the samples plays no part.
+
+    Raises:
+        UserError: `apply` refuses anything but sounds of at least 128 samples.
+    """
+
+    @jax.jit
+    def apply(x: Array) -> Extracted:
+        if x.ndim != 3 or x.dtype != jnp.int16 or x.shape[1] < 128:
+            raise UserError(f"The features spectrum are of sounds, not of {_described(x)}: choose another --features.")
+        power = jnp.abs(stft(x.mean(-1, dtype=jnp.float32) / 32768, 256, 128))[..., :128] ** 2
+        bands = power.reshape(*power.shape[:2], 32, 4).sum(-1)
+        return Extracted(jnp.log(jnp.maximum(bands, 1e-6)).reshape(len(x), -1))
+
+    about = "ln max(power, 1e-6) of 32 bands, Hann frames of 256 samples every 128, channels averaged, x / 32768"
+    return Extractor("spectrum", apply, preprocessing=about)
 
 
 def from_function(name: str, function: Callable[[Array], Float[Array, "n d"]], version: str) -> Extractor:

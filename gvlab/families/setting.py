@@ -10,7 +10,7 @@ import numpy as np
 
 from gvlab import config as c
 from gvlab.config import own
-from gvlab.data import IMAGES, TOKENS, VECTORS, Modality
+from gvlab.data import IMAGES, TOKENS, VECTORS, WAVES, Modality
 from gvlab.types import UserError
 
 _OF_IMAGES = (c.DCGAN, c.Article, c.R3GAN, c.SNGAN, c.SAGAN, c.BigGAN, c.BigGANDeep, c.StyleGAN2)
@@ -42,7 +42,7 @@ class Setting(NamedTuple):
         """The kind of the data."""
         if self.levels:
             return TOKENS
-        return IMAGES if len(self.shape) == IMAGES.rank else VECTORS
+        return {IMAGES.rank: IMAGES, WAVES.rank: WAVES}.get(len(self.shape), VECTORS)
 
     def options(self) -> dict[str, Any]:
         """Those that all models of gvlab take by these names."""
@@ -67,13 +67,20 @@ class Setting(NamedTuple):
     def check_likelihood(self, likelihood: Any) -> None:
         """Raises UserError if the likelihood is one of images in [0, 1], and the data are none."""
         normal = isinstance(likelihood, c.Gaussian | c.LearnedGaussian | c.SharedGaussian)
-        if self.modality == VECTORS and not normal and not own.is_own(type(likelihood)):
+        if self.modality in (VECTORS, WAVES) and not normal and not own.is_own(type(likelihood)):
             raise UserError(
-                f"The likelihood {type(likelihood).__name__} is one of images in [0, 1], but the data are vectors "
-                f"{self.shape}: use Gaussian or LearnedGaussian."
+                f"The likelihood {type(likelihood).__name__} is one of images in [0, 1], but the data are "
+                f"{self.modality.name} {self.shape}: use Gaussian or LearnedGaussian."
             )
 
     def check_network(self, network: Any) -> None:
-        """Raises UserError if the network is one of images alone, and the data are none."""
-        if self.modality == VECTORS and isinstance(network, _OF_IMAGES):
-            raise UserError(f"The network {type(network).__name__} makes images, not vectors {self.shape}: use MLP.")
+        """Raises UserError if the network is one of images alone, or of waves, and the data are none."""
+        instead = "WaveGAN or MLP" if self.modality == WAVES else "MLP"
+        if self.modality != IMAGES and isinstance(network, _OF_IMAGES):
+            raise UserError(
+                f"The network {type(network).__name__} makes images, not {self.modality.name} {self.shape}: use "
+                f"{instead}."
+            )
+        if self.modality != WAVES and isinstance(network, c.WaveGAN):
+            instead = "DCGAN, or another of images" if self.modality == IMAGES else "MLP"
+            raise UserError(f"The network WaveGAN makes waves, not {self.modality.name} {self.shape}: use {instead}.")

@@ -119,6 +119,7 @@ from gvlab.networks.waves import (
     WaveGANGenerator,
     conv1d,
     conv1d_transpose,
+    wavegan_strides,
 )
 
 __all__ = [
@@ -251,6 +252,7 @@ __all__ = [
     "stylegan2_networks",
     "up_conv",
     "upsample",
+    "wavegan_strides",
 ]
 
 

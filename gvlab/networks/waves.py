@@ -164,7 +164,7 @@ class PhaseShuffle(nn.Module):
         return shifted(x, jax.random.randint(drawn, (), -self.most, self.most + 1))
 
 
-def strides_of(samples: int) -> tuple[int, ...]:
+def wavegan_strides(samples: int) -> tuple[int, ...]:
     """Of WaveGAN's layers: 4, and 2 or 4 at the end, between 4 to 16 steps and the samples.
 
     Raises:
@@ -201,7 +201,7 @@ class WaveGANGenerator(nn.Module):
     ) -> Float[Array, "batch samples channel"]:
         """Waves in [-1, 1] from latents `z` and, for a conditional network, one-hot classes `y`."""
         samples, channels = self.shape
-        strides = strides_of(samples)
+        strides = wavegan_strides(samples)
         features = self.width * 2 ** (len(strides) - 1)
         steps = samples // math.prod(strides)
         x = nn.Dense(steps * features, kernel_init=nn.initializers.glorot_uniform())(append_label(z, y))
@@ -232,7 +232,7 @@ class WaveGANDiscriminator(nn.Module):
         self, x: Float[Array, "batch samples channel"], y: Float[Array, "batch classes"] | None = None, *, train: bool
     ) -> Float[Array, " batch"]:
         """Logits of "real" for waves `x` in [-1, 1] and, for a conditional network, one-hot classes `y`."""
-        strides = strides_of(x.shape[1])
+        strides = wavegan_strides(x.shape[1])
         x = append_label(x, y)
         for layer, stride in enumerate(strides):
             x = nn.leaky_relu(Conv1D(self.width * 2**layer, stride)(x), 0.2)

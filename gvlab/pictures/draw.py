@@ -190,4 +190,6 @@ def _sheet(program: Program, x: Array, columns: int) -> Sheet:
 def _shown(program: Program, made: np.ndarray, columns: int) -> Sheet:
     if program.dataset.modality == IMAGES:
         return sheets.enlarge(sheets.grid(made, columns))
+    if program.dataset.modality == WAVES:
+        return sounds.sheet(made, columns)
     return sheets.scatter(made, program.dataset.test.x[:2000])

@@ -27,6 +27,7 @@ class Data(TypedDict):
     """Where they have names; a run of before lacks them."""
     labelled: bool
     alphabet: NotRequired[cache.Symbols]
+    rate: NotRequired[int]
     """Of sentences."""
 
 
@@ -51,6 +52,8 @@ def of(program: Program) -> Origin:
         about["class_names"] = list(dataset.class_names)
     if dataset.alphabet is not None:
         about["alphabet"] = {"level": dataset.alphabet.level, "symbols": list(dataset.alphabet.symbols)}
+    if dataset.rate is not None:
+        about["rate"] = dataset.rate
     return {"model": "own" if program.own_model else "configuration", "data": about}
 
 
@@ -135,4 +138,5 @@ def _absent(known: Origin, why: str) -> data.Absent:
     one = known["data"]
     names = tuple(one.get("class_names", ()))
     alphabet = cache.alphabet_of_card(one.get("alphabet"))
-    return data.Absent(one["name"], tuple(one["shape"]), one["classes"], one["labelled"], why, names, alphabet)
+    shape, rate = tuple(one["shape"]), one.get("rate")
+    return data.Absent(one["name"], shape, one["classes"], one["labelled"], why, names, alphabet, rate)

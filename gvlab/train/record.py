@@ -123,6 +123,9 @@ class Record:
                 sheets.save_png(target, sheets.enlarge(sheets.grid(samples, columns=8)))
             case "scatter":
                 sheets.save_png(target, sheets.scatter(samples, dataset.test.x[:2000]))
+            case "sounds":
+                sheets.save_png(target, sounds.sheet(samples))
+                sounds.write(target.with_suffix(".wav"), sounds.as_stored(samples[:HEARD]), dataset.rate)
             case "lines":
                 lines.write(target.with_suffix(".txt"), lines.of(dataset, samples))
 

@@ -99,4 +99,4 @@ def test_a_filter_has_512_taps_and_no_bias():
 @pytest.mark.parametrize("samples", [1000, 3, 131_072, 16_000])
 def test_other_lengths_are_refused(samples):
     with pytest.raises(UserError, match=f"cannot make waves of {samples} samples: give 4 to 15 times a power of 4"):
-        waves.strides_of(samples)
+        waves.wavegan_strides(samples)
