@@ -89,8 +89,15 @@ from gvlab.config.optimizers import (
     RMSprop,
     Skipped,
 )
-from gvlab.config.posteriors import DiagonalNormal, FullCovariance, InverseAutoregressive, Planar, Radial
-from gvlab.config.priors import Flow, Mixture, StandardNormal, Vamp
+from gvlab.config.posteriors import (
+    DiagonalNormal,
+    FullCovariance,
+    InverseAutoregressive,
+    Planar,
+    Radial,
+    VonMisesFisher,
+)
+from gvlab.config.priors import Flow, Mixture, StandardNormal, UniformSphere, Vamp
 from gvlab.config.protocols import (
     OwnCoders,
     OwnContest,
@@ -280,7 +287,9 @@ __all__ = [
     "TotalCorrelation",
     "TwoLayerMLP",
     "TwoMLPs",
+    "UniformSphere",
     "Vamp",
+    "VonMisesFisher",
     "Wasserstein",
     "ZeroCentred",
     "choices",

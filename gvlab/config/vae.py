@@ -31,8 +31,8 @@ from gvlab.config.objectives import (
 )
 from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
-from gvlab.config.posteriors import AnyPosterior, DiagonalNormal, InverseAutoregressive
-from gvlab.config.priors import AnyPrior, Flow, StandardNormal, Vamp
+from gvlab.config.posteriors import AnyPosterior, DiagonalNormal, InverseAutoregressive, VonMisesFisher
+from gvlab.config.priors import AnyPrior, Flow, StandardNormal, UniformSphere, Vamp
 from gvlab.config.protocols import OwnCoders, OwnObservation
 from gvlab.config.schedules import AnySchedule, Constant
 from gvlab.errors import UserError
@@ -154,6 +154,16 @@ class VAE:
 
     def _check_posterior(self) -> None:
         name = type(self.posterior).__name__
+        if isinstance(self.posterior, VonMisesFisher) != isinstance(self.prior, UniformSphere):
+            raise UserError(
+                f"VAE.posterior is {name} and VAE.prior {type(self.prior).__name__}, but latents are on a sphere by "
+                "both or by neither: use VonMisesFisher with UniformSphere."
+            )
+        if isinstance(self.posterior, VonMisesFisher) and self.latent_dim < 2:
+            raise UserError(
+                f"VAE.latent_dim is {self.latent_dim}, but a sphere in one dimension is two points, between which "
+                "VonMisesFisher has no gradient: use at least 2."
+            )
         if isinstance(self.posterior, DiagonalNormal):
             return
         if isinstance(self.network, TwoLayerMLP):

@@ -113,6 +113,13 @@ from gvlab.losses.relaxations import (
     relaxed_categorical_log_prob,
     straight_through_categorical,
 )
+from gvlab.losses.spheres import (
+    mean_resultant,
+    sphere_log_area,
+    von_mises_fisher_draws,
+    von_mises_fisher_kl,
+    von_mises_fisher_log_prob,
+)
 from gvlab.losses.styles import path_length
 from gvlab.losses.terms import Round, Term, every, scheduled
 
@@ -167,6 +174,7 @@ __all__ = [
     "lecam",
     "linear_margin_loss",
     "logistic_margin_loss",
+    "mean_resultant",
     "minimax",
     "minimax_generator_loss",
     "multi_hinge",
@@ -204,6 +212,7 @@ __all__ = [
     "scheduled_top_k",
     "smoothed_discriminator_loss",
     "smoothed_least_squares_discriminator_loss",
+    "sphere_log_area",
     "squared_margin_loss",
     "squared_mmd",
     "standard_normal_log_prob",
@@ -212,6 +221,9 @@ __all__ = [
     "surrogate",
     "top_k",
     "vimco",
+    "von_mises_fisher_draws",
+    "von_mises_fisher_kl",
+    "von_mises_fisher_log_prob",
     "wasserstein",
     "wasserstein_discriminator_loss",
     "wasserstein_generator_loss",

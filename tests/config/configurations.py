@@ -119,6 +119,7 @@ VAES = (
     + [c.VAE(objective=objective, num_samples=16) for objective in OBJECTIVES]
     + [c.VAE(prior=prior) for prior in PRIORS]
     + [c.VAE(posterior=posterior) for posterior in POSTERIORS]
+    + [c.VAE(posterior=c.VonMisesFisher(), prior=c.UniformSphere())]
     + [c.VAE(beta=4.0, kl_schedule=c.Cyclical(steps=9, cycles=2, rise=1.0))]
 )
 CODES = [
