@@ -145,6 +145,8 @@ def model(
             return families.density(config, setting)
         case c.SecondStage():
             return families.second_stage(config, setting, functools.partial(_first_model, shape, num_classes, examples))
+        case c.RAE():
+            return families.rae(config, setting)
         case c.BinaryVAE():
             return families.binary_vae(config, setting)
         case _:
@@ -187,11 +189,13 @@ class Program:
 
     @property
     def latent_dim(self) -> int:
-        """Numbers that the prior gives of one example."""
+        """Numbers that the prior gives of one example or, where there is none, the encoder."""
         key = rng.root(0)
-        if self.model.learned_prior is None:
+        if self.model.learned_prior is None and not self.model.unsampled:
             return int(jax.eval_shape(lambda: self.model.prior(key, 1)).shape[-1])
         state = jax.eval_shape(lambda: self.model.init(key, self.first_batch()))
+        if self.model.unsampled and self.model.encode is not None:
+            return int(jax.eval_shape(self.model.encode, state, self.first_batch())[0].shape[-1])
         return int(jax.eval_shape(lambda state: self.model.latents(state, key, 1), state).shape[-1])
 
     @property

@@ -85,6 +85,8 @@ class Model(NamedTuple):
     real numbers. Such a model has no `encode`."""
     code_sizes: tuple[int, ...] | None = None
     """How many codes there are at each position, where there are codes."""
+    unsampled: str | None = None
+    """Why there are no samples, nor latents of a prior, in a sentence to the user; None: there are."""
 
     def latents(self, state: PyTree, key: PRNGKey, n: Size) -> Num[Array, "n latent"]:
         """Draws from the prior, learned or not."""

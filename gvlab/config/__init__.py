@@ -110,6 +110,7 @@ from gvlab.config.protocols import (
     OwnTerm,
 )
 from gvlab.config.quantizers import BSQ, EMAVQ, FSQ, LFQ, VQ, ResidualVQ, SimVQ
+from gvlab.config.regularised import RAE, DecoderDecay, DecoderSlope, DecoderSpectralNorm
 from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
 from gvlab.config.schedules import Constant, Cosine, Cyclical, Exponential, Linear, PerImage, in_steps
 from gvlab.config.second_stage import First, SecondStage
@@ -152,6 +153,7 @@ __all__ = [
     "R1",
     "R2",
     "R3GAN",
+    "RAE",
     "SAGAN",
     "SGD",
     "SNGAN",
@@ -187,6 +189,9 @@ __all__ = [
     "Cosine",
     "Cyclical",
     "Data",
+    "DecoderDecay",
+    "DecoderSlope",
+    "DecoderSpectralNorm",
     "Density",
     "DiagonalNormal",
     "DiffAugment",

@@ -15,6 +15,7 @@ from gvlab.config.hierarchy import HierarchicalVAE
 from gvlab.config.likelihoods import Categorical, DiscretizedLogistic, MixtureOfLogistics
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnData, OwnModel
+from gvlab.config.regularised import RAE
 from gvlab.config.second_stage import SecondStage
 from gvlab.config.sources import Arrays, Folder, Tfds
 from gvlab.config.terms import check_differences
@@ -23,9 +24,9 @@ from gvlab.config.vqvae import VQVAE
 from gvlab.errors import UserError
 from gvlab.schema import parse
 
-FAMILIES = (GAN, VAE, VQVAE, BinaryVAE, HierarchicalVAE, Density, SecondStage)
+FAMILIES = (GAN, VAE, VQVAE, BinaryVAE, RAE, HierarchicalVAE, Density, SecondStage)
 """Models of gvlab's own."""
-AnyModel: TypeAlias = GAN | VAE | VQVAE | BinaryVAE | HierarchicalVAE | Density | SecondStage | OwnModel
+AnyModel: TypeAlias = GAN | VAE | VQVAE | BinaryVAE | RAE | HierarchicalVAE | Density | SecondStage | OwnModel
 
 
 @dataclass(frozen=True)

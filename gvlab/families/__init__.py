@@ -5,6 +5,7 @@ from gvlab.families.codes import vqvae
 from gvlab.families.densities import density
 from gvlab.families.gans import gan
 from gvlab.families.hierarchies import hierarchical_vae
+from gvlab.families.regularised import rae
 from gvlab.families.second_stages import check_beginning, check_data, resolved, second_stage
 from gvlab.families.setting import Setting
 from gvlab.families.vaes import vae
@@ -17,6 +18,7 @@ __all__ = [
     "density",
     "gan",
     "hierarchical_vae",
+    "rae",
     "resolved",
     "second_stage",
     "vae",

@@ -133,10 +133,10 @@ def second_stage(config: c.SecondStage, setting: Setting, build: Callable[[Any, 
     assert known is not None
     assert config.first is not None
     first = build(known.model, known.precision)
-    if (first.encode is None and first.codes is None) or first.log_likelihood is None:
+    if first.encode is None and first.codes is None:
         raise UserError(
-            f"The first stage, {config.on}, is a {type(known.model).__name__}, of which z, or its likelihood, is not "
-            "known: put the second on a VAE."
+            f"The first stage, {config.on}, is a {type(known.model).__name__}, of which z is not known: put the second "
+            "on a VAE."
         )
     inner = setting._replace(values=_UNBOUNDED, classes=0, data_mean=None)
     example = Batch(jnp.zeros((2, *setting.shape)), jnp.zeros(2, jnp.int32) if setting.classes else None)

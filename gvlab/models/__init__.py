@@ -1,6 +1,16 @@
 """Model families: each factory returns a `gvlab.types.Model`, a tuple of pure functions."""
 
-from gvlab.models import binary, critics, densities, objectives, observation, posteriors, priors, second_stage
+from gvlab.models import (
+    binary,
+    critics,
+    densities,
+    objectives,
+    observation,
+    posteriors,
+    priors,
+    regularised,
+    second_stage,
+)
 from gvlab.models.binary import BinaryState, binary_autoencoder
 from gvlab.models.codes import CodesState, vector_quantized_autoencoder
 from gvlab.models.densities import DensityState
@@ -9,6 +19,7 @@ from gvlab.models.gan import alternating_gan, separate_gan, simultaneous_gan
 from gvlab.models.hierarchy import HierarchyState, hierarchical_autoencoder
 from gvlab.models.latents import VAEState
 from gvlab.models.observation import Observation
+from gvlab.models.regularised import regularised_autoencoder
 from gvlab.models.second_stage import SecondStageState, latent_model
 from gvlab.models.two_layers import (
     two_layer_autoencoder,
@@ -39,6 +50,8 @@ __all__ = [
     "observation",
     "posteriors",
     "priors",
+    "regularised",
+    "regularised_autoencoder",
     "second_stage",
     "separate_gan",
     "simultaneous_gan",

@@ -97,6 +97,7 @@ from gvlab.networks.scalar_quantizers import (
     on_sphere,
 )
 from gvlab.networks.shared import WithShared
+from gvlab.networks.spectral_decoder import SpectrallyNormalised
 from gvlab.networks.spectral_norm import SpectralConv, SpectralConvTranspose, SpectralDense, SpectralEmbed
 from gvlab.networks.stylegan2 import StyleGAN2Generator
 from gvlab.networks.stylegan2_discriminator import (
@@ -181,6 +182,7 @@ __all__ = [
     "SpectralDCGANDiscriminator",
     "SpectralDense",
     "SpectralEmbed",
+    "SpectrallyNormalised",
     "StudioGANDownBlock",
     "StudioGANUpBlock",
     "StyleGAN2Discriminator",

@@ -118,6 +118,8 @@ class Record:
     def draw(self, engine: Engine, state: PyTree, step: int) -> None:
         target = self._written / "samples" / f"step-{step:08d}.png"
         samples = jax.device_get(engine.sample(state))
+        if not len(samples):  # of a model that has none
+            return
         if samples.ndim == 4:
             sheets.save_png(target, sheets.enlarge(sheets.grid(samples, columns=8)))
         else:

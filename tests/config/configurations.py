@@ -172,6 +172,12 @@ def levels_of(model, otherwise):
     )
 
 
+REGULARISED = [
+    c.RAE(),
+    c.RAE(c.MLP((3,)), 2, c.DecoderDecay(0.1 + 0.2), 0, c.SGD()),
+    c.RAE(regulariser=c.DecoderSlope()),
+    c.RAE(regulariser=c.DecoderSpectralNorm()),
+]
 FIRST = c.First("ab" * 32, 10, "cd" * 32, c.to_json(c.Experiment(name="first", model=c.VAE(), steps=10)))
 DENSITIES = [
     *(c.Density(of, c.Adam(0.01)) for of in (c.Mixture(3), c.Flow("maf"), c.CausalTransformer(8, 1, 2))),
@@ -187,6 +193,7 @@ EXPERIMENTS = [
     *(c.Experiment(name="vae-1.b", model=m, steps=10**6, data=levels_of(m, DATA[i % 4])) for i, m in enumerate(VAES)),
     *(c.Experiment(name="vqvae", model=m, steps=9, data=levels_of(m, DATA[i % 4])) for i, m in enumerate(CODES)),
     *(c.Experiment("bits", model, steps=9, data=levels_of(model, DATA[i % 4])) for i, model in enumerate(BITS)),
+    *(c.Experiment("rae", model, steps=9) for model in REGULARISED),
     *(c.Experiment("ladder", model, steps=9, data=levels_of(model, DATA[2])) for model in HIERARCHIES),
     *(c.Experiment(name="density", model=model, steps=3) for model in DENSITIES),
     c.Experiment(
