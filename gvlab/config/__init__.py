@@ -71,6 +71,7 @@ from gvlab.config.objectives import (
     FreeNats,
     ImportanceWeighted,
     Information,
+    LearnedSimilarity,
     MultiplyImportanceWeighted,
     PartiallyImportanceWeighted,
     Renyi,
@@ -132,7 +133,7 @@ from gvlab.config.terms import (
     ZeroCentred,
 )
 from gvlab.config.vae import VAE
-from gvlab.config.vqvae import VQVAE, CodeMaps, CodeMLP
+from gvlab.config.vqvae import VQVAE, CodeMaps, CodeMLP, Patches
 from gvlab.spelling import nearest
 
 __all__ = [
@@ -236,6 +237,7 @@ __all__ = [
     "LazyAdam",
     "LeCam",
     "LearnedGaussian",
+    "LearnedSimilarity",
     "LeastSquares",
     "Linear",
     "MaxoutMLP",
@@ -257,6 +259,7 @@ __all__ = [
     "OwnSchedule",
     "OwnTerm",
     "PartiallyImportanceWeighted",
+    "Patches",
     "PathLength",
     "PerImage",
     "Planar",

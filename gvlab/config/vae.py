@@ -15,6 +15,7 @@ from gvlab.config.likelihoods import (
     LearnedGaussian,
     MixtureOfLogistics,
     SharedGaussian,
+    check_slope,
 )
 from gvlab.config.networks import MLP, Article, ReluMLP, TwoLayerMLP
 from gvlab.config.objectives import (
@@ -28,6 +29,7 @@ from gvlab.config.objectives import (
     OF_ONE_LAYER,
     WITH_CRITIC,
     AnyObjective,
+    LearnedSimilarity,
 )
 from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
@@ -121,6 +123,12 @@ class VAE:
                 f"VAE.num_samples is {self.num_samples}, but {name} puts its draws into {objective.groups} equal "
                 "groups: use a multiple."
             )
+        if isinstance(objective, LearnedSimilarity):
+            check_slope("VAE.objective is LearnedSimilarity", self.likelihood)
+            if self.num_samples != 1:
+                raise UserError(
+                    f"VAE.num_samples is {self.num_samples}, but {name} looks at one image of each example: use 1."
+                )
         if isinstance(objective, OF_ONE_LAYER) and isinstance(self.network, TwoLayerMLP):
             raise UserError(
                 f"VAE.objective is {name}, which is of one layer of latents, but TwoLayerMLP has two: use another "

@@ -51,3 +51,8 @@ class Setting(NamedTuple):
         """Raises UserError if the network is one of images alone, and the data are none."""
         if len(self.shape) != 3 and isinstance(network, _OF_IMAGES):
             raise UserError(f"The network {type(network).__name__} makes images, not vectors {self.shape}: use MLP.")
+
+    def check_images(self, critic: str) -> None:
+        """Raises UserError if a critic of images would see vectors."""
+        if len(self.shape) != 3:
+            raise UserError(f"{critic} judges images, but the data are vectors {self.shape}: leave it out.")

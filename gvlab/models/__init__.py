@@ -4,6 +4,7 @@ from gvlab.models import (
     binary,
     critics,
     densities,
+    image_critics,
     objectives,
     observation,
     posteriors,
@@ -17,6 +18,7 @@ from gvlab.models.densities import DensityState
 from gvlab.models.game import GANState
 from gvlab.models.gan import alternating_gan, separate_gan, simultaneous_gan
 from gvlab.models.hierarchy import HierarchyState, hierarchical_autoencoder
+from gvlab.models.image_critics import vae_gan
 from gvlab.models.latents import VAEState
 from gvlab.models.observation import Observation
 from gvlab.models.regularised import regularised_autoencoder
@@ -44,6 +46,7 @@ __all__ = [
     "critics",
     "densities",
     "hierarchical_autoencoder",
+    "image_critics",
     "importance_weighted_autoencoder",
     "latent_model",
     "objectives",
@@ -58,6 +61,7 @@ __all__ = [
     "two_layer_autoencoder",
     "two_layer_importance_weighted_autoencoder",
     "two_layer_variational_autoencoder",
+    "vae_gan",
     "variational_autoencoder",
     "vector_quantized_autoencoder",
 ]

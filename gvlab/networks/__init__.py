@@ -58,6 +58,7 @@ from gvlab.networks.mixtures import NormalMixture, PseudoInputs
 from gvlab.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator, bernoulli_bias
 from gvlab.networks.modulated import modulated_conv
 from gvlab.networks.packing import Packed
+from gvlab.networks.patches import PatchDiscriminator, SimilarityDiscriminator
 from gvlab.networks.posterior_flows import InverseAutoregressive, Planar, Radial
 from gvlab.networks.precision import InBfloat16
 from gvlab.networks.quantizers import (
@@ -160,6 +161,7 @@ __all__ = [
     "Normals",
     "OrigBlock",
     "Packed",
+    "PatchDiscriminator",
     "PlainDCGANDiscriminator",
     "Planar",
     "ProjectionHead",
@@ -176,6 +178,7 @@ __all__ = [
     "ResnetBlock",
     "SelfAttention",
     "SimVQ",
+    "SimilarityDiscriminator",
     "SkipBlock",
     "SpectralConv",
     "SpectralConvTranspose",

@@ -119,11 +119,13 @@ VAES = (
     + [c.VAE(objective=objective, num_samples=16) for objective in OBJECTIVES]
     + [c.VAE(prior=prior) for prior in PRIORS]
     + [c.VAE(posterior=posterior) for posterior in POSTERIORS]
+    + [c.VAE(objective=c.LearnedSimilarity(gamma=0.1 + 0.2, width=3, units=2, optimizer=c.SGD()))]
     + [c.VAE(posterior=c.VonMisesFisher(), prior=c.UniformSphere())]
     + [c.VAE(beta=4.0, kl_schedule=c.Cyclical(steps=9, cycles=2, rise=1.0))]
 )
 CODES = [
     c.VQVAE(),
+    c.VQVAE(critic=c.Patches(0.1 + 0.2, 7, 3, 2, c.SGD())),
     c.VQVAE(c.CodeMLP(3, (5,))),
     *(
         c.VQVAE(c.CodeMaps(8, 4, blocks=0), quantizer, commitment=0.1 + 0.2, conditional=True, optimizer=c.SGD())
