@@ -149,6 +149,8 @@ def model(
             return families.rae(config, setting)
         case c.BinaryVAE():
             return families.binary_vae(config, setting)
+        case c.CategoricalVAE():
+            return families.categorical_vae(config, setting)
         case _:
             return made(config, "model", shape, classes, axis_name)
 

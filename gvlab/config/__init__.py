@@ -6,6 +6,7 @@ whatever `steps` is, and a finished run can be continued by asking for more.
 
 from gvlab.config.augmentations import ADA, APA, Adaptive, DiffAugment, Fixed, FlipAndTranslate, InstanceNoise, Ramp
 from gvlab.config.binary import BinaryVAE
+from gvlab.config.categorical import CategoricalVAE
 from gvlab.config.class_terms import (
     FakeClasses,
     FakeContrast,
@@ -179,6 +180,7 @@ __all__ = [
     "Boxed",
     "Capacity",
     "Categorical",
+    "CategoricalVAE",
     "CausalTransformer",
     "Centring",
     "Classifier",

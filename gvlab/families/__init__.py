@@ -1,6 +1,7 @@
 """The families of models: from a configuration and what the model is made for to a `Model`."""
 
 from gvlab.families.binary import binary_vae
+from gvlab.families.categorical import categorical_vae
 from gvlab.families.codes import vqvae
 from gvlab.families.densities import density
 from gvlab.families.gans import gan
@@ -13,6 +14,7 @@ from gvlab.families.vaes import vae
 __all__ = [
     "Setting",
     "binary_vae",
+    "categorical_vae",
     "check_beginning",
     "check_data",
     "density",

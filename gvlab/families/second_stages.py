@@ -72,9 +72,9 @@ def _check_first(run: Path, first: c.Experiment) -> None:
         )
     if isinstance(model, c.GAN | c.Density | c.SecondStage):
         raise UserError(f"{run} is a run of a {name}, which encodes nothing, but a second stage wants a VAE: name one.")
-    if isinstance(model, c.BinaryVAE):
+    if isinstance(model, c.BinaryVAE | c.CategoricalVAE):
         raise UserError(
-            f"{run} is a run of a BinaryVAE, whose q(z|x) has more than one code, but a second stage takes codes for "
+            f"{run} is a run of a {name}, whose q(z|x) has more than one code, but a second stage takes codes for "
             "certain: name a run of a VQVAE, or of a VAE."
         )
     if isinstance(model, c.VAE) and isinstance(model.network, c.TwoLayerMLP):

@@ -13,6 +13,7 @@ from gvlab.models import (
     second_stage,
 )
 from gvlab.models.binary import BinaryState, binary_autoencoder
+from gvlab.models.categorical import CategoricalState, categorical_autoencoder
 from gvlab.models.codes import CodesState, vector_quantized_autoencoder
 from gvlab.models.densities import DensityState
 from gvlab.models.game import GANState
@@ -32,6 +33,7 @@ from gvlab.models.vae import autoencoder, importance_weighted_autoencoder, varia
 
 __all__ = [
     "BinaryState",
+    "CategoricalState",
     "CodesState",
     "DensityState",
     "GANState",
@@ -43,6 +45,7 @@ __all__ = [
     "autoencoder",
     "binary",
     "binary_autoencoder",
+    "categorical_autoencoder",
     "critics",
     "densities",
     "hierarchical_autoencoder",

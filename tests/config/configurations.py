@@ -142,6 +142,9 @@ CODES = [
     *(c.VQVAE(likelihood=likelihood) for likelihood in LIKELIHOODS),
 ]
 BITS = [
+    c.CategoricalVAE(),
+    c.CategoricalVAE(c.MLP((3,)), 5, 4, c.StraightThrough(0.1 + 0.2), c.Exponential(7, end=0.5), conditional=True),
+    *(c.CategoricalVAE(likelihood=likelihood) for likelihood in LIKELIHOODS[1:]),
     c.BinaryVAE(),
     *(
         c.BinaryVAE(c.MLP((3,)), 5, estimator, conditional=True, optimizer=c.SGD())
