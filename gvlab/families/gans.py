@@ -6,6 +6,7 @@ from typing import Any
 
 from gvlab import config as c
 from gvlab import models, networks
+from gvlab.config.terms import innermost
 from gvlab.families.setting import Setting
 from gvlab.own_parts import made
 from gvlab.types import Model
@@ -27,6 +28,8 @@ def gan(config: c.GAN, setting: Setting) -> Model:
         "contest": made(config.contest, "contest"),
         "ema_decay": config.decay(),
     }
+    if any(isinstance(innermost(term), c.ClippedDragan) for term in config.discriminator_terms):
+        setting.check_images("ClippedDragan")
     if config.discriminator_terms:
         options["discriminator_terms"] = [made(term, "term") for term in config.discriminator_terms]
     if config.generator_terms:

@@ -52,7 +52,7 @@ class Setting(NamedTuple):
         if len(self.shape) != 3 and isinstance(network, _OF_IMAGES):
             raise UserError(f"The network {type(network).__name__} makes images, not vectors {self.shape}: use MLP.")
 
-    def check_images(self, critic: str) -> None:
-        """Raises UserError if a critic of images would see vectors."""
+    def check_images(self, part: str) -> None:
+        """Raises UserError if a part of a model that is of images alone would see vectors."""
         if len(self.shape) != 3:
-            raise UserError(f"{critic} judges images, but the data are vectors {self.shape}: leave it out.")
+            raise UserError(f"{part} is of images, but the data are vectors {self.shape}: leave it out.")

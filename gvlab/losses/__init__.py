@@ -95,6 +95,7 @@ from gvlab.losses.margins import (
 )
 from gvlab.losses.penalties import (
     centring,
+    clipped_dragan,
     dragan,
     gradient_penalty,
     lecam,
@@ -138,6 +139,7 @@ __all__ = [
     "categorical_log_prob",
     "centring",
     "class_cross_entropy",
+    "clipped_dragan",
     "combined_importance_weighted_bound",
     "conditional_contrastive_loss",
     "covariance_of_latents",

@@ -65,6 +65,7 @@ TERMS = [
     (c.Every(steps=4, inner=c.Dragan()), c.Centring()),
     (c.Scheduled(inner=c.Every(inner=c.R2())), c.Scheduled(c.R1(), c.Cosine(begin=0.0, end=1.0))),
     (c.ZeroCentred(), c.OneSidedGradientPenalty(), c.R1FiniteDifference(), c.R2FiniteDifference(radius=1), c.Dragan()),
+    (c.ClippedDragan(weight=0.1 + 0.2),),
     (c.RealConsistency(), c.FakeConsistency(transform=c.DiffAugment(("translation",))), c.LatentConsistency()),
 ]
 GANS = [

@@ -205,6 +205,7 @@ TERMS = (
     losses.gradient_penalty,
     losses.one_sided_gradient_penalty,
     losses.dragan,
+    losses.clipped_dragan,
     losses.r1_finite_difference,
     losses.r2_finite_difference,
     losses.centring,

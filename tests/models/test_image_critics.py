@@ -218,6 +218,7 @@ def test_vectors_are_refused():
     for model, critic in (
         (c.VQVAE(c.CodeMLP(2, (4,)), c.VQ(3, 2), c.Gaussian(), critic=c.Patches()), "Patches"),
         (c.VAE(c.MLP((4,)), 2, c.LearnedSimilarity(), c.Gaussian()), "LearnedSimilarity"),
+        (c.GAN(c.MLP((4,)), 2, discriminator_terms=(c.Every(2, c.ClippedDragan()),)), "ClippedDragan"),
     ):
-        with pytest.raises(UserError, match=f"{critic} judges images, but the data are vectors"):
+        with pytest.raises(UserError, match=f"{critic} is of images, but the data are vectors"):
             build.program(c.Experiment("e", model, steps=1, batch_size=4), dataset((3,)))
