@@ -4,7 +4,8 @@
     gvlab evaluate runs/digits_vae_gan/seed-0
 
 Cost: about 3.5 minutes of CPU.
-Reached (seed 0): test elbo_nats 55 ± 2 of a normal likelihood that nothing raised, frechet_pixels 3.6, fld_digits-032b91b4 97.
+Reached (seed 0): test elbo_nats 55 ± 2 of a normal likelihood that nothing raised, frechet_pixels 3.6,
+fld_digits-032b91b4 97.
 """
 
 from gvlab.config import VAE, Adam, Data, Evaluation, Experiment, Gaussian, LearnedSimilarity
