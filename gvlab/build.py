@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array
 
 from gvlab import config as c
-from gvlab import data, families, networks, own_labels, own_parts, rng, sizes
+from gvlab import data, families, networks, own_augmentations, own_labels, own_parts, rng, sizes
 from gvlab.config import own
 from gvlab.config.experiment import AnyModel
 from gvlab.data import mapped
@@ -299,6 +299,9 @@ def _check_own(experiment: c.Experiment, dataset: data.Dataset, parts: list[Any]
             own.note_class(type(part))
     config, classes = experiment.model, _classes(experiment.model, dataset.num_classes)
     own_parts.check_shapes(experiment, dataset.shape, classes)
+    for name, part in own.parts(config):
+        if name == "augmentation" and isinstance(config, c.GAN):
+            own_augmentations.check(part, dataset.shape)
     if classes and own.is_own(type(getattr(config, "network", config))):
         _say(own_labels.unread_labels(config, dataset.shape, classes))
 

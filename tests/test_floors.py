@@ -27,7 +27,7 @@ FLOORS = [
     {"data", "networks"},
     {"models"},
     {"config"},
-    {"runs", "sizes", "own_parts", "own_labels"},
+    {"runs", "sizes", "own_parts", "own_labels", "own_augmentations"},
     {"build", "families"},
     {"evaluate", "restore"},
     {"pictures"},

@@ -101,6 +101,7 @@ from gvlab.config.posteriors import (
 )
 from gvlab.config.priors import Flow, Mixture, StandardNormal, UniformSphere, Vamp
 from gvlab.config.protocols import (
+    OwnAugmentation,
     OwnCoders,
     OwnContest,
     OwnData,
@@ -253,6 +254,7 @@ __all__ = [
     "NonSaturating",
     "OneSidedGradientPenalty",
     "Orthogonal",
+    "OwnAugmentation",
     "OwnCoders",
     "OwnContest",
     "OwnData",

@@ -35,7 +35,7 @@ def gan(config: c.GAN, setting: Setting) -> Model:
     if config.generator_terms:
         options["generator_terms"] = [made(term, "term") for term in config.generator_terms]
     if config.augmentation is not None:
-        options["augmentation"] = config.augmentation.augmentation()
+        options["augmentation"] = made(config.augmentation, "augmentation")
     if config.update == "simultaneous":
         return models.simultaneous_gan(generator, discriminator, *optimizers, **options)
     alternating = models.separate_gan if config.update == "separate" else models.alternating_gan
