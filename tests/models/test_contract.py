@@ -67,6 +67,7 @@ ARGUMENTS = {
     "codes": ["state", "batch"],
     "code_sizes": None,
     "unsampled": None,
+    "truncated": None,
 }
 
 
@@ -76,7 +77,7 @@ def test_names_of_functions_and_arguments(name):
     assert list(model._fields) == list(ARGUMENTS)
     fields = model._asdict()
     assert (fields.pop("code_sizes") is not None) == (name in CODES)
-    assert fields.pop("unsampled") is None
+    assert fields.pop("unsampled") is fields.pop("truncated") is None
     found = {field: f and list(inspect.signature(f).parameters) for field, f in fields.items()}
     likelihood = {"encode": None, "log_likelihood": None, "log_weights": None, "draw": None}
     missing = likelihood if name in GANS else {"watch": None, "standing": None}
@@ -85,6 +86,7 @@ def test_names_of_functions_and_arguments(name):
     expected = ARGUMENTS | {"learned_prior": None} | missing
     expected.pop("code_sizes")
     expected.pop("unsampled")
+    expected.pop("truncated")
     assert found == expected
     for function in (model.sample, model.decode):
         assert inspect.signature(function).parameters["y"].default is None
