@@ -53,7 +53,7 @@ OPTIMIZERS = [
     c.RMSprop(decay=0.99),
     c.SGD(momentum=0.5),
     c.Clipped(norm=0.1, optimizer=c.SGD()),
-    c.AnnealedAdam(steps=9),
+    c.AnnealedAdam(steps=9, images=20_000_000),
     c.Boxed(bound=0.1, optimizer=c.LazyAdam(every=4)),
     c.Orthogonal(optimizer=c.AdamW()),
     c.Orthogonal(0.1 + 0.2, c.Clipped(optimizer=c.Boxed())),
