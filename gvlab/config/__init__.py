@@ -48,7 +48,7 @@ from gvlab.config.fields import completed, difference, leaves, member_to_dict, t
 from gvlab.config.gan import GAN, HalfLife
 from gvlab.config.heads import Classifier, Embedding, ExtraClass, Projection
 from gvlab.config.hierarchy import HierarchicalVAE
-from gvlab.config.ladders import VDVAE, Absolute, LadderMLP, Residual
+from gvlab.config.ladders import NVAE, VDVAE, Absolute, LadderMLP, Residual
 from gvlab.config.likelihoods import (
     Bernoulli,
     Categorical,
@@ -153,6 +153,7 @@ __all__ = [
     "GAN",
     "LFQ",
     "MLP",
+    "NVAE",
     "NVIL",
     "R1",
     "R2",

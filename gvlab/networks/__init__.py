@@ -57,6 +57,7 @@ from gvlab.networks.minibatch import minibatch_stddev
 from gvlab.networks.mixtures import NormalMixture, PseudoInputs
 from gvlab.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator, bernoulli_bias
 from gvlab.networks.modulated import modulated_conv
+from gvlab.networks.nvae import NVAE, DecoderCell, EncoderCell
 from gvlab.networks.packing import Packed
 from gvlab.networks.patches import PatchDiscriminator, SimilarityDiscriminator
 from gvlab.networks.posterior_flows import InverseAutoregressive, Planar, Radial
@@ -113,6 +114,7 @@ from gvlab.networks.vdvae import VDVAE, ResidualBlock, TopDownBlock
 __all__ = [
     "MADE",
     "MAF",
+    "NVAE",
     "VDVAE",
     "ArticleDecoder",
     "ArticleDiscriminator",
@@ -136,10 +138,12 @@ __all__ = [
     "ConvTranspose",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "DecoderCell",
     "Descent",
     "DownBlock",
     "EMAVectorQuantizer",
     "EmbeddingHead",
+    "EncoderCell",
     "EqualizedConv",
     "EqualizedDense",
     "ExtraClassHead",

@@ -52,9 +52,9 @@ def program_of(regulariser, **fields):
     return build.program(c.Experiment("e", rae, steps=1, batch_size=4, **fields), dataset((3,)))
 
 
-@pytest.mark.parametrize("regulariser", [c.DecoderDecay(0.2), c.DecoderSlope(0.2)], ids=["L2", "GP"])
-def test_a_step_descends_the_papers_loss(regulariser):
+def test_a_step_descends_the_papers_loss():
     """By hand with plain gradient descent; on two devices as on one."""
+    regulariser = c.DecoderSlope(0.2)
     program, key = program_of(regulariser), rng.root(1)
     x = jnp.asarray(program.dataset.train.x[:4])
     encoder, decoder = networks.MLPEncoder(2, (8,)), networks.MLPDecoder((3,), (8,))
@@ -78,8 +78,6 @@ def test_a_step_descends_the_papers_loss(regulariser):
                 return decoder.apply({"params": params["decoder"]}, z, train=True)
 
             terms = ((decode(z) - x) ** 2).sum(-1) + 0.15 * (z**2).sum(-1)
-            if isinstance(regulariser, c.DecoderDecay):
-                return terms.mean() + 0.2 * sum((leaf**2).sum() for leaf in jax.tree.leaves(params["decoder"]))
             jacobian = jax.vmap(jax.jacrev(lambda z: decode(z[None])[0]))(z)
             return (terms + 0.2 * (jnp.einsum("bx,bxz->bz", probe, jacobian) ** 2).sum(-1)).mean()
 
@@ -95,53 +93,61 @@ def test_a_step_descends_the_papers_loss(regulariser):
     assert moved["encoder"]["mean"]["kernel"]
 
 
+def test_the_decay_is_of_the_decoders_parameters():
+    params = {"a": jnp.array([1.0, 2.0]), "b": {"c": jnp.array([[3.0]])}}
+    added = c.DecoderDecay(0.5).penalty()(params, lambda z: z, jnp.zeros((4, 2)), jnp.zeros((4, 2)))
+    np.testing.assert_allclose(added, np.full(4, 7.0))
+
+
 class Normed(nn.Module):
     @nn.compact
     def __call__(self, z, y=None, *, train):
         return nn.BatchNorm(use_running_average=not train)(nn.Dense(3)(z))
 
 
+class Small(nn.Module):
+    @nn.compact
+    def __call__(self, z, y=None, *, train):
+        h = nn.Dense(8)(z).reshape(-1, 2, 2, 2)
+        return networks.ConvTranspose(3, (3, 3), (2, 2))(h)
+
+
 def test_spectral_norm_divides_every_kernel_of_a_decoder():
-    decoder = networks.SpectrallyNormalised(networks.ArticleDecoder((4, 4, 1)))
-    z = jnp.ones((2, 3))
+    decoder, z = networks.SpectrallyNormalised(Small()), jnp.ones((2, 3))
 
     @quick_jit
     def found():
         variables = decoder.init(rng.root(0), z, train=True)
 
         def step(_, stats):
-            return decoder.apply({**variables, "batch_stats": stats}, z, train=True, mutable=["batch_stats"])[1][
-                "batch_stats"
-            ]
+            _, after = decoder.apply({**variables, "batch_stats": stats}, z, train=True, mutable=["batch_stats"])
+            return after["batch_stats"]
 
         stats = jax.lax.fori_loop(0, 60, step, variables["batch_stats"])
+        params = variables["params"]["weights"]
+        norms = {  # those of transposed convolutions are [height, width, out, in]
+            "Dense_0": jnp.linalg.norm(params["Dense_0"]["kernel"].T, ord=2),
+            "ConvTranspose_0": jnp.linalg.norm(
+                params["ConvTranspose_0"]["kernel"].transpose(2, 0, 1, 3).reshape(3, -1), ord=2
+            ),
+        }
+        divided = {name: layer | {"kernel": layer["kernel"] / norms[name]} for name, layer in params.items()}
         made = decoder.apply({**variables, "batch_stats": stats}, z, train=False)
-        return made, variables["params"]["weights"], stats["vectors"]
+        return (
+            made,
+            Small().apply({"params": divided}, z, train=False),
+            Small().apply({"params": params}, z, train=False),
+        )
 
-    made, params, vectors = jax.device_get(found())
-    matrix = {  # those of transposed convolutions are [height, width, out, in]
-        "ConvTranspose_0": lambda kernel: kernel.transpose(2, 0, 1, 3).reshape(64, -1),
-        "ConvTranspose_1": lambda kernel: kernel.transpose(2, 0, 1, 3).reshape(32, -1),
-        "Dense_0": lambda kernel: kernel.T,
-        "Conv_0": lambda kernel: kernel.reshape(-1, 1).T,
-    }
-    assert set(params) == set(matrix)
-    norms = {name: np.linalg.svd(of(params[name]["kernel"]), compute_uv=False)[0] for name, of in matrix.items()}
-    for name, (u, v) in vectors.items():
-        layer = name.removesuffix("/kernel")
-        assert u @ matrix[layer](params[layer]["kernel"]) @ v == pytest.approx(norms[layer], rel=0.02)
-    divided = jax.tree.map(np.asarray, params)
-    for layer, of in matrix.items():
-        u, v = vectors[f"{layer}/kernel"]
-        divided[layer]["kernel"] = params[layer]["kernel"] / (u @ of(params[layer]["kernel"]) @ v)
-    twin = quick_jit(lambda params: networks.ArticleDecoder((4, 4, 1)).apply({"params": params}, z, train=False))
-    np.testing.assert_allclose(made, twin(divided), rtol=1e-4, atol=1e-6)
+    made, expected, plain = jax.device_get(found())
+    np.testing.assert_allclose(made, expected, rtol=1e-3, atol=1e-4)
+    assert np.abs(made - plain).max() > 0.05
     with pytest.raises(UserError, match=r"Normed has statistics beside its weights \(batch_stats\), so spectral"):
         jax.eval_shape(lambda: networks.SpectrallyNormalised(Normed()).init(rng.root(0), z, train=True))
 
 
 def test_no_likelihood_and_no_samples_are_claimed():
-    program = program_of(c.DecoderSpectralNorm(), evaluation=c.Evaluation(samples=20))
+    program = program_of(c.DecoderDecay(), evaluation=c.Evaluation(samples=20))
     state = program.model.init(rng.root(0), program.first_batch())
     measures = gvlab.evaluate.evaluate(program, state, extractors=[])
     assert set(measures) == {"squared_error", "active_units"}
