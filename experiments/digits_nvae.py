@@ -4,7 +4,7 @@
     gvlab evaluate runs/digits_nvae/seed-0
 
 Cost: 3.6 minutes of CPU, compilation included.
-Reached (seed 0): test elbo_nats -101.3 ± 0.8, iw_bound_nats -100.0 with k = 50; the KL of the six layers from the top: 0.0,
+Reached (seed 0): test elbo_nats -101.3 ± 0.8, iw_bound_nats -100.0 with k = 50; the KL of its layers from the top: 0.0,
 0.1, 7.4, 1.0, 2.3 and 7.3.
 """
 
