@@ -77,3 +77,8 @@ class Setting(NamedTuple):
         """Raises UserError if the network is one of images alone, and the data are none."""
         if self.modality == VECTORS and isinstance(network, _OF_IMAGES):
             raise UserError(f"The network {type(network).__name__} makes images, not vectors {self.shape}: use MLP.")
+
+    def check_images(self, part: str) -> None:
+        """Raises UserError if a part of a model that is of images alone would see vectors."""
+        if len(self.shape) != 3:
+            raise UserError(f"{part} is of images, but the data are vectors {self.shape}: leave it out.")
