@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array
 
 from gvlab import config as c
-from gvlab import data, families, networks, own_labels, own_parts, rng, sizes
+from gvlab import data, families, networks, own_augmentations, own_labels, own_parts, rng, sizes
 from gvlab.config import own
 from gvlab.config.experiment import AnyModel
 from gvlab.data import mapped
@@ -160,8 +160,12 @@ def model(
             return families.density(config, setting)
         case c.SecondStage():
             return families.second_stage(config, setting, functools.partial(_first_model, shape, num_classes, examples))
+        case c.RAE():
+            return families.rae(config, setting)
         case c.BinaryVAE():
             return families.binary_vae(config, setting)
+        case c.CategoricalVAE():
+            return families.categorical_vae(config, setting)
         case _:
             return made(config, "model", shape, classes, axis_name)
 
@@ -202,11 +206,13 @@ class Program:
 
     @property
     def latent_dim(self) -> int:
-        """Numbers that the prior gives of one example."""
+        """Numbers that the prior gives of one example or, where there is none, the encoder."""
         key = rng.root(0)
-        if self.model.learned_prior is None:
+        if self.model.learned_prior is None and not self.model.unsampled:
             return int(jax.eval_shape(lambda: self.model.prior(key, 1)).shape[-1])
         state = jax.eval_shape(lambda: self.model.init(key, self.first_batch()))
+        if self.model.unsampled and self.model.encode is not None:
+            return int(jax.eval_shape(self.model.encode, state, self.first_batch())[0].shape[-1])
         return int(jax.eval_shape(lambda state: self.model.latents(state, key, 1), state).shape[-1])
 
     @property
@@ -313,6 +319,9 @@ def _check_own(experiment: c.Experiment, dataset: data.Dataset, parts: list[Any]
             own.note_class(type(part))
     config, classes = experiment.model, _classes(experiment.model, dataset.num_classes)
     own_parts.check_shapes(experiment, dataset.shape, classes)
+    for name, part in own.parts(config):
+        if name == "augmentation" and isinstance(config, c.GAN):
+            own_augmentations.check(part, dataset.shape)
     if classes and own.is_own(type(getattr(config, "network", config))):
         _say(own_labels.unread_labels(config, dataset.shape, classes))
 

@@ -16,6 +16,7 @@ import optax
 
 from gvlab import config as c
 from gvlab import data
+from gvlab.augment import Augmentation
 from gvlab.config import own
 from gvlab.config.terms import innermost
 from gvlab.losses import Contest, Round, Term
@@ -36,7 +37,7 @@ def made(part: Any, method: str, *args: Any) -> Any:
     if not own.is_own(type(part)) or isinstance(part, own.Unopened):
         return getattr(part, method)(*args)
     said = where(part, method)
-    found = _called(said, getattr(part, method), *args, let=_NO_VALUE if _is_traced(part) else ())
+    found = called(said, getattr(part, method), *args, let=_NO_VALUE if _is_traced(part) else ())
     _KINDS[method](said, found)
     return found
 
@@ -59,7 +60,7 @@ def where(part: Any, method: str) -> str:
     return own.said(name) if name == own.FROM_FILE else f"{name}.{method}()"
 
 
-def _called(
+def called(
     where: str, function: Callable[..., Any], *args: Any, remedy: str = "", let: tuple[type[Exception], ...] = ()
 ) -> Any:
     """What the function gives; whatever it raises is one sentence, with this remedy unless the error has its own, but
@@ -134,6 +135,7 @@ _KINDS: dict[str, Callable[[str, Any], None]] = {
     "coders": lambda where, found: _two_modules(where, found, "encoder, decoder"),
     "contest": lambda where, found: _of_class(where, found, Contest, "a gvlab.losses.Contest"),
     "term": lambda where, found: _of_class(where, found, Term, "a gvlab.losses.Term"),
+    "augmentation": lambda where, found: _of_class(where, found, Augmentation, "a gvlab.augment.Augmentation"),
     "observation": lambda where, found: _of_class(where, found, Observation, "a gvlab.models.Observation"),
     "transformation": lambda where, found: _of_class(
         where, found, optax.GradientTransformation, "an optax.GradientTransformation"
@@ -182,31 +184,31 @@ def _check_model(part: Any, shape: Shape, classes: int) -> None:
     key, y = jax.random.key(0), jnp.zeros(3, jnp.int32) if classes else None
 
     def shapes(name: str, function: Callable[..., Any], *args: Any) -> Any:
-        return _called(f"{name} of {where}", jax.eval_shape, function, *args)
+        return called(f"{name} of {where}", jax.eval_shape, function, *args)
 
     batch, of_three = (Batch(jnp.zeros((n, *shape)), None if y is None else y[:n]) for n in (2, 3))
     state = shapes("init", model.init, key, batch)
     if not hasattr(state, "step"):
         raise UserError(f"The state of {where} has no field step: count there the train steps that were taken.")
-    _require(f"The state of {where}", "a step", state.step, (), None)
+    require(f"The state of {where}", "a step", state.step, (), None)
     for given in (batch, of_three):
         _check_terms(model, where, state, given, shapes)
     sampled = shapes("sample", lambda state, key: model.sample(state, key, 3, y), state, key)
-    _require(f"sample of {where}", "3 examples", sampled, (3, *shape))
+    require(f"sample of {where}", "3 examples", sampled, (3, *shape))
     draw = model.learned_prior or (lambda state, key, n: model.prior(key, n))
     z = shapes("prior", lambda state, key: draw(state, key, 3), state, key)
     if not hasattr(z, "shape") or len(z.shape) != 2 or len(z) != 3:
         found = getattr(z, "shape", None)
         raise UserError(f"prior of {where} gives latents of shape {found}, but must give [3, latent].")
     decoded = shapes("decode", lambda state, z: model.decode(state, z, y), state, z)
-    _require(f"decode of {where}", "3 examples", decoded, (3, *shape))
+    require(f"decode of {where}", "3 examples", decoded, (3, *shape))
     if model.encode is not None:
         posterior = _pair(f"encode of {where}", shapes("encode", model.encode, state, batch), "(mean, logvar)")
         for name, array in zip(("means", "log-variances"), posterior, strict=True):
-            _require(f"encode of {where}", name, array, (2, z.shape[1]))
+            require(f"encode of {where}", name, array, (2, z.shape[1]))
     if model.log_weights is not None:
         weights = shapes("log_weights", lambda state, key: model.log_weights(state, batch, key, 5), state, key)
-        _require(f"log_weights of {where}", "nats of 5 draws for 2 examples", weights, (5, 2))
+        require(f"log_weights of {where}", "nats of 5 draws for 2 examples", weights, (5, 2))
     # Of all that it computes XLA leaves the step alone.
     began = jax.jit(lambda: model.init(key, batch).step)()
     ended = jax.jit(lambda: model.train_step(model.init(key, batch), batch, key)[0].step)()
@@ -224,9 +226,9 @@ def _check_terms(model: Model, where: str, state: Any, batch: Batch, shapes: Cal
     if jax.tree.flatten(after) != jax.tree.flatten(state):
         raise UserError(f"train_step of {where} gives another state than it is given: keep its shapes and types.")
     for name, term in _terms(f"train_step of {where}", info):
-        _require(f"train_step of {where}", f"the term {name}", term, (), None)
+        require(f"train_step of {where}", f"the term {name}", term, (), None)
     for name, term in _terms(f"evaluate of {where}", shapes("evaluate", model.evaluate, state, batch, key)):
-        _require(f"evaluate of {where}", f"the term {name}", term, (len(batch.x),))
+        require(f"evaluate of {where}", f"the term {name}", term, (len(batch.x),))
 
 
 def _terms(where: str, found: Any) -> list[tuple[str, Any]]:
@@ -238,21 +240,21 @@ def _terms(where: str, found: Any) -> list[tuple[str, Any]]:
 def _check_players(model: c.GAN, part: Any, shape: Shape, classes: int) -> None:
     generator, discriminator = made(part, "networks", shape, classes, None)
     where = f"{type(part).__name__}.networks()"
-    for called, n, images in _outputs(f"The generator of {where}", generator, (model.latent_dim,), classes):
-        _require(called, "examples", images, (n, *shape))
-    for called, n, output in _outputs(f"The discriminator of {where}", discriminator, shape, classes):
-        _require(called, "logits", output.logits if isinstance(output, Judged) else output, (n,))
+    for name, n, images in _outputs(f"The generator of {where}", generator, (model.latent_dim,), classes):
+        require(name, "examples", images, (n, *shape))
+    for name, n, output in _outputs(f"The discriminator of {where}", discriminator, shape, classes):
+        require(name, "logits", output.logits if isinstance(output, Judged) else output, (n,))
 
 
 def _check_coders(model: c.VAE | c.BinaryVAE, part: Any, shape: Shape, classes: int) -> None:
     decoded, parameters = made(model.likelihood, "observation").made_for(shape)
     encoder, decoder = made(part, "coders", decoded, model.latent_dim, parameters, classes, None)
     where = f"{type(part).__name__}.coders()"
-    for called, n, posterior in _outputs(f"The encoder of {where}", encoder, shape, classes):
-        for name, array in zip(("means", "log-variances"), _pair(called, posterior, "(mean, logvar)"), strict=True):
-            _require(called, name, array, (n, model.latent_dim))
-    for called, n, raw in _outputs(f"The decoder of {where}", decoder, (model.latent_dim,), classes):
-        _require(called, "parameters of pixels", raw, (n, *decoded[:-1], decoded[-1] * parameters))
+    for name, n, posterior in _outputs(f"The encoder of {where}", encoder, shape, classes):
+        for head, array in zip(("means", "log-variances"), _pair(name, posterior, "(mean, logvar)"), strict=True):
+            require(name, head, array, (n, model.latent_dim))
+    for name, n, raw in _outputs(f"The decoder of {where}", decoder, (model.latent_dim,), classes):
+        require(name, "parameters of pixels", raw, (n, *decoded[:-1], decoded[-1] * parameters))
 
 
 def _outputs(where: str, module: nn.Module, given: Shape, classes: int) -> Iterator[tuple[str, int, Any]]:
@@ -265,7 +267,7 @@ def _outputs(where: str, module: nn.Module, given: Shape, classes: int) -> Itera
     def inputs(n: int) -> tuple[jax.Array, jax.Array | None]:
         return jnp.zeros((n, *given)), jnp.zeros((n, classes)) if classes else None
 
-    variables = _called(where, jax.eval_shape, init, jax.random.key(0), *inputs(2))
+    variables = called(where, jax.eval_shape, init, jax.random.key(0), *inputs(2))
     if "params" not in variables:
         raise UserError(f"{where} has no parameters, so that there is nothing to train: give it a layer, as nn.Dense.")
     learned = variables["params"], variables.get("batch_stats", {})
@@ -274,8 +276,8 @@ def _outputs(where: str, module: nn.Module, given: Shape, classes: int) -> Itera
         (False, functools.partial(eval_apply, module)),
     ):
         for n, remedy in ((2, ""), (3, "a batch has any number of examples, so reshape by x.shape[0]")):
-            called = f"{where}{'' if train else ' with train=False'}{'' if n == 2 else f' on a batch of {n}'}"
-            yield called, n, _called(called, jax.eval_shape, apply, *learned, *inputs(n), remedy=remedy)
+            name = f"{where}{'' if train else ' with train=False'}{'' if n == 2 else f' on a batch of {n}'}"
+            yield name, n, called(name, jax.eval_shape, apply, *learned, *inputs(n), remedy=remedy)
 
 
 def _check_contest(part: Any) -> None:
@@ -283,8 +285,8 @@ def _check_contest(part: Any) -> None:
     contest = made(part, "contest")
     for side in ("discriminator", "generator"):
         where = f"The {side}'s loss of {type(part).__name__}.contest()"
-        loss = _called(where, jax.eval_shape, getattr(contest, side), logits, logits)
-        _require(where, "losses of 3 pairs", loss, (3,))
+        loss = called(where, jax.eval_shape, getattr(contest, side), logits, logits)
+        require(where, "losses of 3 pairs", loss, (3,))
 
 
 def _check_added(terms: tuple[Any, ...], shape: Shape) -> None:
@@ -312,11 +314,11 @@ def _check_term(part: Any, shape: Shape) -> None:
         said = Judged(critic(x), z, z, z, z)  # as of two classes
         return term.value(this._replace(y=z, judged_real=said, judged_fake=said), memory)
 
-    memory = _called(f"init of {where}", jax.eval_shape, term.init)
-    found = _called(f"value of {where}", jax.eval_shape, value, jax.random.key(0), jnp.zeros((3, 2)), memory)
+    memory = called(f"init of {where}", jax.eval_shape, term.init)
+    found = called(f"value of {where}", jax.eval_shape, value, jax.random.key(0), jnp.zeros((3, 2)), memory)
     if not isinstance(found, tuple) or len(found) != 2:
         raise UserError(f"value of {where} gives no pair, but must give (loss [batch], memory of the next step).")
-    _require(f"value of {where}", "losses of 3 examples", found[0], (3,))
+    require(f"value of {where}", "losses of 3 examples", found[0], (3,))
     before, after = (jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree) for tree in (memory, found[1]))
     if before != after:
         raise UserError(f"value of {where} gives another memory than init does: keep its structure, shapes and types.")
@@ -327,10 +329,10 @@ def _check_observation(part: Any, shape: Shape) -> None:
     x = jax.ShapeDtypeStruct((3, *shape), jnp.float32)
     decoded, parameters = observation.made_for(shape)
     raw = jax.ShapeDtypeStruct((2, 3, *decoded[:-1], decoded[-1] * parameters + observation.shared), jnp.float32)
-    log_prob = _called(f"log_prob of {where}", jax.eval_shape, observation.log_prob, raw, x)
-    _require(f"log_prob of {where}", "nats of 2 draws for 3 examples", log_prob, (2, 3))
-    mean = _called(f"mean of {where}", jax.eval_shape, observation.mean, raw)
-    _require(f"mean of {where}", "the examples of 2 draws for 3", mean, (2, 3, *shape))
+    log_prob = called(f"log_prob of {where}", jax.eval_shape, observation.log_prob, raw, x)
+    require(f"log_prob of {where}", "nats of 2 draws for 3 examples", log_prob, (2, 3))
+    mean = called(f"mean of {where}", jax.eval_shape, observation.mean, raw)
+    require(f"mean of {where}", "the examples of 2 draws for 3", mean, (2, 3, *shape))
 
 
 def _check_optimizer(part: Any) -> None:
@@ -340,16 +342,16 @@ def _check_optimizer(part: Any) -> None:
     def update(state: Any, step: jax.Array) -> Any:
         return optimizer.update(params, state, params, step=step)[0]
 
-    state = _called(f"The init of {where}", jax.eval_shape, optimizer.init, params)
-    updates = _called(f"The update of {where}", jax.eval_shape, update, state, jax.ShapeDtypeStruct((), jnp.int32))
+    state = called(f"The init of {where}", jax.eval_shape, optimizer.init, params)
+    updates = called(f"The update of {where}", jax.eval_shape, update, state, jax.ShapeDtypeStruct((), jnp.int32))
     if jax.tree.map(jnp.shape, updates) != jax.tree.map(jnp.shape, params):
         raise UserError(f"{where} gives updates of other shapes than the parameters have: give one for each of them.")
 
 
 def _check_schedule(part: Any) -> None:
     where, schedule = f"{type(part).__name__}.schedule()", made(part, "schedule")
-    factor = _called(f"What {where} returns", jax.eval_shape, schedule, jax.ShapeDtypeStruct((), jnp.int32))
-    _require(where, "a factor", factor, (), None)
+    factor = called(f"What {where} returns", jax.eval_shape, schedule, jax.ShapeDtypeStruct((), jnp.int32))
+    require(where, "a factor", factor, (), None)
 
 
 def _pair(where: str, found: Any, names: str) -> Any:
@@ -358,7 +360,7 @@ def _pair(where: str, found: Any, names: str) -> Any:
     return found
 
 
-def _require(where: str, what: str, found: Any, shape: Shape, dtype: Any = jnp.float32) -> None:
+def require(where: str, what: str, found: Any, shape: Shape, dtype: Any = jnp.float32) -> None:
     """Raises `UserError` unless this is an array of that shape, and of that type unless it may have any."""
     if not hasattr(found, "shape"):
         raise UserError(f"{where} gives {type(found).__name__} for {what}, but must give one array.")
@@ -387,7 +389,7 @@ def check_repeats(parts: Sequence[Any], models: Sequence[Model], batch: Batch) -
         return lowered[0].as_text(), lowered[1].as_text()
 
     names = " and ".join(dict.fromkeys(type(part).__name__ for part in parts))
-    one, other = (_called(f"A train step with {names}", program, model) for model in models)
+    one, other = (called(f"A train step with {names}", program, model) for model in models)
     if one != other:
         raise UserError(
             "The experiment's own parts make another program each time that they are built, so that no seed repeats "

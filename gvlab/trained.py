@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,6 +20,7 @@ from gvlab import models, rng, sizes
 from gvlab.arguments import check_count, check_seed, check_weights
 from gvlab.build import Program
 from gvlab.data import Split, check_batch
+from gvlab.models import truncation as styles
 from gvlab.runs import directory as rundir
 from gvlab.train import loop, origin
 from gvlab.types import Batch, Diverged, PRNGKey, PyTree, UserError
@@ -125,6 +126,17 @@ class Trained:
         if self.writes:
             return self._written(rng.stream(rng.root(seed), rng.PICTURE), n, self.labels(y, n), truncation)
         return self.decode(self.latents(rng.stream(rng.root(seed), rng.PICTURE), n, truncation), y)
+
+    def truncated(self, psi: float) -> Trained:
+        """The same model, whose styles w are mean + psi (w - mean) wherever it makes examples (Karras et al. 2019).
+
+        Args:
+            psi: from 0 to 1, which changes nothing.
+
+        Raises:
+            UserError: `psi` is another number, or the model has no styles, as a StyleGAN2 has.
+        """
+        return replace(self, program=replace(self.program, model=styles.with_psi(self.program.model, psi)))
 
     def check_size(self, n: int, asked: str) -> None:
         """Raises `UserError` unless n examples can be made at once; `asked` is what asked for them."""

@@ -85,6 +85,10 @@ class Model(NamedTuple):
     real numbers. Such a model has no `encode`."""
     code_sizes: tuple[int, ...] | None = None
     """How many codes there are at each position, where there are codes."""
+    unsampled: str | None = None
+    """Why there are no samples, nor latents of a prior, in a sentence to the user; None: there are."""
+    truncated: Callable[..., Float[Array, "n *shape"]] | None = None
+    """(state, z, y, psi) -> x as `decode` gives it, of styles drawn towards their mean; None without styles."""
 
     def latents(self, state: PyTree, key: PRNGKey, n: Size) -> Num[Array, "n latent"]:
         """Draws from the prior, learned or not."""

@@ -28,7 +28,7 @@ FLOORS = [
     {"data", "networks"},
     {"models"},
     {"config"},
-    {"runs", "sizes", "own_parts", "own_labels", "arguments"},
+    {"runs", "sizes", "own_parts", "own_labels", "own_augmentations", "arguments"},
     {"build", "families"},
     {"evaluate", "restore"},
     {"pictures"},

@@ -41,6 +41,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     sample.add_argument(
         "--truncation", type=float, metavar="T", help="latents from within [-T, T] only, of the normal prior"
     )
+    sample.add_argument("--psi", type=float, metavar="P", help="styles drawn towards their mean, of a StyleGAN2")
 
     encode = command("encode", "Latents of images, by a VAE.", _encode)
     encode.add_argument("run_directory", type=Path, metavar="RUN")
@@ -83,6 +84,8 @@ def _sample(args: argparse.Namespace, rest: list[str]) -> None:
     if args.classes and not picture:
         raise UserError(f"--classes all makes a picture, but --out is {args.out}: let it end in .png, or leave it out.")
     model = loaded(args.run_directory, args.experiment)
+    if args.psi is not None:
+        model = model.truncated(args.psi)
     of_class = class_given(model, args)
     if model.has_codes and args.truncation is None:
         print(

@@ -70,7 +70,10 @@ def _lowered(program: Program, platform: str) -> str:
     model, shapes = program.model, programs.shapes_of(program)
 
     def functions(state: PyTree, stored: Array, batch: Batch, key: Array) -> list[PyTree]:
-        z = model.latents(state, key, len(batch.x))
+        if model.unsampled and model.encode is not None:
+            z = model.encode(state, batch)[0]
+        else:
+            z = model.latents(state, key, len(batch.x))
         y = batch.y if program.experiment.conditional else None
         values = [program.preprocess(stored, key), z, model.decode(state, z, y), model.evaluate(state, batch, key)]
         if model.encode is not None:

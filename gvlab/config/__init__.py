@@ -6,6 +6,7 @@ whatever `steps` is, and a finished run can be continued by asking for more.
 
 from gvlab.config.augmentations import ADA, APA, Adaptive, DiffAugment, Fixed, FlipAndTranslate, InstanceNoise, Ramp
 from gvlab.config.binary import BinaryVAE
+from gvlab.config.categorical import CategoricalVAE
 from gvlab.config.class_terms import (
     FakeClasses,
     FakeContrast,
@@ -47,7 +48,7 @@ from gvlab.config.fields import completed, difference, leaves, member_to_dict, t
 from gvlab.config.gan import GAN, HalfLife
 from gvlab.config.heads import Classifier, Embedding, ExtraClass, Projection
 from gvlab.config.hierarchy import HierarchicalVAE
-from gvlab.config.ladders import VDVAE, Absolute, LadderMLP, Residual
+from gvlab.config.ladders import NVAE, VDVAE, Absolute, LadderMLP, Residual
 from gvlab.config.likelihoods import (
     Bernoulli,
     Categorical,
@@ -71,6 +72,7 @@ from gvlab.config.objectives import (
     FreeNats,
     ImportanceWeighted,
     Information,
+    LearnedSimilarity,
     MultiplyImportanceWeighted,
     PartiallyImportanceWeighted,
     Renyi,
@@ -89,9 +91,17 @@ from gvlab.config.optimizers import (
     RMSprop,
     Skipped,
 )
-from gvlab.config.posteriors import DiagonalNormal, FullCovariance, InverseAutoregressive, Planar, Radial
-from gvlab.config.priors import Flow, Mixture, StandardNormal, Vamp
+from gvlab.config.posteriors import (
+    DiagonalNormal,
+    FullCovariance,
+    InverseAutoregressive,
+    Planar,
+    Radial,
+    VonMisesFisher,
+)
+from gvlab.config.priors import Flow, Mixture, StandardNormal, UniformSphere, Vamp
 from gvlab.config.protocols import (
+    OwnAugmentation,
     OwnCoders,
     OwnContest,
     OwnData,
@@ -103,6 +113,7 @@ from gvlab.config.protocols import (
     OwnTerm,
 )
 from gvlab.config.quantizers import BSQ, EMAVQ, FSQ, LFQ, VQ, ResidualVQ, SimVQ
+from gvlab.config.regularised import RAE, DecoderDecay, DecoderSlope, DecoderSpectralNorm
 from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
 from gvlab.config.schedules import Constant, Cosine, Cyclical, Exponential, Linear, PerImage, in_steps
 from gvlab.config.second_stage import First, SecondStage
@@ -113,6 +124,7 @@ from gvlab.config.terms import (
     R1,
     R2,
     Centring,
+    ClippedDragan,
     Dragan,
     Every,
     GradientPenalty,
@@ -125,7 +137,7 @@ from gvlab.config.terms import (
     ZeroCentred,
 )
 from gvlab.config.vae import VAE
-from gvlab.config.vqvae import VQVAE, CodeMaps, CodeMLP
+from gvlab.config.vqvae import VQVAE, CodeMaps, CodeMLP, Patches
 from gvlab.config.waves import WaveGAN
 from gvlab.spelling import nearest
 
@@ -143,10 +155,12 @@ __all__ = [
     "GAN",
     "LFQ",
     "MLP",
+    "NVAE",
     "NVIL",
     "R1",
     "R2",
     "R3GAN",
+    "RAE",
     "SAGAN",
     "SGD",
     "SNGAN",
@@ -171,10 +185,12 @@ __all__ = [
     "Boxed",
     "Capacity",
     "Categorical",
+    "CategoricalVAE",
     "CausalTransformer",
     "Centring",
     "Classifier",
     "Clipped",
+    "ClippedDragan",
     "CodeMLP",
     "CodeMaps",
     "CombinedImportanceWeighted",
@@ -182,6 +198,9 @@ __all__ = [
     "Cosine",
     "Cyclical",
     "Data",
+    "DecoderDecay",
+    "DecoderSlope",
+    "DecoderSpectralNorm",
     "Density",
     "DiagonalNormal",
     "DiffAugment",
@@ -226,6 +245,7 @@ __all__ = [
     "LazyAdam",
     "LeCam",
     "LearnedGaussian",
+    "LearnedSimilarity",
     "LeastSquares",
     "Linear",
     "MaxoutMLP",
@@ -237,6 +257,7 @@ __all__ = [
     "NonSaturating",
     "OneSidedGradientPenalty",
     "Orthogonal",
+    "OwnAugmentation",
     "OwnCoders",
     "OwnContest",
     "OwnData",
@@ -247,6 +268,7 @@ __all__ = [
     "OwnSchedule",
     "OwnTerm",
     "PartiallyImportanceWeighted",
+    "Patches",
     "PathLength",
     "PerImage",
     "Planar",
@@ -286,7 +308,9 @@ __all__ = [
     "TotalCorrelation",
     "TwoLayerMLP",
     "TwoMLPs",
+    "UniformSphere",
     "Vamp",
+    "VonMisesFisher",
     "Wasserstein",
     "WaveGAN",
     "ZeroCentred",

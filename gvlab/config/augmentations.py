@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from gvlab.config.checks import check_fraction, check_not_negative, check_probability, check_size
 from gvlab.config.plain import settle
+from gvlab.config.protocols import OwnAugmentation
 from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
@@ -167,4 +168,4 @@ class InstanceNoise:
         return self.share.of(augment.instance_noise(self.deviation))
 
 
-AnyAugmentation: TypeAlias = DiffAugment | ADA | APA | InstanceNoise
+AnyAugmentation: TypeAlias = DiffAugment | ADA | APA | InstanceNoise | OwnAugmentation

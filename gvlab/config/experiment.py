@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from gvlab.config.binary import BinaryVAE
+from gvlab.config.categorical import CategoricalVAE
 from gvlab.config.checks import check_directory_name, check_positive, check_size
 from gvlab.config.densities import Density
 from gvlab.config.fields import decode, to_dict
@@ -15,6 +16,7 @@ from gvlab.config.hierarchy import HierarchicalVAE
 from gvlab.config.likelihoods import Categorical, DiscretizedLogistic, MixtureOfLogistics
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnData, OwnModel
+from gvlab.config.regularised import RAE
 from gvlab.config.second_stage import SecondStage
 from gvlab.config.sources import Arrays, Folder, Text, Tfds
 from gvlab.config.terms import check_differences
@@ -23,9 +25,11 @@ from gvlab.config.vqvae import VQVAE
 from gvlab.errors import UserError
 from gvlab.schema import parse
 
-FAMILIES = (GAN, VAE, VQVAE, BinaryVAE, HierarchicalVAE, Density, SecondStage)
+FAMILIES = (GAN, VAE, VQVAE, BinaryVAE, CategoricalVAE, RAE, HierarchicalVAE, Density, SecondStage)
 """Models of gvlab's own."""
-AnyModel: TypeAlias = GAN | VAE | VQVAE | BinaryVAE | HierarchicalVAE | Density | SecondStage | OwnModel
+AnyModel: TypeAlias = (
+    GAN | VAE | VQVAE | BinaryVAE | CategoricalVAE | RAE | HierarchicalVAE | Density | SecondStage | OwnModel
+)
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,7 @@ class Experiment:
             )
         if isinstance(self.model, SecondStage) and (first := self.model.first_experiment):
             _check_same_pixels(first.data, self.data)
-        if isinstance(self.model, VAE | VQVAE | BinaryVAE | HierarchicalVAE | SecondStage):
+        if isinstance(self.model, VAE | VQVAE | BinaryVAE | CategoricalVAE | HierarchicalVAE | SecondStage):
             _check_levels(self.model.likelihood, self.data.quantization)
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gvlab.config.checks import check_fraction, check_not_negative, check_size
-from gvlab.config.ladders import VDVAE, LadderMLP
+from gvlab.config.ladders import NVAE, VDVAE, LadderMLP
 from gvlab.config.likelihoods import (
     Bernoulli,
     Categorical,
@@ -33,7 +33,7 @@ from gvlab.errors import UserError
 class HierarchicalVAE:
     """A variational autoencoder with many layers of latents, drawn from the top down (Sønderby et al. 2016)."""
 
-    network: VDVAE | LadderMLP = VDVAE()
+    network: VDVAE | NVAE | LadderMLP = VDVAE()
     objective: (
         ELBO
         | ImportanceWeighted

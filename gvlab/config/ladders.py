@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from gvlab.config.checks import check_layers, check_positive, check_size
 from gvlab.config.plain import settle
@@ -86,25 +86,18 @@ class VDVAE:
                 f"VDVAE.bottleneck is {self.bottleneck}, which leaves {int(self.width * self.bottleneck)} of "
                 f"VDVAE.width = {self.width} channels within a block: use another."
             )
-        _blocks("encoder", self.encoder, "d")
-        _blocks("decoder", self.decoder, "m")
-        self._check_sides()
+        _check_sides("VDVAE", self.encoder, self.decoder)
 
     def hierarchy(self, shape: tuple[int, ...], parameters: int, axis_name: str | None) -> Network:
         """The network for a likelihood of images of that shape."""
         from gvlab import networks
 
-        encoder, decoder = _blocks("encoder", self.encoder, "d"), _blocks("decoder", self.decoder, "m")
-        if len(shape) != 3 or shape[0] != shape[1] or shape[0] != decoder[-1][0]:
-            raise UserError(
-                f"VDVAE.decoder is {self.decoder!r}, which makes square images of {decoder[-1][0]} pixels a side, but "
-                f"the data have the shape {shape}: write blocks for these, or use LadderMLP."
-            )
+        encoder, decoder = _of_shape("VDVAE", self.encoder, self.decoder, shape)
         return networks.VDVAE(
             shape,
             parameters,
-            tuple((side, number if kind == "d" else 1) for side, kind, number in encoder),
-            tuple((side, number if kind == "m" else 0) for side, kind, number in decoder),
+            encoder,
+            decoder,
             features=self.width,
             latents=self.latents,
             bottleneck=self.bottleneck,
@@ -114,48 +107,113 @@ class VDVAE:
             normals=self.posterior.normals(),
         )
 
-    def _check_sides(self) -> None:
-        """Raises UserError unless the blocks lead from the images to 1x1, and back."""
-        encoder, decoder = _blocks("encoder", self.encoder, "d"), _blocks("decoder", self.decoder, "m")
-        side = encoder[0][0]
-        seen = {side}
-        for stated, kind, number in encoder:
-            if stated != side or (kind == "d" and side % number):
-                raise UserError(
-                    f"VDVAE.encoder is {self.encoder!r}, whose maps have {side}x{side} pixels where it says "
-                    f"{stated}{f'd{number}' if kind == 'd' else ''}: write there what divides them."
-                )
-            side = side // number if kind == "d" else side
-            seen.add(side)
-        if side != 1:
+
+@dataclass(frozen=True)
+class NVAE:
+    """NVAE's residual cells, with swish, squeeze-and-excitation and convolutions by channel, where VDVAE has its blocks
+    (Vahdat & Kautz 2020); for square images."""
+
+    encoder: str = "28x2,28d2,14x2,14d2,7x2,7d7,1x1"
+    """As of VDVAE."""
+    decoder: str = "1x1,7m1,7x2,14m7,14x2,28m14"
+    """As of VDVAE."""
+    width: int = 32
+    """Channels of the maps between cells."""
+    latents: int = 8
+    """Channels of each cell's map of latents; 20 in the paper."""
+    expansion: int = 6
+    """By how many times there are more channels within a cell of the decoder."""
+    centre: float = 0.5
+    """As of VDVAE."""
+    deviation: float = 0.25
+    """As of VDVAE."""
+    posterior: Residual | Absolute = Residual()
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_size("NVAE", width=self.width, latents=self.latents, expansion=self.expansion)
+        check_positive("NVAE", deviation=self.deviation)
+        _check_sides("NVAE", self.encoder, self.decoder)
+
+    def hierarchy(self, shape: tuple[int, ...], parameters: int, axis_name: str | None) -> Network:
+        """The network for a likelihood of images of that shape."""
+        from gvlab import networks
+
+        encoder, decoder = _of_shape("NVAE", self.encoder, self.decoder, shape)
+        return networks.NVAE(
+            shape,
+            parameters,
+            encoder,
+            decoder,
+            features=self.width,
+            latents=self.latents,
+            centre=self.centre,
+            deviation=self.deviation,
+            normals=self.posterior.normals(),
+            expansion=self.expansion,
+            axis_name=axis_name,
+        )
+
+
+_Pairs: TypeAlias = tuple[tuple[int, int], ...]
+
+
+def _of_shape(owner: str, encoding: str, decoding: str, shape: tuple[int, ...]) -> tuple[_Pairs, _Pairs]:
+    """The blocks as a network takes them, or `UserError` if they are of other images."""
+    encoder, decoder = _blocks(f"{owner}.encoder", encoding, "d"), _blocks(f"{owner}.decoder", decoding, "m")
+    if len(shape) != 3 or shape[0] != shape[1] or shape[0] != decoder[-1][0]:
+        raise UserError(
+            f"{owner}.decoder is {decoding!r}, which makes square images of {decoder[-1][0]} pixels a side, but the "
+            f"data have the shape {shape}: write blocks for these, or use LadderMLP."
+        )
+    return (
+        tuple((side, number if kind == "d" else 1) for side, kind, number in encoder),
+        tuple((side, number if kind == "m" else 0) for side, kind, number in decoder),
+    )
+
+
+def _check_sides(owner: str, encoding: str, decoding: str) -> None:
+    """Raises UserError unless the blocks lead from the images to 1x1, and back."""
+    encoder, decoder = _blocks(f"{owner}.encoder", encoding, "d"), _blocks(f"{owner}.decoder", decoding, "m")
+    side = encoder[0][0]
+    seen = {side}
+    for stated, kind, number in encoder:
+        if stated != side or (kind == "d" and side % number):
             raise UserError(
-                f"VDVAE.encoder is {self.encoder!r}, which ends at {side}x{side} pixels, but the top of the latents is "
-                f"one pixel: let it end with {side}d{side}."
+                f"{owner}.encoder is {encoding!r}, whose maps have {side}x{side} pixels where it says "
+                f"{stated}{f'd{number}' if kind == 'd' else ''}: write there what divides them."
             )
-        made: set[int] = set()
-        for stated, kind, number in decoder:
-            begins = not made and kind != "m"
-            if begins and stated != 1:
-                raise UserError(
-                    f"VDVAE.decoder is {self.decoder!r}, which begins at {stated}x{stated} pixels, but the top of the "
-                    "latents is one pixel: let it begin with 1x1."
-                )
-            if kind == "m" and (number not in made or stated % number):
-                raise UserError(
-                    f"VDVAE.decoder is {self.decoder!r}, but {stated}m{number} needs maps of {number}x{number} pixels "
-                    f"made before, of which {stated} is a multiple: write another resolution."
-                )
-            if stated not in seen or (kind != "m" and not begins and stated not in made):
-                raise UserError(
-                    f"VDVAE.decoder is {self.decoder!r}, but at {stated}x{stated} pixels the encoder gives nothing, or "
-                    "no block with m begins there: write both of the same resolutions."
-                )
-            made.add(stated)
-        if decoder[-1][0] != encoder[0][0]:
+        side = side // number if kind == "d" else side
+        seen.add(side)
+    if side != 1:
+        raise UserError(
+            f"{owner}.encoder is {encoding!r}, which ends at {side}x{side} pixels, but the top of the latents is "
+            f"one pixel: let it end with {side}d{side}."
+        )
+    made: set[int] = set()
+    for stated, kind, number in decoder:
+        begins = not made and kind != "m"
+        if begins and stated != 1:
             raise UserError(
-                f"VDVAE.decoder is {self.decoder!r}, which ends at {decoder[-1][0]} pixels a side, but the encoder "
-                f"begins at {encoder[0][0]}: write both of the same images."
+                f"{owner}.decoder is {decoding!r}, which begins at {stated}x{stated} pixels, but the top of the "
+                "latents is one pixel: let it begin with 1x1."
             )
+        if kind == "m" and (number not in made or stated % number):
+            raise UserError(
+                f"{owner}.decoder is {decoding!r}, but {stated}m{number} needs maps of {number}x{number} pixels "
+                f"made before, of which {stated} is a multiple: write another resolution."
+            )
+        if stated not in seen or (kind != "m" and not begins and stated not in made):
+            raise UserError(
+                f"{owner}.decoder is {decoding!r}, but at {stated}x{stated} pixels the encoder gives nothing, or "
+                "no block with m begins there: write both of the same resolutions."
+            )
+        made.add(stated)
+    if decoder[-1][0] != encoder[0][0]:
+        raise UserError(
+            f"{owner}.decoder is {decoding!r}, which ends at {decoder[-1][0]} pixels a side, but the encoder "
+            f"begins at {encoder[0][0]}: write both of the same images."
+        )
 
 
 def _blocks(name: str, text: str, kind: str) -> list[tuple[int, str, int]]:
@@ -169,12 +227,12 @@ def _blocks(name: str, text: str, kind: str) -> list[tuple[int, str, int]]:
         found = _BLOCK.fullmatch(part)
         if found is None or found["kind"] not in (None, "x", kind):
             raise UserError(
-                f"VDVAE.{name} is {text!r}, but {part!r} is no block of it: write 8x2, or 8{kind}4, joined by commas."
+                f"{name} is {text!r}, but {part!r} is no block of it: write 8x2, or 8{kind}4, joined by commas."
             )
         side, number = int(found["side"]), int(found["number"] or 1)
         blocks += [(side, kind, number)] if found["kind"] == kind else [(side, "x", 1)] * number
         if len(blocks) > MOST_BLOCKS:
-            raise UserError(f"VDVAE.{name} has more than {MOST_BLOCKS} blocks, which cannot be compiled: use fewer.")
+            raise UserError(f"{name} has more than {MOST_BLOCKS} blocks, which cannot be compiled: use fewer.")
     return blocks
 
 

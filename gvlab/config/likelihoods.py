@@ -104,3 +104,12 @@ class Categorical:
         from gvlab.models import observation
 
         return observation.categorical(self.levels)
+
+
+def check_slope(asked: str, likelihood: object) -> None:
+    """Raises UserError if a critic of images would get images that are rounded to levels, and so no slope of them."""
+    if isinstance(likelihood, DiscretizedLogistic | Categorical | MixtureOfLogistics):
+        raise UserError(
+            f"{asked}, but the mean of {type(likelihood).__name__} is one of its levels, through which no gradient "
+            "goes: use Bernoulli, Gaussian, LearnedGaussian or SharedGaussian."
+        )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     import optax
 
     from gvlab.models.critics import LatentCritic
+    from gvlab.models.image_critics import SimilarityCritic
     from gvlab.models.objectives import Objective
 
 
@@ -189,6 +190,33 @@ class Adversarial:
         return critics.LatentCritic(_leaky(self.hidden), optimizer, critics.of_prior)
 
 
+@dataclass(frozen=True)
+class LearnedSimilarity:
+    """Images that are like the data by the features of a critic, which cannot tell them from data: VAE-GAN (Larsen et
+    al. 2016)."""
+
+    gamma: float = 1e-2
+    """Of likeness beside the critic's verdict, in the decoder's loss."""
+    width: int = 32
+    """Channels of the critic's first layer."""
+    units: int = 512
+    """Of its dense layer."""
+    optimizer: AnyOptimizer = Adam(learning_rate=2e-4, b1=0.5)
+    """The critic's."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("LearnedSimilarity", gamma=self.gamma)
+        check_size("LearnedSimilarity", width=self.width, units=self.units)
+
+    def image_critic(self, optimizer: optax.GradientTransformation, axis_name: str | None) -> SimilarityCritic:
+        from gvlab import networks
+        from gvlab.models.image_critics import SimilarityCritic
+
+        network = networks.SimilarityDiscriminator(self.width, self.units, axis_name)
+        return SimilarityCritic(network, optimizer, self.gamma)
+
+
 def _leaky(hidden: tuple[int, ...]) -> nn.Module:
     from functools import partial
 
@@ -308,6 +336,7 @@ AnyObjective = (
     | Information
     | Factor
     | Adversarial
+    | LearnedSimilarity
     | StickingTheLanding
     | ImportanceWeighted
     | DoublyReparametrised
@@ -324,13 +353,13 @@ OF_COVARIANCES = (DisentangledMeans, DisentangledLatents)
 OF_BATCHES = (TotalCorrelation, DisentangledMeans, DisentangledLatents, Information, Factor)
 """They look at the batch as a whole, which must be large enough."""
 OF_ONE_LAYER = (
-    *(FreeNats, TotalCorrelation, DisentangledMeans, DisentangledLatents, Factor, Adversarial),
+    *(FreeNats, TotalCorrelation, DisentangledMeans, DisentangledLatents, Factor, Adversarial, LearnedSimilarity),
     *(StickingTheLanding, DoublyReparametrised, PartiallyImportanceWeighted),
 )
 """They look at q(z|x) as one normal distribution, or at p(x, z) again."""
 OF_INDEPENDENT_NORMALS = tuple(set(OF_ONE_LAYER) - {PartiallyImportanceWeighted})
 """They look at the means and variances of the posterior's independent normals."""
-OF_NORMAL_PRIOR = (FreeNats, TotalCorrelation, Information, Adversarial)
+OF_NORMAL_PRIOR = (FreeNats, TotalCorrelation, Information, Adversarial, LearnedSimilarity)
 """They take the prior for N(0, I) by its formula or its draws."""
 WITH_CRITIC = (Factor, Adversarial)
 """They train a critic of the latents, on a batch of its own."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gvlab.config.checks import check_fraction, check_not_negative, check_positive, check_size
+from gvlab.config.fields import with_traced
 from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnOptimizer
 from gvlab.config.schedules import AnySchedule, Constant
@@ -138,16 +139,36 @@ class AnnealedAdam:
     eps: float = 1e-8
     steps: int = 40_000
     """Train steps until the last values are reached."""
+    images: int = 0
+    """Real images until then, as R3GAN counts, of which an experiment makes `steps`; 0: `steps` says it."""
 
     def __post_init__(self) -> None:
         settle(self)
+        if self.images < 0:
+            raise UserError(f"AnnealedAdam.images is {self.images}, but is a number of images (0: steps are counted).")
         check_positive("AnnealedAdam", learning_rate=self.learning_rate, eps=self.eps)
         check_not_negative("AnnealedAdam", final_learning_rate=self.final_learning_rate)
         check_fraction("AnnealedAdam", b1=self.b1, b2=self.b2, final_b2=self.final_b2)
         check_size("AnnealedAdam", steps=self.steps)
 
+    @property
+    def counts_images(self) -> bool:
+        """Whether it is to be made one of steps (`schedules.in_steps`)."""
+        return self.images > 0
+
+    def at(self, images: int) -> AnnealedAdam:
+        """The optimizer in train steps of so many images."""
+        counted: AnnealedAdam = with_traced(self, {"steps": -(-self.images // images), "images": 0})
+        return counted
+
     def transformation(self, updates_per_step: int = 1) -> optax.GradientTransformation:
         import optax
+
+        if self.counts_images:
+            raise UserError(
+                f"AnnealedAdam.images is {self.images}, but how many of them a step has is known to an experiment "
+                "alone: build it from an Experiment, or state steps."
+            )
 
         from gvlab.schedules import scale_by_step
         from gvlab.transformations import scale_by_moving_adam

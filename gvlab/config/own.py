@@ -158,7 +158,8 @@ class Unopened:
             "that lies in a run directory is executed by itself: name the file with --experiment FILE"
         )
 
-    data = model = networks = coders = contest = term = observation = transformation = schedule = refuse
+    data = model = networks = coders = contest = term = augmentation = refuse
+    observation = transformation = schedule = refuse
 
 
 def is_json(value: Any) -> bool:

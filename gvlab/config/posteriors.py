@@ -91,4 +91,14 @@ class Radial:
         return posteriors.flow(networks.Radial(latent_dim, self.steps), latent_dim, self.context)
 
 
-AnyPosterior: TypeAlias = DiagonalNormal | FullCovariance | InverseAutoregressive | Planar | Radial
+@dataclass(frozen=True)
+class VonMisesFisher:
+    """Around a direction, on the sphere of vectors of length 1; for the prior UniformSphere (Davidson et al. 2018)."""
+
+    def posterior(self, latent_dim: int) -> Posterior | None:
+        from gvlab.models import posteriors
+
+        return posteriors.von_mises_fisher(latent_dim)
+
+
+AnyPosterior: TypeAlias = DiagonalNormal | FullCovariance | InverseAutoregressive | Planar | Radial | VonMisesFisher

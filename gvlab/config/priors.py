@@ -80,4 +80,15 @@ class Flow:
         return priors.flow(kind(self.layers, self.hidden), latent_dim)
 
 
-AnyPrior: TypeAlias = StandardNormal | Mixture | Vamp | Flow
+@dataclass(frozen=True)
+class UniformSphere:
+    """The same everywhere on the sphere of vectors of length 1, for the posterior VonMisesFisher (Davidson et al.
+    2018)."""
+
+    def prior(self, shape: tuple[int, ...], latent_dim: int, data_range: tuple[float, float]) -> Prior | None:
+        from gvlab.models import priors
+
+        return priors.on_sphere(latent_dim)
+
+
+AnyPrior: TypeAlias = StandardNormal | Mixture | Vamp | Flow | UniformSphere

@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     import flax.linen as nn
     import optax
 
+    from gvlab.augment import Augmentation
     from gvlab.data import Dataset
     from gvlab.losses import Contest, Term
     from gvlab.models import Observation
@@ -98,6 +99,15 @@ class OwnTerm(Protocol):
 
     def term(self) -> Term:
         """(`gvlab.losses.Round`, memory) -> (loss [batch], memory of the next step), with a name."""
+        ...
+
+
+@runtime_checkable
+class OwnAugmentation(Protocol):
+    """What is done to examples before a GAN's discriminator sees them."""
+
+    def augmentation(self) -> Augmentation:
+        """A `gvlab.augment.Transform` and how often it is done; `gvlab.augment.constant` makes one of the other."""
         ...
 
 

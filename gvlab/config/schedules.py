@@ -131,6 +131,8 @@ class PerImage:
 
     of: Cosine | Linear | Exponential | Cyclical = Cosine(steps=20_000_000)
 
+    counts_images = True
+
     def __post_init__(self) -> None:
         settle(self)
 
@@ -147,13 +149,14 @@ class PerImage:
 
 
 def in_steps(config: Any, images: int) -> Any:
-    """The configuration with its schedules in train steps of so many images; itself where all of them are."""
+    """The configuration with what counts images in train steps of so many of them; itself where nothing does."""
     return with_traced(config, {name: part.at(images) for name, part in _per_image(config)})
 
 
-def _per_image(config: Any, within: str = "") -> Iterator[tuple[str, PerImage]]:
+def _per_image(config: Any, within: str = "") -> Iterator[tuple[str, Any]]:
+    """PerImage, and whatever else counts images and has `at`, by dotted name."""
     for name, part in inside(config).items():
-        if isinstance(part, PerImage):
+        if getattr(part, "counts_images", False) is True:
             yield within + name, part
         elif has_inside(part):
             yield from _per_image(part, f"{within}{name}.")

@@ -135,6 +135,23 @@ class Dragan:
 
 
 @dataclass(frozen=True)
+class ClippedDragan:
+    """weight (||grad D|| - 1)^2 around real images, with noise of both signs and in [0, 1], as compare_gan has it."""
+
+    weight: float = 10.0
+    """lambda"""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("ClippedDragan", weight=self.weight)
+
+    def term(self) -> Term:
+        from gvlab import losses
+
+        return losses.clipped_dragan(self.weight)
+
+
+@dataclass(frozen=True)
 class R1FiniteDifference:
     """R1 by the difference of two logits a small random step apart, without a gradient of a gradient."""
 
@@ -244,6 +261,7 @@ InEachStep: TypeAlias = (
     | GradientPenalty
     | OneSidedGradientPenalty
     | Dragan
+    | ClippedDragan
     | R1FiniteDifference
     | R2FiniteDifference
     | Centring

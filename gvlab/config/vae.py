@@ -15,6 +15,7 @@ from gvlab.config.likelihoods import (
     LearnedGaussian,
     MixtureOfLogistics,
     SharedGaussian,
+    check_slope,
 )
 from gvlab.config.networks import MLP, Article, ReluMLP, TwoLayerMLP
 from gvlab.config.objectives import (
@@ -28,11 +29,12 @@ from gvlab.config.objectives import (
     OF_ONE_LAYER,
     WITH_CRITIC,
     AnyObjective,
+    LearnedSimilarity,
 )
 from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
-from gvlab.config.posteriors import AnyPosterior, DiagonalNormal, InverseAutoregressive
-from gvlab.config.priors import AnyPrior, Flow, StandardNormal, Vamp
+from gvlab.config.posteriors import AnyPosterior, DiagonalNormal, InverseAutoregressive, VonMisesFisher
+from gvlab.config.priors import AnyPrior, Flow, StandardNormal, UniformSphere, Vamp
 from gvlab.config.protocols import OwnCoders, OwnObservation
 from gvlab.config.schedules import AnySchedule, Constant
 from gvlab.config.sentences import SentenceGRU, Sentences, SentenceTransformer
@@ -140,6 +142,12 @@ class VAE:
                 f"VAE.num_samples is {self.num_samples}, but {name} puts its draws into {objective.groups} equal "
                 "groups: use a multiple."
             )
+        if isinstance(objective, LearnedSimilarity):
+            check_slope("VAE.objective is LearnedSimilarity", self.likelihood)
+            if self.num_samples != 1:
+                raise UserError(
+                    f"VAE.num_samples is {self.num_samples}, but {name} looks at one image of each example: use 1."
+                )
         if isinstance(objective, OF_ONE_LAYER) and isinstance(self.network, TwoLayerMLP):
             raise UserError(
                 f"VAE.objective is {name}, which is of one layer of latents, but TwoLayerMLP has two: use another "
@@ -173,6 +181,16 @@ class VAE:
 
     def _check_posterior(self) -> None:
         name = type(self.posterior).__name__
+        if isinstance(self.posterior, VonMisesFisher) != isinstance(self.prior, UniformSphere):
+            raise UserError(
+                f"VAE.posterior is {name} and VAE.prior {type(self.prior).__name__}, but latents are on a sphere by "
+                "both or by neither: use VonMisesFisher with UniformSphere."
+            )
+        if isinstance(self.posterior, VonMisesFisher) and self.latent_dim < 2:
+            raise UserError(
+                f"VAE.latent_dim is {self.latent_dim}, but a sphere in one dimension is two points, between which "
+                "VonMisesFisher has no gradient: use at least 2."
+            )
         if isinstance(self.posterior, DiagonalNormal):
             return
         if isinstance(self.network, TwoLayerMLP):

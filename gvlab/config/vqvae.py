@@ -14,6 +14,7 @@ from gvlab.config.likelihoods import (
     LearnedGaussian,
     MixtureOfLogistics,
     SharedGaussian,
+    check_slope,
 )
 from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
@@ -23,6 +24,9 @@ from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     import flax.linen as nn
+    import optax
+
+    from gvlab.models.image_critics import PatchCritic
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,35 @@ class CodeMLP:
 
 
 @dataclass(frozen=True)
+class Patches:
+    """A critic that judges patches of images, whose verdict the decoder hears: VQGAN (Esser et al. 2021)."""
+
+    weight: float = 0.8
+    """Of the verdict, beside the weight that balances its slope at the decoder's last kernel with the likelihood's."""
+    start: int = 0
+    """The first step in which the decoder hears it; published 250,001 for ImageNet. It is trained from the start."""
+    width: int = 64
+    """Channels of its first layer."""
+    layers: int = 3
+    """That halve the image: patches have 16, 34 and 70 pixels a side with 1, 2 and 3."""
+    optimizer: AnyOptimizer = Adam(learning_rate=2e-4, b1=0.5, b2=0.9)
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("Patches", weight=self.weight, start=self.start)
+        check_size("Patches", width=self.width)
+        if not 1 <= self.layers <= MOST_LAYERS:
+            raise UserError(f"Patches.layers is {self.layers}, but must be from 1 to {MOST_LAYERS}.")
+
+    def critic(self, optimizer: optax.GradientTransformation, axis_name: str | None) -> PatchCritic:
+        from gvlab import networks
+        from gvlab.models.image_critics import PatchCritic
+
+        network = networks.PatchDiscriminator(self.width, self.layers, axis_name)
+        return PatchCritic(network, optimizer, self.weight, self.start)
+
+
+@dataclass(frozen=True)
 class VQVAE:
     """An autoencoder whose latents are codes (van den Oord et al. 2017), with a uniform prior over them."""
 
@@ -121,7 +154,11 @@ class VQVAE:
     conditional: bool = False
     """Give the class label to both networks."""
     optimizer: AnyOptimizer = Adam()
+    critic: Patches | None = None
+    """Of images, beside the likelihood."""
 
     def __post_init__(self) -> None:
         settle(self)
         check_not_negative("VQVAE", commitment=self.commitment)
+        if self.critic is not None:
+            check_slope("VQVAE.critic is Patches", self.likelihood)

@@ -28,6 +28,8 @@ def latents(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measur
     found: dict[str, Measure] = {
         "active_units": {"value": metrics.active_units(means), "stamp": shared | {"threshold": 0.01}}
     }
+    if isinstance(program.experiment.model, c.RAE):
+        return found  # which gives one point, and no density
     if not isinstance(getattr(program.experiment.model, "posterior", c.DiagonalNormal()), c.DiagonalNormal):
         return found  # whose mean and variance are not the density that the rest is of
     surgery = metrics.elbo_surgery(key, means, logvars)

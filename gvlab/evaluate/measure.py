@@ -89,7 +89,7 @@ def evaluate(
     for name, of_codes in OF_CODES.items():
         if name in asked.measures:
             measures |= of_codes(program, state, listen)
-    names = _distance_names(asked, dataset)
+    names = _names_for(program)
     if names and dataset.alphabet is not None:
         measures |= _texts(program, state, jax.random.fold_in(key, 2), names)
     elif names:
@@ -124,10 +124,21 @@ def check_ahead(program: Program, extractors: Sequence[Extractor]) -> None:
         jax.eval_shape(lambda state: _standing(program)(state, rng.root(0), program.experiment.batch_size, 1), state)
     annealing.check(program, asked.measures)
     disentanglement.check(program, asked.measures)
-    names = _distance_names(asked, dataset)
+    names = _names_for(program)
     check_texts(names, dataset, asked.features)
     for extractor in extractors if names else ():
         distances.check_ahead(names, extractor, dataset, asked.split, sample_count(asked, dataset))
+
+
+def _names_for(program: Program) -> tuple[str, ...]:
+    """The measures between distributions, none of a model without samples (`UserError` if they are asked for)."""
+    asked = program.experiment.evaluation
+    names = _distance_names(asked, program.dataset)
+    if not program.model.unsampled:
+        return names
+    if names and asked.measures:
+        raise UserError(f"The measure {names[0]} is of samples. {program.model.unsampled}")
+    return ()
 
 
 def _standing(program: Program) -> Callable[..., PyTree]:

@@ -74,6 +74,7 @@ def can_be_ranked(program: Program) -> bool:
     """Whether the KL of q(z|x) is that of independent normals from N(0, 1)."""
     posterior = getattr(program.experiment.model, "posterior", c.DiagonalNormal())
     normal = program.model.learned_prior is None and isinstance(posterior, c.DiagonalNormal)
+    normal = normal and not isinstance(program.experiment.model, c.RAE)
     return program.model.encode is not None and normal
 
 
@@ -94,7 +95,7 @@ def ranking(program: Program, state: PyTree) -> Ranking:
         raise UserError(f"{program.experiment.name} has no encoder whose latents could be ranked: this needs a VAE.")
     if not can_be_ranked(program):
         raise UserError(
-            f"{program.experiment.name} has another posterior than independent normals, or a learned prior, so KLs "
+            f"{program.experiment.name} has another posterior than independent normals, or another prior, so KLs "
             "from N(0, 1) say nothing of its latents: rank another run."
         )
     means, logvars, factors, names = _of_truth(program, state) if program.dataset.truth else _of_test(program, state)

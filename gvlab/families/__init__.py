@@ -1,10 +1,12 @@
 """The families of models: from a configuration and what the model is made for to a `Model`."""
 
 from gvlab.families.binary import binary_vae
+from gvlab.families.categorical import categorical_vae
 from gvlab.families.codes import vqvae
 from gvlab.families.densities import density
 from gvlab.families.gans import gan
 from gvlab.families.hierarchies import hierarchical_vae
+from gvlab.families.regularised import rae
 from gvlab.families.second_stages import check_beginning, check_data, resolved, second_stage
 from gvlab.families.setting import Setting
 from gvlab.families.vaes import vae
@@ -12,11 +14,13 @@ from gvlab.families.vaes import vae
 __all__ = [
     "Setting",
     "binary_vae",
+    "categorical_vae",
     "check_beginning",
     "check_data",
     "density",
     "gan",
     "hierarchical_vae",
+    "rae",
     "resolved",
     "second_stage",
     "vae",

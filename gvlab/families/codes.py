@@ -23,6 +23,11 @@ def vqvae(config: c.VQVAE, setting: Setting) -> Model:
     if observed.shared:
         decoder = networks.WithShared(decoder, observed.shared)
     quantizer = config.quantizer.quantizer(setting.axis_name)
+    critic = None
+    if config.critic is not None:
+        setting.check_images("Patches")
+        critic = config.critic.critic(made(config.critic.optimizer, "transformation", 1), setting.axis_name)
+        critic = critic._replace(network=setting.precise(critic.network))
     return models.vector_quantized_autoencoder(
         setting.precise(encoder),
         quantizer,
@@ -33,5 +38,6 @@ def vqvae(config: c.VQVAE, setting: Setting) -> Model:
         commitment=config.commitment,
         start=config.quantizer.start(quantizer),
         penalty=config.quantizer.penalty(),
+        critic=critic,
         **setting.options(),
     )

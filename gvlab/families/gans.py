@@ -6,6 +6,7 @@ from typing import Any
 
 from gvlab import config as c
 from gvlab import models, networks
+from gvlab.config.terms import innermost
 from gvlab.families.setting import Setting
 from gvlab.own_parts import made
 from gvlab.types import Model
@@ -27,12 +28,14 @@ def gan(config: c.GAN, setting: Setting) -> Model:
         "contest": made(config.contest, "contest"),
         "ema_decay": config.decay(),
     }
+    if any(isinstance(innermost(term), c.ClippedDragan) for term in config.discriminator_terms):
+        setting.check_images("ClippedDragan")
     if config.discriminator_terms:
         options["discriminator_terms"] = [made(term, "term") for term in config.discriminator_terms]
     if config.generator_terms:
         options["generator_terms"] = [made(term, "term") for term in config.generator_terms]
     if config.augmentation is not None:
-        options["augmentation"] = config.augmentation.augmentation()
+        options["augmentation"] = made(config.augmentation, "augmentation")
     if config.update == "simultaneous":
         return models.simultaneous_gan(generator, discriminator, *optimizers, **options)
     alternating = models.separate_gan if config.update == "separate" else models.alternating_gan

@@ -72,9 +72,9 @@ def _check_first(run: Path, first: c.Experiment) -> None:
         )
     if isinstance(model, c.GAN | c.Density | c.SecondStage):
         raise UserError(f"{run} is a run of a {name}, which encodes nothing, but a second stage wants a VAE: name one.")
-    if isinstance(model, c.BinaryVAE):
+    if isinstance(model, c.BinaryVAE | c.CategoricalVAE):
         raise UserError(
-            f"{run} is a run of a BinaryVAE, whose q(z|x) has more than one code, but a second stage takes codes for "
+            f"{run} is a run of a {name}, whose q(z|x) has more than one code, but a second stage takes codes for "
             "certain: name a run of a VQVAE, or of a VAE."
         )
     if isinstance(model, c.VAE) and isinstance(model.network, c.TwoLayerMLP):
@@ -133,10 +133,10 @@ def second_stage(config: c.SecondStage, setting: Setting, build: Callable[[Any, 
     assert known is not None
     assert config.first is not None
     first = build(known.model, known.precision)
-    if (first.encode is None and first.codes is None) or first.log_likelihood is None:
+    if first.encode is None and first.codes is None:
         raise UserError(
-            f"The first stage, {config.on}, is a {type(known.model).__name__}, of which z, or its likelihood, is not "
-            "known: put the second on a VAE."
+            f"The first stage, {config.on}, is a {type(known.model).__name__}, of which z is not known: put the second "
+            "on a VAE."
         )
     inner = setting._replace(values=_UNBOUNDED, classes=0, data_mean=None)
     example = Batch(jnp.zeros((2, *setting.shape)), jnp.zeros(2, jnp.int32) if setting.classes else None)

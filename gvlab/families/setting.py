@@ -84,3 +84,8 @@ class Setting(NamedTuple):
         if self.modality != WAVES and isinstance(network, c.WaveGAN):
             instead = "DCGAN, or another of images" if self.modality == IMAGES else "MLP"
             raise UserError(f"The network WaveGAN makes waves, not {self.modality.name} {self.shape}: use {instead}.")
+
+    def check_images(self, part: str) -> None:
+        """Raises UserError if a part of a model that is of images alone would see others."""
+        if self.modality != IMAGES:
+            raise UserError(f"{part} is of images, but the data are {self.modality.name} {self.shape}: leave it out.")

@@ -48,7 +48,24 @@ def vae(config: c.VAE, setting: Setting) -> Model:
             options["critic"] = config.objective.critic(made(config.objective.optimizer, "transformation", 1))
         options["posterior"] = posterior
         options["prior"] = config.prior.prior(setting.shape, config.latent_dim, setting.values)
-    return factory(*modules, observed, optimizer, **options)
+    model = factory(*modules, observed, optimizer, **options)
+    if not isinstance(config.objective, c.LearnedSimilarity):
+        return model
+    setting.check_images("LearnedSimilarity")
+    critic = config.objective.image_critic(made(config.objective.optimizer, "transformation", 1), setting.axis_name)
+    critic = critic._replace(network=setting.precise(critic.network))
+    encoder, decoder = modules
+    return models.vae_gan(
+        model,
+        encoder,
+        decoder,
+        observed,
+        optimizer,
+        critic,
+        latent_dim=config.latent_dim,
+        num_classes=setting.classes,
+        axis_name=setting.axis_name,
+    )
 
 
 def _observation(config: c.VAE, setting: Setting) -> models.Observation:
@@ -58,6 +75,8 @@ def _observation(config: c.VAE, setting: Setting) -> models.Observation:
 
 
 def _objective(config: c.VAE) -> models.objectives.Objective:
+    if isinstance(config.objective, c.LearnedSimilarity):  # of which `models.vae_gan` makes the steps
+        return models.objectives.evidence_lower_bound()
     if not isinstance(config.objective, c.ELBO):
         return made(config.objective, "objective")
     constant = isinstance(config.kl_schedule, c.Constant)

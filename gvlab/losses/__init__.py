@@ -95,6 +95,7 @@ from gvlab.losses.margins import (
 )
 from gvlab.losses.penalties import (
     centring,
+    clipped_dragan,
     dragan,
     gradient_penalty,
     lecam,
@@ -114,6 +115,13 @@ from gvlab.losses.relaxations import (
     straight_through_categorical,
 )
 from gvlab.losses.sentences import masked_log_prob, sentence_log_prob
+from gvlab.losses.spheres import (
+    mean_resultant,
+    sphere_log_area,
+    von_mises_fisher_draws,
+    von_mises_fisher_kl,
+    von_mises_fisher_log_prob,
+)
 from gvlab.losses.styles import path_length
 from gvlab.losses.terms import Round, Term, every, scheduled
 
@@ -132,6 +140,7 @@ __all__ = [
     "categorical_log_prob",
     "centring",
     "class_cross_entropy",
+    "clipped_dragan",
     "combined_importance_weighted_bound",
     "conditional_contrastive_loss",
     "covariance_of_latents",
@@ -169,6 +178,7 @@ __all__ = [
     "linear_margin_loss",
     "logistic_margin_loss",
     "masked_log_prob",
+    "mean_resultant",
     "minimax",
     "minimax_generator_loss",
     "multi_hinge",
@@ -207,6 +217,7 @@ __all__ = [
     "sentence_log_prob",
     "smoothed_discriminator_loss",
     "smoothed_least_squares_discriminator_loss",
+    "sphere_log_area",
     "squared_margin_loss",
     "squared_mmd",
     "standard_normal_log_prob",
@@ -215,6 +226,9 @@ __all__ = [
     "surrogate",
     "top_k",
     "vimco",
+    "von_mises_fisher_draws",
+    "von_mises_fisher_kl",
+    "von_mises_fisher_log_prob",
     "wasserstein",
     "wasserstein_discriminator_loss",
     "wasserstein_generator_loss",

@@ -130,9 +130,8 @@ def dragan(weight: Number, scale: Number = 0.5) -> Term:
 
     s is the standard deviation of all numbers of the batch's real examples; u ~ U(0, 1), one number for each element,
     and a ~ U(0, 1), one for each example: the form of the authors' published code and of StudioGAN, whose noise has one
-    sign. Two others go by the name and are not here. The paper's equation has x + d, d ~ N(0, c I). compare_gan has
-    x + s (u - 1/2), of both signs and without a, cut to [0, 1], the range of its images, in whose units its slopes are;
-    a term is not told of such a range.
+    sign. Two others go by the name: compare_gan's is `clipped_dragan`, and the paper's equation, x + d with
+    d ~ N(0, c I), is not here.
 
     Args:
         weight: lambda.
@@ -149,6 +148,29 @@ def dragan(weight: Number, scale: Number = 0.5) -> Term:
         return weight * jnp.square(slopes(this.critic, near) - 1)
 
     return _of_points("dragan", loss)
+
+
+def clipped_dragan(weight: Number, low: Number = -1.0, high: Number = 1.0) -> Term:
+    """weight (||grad D(x + s (u - 1/2))|| - 1)^2 around real images, cut to their range: DRAGAN as compare_gan has it.
+
+    s is the standard deviation of all numbers of the batch's real examples and u ~ U(0, 1), one number for each
+    element, of both signs. Slopes are those of images scaled to [0, 1], with 0.0001 under their root.
+
+    Args:
+        weight: lambda.
+        low, high: the range of images, to which they are cut.
+
+    Reference: Kurach et al., "A Large-Scale Study on Regularization and Normalization in GANs", 2019, published code
+    (compare_gan); after Kodali et al. 2017.
+    """
+
+    def loss(this: Round) -> Array:
+        u = rng.uniform(this.key, this.real.shape, this.axis_name)
+        near = jnp.clip(this.real + _deviation(this) * (u - 0.5), low, high)
+        squared = (high - low) ** 2 * squared_slopes(this.critic, near)
+        return weight * jnp.square(jnp.sqrt(squared + 1e-4) - 1)
+
+    return _of_points("clipped_dragan", loss)
 
 
 def _deviation(this: Round) -> Float[Array, ""]:

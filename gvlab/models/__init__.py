@@ -1,14 +1,28 @@
 """Model families: each factory returns a `gvlab.types.Model`, a tuple of pure functions."""
 
-from gvlab.models import binary, critics, densities, objectives, observation, posteriors, priors, second_stage
+from gvlab.models import (
+    binary,
+    critics,
+    densities,
+    image_critics,
+    objectives,
+    observation,
+    posteriors,
+    priors,
+    regularised,
+    second_stage,
+)
 from gvlab.models.binary import BinaryState, binary_autoencoder
+from gvlab.models.categorical import CategoricalState, categorical_autoencoder
 from gvlab.models.codes import CodesState, vector_quantized_autoencoder
 from gvlab.models.densities import DensityState
 from gvlab.models.game import GANState
 from gvlab.models.gan import alternating_gan, separate_gan, simultaneous_gan
 from gvlab.models.hierarchy import HierarchyState, hierarchical_autoencoder
+from gvlab.models.image_critics import vae_gan
 from gvlab.models.latents import VAEState
 from gvlab.models.observation import Observation
+from gvlab.models.regularised import regularised_autoencoder
 from gvlab.models.second_stage import SecondStageState, latent_model
 from gvlab.models.two_layers import (
     two_layer_autoencoder,
@@ -19,6 +33,7 @@ from gvlab.models.vae import autoencoder, importance_weighted_autoencoder, varia
 
 __all__ = [
     "BinaryState",
+    "CategoricalState",
     "CodesState",
     "DensityState",
     "GANState",
@@ -30,21 +45,26 @@ __all__ = [
     "autoencoder",
     "binary",
     "binary_autoencoder",
+    "categorical_autoencoder",
     "critics",
     "densities",
     "hierarchical_autoencoder",
+    "image_critics",
     "importance_weighted_autoencoder",
     "latent_model",
     "objectives",
     "observation",
     "posteriors",
     "priors",
+    "regularised",
+    "regularised_autoencoder",
     "second_stage",
     "separate_gan",
     "simultaneous_gan",
     "two_layer_autoencoder",
     "two_layer_importance_weighted_autoencoder",
     "two_layer_variational_autoencoder",
+    "vae_gan",
     "variational_autoencoder",
     "vector_quantized_autoencoder",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import flax.linen as nn
@@ -21,6 +22,7 @@ from jaxtyping import Array, Float, Int
 
 from gvlab import rng, tree
 from gvlab.losses import elbo
+from gvlab.models import image_critics
 from gvlab.models.base import (
     Labels,
     advancing_apply,
@@ -34,6 +36,7 @@ from gvlab.models.base import (
     train_apply,
     updates_of,
 )
+from gvlab.models.image_critics import PatchCritic
 from gvlab.models.latents import repeat
 from gvlab.models.observation import Observation
 from gvlab.networks.codebooks import index_perplexity
@@ -54,6 +57,13 @@ class CodesState:
     codebook: PyTree
     """What of the quantiser no gradient trains, its collection `codebook`; {} without."""
     optimizer: optax.OptState
+    critic: PyTree = flax.struct.field(default_factory=dict)
+    """A `critics.CriticState`, where there is a critic of images."""
+
+
+def begun(critic: PatchCritic, key: PRNGKey, x: Array, y: Array | None) -> PyTree:
+    """A critic before the first step."""
+    return image_critics.init(critic.network, critic.optimizer, rng.stream(key, rng.CRITIC), x, y)
 
 
 EXACT_BITS = 10
@@ -102,6 +112,7 @@ def vector_quantized_autoencoder(
     commitment: float | Float[Array, ""] = 0.25,
     start: Start | None = None,
     penalty: Penalty | None = None,
+    critic: PatchCritic | None = None,
     num_classes: int = 0,
     data_range: tuple[float, float] = (0.0, 1.0),
     axis_name: str | None = None,
@@ -127,6 +138,8 @@ def vector_quantized_autoencoder(
         start: makes the codebook of the first step's features, such as `networks.kmeans_start`; None: as `init` drew
             it.
         penalty: added to the loss, such as the entropies of LFQ.
+        critic: of images, whose verdict is part of the loss then, and which a step trains besides (VQGAN; Esser et al.
+            2021). The likelihood's mean must have a slope.
         num_classes: 0, or the number of classes that both networks are conditioned on.
         data_range: smallest and largest value of the data; `init` refuses anything outside.
         axis_name: name of the `pmap` axis over which gradients, statistics and terms are averaged. The quantiser has
@@ -148,6 +161,37 @@ def vector_quantized_autoencoder(
     code_sizes = tuple(int(size) for size in np.broadcast_to(quantizer.sizes(features), index_shape).ravel())
     kl_nats = sum(math.log(size) for size in code_sizes)
 
+    def heard(
+        state: CodesState, params: PyTree, value: Array, raw: Array, batch: Batch, y: Array | None
+    ) -> tuple[Float[Array, " batch"], Info, Array]:
+        """(what the critic adds to the loss of each example, terms, the images made)."""
+        assert critic is not None
+        judge, still = image_critics.judging(critic.network, state.critic), jax.lax.stop_gradient
+        path = image_critics.last_kernel(decoder, value, y)
+
+        def similar(raw: Array) -> Float[Array, " batch"]:
+            made = observation.mean(raw)
+            error = -observation.log_prob(raw, batch.x) / math.prod(batch.x.shape[1:])
+            return error if critic.perceptual is None else error + critic.perceptual(made, batch.x)
+
+        def verdict(raw: Array) -> Float[Array, " batch"]:
+            return -judge(observation.mean(raw), y).reshape(len(raw), -1).mean(-1)
+
+        def by_kernel(kernel: Array) -> tuple[Float[Array, ""], Float[Array, ""]]:
+            changed = image_critics.with_leaf(still(params["decoder"]), path, kernel)
+            raw, _ = train_apply(decoder, changed, state.stats["decoder"], still(value), y)
+            return similar(raw).mean(), verdict(raw).mean()
+
+        _, back = jax.vjp(by_kernel, still(image_critics.leaf_of(params["decoder"], path)))
+        one, none = jnp.ones(()), jnp.zeros(())
+        slopes = mean_over((back((one, none)), back((none, one))), axis_name)
+        weight = still(image_critics.adaptive_weight(*slopes))
+        share = critic.weight * weight * (state.step >= critic.start)
+        added = share * verdict(raw)
+        if critic.perceptual is not None:
+            added = added + critic.perceptual(observation.mean(raw), batch.x)
+        return added, {"adaptive_weight": weight}, still(observation.mean(raw))
+
     def quantised(params: PyTree, book: PyTree, h: Array, key: PRNGKey) -> tuple[Quantized, PyTree]:
         """In training: (what becomes of the features, the codebook after it)."""
         found, _, collections = advancing_apply(
@@ -166,7 +210,7 @@ def vector_quantized_autoencoder(
         y = one_hot(batch.y, num_classes)
         start_key, moving_key = jax.random.split(rng.stream(key, rng.CODEBOOK))
 
-        def loss(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, PyTree, PyTree, Array]]:
+        def loss(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, PyTree, PyTree, Array, Array | None]]:
             stats = dict(state.stats)
             h, stats["encoder"] = train_apply(encoder, params["encoder"], stats["encoder"], batch.x, y)
             book = started(state, h, start_key)
@@ -176,6 +220,10 @@ def vector_quantized_autoencoder(
             each = -log_likelihood / math.prod(batch.x.shape[1:]) + found.codebook + commitment * found.commitment
             if penalty is not None:
                 each = each + penalty(h, axis_name)
+            made, said = None, Info()
+            if critic is not None:
+                added, said, made = heard(state, params, found.value, raw, batch, y)
+                each = each + added
             reconstruction = log_likelihood.mean()
             info = {
                 "loss": each.mean(),
@@ -183,11 +231,11 @@ def vector_quantized_autoencoder(
                 "kl_nats": jnp.asarray(kl_nats, jnp.float32),
                 "reconstruction_nats": reconstruction,
                 "commitment": found.commitment.mean(),
-            }
+            } | said
             indices = found.indices.reshape(-1, *found.indices.shape[len(latent_shape) :])
-            return each.mean(), (info, stats, book, indices)
+            return each.mean(), (info, stats, book, indices, made)
 
-        grads, (info, stats, book, indices) = jax.grad(loss, has_aux=True)(state.params)
+        grads, (info, stats, book, indices, made) = jax.grad(loss, has_aux=True)(state.params)
         grads = mean_over(grads, axis_name)
         updates, optimizer_state = updates_of(optimizer, grads, state.optimizer, state.params, state.step)
         new = CodesState(
@@ -198,7 +246,20 @@ def vector_quantized_autoencoder(
             optimizer=optimizer_state,
         )
         perplexity = index_perplexity(indices, axis_name)
+        if critic is not None:
+            after, said = criticised(state, batch.x, made, y)
+            new, info = replace(new, critic=after), info | said
         return new, mean_over(info, axis_name) | {"perplexity": perplexity, "grad_norm": tree.norm(grads)}
+
+    def criticised(state: CodesState, x: Array, made: Array, y: Array | None) -> tuple[PyTree, Info]:
+        """(the critic after its own step, its terms)."""
+        assert critic is not None
+
+        def loss(judge: image_critics.Judge) -> tuple[Float[Array, ""], Info]:
+            real, fake = judge(x, y), judge(made, y)
+            return image_critics.patch_loss(real, fake), {"critic_real": real.mean(), "critic_fake": fake.mean()}
+
+        return image_critics.update(critic.network, critic.optimizer, state.critic, loss, state.step, axis_name)
 
     def init(key: PRNGKey, batch: Batch) -> CodesState:
         y = labels_for(None, 2, num_classes)
@@ -223,6 +284,7 @@ def vector_quantized_autoencoder(
             stats={name: variables[name][1] for name in ("encoder", "decoder")},
             codebook=variables["quantizer"][2].get("codebook", {}),
             optimizer=optimizer.init(params),
+            critic=begun(critic, key, x, y) if critic else {},
         )
 
     def of_quantizer(state: CodesState, *args: Any, **options: Any) -> Any:

@@ -29,6 +29,7 @@ from gvlab.models.base import (
 )
 from gvlab.models.game import Decay, Game, GANState, Memory, Player
 from gvlab.models.standing import standing_statistics
+from gvlab.models.truncation import towards_mean
 from gvlab.parallel import mean_over
 from gvlab.types import Batch, Info, Judged, Model, PRNGKey, PyTree, Size, UserError
 
@@ -393,4 +394,5 @@ def _model(
         found = standing_statistics(lambda stats, k: stats_after(state, stats, k, n), state.ema_stats, key, batches)
         return replace(state, ema_stats=found)
 
-    return Model(init, train_step, sample, evaluate, prior, decode, watch=watch, standing=standing)
+    truncated = towards_mean(generator, prior, num_classes)
+    return Model(init, train_step, sample, evaluate, prior, decode, watch=watch, standing=standing, truncated=truncated)

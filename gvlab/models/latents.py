@@ -60,7 +60,7 @@ Apply = Callable[..., Any]
 
 
 class Prior(NamedTuple):
-    """A prior with parameters; without one z is standard normal."""
+    """A prior of its own, with parameters or on another space; without one z is standard normal."""
 
     networks: dict[str, nn.Module]
     """By name."""
@@ -72,6 +72,8 @@ class Prior(NamedTuple):
     """(apply, key, n) -> z."""
     shares_encoder: bool = False
     """Whether it calls the encoder, too."""
+    onto: Callable[[Array], Array] | None = None
+    """z [rows, latent] -> the nearest that the prior has, which the decoder is given; None: it has all."""
 
 
 Heads: TypeAlias = tuple[Float[Array, "batch width"], Float[Array, "batch width"]]
@@ -92,7 +94,9 @@ class Posterior(NamedTuple):
     moments: Callable[[Apply, Heads], tuple[Array, Array]]
     """(apply, heads) -> (mean, logvar) of z, each [batch, latent]."""
     kl: Callable[[Heads], Float[Array, " batch"]] | None
-    """heads -> KL(q(z|x) || N(0, I)) in nats; None: it is estimated by the draws."""
+    """heads -> KL(q(z|x) || p(z)) in nats; None: it is estimated by the draws."""
+    prior: Prior | None = None
+    """p(z) of that KL, which is estimated for any other; None: N(0, I)."""
 
 
 class Latents(NamedTuple):

@@ -1,7 +1,8 @@
-"""Posteriors of an autoencoder beyond the diagonal normal: a full covariance, and what a flow makes of normal draws.
+"""Posteriors of an autoencoder beyond the diagonal normal: a full covariance, what a flow makes of normal draws, and
+the von Mises-Fisher distribution on a sphere.
 
-All read two heads of an encoder, each `latent_dim + extra` wide: the first `latent_dim` entries are the mean and the
-logarithm of the variance of independent normals, and the rest says how these are changed.
+All read two heads of an encoder, each `latent_dim + extra` wide. But on the sphere, the first `latent_dim` entries are
+the mean and the logarithm of the variance of independent normals, and the rest says how these are changed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gvlab import losses
 from gvlab.losses import normal_log_prob, standard_normal_log_prob
+from gvlab.models import priors
 from gvlab.models.latents import Apply, Heads, Posterior, reparametrised
 from gvlab.rng import root
 
@@ -89,6 +92,44 @@ def flow(bijection: nn.Module, latent_dim: int, context: int) -> Posterior:
         return z.mean(0), jnp.log(z.var(0, ddof=1))
 
     return Posterior({"posterior": bijection}, {"posterior": latent_dim + 2 * context}, context, draw, moments, None)
+
+
+def von_mises_fisher(latent_dim: int) -> Posterior:
+    """The von Mises-Fisher distribution on the sphere of vectors of length 1, whose KL is from the uniform one.
+
+    The mean direction is the first head over its length. The concentration is 1 + softplus of the second's first
+    entry, as published, which keeps it from 0; the second's other entries are not read.
+
+    Args:
+        latent_dim: of z, at least 2.
+
+    Reference: Davidson et al., "Hyperspherical Variational Auto-Encoders", 2018; the gradient of its draws is another
+    (`losses.von_mises_fisher_draws`), the published code's being biased in all but three dimensions.
+    """
+
+    def of_heads(heads: Heads) -> tuple[Array, Array]:
+        """(mean direction [batch, d], concentration [batch])."""
+        first, second = heads
+        # Under a root's floor, whose gradient at 0 would be infinite.
+        return first / jnp.sqrt((first**2).sum(-1, keepdims=True) + 1e-12), 1 + jax.nn.softplus(second[:, 0])
+
+    def draw(apply: Apply, heads: Heads, noise: Float[Array, "k batch d"]) -> tuple[Array, Array]:
+        direction, concentration = of_heads(heads)
+        z = losses.von_mises_fisher_draws(direction, concentration, noise)
+        return z, losses.von_mises_fisher_log_prob(z, direction, concentration)
+
+    def moments(apply: Apply, heads: Heads) -> tuple[Array, Array]:
+        direction, concentration = of_heads(heads)
+        resultant = losses.mean_resultant(concentration, latent_dim)[:, None]
+        # E zz^T = A/k I + (1 - d A/k) mm^T
+        around = resultant / concentration[:, None]
+        variance = around + (1 - latent_dim * around - resultant**2) * direction**2
+        return resultant * direction, jnp.log(jnp.maximum(variance, 1e-12))
+
+    def kl(heads: Heads) -> Float[Array, " batch"]:
+        return losses.von_mises_fisher_kl(of_heads(heads)[1], latent_dim)
+
+    return Posterior({}, {}, 0, draw, moments, kl, priors.on_sphere(latent_dim))
 
 
 def _split(heads: Heads, latent_dim: int) -> tuple[tuple[Array, Array], Array]:

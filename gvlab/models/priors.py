@@ -1,7 +1,8 @@
-"""What the latents of an autoencoder are drawn from, where that is learned: mixtures of normals, VampPrior, flows."""
+"""What the latents of an autoencoder are drawn from: learned mixtures of normals, VampPrior, flows; and the sphere."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -9,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gvlab.losses import normal_mixture_log_prob, standard_normal_log_prob
+from gvlab.losses import normal_mixture_log_prob, sphere_log_area, standard_normal_log_prob
 from gvlab.models.latents import Apply, Prior
 from gvlab.types import PRNGKey, Size
 
@@ -72,6 +73,28 @@ def flow(bijection: nn.Module, latent_dim: int) -> Prior:
         return apply("prior", jax.random.normal(key, (n, latent_dim)), None, method="inverse")
 
     return Prior({"prior": bijection}, {"prior": latent_dim}, log_prob, draw)
+
+
+@functools.cache  # one for all, so that a posterior knows the prior that its KL is from
+def on_sphere(latent_dim: int) -> Prior:
+    """The uniform distribution on the sphere of vectors of length 1; densities are with respect to its area.
+
+    Args:
+        latent_dim: of z, one more than the sphere's own.
+
+    Reference: Davidson et al., "Hyperspherical Variational Auto-Encoders", 2018, section 3.
+    """
+
+    def log_prob(apply: Apply, z: Float[Array, "*batch latent"]) -> Float[Array, "*batch"]:
+        return jnp.full(z.shape[:-1], -sphere_log_area(latent_dim))
+
+    def draw(apply: Apply, key: PRNGKey, n: Size) -> Float[Array, "n latent"]:
+        return onto(jax.random.normal(key, (n, latent_dim)))
+
+    def onto(z: Float[Array, "n latent"]) -> Float[Array, "n latent"]:
+        return z / jnp.maximum(jnp.linalg.norm(z, axis=-1, keepdims=True), 1e-12)
+
+    return Prior({}, {}, log_prob, draw, onto=onto)
 
 
 def _of_components(found: Callable[[Apply], tuple[Array, Array, Array]]) -> tuple[Callable, Callable]:

@@ -1,6 +1,7 @@
 """Second stages: a model of what another model's encoder makes of the data, sampled through that one's decoder.
 
-Whatever is trained second takes the place of the first's prior, and nothing else of it: so the nats add up.
+Whatever is trained second takes the place of the first's prior, and nothing else of it: so the nats add up. Where the
+first has no likelihood (`models.regularised`) they don't, and the second gives samples alone.
 
 References: Dai & Wipf, "Diagnosing and Enhancing VAE Models", 2019, section 4; van den Oord et al., "Neural Discrete
 Representation Learning", 2017, section 3.3.
@@ -54,7 +55,7 @@ def latent_model(
     Latents are drawn from q(z|x) anew at every step. The first is applied as in evaluation.
 
     Args:
-        first: with an encoder (of one layer of latents), or with codes, and a likelihood.
+        first: with an encoder (of one layer of latents) or with codes. Without a likelihood its encoder gives points.
         first_state: as trained.
         second: of vectors as long as the latents, or of integers [positions]: `models.densities` has such, and a VAE of
             vectors is one by `drawn`.
@@ -65,13 +66,14 @@ def latent_model(
         A `Model` with states of type `SecondStageState`. The terms of `train_step` are the second's, those in nats
         under `latents/`; `evaluate` gives the bound `elbo_nats`, by one draw of z, and its parts. The latents of the
         model are the second's; `log_weights` are log p(x|z) - log q(z|x) and the second's log-weight of z, so that
-        their importance-weighted bound is one on log p(x), too.
+        their importance-weighted bound is one on log p(x), too. On points there is no such bound: `evaluate` gives the
+        first's own terms and `latents/log_prob_nats`, the second's log-weight of them.
 
     Raises:
         UserError: the first has nothing for a second, or the second no likelihood.
     """
-    if first.log_likelihood is None or (first.encode is None and first.codes is None):
-        raise UserError("The first stage has no encoder, or no likelihood, to put a second on: use a VAE.")
+    if first.encode is None and first.codes is None:
+        raise UserError("The first stage has no encoder to put a second on: use a VAE.")
     if second.log_weights is None:
         raise UserError(
             "The second stage has no likelihood of latents, so that no nats add up: use a density or a VAE."
@@ -84,6 +86,8 @@ def latent_model(
         """(z [k, batch, latent], log q(z|x) [k, batch])."""
         assert first.encode is not None
         mean, logvar = first.encode(frozen, batch)
+        if likelihood_of is None:
+            return jnp.broadcast_to(mean, (k, *mean.shape)), jnp.zeros((k, len(mean)))
         z = reparametrised(mean, logvar, rng.normal(key, (k, *mean.shape), axis_name, axis=1))
         return z, normal_log_prob(z, mean, logvar)
 
@@ -111,6 +115,7 @@ def latent_model(
         state: SecondStageState, batch: Batch, key: PRNGKey, k: int
     ) -> tuple[Float[Array, "k batch"], Float[Array, "k batch"]]:
         """(log p(x|z), log q(z|x) less the second's log-weight of z) of k draws; of codes log q is 0."""
+        assert likelihood_of is not None
         of_first, of_second = jax.random.split(key)
         if first.codes is not None:
             codes = first.codes(state.frozen, batch)
@@ -130,6 +135,12 @@ def latent_model(
         reconstruction, kl = parts(state, batch, key, k)
         return reconstruction - kl
 
+    def evaluate_points(state: SecondStageState, batch: Batch, key: PRNGKey) -> Info:
+        of_first, of_second = jax.random.split(key)
+        z = encoded(state.frozen, batch, of_first, None)
+        of_z = jax.nn.logsumexp(weights_of(state.second, Batch(z, batch.y), of_second, 1), axis=0)
+        return first.evaluate(state.frozen, batch, of_first) | {"latents/log_prob_nats": of_z}
+
     def prior(key: PRNGKey, n: Size) -> Float[Array, "n noise"]:
         return second.prior(key, n)
 
@@ -143,6 +154,8 @@ def latent_model(
         return decode(state, drawn(state, key, n), y)
 
     learned = None if second.learned_prior is None else drawn
+    if likelihood_of is None:
+        return Model(*(init, train_step, sample, evaluate_points, prior, decode), learned_prior=learned)
     return Model(*(init, train_step, sample, evaluate, prior, decode), log_weights=log_weights, learned_prior=learned)
 
 

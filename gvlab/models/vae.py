@@ -195,7 +195,7 @@ def _one_layer(
         heads = apply("encoder", x, y)
         z, log_posterior = posterior.draw(apply, heads, noise)
         log_likelihood, log_prior = decoded_log_likelihood(apply, observation, x, y, z), log_prior_of(apply, z)
-        formula = posterior.kl if prior is None else None
+        formula = posterior.kl if prior is posterior.prior else None
         kl = formula(heads) if formula else (log_posterior - log_prior).mean(0)
         return Draw(z, log_likelihood, log_prior, log_posterior, log_likelihood + log_prior - log_posterior, kl)
 
@@ -208,7 +208,7 @@ def _one_layer(
         widths=reduce(or_, (part.widths for part in parts), {"encoder": None, "decoder": latent_dim}),
         length=latent_dim,
         infer=infer if posterior is None else partial(infer_from, posterior),
-        expand=lambda apply, z, y: z,
+        expand=lambda apply, z, y: z if prior is None or prior.onto is None else prior.onto(z),
         encode=encode,
         joint=joint,
         prior=prior,

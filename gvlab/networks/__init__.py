@@ -59,7 +59,9 @@ from gvlab.networks.minibatch import minibatch_stddev
 from gvlab.networks.mixtures import NormalMixture, PseudoInputs
 from gvlab.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator, bernoulli_bias
 from gvlab.networks.modulated import modulated_conv
+from gvlab.networks.nvae import NVAE, DecoderCell, EncoderCell
 from gvlab.networks.packing import Packed
+from gvlab.networks.patches import PatchDiscriminator, SimilarityDiscriminator
 from gvlab.networks.posterior_flows import InverseAutoregressive, Planar, Radial
 from gvlab.networks.precision import InBfloat16
 from gvlab.networks.quantizers import (
@@ -101,6 +103,7 @@ from gvlab.networks.scalar_quantizers import (
 from gvlab.networks.sentence_transformer import AttentionBlock, TransformerDecoder, TransformerEncoder
 from gvlab.networks.sentences import GRU, GRUDecoder, GRUEncoder
 from gvlab.networks.shared import WithShared
+from gvlab.networks.spectral_decoder import SpectrallyNormalised
 from gvlab.networks.spectral_norm import SpectralConv, SpectralConvTranspose, SpectralDense, SpectralEmbed
 from gvlab.networks.stylegan2 import StyleGAN2Generator
 from gvlab.networks.stylegan2_discriminator import (
@@ -126,6 +129,7 @@ __all__ = [
     "GRU",
     "MADE",
     "MAF",
+    "NVAE",
     "VDVAE",
     "ArticleDecoder",
     "ArticleDiscriminator",
@@ -152,10 +156,12 @@ __all__ = [
     "ConvTranspose",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "DecoderCell",
     "Descent",
     "DownBlock",
     "EMAVectorQuantizer",
     "EmbeddingHead",
+    "EncoderCell",
     "EqualizedConv",
     "EqualizedDense",
     "ExtraClassHead",
@@ -179,6 +185,7 @@ __all__ = [
     "Normals",
     "OrigBlock",
     "Packed",
+    "PatchDiscriminator",
     "PhaseShuffle",
     "PlainDCGANDiscriminator",
     "Planar",
@@ -196,12 +203,14 @@ __all__ = [
     "ResnetBlock",
     "SelfAttention",
     "SimVQ",
+    "SimilarityDiscriminator",
     "SkipBlock",
     "SpectralConv",
     "SpectralConvTranspose",
     "SpectralDCGANDiscriminator",
     "SpectralDense",
     "SpectralEmbed",
+    "SpectrallyNormalised",
     "StudioGANDownBlock",
     "StudioGANUpBlock",
     "StyleGAN2Discriminator",

@@ -144,8 +144,8 @@ class StyleGAN2Generator(nn.Module):
 
     The last stage may be larger than the images, whose middle is taken then (28x28 of 32x32).
 
-    The published truncation, w' = mean of w + psi (w - mean of w) where images are drawn, is not here: no average of
-    the styles is kept. The FIDs of its papers are without it.
+    The published truncation, w' = mean of w + psi (w - mean of w) where images are drawn, is `models.truncation`. The
+    FIDs of its papers are without it.
 
     Attributes:
         shape: (height, width, channels) of the images.

@@ -4,7 +4,9 @@ Reference: Child, "Very Deep VAEs Generalize Autoregressive Models and Can Outpe
 published code (openai/vdvae ea35b490), whose names of layers are kept.
 """
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -143,11 +145,11 @@ class VDVAE(nn.Module):
     def setup(self) -> None:
         hidden = int(self.features * self.bottleneck)
         self.in_conv = Conv(self.features, (3, 3), kernel_init=_uniform())
-        self.enc_blocks = [
+        self.enc_blocks: Sequence[Any] = [
             ResidualBlock(self.features, hidden, side > 2, residual=True, share=1 / len(self.encoder))
             for side, _ in self.encoder
         ]
-        self.dec_blocks = [
+        self.dec_blocks: Sequence[Any] = [
             TopDownBlock(self.features, hidden, self.latents, side > 2, 1 / len(self.decoder), self.normals)
             for side, _ in self.decoder
         ]

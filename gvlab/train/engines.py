@@ -42,17 +42,23 @@ class Parts(NamedTuple):
     step: Callable[[PyTree, Batch, jax.Array], tuple[PyTree, dict[str, jax.Array]]]
     """(state, batch, key) -> (next state, terms)."""
     sample: Callable[[PyTree], jax.Array]
-    """state -> samples, images in [0, 1], of latents that are the same in every run."""
+    """state -> samples, images in [0, 1], of latents that are the same in every run; of a model without any, none."""
 
 
 def parts(program: Program) -> Parts:
     """The functions of a program."""
     model = program.model
+
+    def sample(state: PyTree) -> jax.Array:
+        if model.unsampled:
+            return jnp.zeros((0, *program.dataset.shape))
+        return program.to_unit(model.sample(state, rng.stream(rng.root(0), rng.PICTURE), PICTURES))
+
     return Parts(
         init=lambda key: model.init(rng.stream(key, rng.INIT), program.first_batch()),
         batch=program.draw,
         step=lambda state, batch, key: model.train_step(state, batch, rng.stream(key, rng.TRAIN, state.step)),
-        sample=lambda state: program.to_unit(model.sample(state, rng.stream(rng.root(0), rng.PICTURE), PICTURES)),
+        sample=sample,
     )
 
 

@@ -118,6 +118,8 @@ class Record:
     def draw(self, engine: Engine, state: PyTree, step: int) -> None:
         target = self._written / "samples" / f"step-{step:08d}.png"
         samples, dataset = jax.device_get(engine.sample(state)), self._program.dataset
+        if not len(samples):  # of a model that has none
+            return
         match dataset.modality.exhibit:
             case "sheet":
                 sheets.save_png(target, sheets.enlarge(sheets.grid(samples, columns=8)))

@@ -119,8 +119,8 @@ def test_help_lists_the_classes(capsys):
     assert f"  --model.contest {contests}" in text.splitlines()
     assert any(line.startswith("  --model GAN|VAE") for line in text.splitlines())
     terms = (
-        "R1|R2|ZeroCentred|GradientPenalty|OneSidedGradientPenalty|Dragan|R1FiniteDifference|R2FiniteDifference|"
-        "Centring|LeCam|RealConsistency|FakeConsistency|LatentConsistency|RealClasses|FakeClasses|RealContrast|"
+        "R1|R2|ZeroCentred|GradientPenalty|OneSidedGradientPenalty|Dragan|ClippedDragan|R1FiniteDifference|"
+        "R2FiniteDifference|Centring|LeCam|RealConsistency|FakeConsistency|LatentConsistency|RealClasses|FakeClasses|RealContrast|"
         "RealDataToData"
     )
     text = overrides.classes(TERMS)

@@ -53,7 +53,7 @@ OPTIMIZERS = [
     c.RMSprop(decay=0.99),
     c.SGD(momentum=0.5),
     c.Clipped(norm=0.1, optimizer=c.SGD()),
-    c.AnnealedAdam(steps=9),
+    c.AnnealedAdam(steps=9, images=20_000_000),
     c.Boxed(bound=0.1, optimizer=c.LazyAdam(every=4)),
     c.Orthogonal(optimizer=c.AdamW()),
     c.Orthogonal(0.1 + 0.2, c.Clipped(optimizer=c.Boxed())),
@@ -65,6 +65,7 @@ TERMS = [
     (c.Every(steps=4, inner=c.Dragan()), c.Centring()),
     (c.Scheduled(inner=c.Every(inner=c.R2())), c.Scheduled(c.R1(), c.Cosine(begin=0.0, end=1.0))),
     (c.ZeroCentred(), c.OneSidedGradientPenalty(), c.R1FiniteDifference(), c.R2FiniteDifference(radius=1), c.Dragan()),
+    (c.ClippedDragan(weight=0.1 + 0.2),),
     (c.RealConsistency(), c.FakeConsistency(transform=c.DiffAugment(("translation",))), c.LatentConsistency()),
 ]
 GANS = [
@@ -119,10 +120,13 @@ VAES = (
     + [c.VAE(objective=objective, num_samples=16) for objective in OBJECTIVES]
     + [c.VAE(prior=prior) for prior in PRIORS]
     + [c.VAE(posterior=posterior) for posterior in POSTERIORS]
+    + [c.VAE(objective=c.LearnedSimilarity(gamma=0.1 + 0.2, width=3, units=2, optimizer=c.SGD()))]
+    + [c.VAE(posterior=c.VonMisesFisher(), prior=c.UniformSphere())]
     + [c.VAE(beta=4.0, kl_schedule=c.Cyclical(steps=9, cycles=2, rise=1.0))]
 )
 CODES = [
     c.VQVAE(),
+    c.VQVAE(critic=c.Patches(0.1 + 0.2, 7, 3, 2, c.SGD())),
     c.VQVAE(c.CodeMLP(3, (5,))),
     *(
         c.VQVAE(c.CodeMaps(8, 4, blocks=0), quantizer, commitment=0.1 + 0.2, conditional=True, optimizer=c.SGD())
@@ -139,6 +143,9 @@ CODES = [
     *(c.VQVAE(likelihood=likelihood) for likelihood in LIKELIHOODS),
 ]
 BITS = [
+    c.CategoricalVAE(),
+    c.CategoricalVAE(c.MLP((3,)), 5, 4, c.StraightThrough(0.1 + 0.2), c.Exponential(7, end=0.5), conditional=True),
+    *(c.CategoricalVAE(likelihood=likelihood) for likelihood in LIKELIHOODS[1:]),
     c.BinaryVAE(),
     *(
         c.BinaryVAE(c.MLP((3,)), 5, estimator, conditional=True, optimizer=c.SGD())
@@ -156,6 +163,7 @@ BITS = [
 HIERARCHIES = [
     c.HierarchicalVAE(),
     c.HierarchicalVAE(c.VDVAE("8d8", "1x2,8m1,8x3", 16, 2, 0.5, 1, posterior=c.Residual(bound=0.1 + 0.2)), beta=0),
+    c.HierarchicalVAE(c.NVAE("8d8", "1x2,8m1,8x3", 16, 2, 3, 0.1 + 0.2, posterior=c.Absolute())),
     c.HierarchicalVAE(c.LadderMLP((3, 2), (8, 4)), c.CombinedImportanceWeighted(), c.MixtureOfLogistics(), ema_decay=0),
     c.HierarchicalVAE(kl_warmup_steps=7, optimizer=c.Skipped(0.1 + 0.2, 3, c.Clipped(optimizer=c.AdamW()))),
     c.HierarchicalVAE(objective=c.MultiplyImportanceWeighted(3), num_samples=6, optimizer=c.Orthogonal()),
@@ -171,6 +179,12 @@ def levels_of(model, otherwise):
     )
 
 
+REGULARISED = [
+    c.RAE(),
+    c.RAE(c.MLP((3,)), 2, c.DecoderDecay(0.1 + 0.2), 0, c.SGD()),
+    c.RAE(regulariser=c.DecoderSlope()),
+    c.RAE(regulariser=c.DecoderSpectralNorm()),
+]
 FIRST = c.First("ab" * 32, 10, "cd" * 32, c.to_json(c.Experiment(name="first", model=c.VAE(), steps=10)))
 DENSITIES = [
     *(c.Density(of, c.Adam(0.01)) for of in (c.Mixture(3), c.Flow("maf"), c.CausalTransformer(8, 1, 2))),
@@ -189,6 +203,7 @@ EXPERIMENTS = [
     *(c.Experiment(name="vae-1.b", model=m, steps=10**6, data=levels_of(m, DATA[i % 4])) for i, m in enumerate(VAES)),
     *(c.Experiment(name="vqvae", model=m, steps=9, data=levels_of(m, DATA[i % 4])) for i, m in enumerate(CODES)),
     *(c.Experiment("bits", model, steps=9, data=levels_of(model, DATA[i % 4])) for i, model in enumerate(BITS)),
+    *(c.Experiment("rae", model, steps=9) for model in REGULARISED),
     *(c.Experiment("ladder", model, steps=9, data=levels_of(model, DATA[2])) for model in HIERARCHIES),
     *(c.Experiment(name="density", model=model, steps=3) for model in DENSITIES),
     c.Experiment(

@@ -319,5 +319,12 @@ def test_schedules_of_images_are_those_of_the_steps_that_show_so_many():
     in_steps = gan(c.Linear(2), c.Cosine(39_063), c.Exponential(1, end=0.5))
     assert c.in_steps(counted, 512) == in_steps
     assert c.in_steps(in_steps, 7) is in_steps
+    of_images = c.GAN(c.MLP(), discriminator_optimizer=c.Clipped(1.0, c.AnnealedAdam(steps=7, images=1000)))
+    of_steps = c.GAN(c.MLP(), discriminator_optimizer=c.Clipped(1.0, c.AnnealedAdam(steps=2)))
+    assert c.in_steps(of_images, 512) == of_steps
+    with pytest.raises(UserError, match=r"AnnealedAdam.images is 1000, but how many of them a step has"):
+        c.AnnealedAdam(images=1000).transformation()
+    with pytest.raises(UserError, match=r"AnnealedAdam.images is -1, but is a number of images"):
+        c.AnnealedAdam(images=-1)
     with pytest.raises(UserError, match=r"PerImage\(.*\) counts images, .* build it from an Experiment, or state"):
         c.PerImage().schedule()

@@ -159,7 +159,8 @@ NETWORKS = (
         (
             "model",
             [],
-            "GAN or VAE or VQVAE or BinaryVAE or HierarchicalVAE or Density or SecondStage or a class of your own",
+            "GAN or VAE or VQVAE or BinaryVAE or CategoricalVAE or RAE or HierarchicalVAE or Density or SecondStage or "
+            "a class of your own",
         ),
         ("data", 3, "Data"),
         ("evaluation", None, "Evaluation"),

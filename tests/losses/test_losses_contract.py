@@ -186,6 +186,19 @@ CASES = [
         {"log_value": -(normal(BATCH, CLASSES) ** 2), "logits": normal(BATCH, CLASSES)},
         {"temperature": 0.5},
     ),
+    Case(
+        losses.von_mises_fisher_kl,
+        ("concentration", "dimension"),
+        {"concentration": 5 + normal(BATCH)},
+        {"dimension": 3},
+    ),
+    Case(losses.mean_resultant, ("concentration", "dimension"), {"concentration": 5 + normal(BATCH)}, {"dimension": 3}),
+    Case(
+        losses.von_mises_fisher_log_prob,
+        ("z", "mean", "concentration"),
+        {"z": normal(SAMPLES, BATCH, LATENT), "mean": normal(BATCH, LATENT), "concentration": 5 + normal(BATCH)},
+        samples=(SAMPLES,),
+    ),
     Case(losses.bits_per_dim, ("nats", "dims"), {"nats": normal(BATCH)}, {"dims": 12}),
 ]
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.loss.__name__)
@@ -208,6 +221,7 @@ TERMS = (
     losses.gradient_penalty,
     losses.one_sided_gradient_penalty,
     losses.dragan,
+    losses.clipped_dragan,
     losses.r1_finite_difference,
     losses.r2_finite_difference,
     losses.centring,
@@ -251,12 +265,17 @@ ESTIMATORS = {
 """Gradients by discrete latents, and relaxed latents: tests/losses/test_discrete.py."""
 
 
+ON_SPHERES = {"sphere_log_area", "von_mises_fisher_draws"}
+"""tests/models/test_posteriors.py."""
+
+
 def test_every_public_loss_is_in_the_table():
     functions = (
         {name for name in losses.__all__ if inspect.isfunction(getattr(losses, name))}
         - COMBINATORS
         - OF_BATCHES
         - ESTIMATORS
+        - ON_SPHERES
     )
     functions -= {"every", "scheduled", *(make.__name__ for make in TERMS)}
     assert {case.loss.__name__ for case in CASES} == functions

@@ -107,6 +107,15 @@ def test_dragan_agrees_with_the_reference_which_takes_the_unbiased_deviation(dra
     agree(GOLDEN["penalties"]["dragan (StudioGAN)"], *value_and_gradient(penalties.dragan(1.0)))
 
 
+def test_compare_gans_dragan_agrees_with_the_reference(drawn):
+    """Of images in [-1, 1]; those of the reference are these in [0, 1]."""
+    drawn(uniform=[np.modf(0.7548776662466927 * np.arange(REAL.size) + 0.137)[0].reshape(REAL.shape)])
+    this = round_of(lambda x: discriminator(PARAMS, (x + 1) / 2), 0.8 * REAL)
+    value = penalties.clipped_dragan(1.0).value(this, {})[0].mean()
+    name = "compare_gan dragan_penalty (images 0.5+0.4*real, clipped to [0,1])"
+    np.testing.assert_allclose(value, GOLDEN["penalties_tf"][name]["value"], rtol=1e-4)  # of float32
+
+
 def test_tf_gan_lets_alpha_weight_the_fake(drawn):
     name = next(name for name in GOLDEN["penalties_tf"] if "one_sided=False target=1.0" in name)
     drawn(uniform=[1 - ALPHA])
@@ -141,7 +150,14 @@ def test_finite_differences_are_the_penalty_on_average():
 
 
 @pytest.mark.parametrize(
-    "make", [penalties.gradient_penalty, penalties.one_sided_gradient_penalty, penalties.dragan, penalties.r1]
+    "make",
+    [
+        penalties.gradient_penalty,
+        penalties.one_sided_gradient_penalty,
+        penalties.dragan,
+        penalties.clipped_dragan,
+        penalties.r1,
+    ],
 )
 def test_a_flat_discriminator_gives_no_nan(make):
     def loss(scale):

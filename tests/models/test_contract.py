@@ -66,6 +66,8 @@ ARGUMENTS = {
     "learned_prior": ["state", "key", "n"],
     "codes": ["state", "batch"],
     "code_sizes": None,
+    "unsampled": None,
+    "truncated": None,
 }
 
 
@@ -75,6 +77,7 @@ def test_names_of_functions_and_arguments(name):
     assert list(model._fields) == list(ARGUMENTS)
     fields = model._asdict()
     assert (fields.pop("code_sizes") is not None) == (name in CODES)
+    assert fields.pop("unsampled") is fields.pop("truncated") is None
     found = {field: f and list(inspect.signature(f).parameters) for field, f in fields.items()}
     likelihood = {"encode": None, "log_likelihood": None, "log_weights": None, "draw": None}
     missing = likelihood if name in GANS else {"watch": None, "standing": None}
@@ -82,6 +85,8 @@ def test_names_of_functions_and_arguments(name):
     missing |= {} if name in CODES else {"codes": None}
     expected = ARGUMENTS | {"learned_prior": None} | missing
     expected.pop("code_sizes")
+    expected.pop("unsampled")
+    expected.pop("truncated")
     assert found == expected
     for function in (model.sample, model.decode):
         assert inspect.signature(function).parameters["y"].default is None

@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from programs import dataset
+from scipy import integrate, stats
 from waves import waves
+from zoo import quick_jit
 
-from gvlab import build, networks, rng
+from gvlab import build, losses, networks, rng
 from gvlab import config as c
 from gvlab.evaluate.latents import latents
 from gvlab.models import posteriors
@@ -19,7 +21,8 @@ from gvlab.networks.posterior_flows import planar, radial
 from gvlab.types import Batch, UserError
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "vae_posteriors.json").read_text())
-POSTERIORS = [c.FullCovariance(), c.InverseAutoregressive(2, (4,), 1), c.Planar(2, 1), c.Radial(2, 1)]
+NORMALS = [c.FullCovariance(), c.InverseAutoregressive(2, (4,), 1), c.Planar(2, 1), c.Radial(2, 1)]
+POSTERIORS = [*NORMALS, c.VonMisesFisher()]
 every_posterior = pytest.mark.parametrize("posterior", POSTERIORS, ids=lambda of: type(of).__name__)
 
 
@@ -87,7 +90,62 @@ def test_determinants_of_flows_are_those_of_the_jacobian(flow):
     np.testing.assert_allclose(log_det, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("dimension", [5, 40])
+def test_the_distribution_on_the_sphere_is_that_of_mpmath(dimension):
+    rows = [row for row in GOLDEN["von_mises_fisher"]["outputs"]["rows"] if row["m"] == dimension]
+    mean = jnp.eye(dimension)[:1].repeat(len(rows), 0)
+
+    @quick_jit
+    def found(k):
+        kl, back = jax.vjp(lambda k: losses.von_mises_fisher_kl(k, dimension), k)
+        log_prob = losses.von_mises_fisher_log_prob(mean, mean, k)
+        return kl, back(jnp.ones(len(rows)))[0], losses.mean_resultant(k, dimension), log_prob - k
+
+    numbers = found(jnp.asarray([row["kappa"] for row in rows]))
+    names = ("kl_to_uniform", "d_kl_d_kappa", "mean_resultant", "log_normaliser_C")
+    for name, of in zip(names, numbers, strict=True):
+        np.testing.assert_allclose(of, [row[name] for row in rows], rtol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("dimension", [2, 6])
+def test_draws_on_the_sphere_are_those_of_scipy_and_turn_with_their_mean(dimension):
+    """Their angles by SciPy's distribution function, and the gradient of E[a z]: a m A'(k), and A(k) across m."""
+    n, k = 20_000, jnp.asarray([0.5, 4.0, 60.0])
+    axes = jnp.eye(dimension)[:2]
+
+    @quick_jit
+    def found(k, turn):
+        noise = jax.random.normal(rng.root(0), (n, 3, dimension))
+
+        def draws(k, turn):
+            mean = jnp.cos(turn)[:, None] * axes[:1] + jnp.sin(turn)[:, None] * axes[1:]
+            return losses.von_mises_fisher_draws(mean, k, noise)
+
+        z, by_k = jax.jvp(lambda k: draws(k, turn), (k,), (jnp.ones(3),))
+        _, by_turn = jax.jvp(lambda turn: draws(k, turn), (turn,), (jnp.ones(3),))
+        slope = jax.vmap(jax.grad(lambda k: losses.mean_resultant(k[None], dimension)[0]))(k)
+        return z, by_k, by_turn, losses.mean_resultant(k, dimension), slope
+
+    z, by_k, by_turn, resultant, slope = jax.device_get(found(k, jnp.zeros(3)))
+    np.testing.assert_allclose(np.linalg.norm(z, axis=-1), 1, rtol=1e-6)
+    np.testing.assert_allclose((z * by_k).sum(-1), 0, atol=1e-5)  # along the sphere
+    for i in range(3):
+        cosines = np.linspace(-1, 1, 2001)
+        angles = np.arccos(cosines[::-1])
+        density = np.exp(float(k[i]) * (np.cos(angles) - 1)) * np.sin(angles) ** (dimension - 2)
+        cumulative = integrate.cumulative_simpson(density, x=angles, initial=0)
+        quantiles = np.interp(np.arccos(np.clip(z[:, i, 0], -1, 1)), angles, cumulative / cumulative[-1])
+        assert stats.kstest(quantiles, "uniform").pvalue > 1e-3
+        assert abs((z[:, i, 1] > 0).mean() - 0.5) < 0.02
+    for mean, expected in ((by_k[..., 0], slope), (by_turn[..., 1], resultant)):
+        error = mean.std(axis=0) / np.sqrt(n)
+        assert (np.abs(mean.mean(axis=0) - expected) < 4 * error + 1e-6).all()
+        assert (error < 0.05 * expected).all()
+
+
 def program_of(posterior, **options):
+    if isinstance(posterior, c.VonMisesFisher):
+        options["prior"] = c.UniformSphere()
     vae = c.VAE(c.MLP((8,)), latent_dim=2, likelihood=c.Gaussian(variance=30.0), posterior=posterior, **options)
     return build.program(c.Experiment("e", vae, steps=1, batch_size=4), dataset((3,)))
 
@@ -137,10 +195,28 @@ def test_the_bound_is_a_bound(posterior):
     assert np.isfinite(logvar).all()
 
 
-def test_a_full_covariance_has_its_kl_by_formula():
-    program, batch, _, state, _ = stepped(POSTERIORS[0])
+@pytest.mark.parametrize("posterior", [POSTERIORS[0], POSTERIORS[-1]], ids=["normal", "sphere"])
+def test_some_have_their_kl_by_formula(posterior):
+    program, batch, _, state, _ = stepped(posterior)
     terms = [jax.jit(program.model.evaluate)(state, batch, rng.root(seed))["kl_nats"] for seed in (0, 1)]
     np.testing.assert_array_equal(*terms)
+
+
+def test_latents_on_the_sphere_stay_on_it():
+    """Also those of the encoder, which are means of draws, and lie within."""
+    program, batch, _, state, _ = stepped(POSTERIORS[-1])
+    model = program.model
+
+    @quick_jit
+    def found(state):
+        z = model.latents(state, rng.root(0), 50)
+        return z, model.decode(state, z), model.decode(state, 0.3 * z), *model.encode(state, batch)
+
+    z, decoded, shorter, mean, logvar = found(state)
+    np.testing.assert_allclose(jnp.linalg.norm(z, axis=-1), 1, rtol=1e-6)
+    np.testing.assert_allclose(shorter, decoded, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose((mean**2 + jnp.exp(logvar)).sum(-1), 1, rtol=1e-5)  # E|z|^2
+    assert (jnp.linalg.norm(mean, axis=-1) < 1).all()
 
 
 def test_measures_that_want_independent_normals_are_left_out():
@@ -156,6 +232,19 @@ def test_measures_that_want_independent_normals_are_left_out():
         (
             {"posterior": c.InverseAutoregressive(), "latent_dim": 1},
             "VAE.latent_dim is 1, but in Inverse",
+        ),
+        (
+            {"posterior": c.VonMisesFisher()},
+            "VAE.posterior is VonMisesFisher and VAE.prior StandardNormal, but latents",
+        ),
+        ({"prior": c.UniformSphere()}, "VAE.posterior is DiagonalNormal and VAE.prior UniformSphere, but latents are"),
+        (
+            {"posterior": c.VonMisesFisher(), "prior": c.UniformSphere(), "latent_dim": 1},
+            "VAE.latent_dim is 1, but a sphere in one dimension is two points",
+        ),
+        (
+            {"posterior": c.VonMisesFisher(), "prior": c.UniformSphere(), "objective": c.StickingTheLanding()},
+            "VAE.posterior is VonMisesFisher, but StickingTheLanding looks at independent normals",
         ),
         ({"posterior": c.Radial(), "network": c.TwoLayerMLP(first=2), "latent_dim": 4}, "TwoLayerMLP has two"),
     ],

@@ -156,7 +156,7 @@ def test_two_devices_train_as_one(kind):
 
 def test_what_has_nothing_for_a_second_is_refused():
     blind = linear_first()._replace(encode=None)
-    with pytest.raises(UserError, match="has no encoder, or no likelihood"):
+    with pytest.raises(UserError, match="The first stage has no encoder to put a second on"):
         models.latent_model(blind, blind.init(None, X), second_of("mixture", optax.sgd(0.1)))
     silent = second_of("mixture", optax.sgd(0.1))._replace(log_weights=None)
     with pytest.raises(UserError, match="has no likelihood of latents"):

@@ -1,6 +1,7 @@
 """A run on sentences from end to end: its samples are lines of text, it goes on where it was, and needs no data."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import jax
@@ -12,6 +13,8 @@ import gvlab
 from gvlab import build, data, export, rng
 from gvlab import config as c
 from gvlab.compare import identity
+from gvlab.compare.proof import pictures
+from gvlab.compare.proof.outcome import Redone
 from gvlab.data import Alphabet
 from gvlab.pictures import draw, lines, walks
 from gvlab.train import loop, origin
@@ -142,3 +145,18 @@ def test_what_cannot_be_measured_of_text_is_refused(args, words, tmp_path, capsy
     code = call("evaluate", "--text", text, *args)
     assert_refused(code, *capsys.readouterr(), words)
     assert not (tmp_path / "theirs.txt.evaluation.json").exists()
+
+
+def test_other_sentences_than_were_drawn_are_noticed(run, tmp_path):
+    """By `gvlab verify`, as it notices other pictures."""
+    redone = Redone(run, 2, True, None, None, None, None)
+    copy = shutil.copytree(run, tmp_path / "seed-0")
+    assert pictures.steps_drawn(copy) == [1, 2]
+    assert list(pictures.off(copy, redone)) == []
+    assert pictures.difference(copy, redone, {1, 2}) is None
+    (copy / "samples" / "step-00000002.txt").write_text("better\n")
+    ((file, levels, said),) = pictures.off(copy, redone)
+    assert (file, levels) == ("samples/step-00000002.txt", pictures.OTHERWISE)
+    assert said == "has other sentences than those that were drawn again"
+    (copy / "samples" / "step-00000002.txt").unlink()
+    assert pictures.difference(copy, redone, {1, 2}) == "samples/step-00000002.txt, which was drawn again, is not there"
