@@ -1,10 +1,13 @@
-"""What is asked of a trained model from Python: counts, seeds and labels, checked before anything is computed."""
+"""What is asked of a trained model from Python, checked before it is computed: counts, seeds, labels, examples."""
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Num
+import numpy.typing as npt
+from jaxtyping import Array, Num
 
+from gvlab.data import WAVES, Modality, check_batch
 from gvlab.types import UserError
 
 
@@ -30,3 +33,24 @@ def check_weights(y: Num[np.ndarray, "n classes"]) -> None:
             f"y has weights from {y[first].min():g} to {y[first].max():g} of the sum {sums[first]:g} for one example, "
             "but weights must be at least 0 and have the sum 1: scale them."
         )
+
+
+def as_stored(x: npt.ArrayLike, shape: tuple[int, ...], modality: Modality) -> Num[Array, "n *shape"]:
+    """Examples as a data set stores them: images in [0, 1] are rounded to 8 bits, waves in [-1, 1] to 16.
+
+    Raises:
+        UserError: they are of another shape than `shape`, none, or outside the range.
+    """
+    given = np.asarray(x)
+    if given.shape[1:] != shape or not len(given):
+        wanted = ", ".join(["n", *map(str, shape)])
+        raise UserError(f"The examples have shape {given.shape}, but [{wanted}] is wanted.")
+    if not modality.bounded:
+        return jnp.asarray(given, modality.seen)
+    if given.dtype == modality.dtype:
+        return jnp.asarray(given)
+    if modality == WAVES:
+        check_batch(given, shape=shape, low=-1.0, high=1.0)
+        return modality.as_stored(jnp.asarray(given), (-1.0, 1.0))[0]
+    check_batch(given, shape=shape, low=0.0, high=1.0)
+    return jnp.asarray(np.round(np.clip(given, 0, 1) * 255).astype(np.uint8))

@@ -17,9 +17,9 @@ from jaxtyping import Array, Float, Int, Num
 
 from gvlab import config as c
 from gvlab import models, rng, sizes
-from gvlab.arguments import check_count, check_seed, check_weights
+from gvlab.arguments import as_stored, check_count, check_seed, check_weights
 from gvlab.build import Program
-from gvlab.data import Split, check_batch
+from gvlab.data import Split
 from gvlab.models import truncation as styles
 from gvlab.runs import directory as rundir
 from gvlab.train import loop, origin
@@ -369,21 +369,7 @@ class Trained:
         return jax.jit(functools.partial(codes_of, self.program))
 
     def _stored(self, x: npt.ArrayLike) -> Array:
-        """Examples as they are stored: images in [0, 1] are rounded to 8 bits."""
-        given = np.asarray(x)
-        if given.shape[1:] != self.shape or not len(given):
-            wanted = ", ".join(["n", *map(str, self.shape)])
-            raise UserError(f"The examples have shape {given.shape}, but [{wanted}] is wanted.")
-        modality = self.program.dataset.modality
-        if not modality.bounded:
-            return jnp.asarray(given, modality.seen)
-        if given.dtype == modality.dtype:
-            return jnp.asarray(given)
-        if modality == WAVES:
-            check_batch(given, shape=self.shape, low=-1.0, high=1.0)
-            return modality.as_stored(jnp.asarray(given), (-1.0, 1.0))[0]
-        check_batch(given, shape=self.shape, low=0.0, high=1.0)
-        return jnp.asarray(np.round(np.clip(given, 0, 1) * 255).astype(np.uint8))
+        return as_stored(x, self.shape, self.program.dataset.modality)
 
 
 def examples_of(program: Program, state: PyTree, z: Num[Array, "n latent"], y: Array | None) -> Num[Array, "n *shape"]:

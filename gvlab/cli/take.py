@@ -97,15 +97,15 @@ def _sample(args: argparse.Namespace, rest: list[str]) -> None:
         raise UserError(f"--classes all is for conditional models, but {args.run_directory} is none: leave it out.")
     from gvlab import export
 
-    alphabet = model.program.dataset.alphabet
+    alphabet, rate = model.program.dataset.alphabet, model.program.dataset.rate
     if picture and alphabet is None:
         _picture(model, args, of_class)
         return
     n = args.n or COUNT
-    export.check(args.out, model.shape, alphabet)
+    export.check(args.out, model.shape, alphabet, rate)
     batches = model.stored(n, args.seed, of_class, args.truncation)
     with terminal.counting(f"{args.run_directory}", n) as listen:
-        export.write(args.out, batches, n, model.shape, listen, model.program.dataset.class_names, alphabet)
+        export.write(args.out, batches, n, model.shape, listen, model.program.dataset.class_names, alphabet, rate)
     _show(args.out)
     print(args.out)
 
@@ -164,7 +164,7 @@ def _decode(args: argparse.Namespace, rest: list[str]) -> None:
     model.labels(y, len(z))
     if y is None and model.classes:
         print(f"gvlab: {args.latents} has no y, so the classes come in turn.", file=sys.stderr)
-    alphabet = model.program.dataset.alphabet
+    alphabet, rate = model.program.dataset.alphabet, model.program.dataset.rate
     if args.out.suffix.lower() == ".png" and alphabet is None:
         from gvlab.pictures import draw
 
@@ -173,10 +173,10 @@ def _decode(args: argparse.Namespace, rest: list[str]) -> None:
         model.check_size(len(z), f"{args.latents} of {len(z)} latents")
         save(draw.samples(program, model.decode(z, y)), args.out)
         return
-    export.check(args.out, model.shape, alphabet)
+    export.check(args.out, model.shape, alphabet, rate)
     names = model.program.dataset.class_names
     with terminal.counting(f"{args.latents}", len(z)) as listen:
-        export.write(args.out, model.decoded(z, y), len(z), model.shape, listen, names, alphabet)
+        export.write(args.out, model.decoded(z, y), len(z), model.shape, listen, names, alphabet, rate)
     _show(args.out)
     print(args.out)
 

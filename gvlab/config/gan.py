@@ -36,8 +36,8 @@ from gvlab.config.protocols import OwnNetworks
 from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
 from gvlab.config.schedules import AnySchedule, Constant
 from gvlab.config.stylegan2 import StyleGAN2
-from gvlab.config.waves import WaveGAN
 from gvlab.config.terms import AnyGeneratorTerm, AnyTerm, PathLength, check_given_once, check_sides, innermost
+from gvlab.config.waves import WaveGAN
 from gvlab.errors import UserError
 
 AnyNetworks: TypeAlias = (

@@ -79,9 +79,7 @@ def vowels(card: Card) -> Dataset:
         x.flags.writeable = y.flags.writeable = False
         splits.append((x, y))
     (train_x, train_y), (test_x, test_y) = splits
-    return from_arrays(
-        "vowels", train_x, test_x, train_y, test_y, formants.NAMES, rate=formants.RATE
-    )
+    return from_arrays("vowels", train_x, test_x, train_y, test_y, formants.NAMES, rate=formants.RATE)
 
 
 @functools.cache

@@ -44,8 +44,8 @@ class Modality:
     def as_stored(
         self, x: Num[Array, "n *shape"], data_range: tuple[float, float]
     ) -> tuple[Num[Array, "n *shape"], Int[Array, ""]]:
-        """What a model made, as a data set stores it (images in 8 bits, waves in 16), and how many of its values lie outside the
-        range of the data by more than rounding does."""
+        """What a model made, as a data set stores it (images in 8 bits, waves in 16), and how many of its values lie
+        outside the range of the data by more than rounding does."""
         if not self.bounded:
             return x, jnp.int32(0)
         if self.dtype == "int16":

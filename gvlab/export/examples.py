@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from jaxtyping import UInt8
 
 from gvlab.data import Alphabet, Split
 from gvlab.files import appearing, replacing, require_new_folder
-from gvlab.pictures import lines, sheets
+from gvlab.pictures import lines, sheets, sounds
 from gvlab.types import UserError
 
 LABELS = "labels.csv"
@@ -36,6 +35,7 @@ def write(
     listen: Callable[[int], None] = lambda done: None,
     class_names: Sequence[str] = (),
     alphabet: Alphabet | None = None,
+    rate: int | None = None,
 ) -> None:
     """Writes examples to `out`, all of them or, when something goes wrong, nothing.
 
@@ -48,21 +48,22 @@ def write(
         listen: hears how many are written.
         class_names: of the classes, in their order, where they have names; a folder's `labels.csv` then has them, too.
         alphabet: of sentences.
+        rate: of waves, samples a second; a folder then has WAV files.
 
     Raises:
         UserError: the folder has something in it, or the examples are no images of 1, 3 or 4 channels and so cannot be
             PNG files, or no sentences and so cannot be text.
     """
-    check(out, shape, alphabet)
+    check(out, shape, alphabet, rate)
     if alphabet is not None and out.suffix.lower() == TEXT:
         _write_lines(out, batches, alphabet, listen)
     elif out.suffix.lower() in (".npz", ".npy"):
         _write_array(out, batches, n, shape, listen)
     else:
-        _write_folder(out, batches, n, listen, class_names)
+        _write_folder(out, batches, n, listen, class_names, rate)
 
 
-def check(out: Path, shape: tuple[int, ...], alphabet: Alphabet | None = None) -> None:
+def check(out: Path, shape: tuple[int, ...], alphabet: Alphabet | None = None, rate: int | None = None) -> None:
     """Raises `UserError` for what `write` would refuse."""
     suffix = out.suffix.lower()
     if alphabet is not None and suffix not in (TEXT, ".npz", ".npy"):
@@ -73,7 +74,7 @@ def check(out: Path, shape: tuple[int, ...], alphabet: Alphabet | None = None) -
         return
     if suffix in (".npz", ".npy"):
         return
-    if len(shape) != 3 or shape[2] not in (1, 3, 4):
+    if rate is None and (len(shape) != 3 or shape[2] not in (1, 3, 4)):
         raise UserError(f"Examples of the shape {shape} are no PNG files: choose an --out that ends in .npz.")
     if suffix or out.name.startswith("."):
         raise UserError(f"--out is {out}, but must end in .npz or .npy, or be a folder, whose name has no ending.")
@@ -114,15 +115,21 @@ def _write_lines(out: Path, batches: Iterable[Split], alphabet: Alphabet, listen
 
 
 def _write_folder(
-    out: Path, batches: Iterable[Split], n: int, listen: Callable[[int], None], class_names: Sequence[str]
+    out: Path,
+    batches: Iterable[Split],
+    n: int,
+    listen: Callable[[int], None],
+    class_names: Sequence[str],
+    rate: int | None,
 ) -> None:
     digits, first = len(str(n - 1)), 0
+    ending = "png" if rate is None else "wav"
     with appearing(out) as part, contextlib.ExitStack() as stack:
         table = None
         for done, batch in _counted(batches):
-            names = [f"{first + i:0{digits}}.png" for i in range(len(batch.x))]
-            for name, image in zip(names, batch.x, strict=True):
-                _write_png(part / name, image)
+            names = [f"{first + i:0{digits}}.{ending}" for i in range(len(batch.x))]
+            for name, one in zip(names, batch.x, strict=True):
+                (part / name).write_bytes(sheets.png_bytes(one) if rate is None else sounds.wav(one[None], rate))
             if batch.y is not None:
                 if table is None:
                     file = stack.enter_context((part / LABELS).open("w", encoding="utf-8", newline=""))
@@ -142,7 +149,3 @@ def _counted(batches: Iterable[Split]) -> Iterator[tuple[int, Split]]:
     for batch in batches:
         done += len(batch.x)
         yield done, batch
-
-
-def _write_png(file: Path, image: UInt8[np.ndarray, "height width channel"]) -> None:
-    file.write_bytes(sheets.png_bytes(image))

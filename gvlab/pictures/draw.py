@@ -13,10 +13,10 @@ from jaxtyping import Array, Float, UInt8
 from gvlab import config as c
 from gvlab import metrics, rng, sizes
 from gvlab.build import Program
-from gvlab.data import IMAGES
+from gvlab.data import IMAGES, WAVES
 from gvlab.evaluate.features import extract, of_split
 from gvlab.extractors.extractor import Extractor
-from gvlab.pictures import paths, sheets
+from gvlab.pictures import paths, sheets, sounds
 from gvlab.types import Batch, PyTree, UserError
 
 Sheet = UInt8[np.ndarray, "height width channel"]

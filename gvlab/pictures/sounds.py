@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import io
+import itertools
 import wave
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int16
+from jaxtyping import Array, Float, Int16
 
 from gvlab.audio import stft
-from gvlab.files import write_atomically
+from gvlab.data import Dataset
+from gvlab.files import replacing
 from gvlab.pictures import sheets
+from gvlab.types import UserError
 
 WIDTH, OF_WAVE, OF_SPECTRUM = 128, 32, 64
 """Pixels of one sound's picture: along time, and of the heights of its two parts."""
 DECIBELS = 60.0
 """From black to white in a spectrum, of which white is the power of a full wave."""
+HEARD = 8
+"""Sounds that one file holds where nobody asks for a number."""
 SILENCE = 0.2
 """Seconds between sounds that follow each other in one file."""
+
+
+def rate_of(dataset: Dataset) -> int:
+    """Samples a second (`UserError` if the data are no waves)."""
+    if dataset.rate is None:
+        raise UserError(f"{dataset.name} has {dataset.modality.name}, but only waves can be heard.")
+    return dataset.rate
 
 
 def as_stored(waves: Float[np.ndarray, "n samples channel"]) -> Int16[np.ndarray, "n samples channel"]:
@@ -48,7 +60,8 @@ def wav(waves: Int16[np.ndarray, "n samples channel"], rate: int) -> bytes:
 
 def write(target: Path, waves: Int16[np.ndarray, "n samples channel"], rate: int) -> None:
     """Writes a WAV file, the whole file or nothing."""
-    write_atomically(target, wav(waves, rate))
+    with replacing(target) as file:
+        file.write(wav(waves, rate))
 
 
 def sheet(waves: Float[np.ndarray, "n samples channel"], columns: int = 8) -> np.ndarray:
@@ -63,7 +76,7 @@ def sheet(waves: Float[np.ndarray, "n samples channel"], columns: int = 8) -> np
 def _envelopes(waves: Float[np.ndarray, "n samples"]) -> Float[np.ndarray, "n height width"]:
     """From the least to the greatest sample of each column of pixels, white on black."""
     edges = np.linspace(0, waves.shape[1], WIDTH + 1).astype(int)
-    pieces = [waves[:, start : max(end, start + 1)] for start, end in zip(edges[:-1], edges[1:], strict=True)]
+    pieces = [waves[:, start : max(end, start + 1)] for start, end in itertools.pairwise(edges)]
     low, high = (np.stack([limit(piece, axis=1) for piece in pieces], axis=1) for limit in (np.min, np.max))
     level = np.linspace(1, -1, OF_WAVE)[None, :, None]
     half = 1 / (OF_WAVE - 1)
@@ -71,7 +84,7 @@ def _envelopes(waves: Float[np.ndarray, "n samples"]) -> Float[np.ndarray, "n he
 
 
 @jax.jit
-def _decibels(waves):
+def _decibels(waves: Float[Array, "n samples"]) -> Float[Array, "n frames frequencies"]:
     n_fft = min(256, 2 * (waves.shape[1] // 2))
     hop = max(1, min(n_fft, waves.shape[1] // WIDTH))
     power = jnp.abs(stft(waves, n_fft, hop)) ** 2
@@ -79,7 +92,8 @@ def _decibels(waves):
 
 
 def _spectra(waves: Float[np.ndarray, "n samples"]) -> Float[np.ndarray, "n height width"]:
-    shown = np.clip(1 + np.asarray(_decibels(jnp.asarray(waves, jnp.float32))) / DECIBELS, 0, 1)  # [n, frames, frequencies]
+    decibels = np.asarray(_decibels(jnp.asarray(waves, jnp.float32)))
+    shown = np.clip(1 + decibels / DECIBELS, 0, 1)  # [n, frames, frequencies]
     frames = np.linspace(0, shown.shape[1] - 1, WIDTH).round().astype(int)
     frequencies = np.linspace(shown.shape[2] - 1, 0, OF_SPECTRUM).round().astype(int)
     return shown[:, frames][:, :, frequencies].swapaxes(1, 2)

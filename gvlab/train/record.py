@@ -15,7 +15,7 @@ import numpy as np
 from gvlab import config as c
 from gvlab import tree
 from gvlab.files import write_atomically
-from gvlab.pictures import lines, sheets
+from gvlab.pictures import lines, sheets, sounds
 from gvlab.runs import directory as rundir
 from gvlab.runs.checkpoint import Checkpoints
 from gvlab.runs.curves import MetricsLog
@@ -127,7 +127,8 @@ class Record:
                 sheets.save_png(target, sheets.scatter(samples, dataset.test.x[:2000]))
             case "sounds":
                 sheets.save_png(target, sounds.sheet(samples))
-                sounds.write(target.with_suffix(".wav"), sounds.as_stored(samples[:HEARD]), dataset.rate)
+                heard = sounds.as_stored(samples[: sounds.HEARD])
+                sounds.write(target.with_suffix(".wav"), heard, sounds.rate_of(dataset))
             case "lines":
                 lines.write(target.with_suffix(".txt"), lines.of(dataset, samples))
 

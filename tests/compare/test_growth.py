@@ -14,11 +14,11 @@ import numpy as np
 from gvlab import compare, rng
 from gvlab.train import engines
 
-UNITS, WARM = 6, 3
+UNITS, WARM = 4, 2
 """The first ones compile and start what all share."""
 
 
-def test_executables_threads_and_open_files_are_as_many_after_six_units_as_after_three(tmp_path):
+def test_executables_threads_and_open_files_are_as_many_after_four_units_as_after_two(tmp_path):
     held = []
 
     def count(_title):

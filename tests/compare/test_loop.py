@@ -279,11 +279,11 @@ def test_units_that_a_smaller_plan_leaves_out_are_counted_and_stay(made, capsys)
 
 def test_killed_at_three_moments_it_gives_the_undisturbed_result(tmp_path):
     seed = secrets.randbits(32)
-    print(f"the moments are drawn with random.Random({seed})")
+    print(f"the experiment and the moments are drawn with random.Random({seed})")
     draw = random.Random(seed)
-    files = [experiment_file(tmp_path, replace(experiment, steps=60)) for experiment in COMPARED.values()]
+    file = experiment_file(tmp_path, replace(COMPARED[draw.choice(sorted(COMPARED))], steps=60))
     root = tmp_path / "killed" / "comparison"
-    args = ("compare", *files, "--seeds", 1, "--out")
+    args = ("compare", file, "--seeds", 2, "--out")
 
     process = harness.start(*args, tmp_path / "undisturbed" / "comparison")
     harness.wait_until((tmp_path / "undisturbed").exists, process)

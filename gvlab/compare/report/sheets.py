@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import math
 import re
 from collections.abc import Callable
@@ -61,6 +62,8 @@ class Sheet(NamedTuple):
     height: int
     sentences: tuple[str, ...] = ()
     """Where they are no picture; with names for what could not be seen."""
+    sound: str = ""
+    """What is heard of them, where they are sounds."""
 
 
 def samples(directory: Path, names: list[str], units: list[Unit], remarks: list[str]) -> Json:
@@ -83,14 +86,18 @@ def samples(directory: Path, names: list[str], units: list[Unit], remarks: list[
             # The newest sheet at each position: experiments of different length share one slider.
             before = [[step for step in own if step <= at] for at in shown]
             pixels = {step: read(own[step]) for step in sorted({max(steps) for steps in before if steps})}
-            sheets.append([_shown(p, rows, step) for step, p in pixels.items() if p is not None])
-        if sum(len(sheet.uri) + sum(map(len, sheet.sentences)) for own in sheets for sheet in own) <= SAMPLE_BYTES:
+            drawn = [_shown(p, rows, step) for step, p in pixels.items() if p is not None]
+            if drawn and drawn[-1].step is not None:  # of the newest sheet alone: sounds are large
+                drawn[-1] = drawn[-1]._replace(sound=_heard(own[drawn[-1].step].with_suffix(".wav")))
+            sheets.append(drawn)
+        if sum(map(_bytes, itertools.chain(*sheets))) <= SAMPLE_BYTES:
             break
     together = [(unit, own) for unit, own in zip(units, sheets, strict=True)]
     return {
         "steps": shown,
         "rows": rows,
         "texts": texts,
+        "sounds": any(sheet.sound for own in sheets for sheet in own),
         "left_out": len(steps) - len(shown),
         "experiments": [(name, [(unit, own) for unit, own in together if unit.experiment == name]) for name in names],
     }
@@ -185,6 +192,17 @@ def _shown(drawn: Any, rows: int, step: int) -> Sheet:
         if isinstance(drawn, tuple)
         else _embedded(first_rows(drawn, rows), step)
     )
+
+
+def _bytes(sheet: Sheet) -> int:
+    return len(sheet.uri) + len(sheet.sound) + sum(map(len, sheet.sentences))
+
+
+def _heard(file: Path) -> str:
+    """A sound as it goes into the page; nothing where there is none."""
+    if not file.is_file():
+        return ""
+    return f"data:audio/wav;base64,{base64.b64encode(file.read_bytes()).decode()}"
 
 
 def _embedded(sheet: np.ndarray, step: int | None = None) -> Sheet:
