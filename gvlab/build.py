@@ -40,7 +40,7 @@ def _whole_dataset(config: c.Data) -> data.Dataset:
     match config.source:
         case None:
             pass
-        case c.Folder() | c.Arrays() | c.Text() | c.Tfds():
+        case c.Folder() | c.Arrays() | c.Text() | c.Waves() | c.Tfds():
             add(config.name, config.source)
         case _:
             return _own_dataset(config.name, cast(Hashable, config.source))
@@ -64,7 +64,7 @@ def _own_dataset(name: str, source: Hashable) -> data.Dataset:
 
 def add(
     name: str,
-    source: c.Folder | c.Arrays | c.Text | c.Tfds,
+    source: c.Folder | c.Arrays | c.Text | c.Waves | c.Tfds,
     listen: Callable[[int, int], None] = lambda done, total: None,
 ) -> data.Own:
     """Makes a data set of one's own, unless it is there: `gvlab data add`; `listen` as of `data.add_folder`.
@@ -96,6 +96,17 @@ def add(
                 length=source.length,
                 symbols=source.symbols,
                 test=source.test,
+            )
+        case c.Waves():
+            return data.add_waves(
+                name,
+                source.path,
+                samples=source.samples,
+                peak=source.peak,
+                labels=source.labels,
+                test=source.test,
+                test_names=source.test_names,
+                listen=listen,
             )
         case c.Tfds():
             return data.add_builder(name, source.builder, size=_pair(source.size), fit=source.fit, test=source.test)

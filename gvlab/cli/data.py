@@ -14,7 +14,7 @@ from gvlab.errors import UserError
 from gvlab.spelling import nearest_path
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
-    from gvlab.config import Arrays, Folder, Text, Tfds
+    from gvlab.config import Arrays, Folder, Text, Tfds, Waves
     from gvlab.data import Own
 
 _TFDS = "tfds:"
@@ -24,6 +24,7 @@ _OF = {
     "file": {"test", "layout", "range"},
     "builder": {"size", "fit", "test"},
     "text": {"test", "level", "length", "symbols"},
+    "folder of sounds": {"test", "labels", "samples", "peak", "test_names"},
 }
 """The options that there are for each kind of source."""
 
@@ -41,7 +42,9 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     action("list", "What exists: size, licence, shape.", _data_list)
     prepare = action("prepare", "Download, verify and cache one.", _data_prepare)
     prepare.add_argument("name", metavar="NAME")
-    _add_add(action("add", "Make one of your own pictures, of arrays, of text, or of a builder of TFDS.", _data_add))
+    _add_add(
+        action("add", "Make one of your own pictures, sounds or text, of arrays, or of a builder of TFDS.", _data_add)
+    )
     remove = action("remove", "Remove one that was added; what it was made of stays.", _data_remove)
     remove.add_argument("name", metavar="NAME")
 
@@ -49,7 +52,9 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
 def _add_add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="what to call it from now on")
     parser.add_argument(
-        "path", metavar="PATH", help="a folder, an .npz or .npy file, a .txt file, or tfds:BUILDER[/CONFIG][:VERSION]"
+        "path",
+        metavar="PATH",
+        help="a folder of pictures or of WAV files, an .npz, .npy or .txt file, or tfds:BUILDER[/CONFIG][:VERSION]",
     )
     parser.add_argument("--size", metavar="N|HxW", help="height and width in pixels (default: as all pictures are)")
     parser.add_argument("--fit", choices=("crop", "pad", "stretch"), help="other shapes to that size (default: crop)")
@@ -58,7 +63,8 @@ def _add_add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels",
         metavar="SOURCE",
-        help="folders, none, a .csv file, or auto: folders where there are sub-folders (default: auto)",
+        help="folders, none, of pictures a .csv file, of sounds names, or auto: folders where there are sub-folders "
+        "(default: auto)",
     )
     parser.add_argument("--background", metavar="R,G,B", help="behind transparent pixels, and around padded pictures")
     parser.add_argument("--skip-unreadable", action="store_true", default=None, help="leave damaged files out")
@@ -69,6 +75,9 @@ def _add_add(parser: argparse.ArgumentParser) -> None:
         "--length", type=int, help="of a text's rows, end included (default: as the longest line needs)"
     )
     parser.add_argument("--symbols", type=int, help="of a text at most, the most frequent (default: all)")
+    parser.add_argument("--samples", type=int, help="of a sound (default: as many as the longest has)")
+    parser.add_argument("--peak", type=float, help="to which each sound is scaled, in (0, 1] (default: as they are)")
+    parser.add_argument("--test-names", metavar="PATTERN", help="of the sounds for testing, such as '*_[0-4].wav'")
     # -1..1 is a value, as -1 is one: argparse asks this pattern, and it has no other door.
     parser._negative_number_matcher = re.compile(r"-\d")
 
@@ -133,12 +142,18 @@ def _data_add(args: argparse.Namespace, rest: list[str]) -> None:
     if own.class_names:
         classes += f" ({terminal.some(own.class_names)})"
     shape = "x".join(map(str, own.shape))
-    if own.alphabet is None:
+    what = "image"
+    if own.rate is not None:
+        what = "sound"
+        about = f"{own.shape[0]} samples at {own.rate} a second"
+        print(f"{own.name}: {own.train} training and {own.test} test sounds of {about}, {classes}.")
+    elif own.alphabet is None:
         print(f"{own.name}: {own.train} training and {own.test} test images of {shape}, {classes}.")
     else:
+        what = "sentence"
         most = f"at most {own.shape[0] - 1} {own.alphabet.level}, of {len(own.alphabet.symbols)} symbols"
         print(f"{own.name}: {own.train} training and {own.test} test sentences of {most}.")
-    print(_of_copies(own.origin["copies"], "image" if own.alphabet is None else "sentence"))
+    print(_of_copies(own.origin["copies"], what))
     verb = "Made" if own.is_new else "It was there already, made of the same in the same way"
     print(f"{verb}: {own.directory}")
     print(f'In an experiment file: Data(name="{own.name}")')
@@ -153,7 +168,7 @@ def _of_copies(copies: dict[str, int], what: str) -> str:
     )
 
 
-def _source(args: argparse.Namespace) -> Folder | Arrays | Text | Tfds:
+def _source(args: argparse.Namespace) -> Folder | Arrays | Text | Waves | Tfds:
     """The source that the options describe.
 
     Raises:
@@ -165,7 +180,9 @@ def _source(args: argparse.Namespace) -> Folder | Arrays | Text | Tfds:
     if args.path.startswith(_TFDS):
         kind = "builder"
     elif path.is_dir():
-        kind = "folder"
+        from gvlab.data import wave_folders
+
+        kind = "folder of sounds" if wave_folders.sounds_in(path) else "folder"
     elif path.suffix.lower() in (".npz", ".npy"):
         kind = "file"
     elif path.suffix.lower() == ".txt" and path.is_file():
@@ -187,7 +204,7 @@ def _source(args: argparse.Namespace) -> Folder | Arrays | Text | Tfds:
         raise UserError(f"--test {args.test} and --test-dir {args.test_dir} both choose the test images: give one.")
     fields: dict[str, Any] = {
         name: given[name]
-        for name in ("fit", "test", "labels", "layout", "range", "level", "length", "symbols")
+        for name in sorted({"fit", "layout", "range"} | _OF["text"] | _OF["folder of sounds"])
         if name in given
     }
     if "size" in given:
@@ -204,6 +221,8 @@ def _source(args: argparse.Namespace) -> Folder | Arrays | Text | Tfds:
     try:
         if kind == "builder":
             return config.Tfds(args.path.removeprefix(_TFDS), **fields)
+        if kind == "folder of sounds":
+            return config.Waves(str(path), **fields)
         if kind == "text":
             return config.Text(str(path), **fields)
         return config.Arrays(str(path), **fields) if kind == "file" else config.Folder(str(path), **fields)

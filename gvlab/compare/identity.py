@@ -54,8 +54,8 @@ def contents(run: Path, measures: evaluate.Measures | None) -> dict[str, str]:
 
 
 def drawn(run: Path) -> list[str]:
-    """The pictures of samples, reconstructions, ..., and sentences, by their paths within the run."""
-    kinds = ("samples/*.png", "samples/*.txt", "pictures/*.png")
+    """The pictures of samples, reconstructions, ..., sentences and sounds, by their paths within the run."""
+    kinds = ("samples/*.png", "samples/*.txt", "samples/*.wav", "pictures/*.png")
     return sorted(file.relative_to(run).as_posix() for kind in kinds for file in run.glob(kind))
 
 

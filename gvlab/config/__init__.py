@@ -118,7 +118,7 @@ from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
 from gvlab.config.schedules import Constant, Cosine, Cyclical, Exponential, Linear, PerImage, in_steps
 from gvlab.config.second_stage import First, SecondStage
 from gvlab.config.sentences import SentenceGRU, Sentences, SentenceTransformer
-from gvlab.config.sources import Arrays, Folder, Text, Tfds
+from gvlab.config.sources import Arrays, Folder, Text, Tfds, Waves
 from gvlab.config.stylegan2 import StyleGAN2
 from gvlab.config.terms import (
     R1,
@@ -313,6 +313,7 @@ __all__ = [
     "VonMisesFisher",
     "Wasserstein",
     "WaveGAN",
+    "Waves",
     "ZeroCentred",
     "choices",
     "completed",

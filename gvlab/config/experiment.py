@@ -18,7 +18,7 @@ from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnData, OwnModel
 from gvlab.config.regularised import RAE
 from gvlab.config.second_stage import SecondStage
-from gvlab.config.sources import Arrays, Folder, Text, Tfds
+from gvlab.config.sources import Arrays, Folder, Text, Tfds, Waves
 from gvlab.config.terms import check_differences
 from gvlab.config.vae import VAE
 from gvlab.config.vqvae import VQVAE
@@ -43,7 +43,7 @@ class Data:
     quantization: Literal["none", "binarize", "dequantize"] = "none"
     """binarize: each pixel is drawn from the Bernoulli of its intensity, anew at every step (Salakhutdinov & Murray
     2008). dequantize: (255 x + u) / 256 with u uniform in [0, 1), which makes a density of 8-bit images meaningful."""
-    source: Folder | Arrays | Tfds | Text | OwnData | None = None
+    source: Folder | Arrays | Tfds | Text | Waves | OwnData | None = None
     """What the set is made of where it is not there yet; None: it is there, or in the catalogue."""
     share: float = 1.0
     """Of the training examples, those that are trained on: the same ones in every run, and of each class alike."""

@@ -75,6 +75,33 @@ class Arrays:
 
 
 @dataclass(frozen=True)
+class Waves:
+    """WAV files of 16 bits and one channel in a folder and its sub-folders."""
+
+    path: str = field(compare=False)
+    samples: int = 0
+    """Of an example; shorter sounds are filled with zeros, longer ones cut. 0: as many as the longest has."""
+    peak: float = 0.0
+    """To which each sound is scaled, in (0, 1]; 0: they stay as loud as they are."""
+    labels: Literal["auto", "folders", "names", "none"] = "auto"
+    """names: the class stands before the first underscore of the file's name. auto: folders where every sound lies in a
+    sub-folder, else none."""
+    test: float = 0.1
+    """The share of the sounds, of each class where there are classes, that is for testing."""
+    test_names: str = ""
+    """Which files are for testing instead, as a pattern such as *_[0-4].wav; then `test` is not used."""
+
+    def __post_init__(self) -> None:
+        _paths_as_texts(self, "path")
+        settle(self)
+        _check_share("Waves", self.test)
+        if self.samples < 0:
+            raise UserError(f"Waves.samples is {self.samples}, but is a number of samples (0: as the longest has).")
+        if not 0 <= self.peak <= 1:
+            raise UserError(f"Waves.peak is {self.peak}, but must be in (0, 1], or 0 to leave the sounds as they are.")
+
+
+@dataclass(frozen=True)
 class Text:
     """A UTF-8 file, one sentence a line."""
 

@@ -17,6 +17,7 @@ from gvlab.data.sprites import gvsprites
 from gvlab.data.synthetic import MIXTURES, Mixture, grid, ring
 from gvlab.data.text_files import add_text
 from gvlab.data.transforms import binarize, dequantize, flip, to_symmetric, to_unit, to_wave
+from gvlab.data.wave_folders import add_waves
 from gvlab.data.worlds import GROUND_TRUTHS
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "add_builder",
     "add_folder",
     "add_text",
+    "add_waves",
     "batch",
     "binarize",
     "check_batch",

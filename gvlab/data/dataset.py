@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float32, Int32, Integer, UInt8
+from jaxtyping import Float32, Int16, Int32, Integer, UInt8
 
 from gvlab.data import mapped
 from gvlab.data.alphabets import END, Alphabet, lengths
@@ -16,12 +17,20 @@ from gvlab.data.ground_truth import GroundTruth, Rendered
 from gvlab.data.modalities import TOKENS, WAVES, Modality, modality_of
 from gvlab.types import UserError
 
+Stored: TypeAlias = (
+    UInt8[np.ndarray, "n height width channel"]
+    | Float32[np.ndarray, "n d"]
+    | Int32[np.ndarray, "n length"]
+    | Int16[np.ndarray, "n samples channel"]
+)
+"""Examples of each kind, as `Modality` has them."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Split:
     """The examples of one split, and their labels where there are any."""
 
-    x: UInt8[np.ndarray, "n height width channel"] | Float32[np.ndarray, "n d"] | Int32[np.ndarray, "n d"] | Rendered
+    x: Stored | Rendered
     y: Int32[np.ndarray, " n"] | None = None
 
     def __repr__(self) -> str:

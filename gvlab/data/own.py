@@ -60,6 +60,7 @@ class _Card(TypedDict):
     origin: Origin
     files: dict[str, _File]
     alphabet: NotRequired[cache.Symbols]
+    rate: NotRequired[int]
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ class Own:
     """Whether it has just been made."""
     alphabet: Alphabet | None = None
     """Of sentences."""
+    rate: int | None = None
+    """Of waves, samples a second."""
 
 
 @dataclass(frozen=True)
@@ -242,7 +245,8 @@ def _read(directory: Path) -> Own | None:
     names, shape = tuple(card["class_names"]), tuple(train[1:])
     alphabet = cache.alphabet_of_card(card.get("alphabet"))
     counts = (train[0], test[0], card["num_classes"])
-    return Own(directory.name, directory, shape, *counts, names, card["origin"], alphabet=alphabet)
+    origin, rate = card["origin"], card.get("rate")
+    return Own(directory.name, directory, shape, *counts, names, origin, alphabet=alphabet, rate=rate)
 
 
 def _check_same(known: Own, recipe: Recipe) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Int32, UInt8
 
 from gvlab.data.alphabets import Alphabet
-from gvlab.data.dataset import Dataset, Split, fingerprint
+from gvlab.data.dataset import Dataset, Split, Stored, fingerprint
 from gvlab.types import UserError
 
 _CHUNK = 2**24
@@ -48,13 +48,13 @@ class Writer:
         with contextlib.suppress(OSError):  # what was not written before is what failed, and is being told
             self._file.close()
 
-    def append(self, rows: UInt8[np.ndarray, "n height width channel"] | Int32[np.ndarray, "n length"]) -> None:
+    def append(self, rows: Stored) -> None:
         """Adds images of the shape."""
         assert rows.shape[1:] == self.shape
         self._file.write(np.ascontiguousarray(rows).data)
         self.count += len(rows)
 
-    def finished(self) -> UInt8[np.ndarray, "n height width channel"] | Int32[np.ndarray, "n length"]:
+    def finished(self) -> Stored:
         """All images, mapped read-only; nothing more can be added."""
         self._file.seek(0)
         assert self._header() == self._begin  # NumPy leaves room for the count
@@ -72,7 +72,7 @@ class Writer:
 class Rows:
     """What was read of a source, in the order of the source."""
 
-    x: UInt8[np.ndarray, "n height width channel"] | UInt8[np.ndarray, "n 1"] | Int32[np.ndarray, "n length"]
+    x: Stored | UInt8[np.ndarray, "n 1"]
     keys: Sequence[bytes]
     """One a row: their order is that of the examples, and where the source has no test split they choose one."""
     origin: dict[str, Any]
@@ -85,6 +85,8 @@ class Rows:
     """Sentences for the user."""
     alphabet: Alphabet | None = None
     """Where the rows are sentences."""
+    rate: int | None = None
+    """Where the rows are waves, samples a second."""
 
 
 def test_rows(rows: Rows, share: float, name: str) -> Bool[np.ndarray, " n"]:
@@ -147,8 +149,9 @@ def gathered(part: Path, rows: Rows, is_test: Bool[np.ndarray, " n"], name: str)
         "across": sum(one in known for one in pixels[1]),
     }
     classes = 0 if rows.y is None else len(rows.class_names) or int(rows.y.max()) + 1
-    checksum = fingerprint(train, test, rows.alphabet)
-    return Dataset(name, train, test, classes, checksum, rows.class_names, alphabet=rows.alphabet), copies
+    checksum = fingerprint(train, test, rows.alphabet, rows.rate)
+    names, alphabet, rate = rows.class_names, rows.alphabet, rows.rate
+    return Dataset(name, train, test, classes, checksum, names, alphabet=alphabet, rate=rate), copies
 
 
 def _class_name(rows: Rows, label: int) -> str:

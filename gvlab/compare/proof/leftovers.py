@@ -23,7 +23,7 @@ _ALWAYS = (
 _OF_COMPARISONS = r"(plan|comparison)\.json|comparison\.csv|table\.(md|tex)|report\.html|lock"
 _OF_UNITS = (
     r"(config|origin|environment|status|evaluation|unit)\.json|(metrics|states|groups|programs)\.jsonl"
-    r"|(samples|pictures)/[^/]+\.png|samples/[^/]+\.txt"
+    r"|(samples|pictures)/[^/]+\.png|samples/[^/]+\.(txt|wav)"
     r"|experiment\.py|lock|unit\.lock"
 )
 _NAMED_AS_ONE = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ OTHERWISE = 256
 
 def steps_drawn(run: Path) -> list[int]:
     """The steps of which the run has samples."""
-    names = (re.fullmatch(r"samples/step-(\d{8})\.(?:png|txt)", file) for file in identity.drawn(run))
+    names = (re.fullmatch(r"samples/step-(\d{8})\.(?:png|txt|wav)", file) for file in identity.drawn(run))
     return [int(name[1]) for name in names if name]
 
 
@@ -64,7 +65,7 @@ def off(run: Path, redone: Redone) -> Iterator[tuple[str, int, str]]:
         if kind != made_kind:
             yield file, OTHERWISE, f"is {made_kind}, but was recorded as {kind}"
             continue
-        gaps = np.abs(recorded.astype(int) - made)
+        gaps = np.ceil(np.abs(recorded.astype(float) - made)).astype(int)
         count, levels = int((gaps > 0).sum()), int(gaps.max())
         if levels:
             yield (
@@ -97,7 +98,15 @@ def _until(run: Path, redone: Redone) -> list[str]:
 
 
 def _read(file: Path) -> tuple[str, np.ndarray]:
-    """(what kind of picture it is, its pixels [height, width] or [height, width, channel])."""
+    """(what kind of picture it is, its pixels [height, width] or [height, width, channel]); of a sound its samples, in
+    levels of 8 bits, too."""
+    if file.suffix == ".wav":
+        try:
+            with wave.open(str(file)) as sound:
+                kind = f"a sound of {sound.getnframes()} samples at {sound.getframerate()} a second"
+                return kind, np.frombuffer(sound.readframes(sound.getnframes()), "<i2") / 256
+        except (wave.Error, EOFError, ValueError) as error:
+            raise UserError(f"{file} is no WAV file ({error}): restore it from a copy.") from error
     with picture_file.opened(file, ("PNG",)) as picture:
         frames = getattr(picture, "n_frames", 1)
         width, height = picture.size
@@ -106,4 +115,4 @@ def _read(file: Path) -> tuple[str, np.ndarray]:
 
 
 def _samples(steps: set[int]) -> set[str]:
-    return {f"samples/step-{step:08d}.{kind}" for step in steps for kind in ("png", "txt")}
+    return {f"samples/step-{step:08d}.{kind}" for step in steps for kind in ("png", "txt", "wav")}
