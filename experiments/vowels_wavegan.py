@@ -29,9 +29,9 @@ def config() -> Experiment:
             generator_optimizer=adam,
             discriminator_optimizer=adam,
         ),
-        steps=6_000,
+        steps=4_000,
         batch_size=32,
         log_every=100,
         sample_every=1_000,
-        checkpoint_every=1_000,
+        checkpoint_every=500,
     )

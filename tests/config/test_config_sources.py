@@ -25,6 +25,7 @@ SOURCES = [
     c.Arrays("x.npz", layout="NCHW", range="-1..1", test=0.5),
     c.Tfds("oxford_flowers102/plain:2.1.1", size=(64, 64)),
     c.Text("plays.txt", "words", 32, 5000, 0.2),
+    c.Waves("recordings", 8192, 0.9, "names", 0.2, "*_[0-4].wav"),
 ]
 
 
