@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from small_comparison import RUDE, summary
 
 from gvlab.compare import report
+from gvlab.pictures import sounds
 
 
 class Browser:
@@ -152,6 +154,22 @@ def test_the_page_loads_without_a_complaint_and_asks_for_nothing(browser, file):
     assert [event for event in browser.events if event["method"] in bad] == []
     asked = [e["params"]["request"]["url"] for e in browser.events if e["method"] == "Network.requestWillBeSent"]
     assert [url for url in asked if not url.startswith("data:")] == [file.as_uri()]
+
+
+def test_sounds_are_played_where_they_are_asked_for(browser, comparison):
+    directory, found = comparison
+    tone = np.round(9000 * np.sin(0.3 * np.arange(2000))).astype(np.int16)
+    newest = [max(run.glob("step-*.png")) for run in directory.glob("units/*/*/samples")]
+    for file in newest:
+        sounds.write(file.with_suffix(".wav"), tone[None, :, None], 8000)
+    browser.show(report.write(directory, found))
+    assert browser.run("document.querySelectorAll('audio').length") == len(newest)
+    assert browser.run("[...document.querySelectorAll('audio')].every((audio) => audio.paused)")
+    played = "(async () => { const a = document.querySelector('audio'); await a.play(); return a.duration; })()"
+    asked = {"expression": played, "userGesture": True, "awaitPromise": True, "returnByValue": True}
+    assert browser.call("Runtime.evaluate", **asked)["result"].get("value") == pytest.approx(0.25)
+    bad = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded", "Network.loadingFailed")
+    assert [event for event in browser.events if event["method"] in bad] == []
 
 
 def test_the_slider_changes_the_pictures_by_keyboard(browser, file):
