@@ -12,6 +12,7 @@ from gvlab.evaluate.measure import (
     of_images,
 )
 from gvlab.evaluate.results import Measures, earlier, read, read_file, write, write_file
+from gvlab.evaluate.sounds import OF_SOUND
 from gvlab.evaluate.stamps import CLIPPED, PER_RUN, Difference, described, difference, stated
 from gvlab.evaluate.texts import OF_TEXT
 from gvlab.evaluate.texts import of_file as of_text_file
@@ -22,6 +23,7 @@ __all__ = [
     "GROUPS",
     "OF_LIKELIHOODS",
     "OF_MODELS",
+    "OF_SOUND",
     "OF_TEXT",
     "PER_RUN",
     "Difference",

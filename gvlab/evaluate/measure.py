@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from gvlab import __version__, data, rng
 from gvlab import config as c
@@ -18,6 +19,9 @@ from gvlab.evaluate import annealing, bounds, codes, disentanglement, distances,
 from gvlab.evaluate.features import of_split
 from gvlab.evaluate.results import Measures
 from gvlab.evaluate.sampling import Clipped, generate, sample_count
+from gvlab.evaluate.sounds import OF_SOUND
+from gvlab.evaluate.sounds import check as check_sounds
+from gvlab.evaluate.sounds import measured as measured_sounds
 from gvlab.evaluate.stamps import of_dataset, of_likelihood, stamp, with_warning
 from gvlab.evaluate.texts import OF_TEXT
 from gvlab.evaluate.texts import check as check_texts
@@ -93,7 +97,10 @@ def evaluate(
     if names and dataset.alphabet is not None:
         measures |= _texts(program, state, jax.random.fold_in(key, 2), names)
     elif names:
-        measures |= _distances(program, state, jax.random.fold_in(key, 2), extractors, names)
+        between = [name for name in names if name not in OF_SOUND]
+        measures |= _distances(program, state, jax.random.fold_in(key, 2), extractors if between else (), between)
+        if of_sound := [name for name in names if name in OF_SOUND]:
+            measures |= _sounds(program, state, jax.random.fold_in(key, 2), of_sound)
     _require_finite(measures, state)
     measures = _stamped(measures, stamp(program, state))
     return measures | {name: measure for name, measure in (known or {}).items() if name == BOUND}
@@ -106,7 +113,7 @@ def _stamped(measures: Measures, protocol: dict[str, Any]) -> Measures:
 
 def check(asked: c.Evaluation) -> None:
     """Raises UserError for a measure or features that do not exist."""
-    distances.check_measures(name for name in asked.measures if name not in (*OF_MODELS, *OF_TEXT))
+    distances.check_measures(name for name in asked.measures if name not in (*OF_MODELS, *OF_TEXT, *OF_SOUND))
     catalogue.check_features(asked.features)
 
 
@@ -126,6 +133,8 @@ def check_ahead(program: Program, extractors: Sequence[Extractor]) -> None:
     disentanglement.check(program, asked.measures)
     names = _names_for(program)
     check_texts(names, dataset, asked.features)
+    check_sounds(names, dataset)
+    names = tuple(name for name in names if name not in OF_SOUND)
     for extractor in extractors if names else ():
         distances.check_ahead(names, extractor, dataset, asked.split, sample_count(asked, dataset))
 
@@ -213,6 +222,7 @@ def of_images(
         raise UserError(f"--samples is {count}, but {images.path} has only {images.count} images: ask for fewer.")
     names = _distance_names(asked, dataset)
     check_texts(names, dataset, asked.features)
+    check_sounds(names, dataset)
     for extractor in extractors:
         distances.check_ahead(names, extractor, dataset, asked.split, count)
     stamp |= {"images_sha256": images.sha256, "images_seed": image_sets.ORDER_SEED, "quantization": "none"}
@@ -244,6 +254,12 @@ def _texts(program: Program, state: PyTree, key: jax.Array, names: Sequence[str]
     shared = {"samples": "draw from p(x|z)", "quantization": "none", "split": asked.split}
     measures = measured_texts(generated, dataset, asked.split, names)
     return {name: measure | {"stamp": shared | measure["stamp"]} for name, measure in measures.items()}
+
+
+def _sounds(program: Program, state: PyTree, key: jax.Array, names: Sequence[str]) -> Measures:
+    generated = np.concatenate([jax.device_get(batch) for batch in generate(program, state, key)])
+    split = program.experiment.evaluation.split
+    return measured_sounds(generated, program.dataset, split, names)
 
 
 def _distances(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gvlab import data
 from gvlab.evaluate import texts
+from gvlab.evaluate.sounds import OF_SOUND
 from gvlab.extractors import extractor as features
 from gvlab.extractors.catalogue import STACKED
 
@@ -18,6 +19,8 @@ def usual_measures(dataset: data.Dataset) -> tuple[str, ...]:
         return ("stacked_modes",)
     if dataset.modality == data.TOKENS:
         return texts.usual_texts(dataset)
+    if dataset.modality == data.WAVES:
+        return ("frechet", "kernel", "prdc", *OF_SOUND)
     if dataset.truth is not None:  # the covariance of as many pixels is singular
         return ("kernel", "prdc")
     return ("frechet", "kernel", "modes") if dataset.name in data.MIXTURES else ("frechet", "kernel", "prdc")

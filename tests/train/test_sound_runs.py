@@ -110,6 +110,22 @@ def test_it_is_measured_by_its_spectra(run):
     measures = evaluate.evaluate(program, loop.restore(program, run[0]))
     assert measures["frechet_spectrum"]["value"] > 0
     assert measures["frechet_spectrum"]["stamp"]["features"] == "spectrum"
+    assert "rms" not in measures
+
+
+def test_silence_is_heard():
+    tone = (8192 * np.sign(np.sin(np.arange(400)))).astype(np.int16)[None, :, None]
+    quiet = np.concatenate([tone[:, :100], 0 * tone[:, 100:]], axis=1)
+    loud = evaluate.sounds.measured(quiet, data.from_arrays("t", tone, tone, rate=9), "test", ["loudness"])
+    assert loud["rms"]["value"] == pytest.approx(0.125, rel=0.01)
+    assert loud["rms"]["stamp"]["of_real"] == pytest.approx(0.25, rel=0.01)
+    assert loud["silence_share"]["value"] == pytest.approx(0.75, abs=0.01)
+    assert (loud["peak"]["value"], loud["full_share"]["value"]) == (0.25, 0)
+    assert "warning" not in loud["rms"]["stamp"]
+    still = evaluate.sounds.measured(quiet // 64, data.from_arrays("t", tone, tone, rate=9), "test", ["loudness"])
+    assert still["rms"]["stamp"]["warning"].startswith("the sounds are nearly silent: 0.0078 of real ones")
+    with pytest.raises(UserError, match="The measure loudness is of sounds, but digits has images: leave it out"):
+        evaluate.sounds.check(["loudness"], data.load("digits"))
 
 
 def test_a_report_has_what_is_heard_of_the_newest_step(run):
