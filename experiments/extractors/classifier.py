@@ -16,7 +16,7 @@ import optax
 from gvlab import Batch, backend, data, rng
 from gvlab.extractors import weights
 
-SHIPPED = Path(__file__).resolve().parents[2] / "gvlab" / "networks" / "extractors"
+SHIPPED = Path(__file__).resolve().parents[2] / "gvlab" / "extractors" / "shipped"
 
 Augment = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -56,10 +56,11 @@ def train(
     augment: Augment,
     seed: int = 0,
 ) -> None:
-    """Trains, measures and writes gvlab/networks/extractors/NAME.safetensors."""
+    """Trains, measures and writes gvlab/extractors/shipped/NAME.safetensors."""
     backend.fast_cpu()
     dataset = data.load(name)
     examples = Batch(jnp.asarray(dataset.train.x), jnp.asarray(dataset.train.y))
+    seen = data.to_wave if dataset.modality == data.WAVES else data.to_unit
     steps = epochs * len(dataset.train.x) // batch_size
     transform = optimizer(steps)
     key = rng.root(seed)
@@ -71,7 +72,7 @@ def train(
     @jax.jit
     def step(state: State, examples: Batch, t: jax.Array) -> tuple[State, jax.Array]:
         drawn = data.batch(examples, key, t, batch_size)
-        x = augment(rng.stream(key, rng.AUGMENT, t), data.to_unit(drawn.x))
+        x = augment(rng.stream(key, rng.AUGMENT, t), seen(drawn.x))
         (value, statistics), gradient = jax.value_and_grad(loss, has_aux=True)(
             state.params, state.statistics, x, drawn.y
         )
@@ -86,7 +87,7 @@ def train(
         if (t + 1) % 500 == 0 or t + 1 == steps:
             print(f"{name}: step {t + 1} of {steps}, loss {float(value):.4f}", flush=True)
     trained = {"params": state.params, **state.statistics}
-    found = accuracy(network, trained, dataset.test)
+    found = accuracy(network, trained, dataset.test, seen)
     file = SHIPPED / f"{name}.safetensors"
     about = {
         "dataset": name,
@@ -98,8 +99,8 @@ def train(
     print(f"{file.name}: test accuracy {found:.4f}, {file.stat().st_size:,} bytes, sha256 {weights.sha256(file)}")
 
 
-def accuracy(network: nn.Module, variables: Any, split: data.Split) -> float:
-    """The share of the split's images that are classified right."""
-    classify = jax.jit(lambda x: network.apply(variables, data.to_unit(x), train=False)[1].argmax(-1))
+def accuracy(network: nn.Module, variables: Any, split: data.Split, seen: Callable[[jax.Array], jax.Array]) -> float:
+    """The share of the split's examples that are classified right; `seen` makes of stored ones what a network sees."""
+    classify = jax.jit(lambda x: network.apply(variables, seen(x), train=False)[1].argmax(-1))
     found = [np.asarray(classify(jnp.asarray(split.x[i : i + 500]))) for i in range(0, len(split.x), 500)]
     return float((np.concatenate(found) == split.y).mean())

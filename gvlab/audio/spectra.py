@@ -147,6 +147,23 @@ def log_mel(
     return jnp.log(jnp.maximum(power @ jnp.asarray(filters.T, power.dtype), floor))
 
 
+def log_bands(
+    x: Float[Array, "*batch samples"], bands: int = 32, floor: float = 1e-6
+) -> Float[Array, "*batch frames bands"]:
+    """ln max(power, floor) in equal bands of frequencies, of frames of 256 samples every 128; the rate plays no part.
+
+    Args:
+        x: waves [..., samples], at least 128 of them.
+        bands: a divisor of 128; the highest frequency is left out.
+        floor: the least power.
+
+    Returns:
+        [..., 1 + samples // 128, bands].
+    """
+    power = jnp.abs(stft(x, 256, 128))[..., :128] ** 2
+    return jnp.log(jnp.maximum(power.reshape(*power.shape[:-1], bands, -1).sum(-1), floor))
+
+
 def griffin_lim(
     magnitude: Float[Array, "*batch frames frequencies"],
     samples: int,

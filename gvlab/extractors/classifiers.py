@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gvlab.audio import log_bands
 from gvlab.extractors.resize import resize_bilinear
 
 Images = Float[Array, "batch _ _ _"]  # height, width and channels, which change from layer to layer
@@ -44,6 +45,28 @@ class LeNet5(nn.Module):
         x = self.activation(nn.Dense(120, precision=_PRECISION, name="c5")(x.reshape(x.shape[0], 400)))
         features = self.activation(nn.Dense(84, precision=_PRECISION, name="f6")(x))
         return features, nn.Dense(self.classes, precision=_PRECISION, name="f7")(features)
+
+
+class SpectrumMLP(nn.Module):
+    """Two dense layers on the logarithms of a sound's power in bands: waves in [-1, 1] to 64 features and logits.
+
+    `train` is there because every network has it, and changes nothing.
+
+    Attributes:
+        classes: how many logits.
+        samples: of a sound.
+    """
+
+    classes: int = 10
+    samples: int = 2048
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch samples channel"], *, train: bool) -> Classified:
+        dense = partial(nn.Dense, precision=_PRECISION)
+        bands = (log_bands(x.mean(-1)) + 6) / 6  # from silence at about -1 to a loud band at about 2
+        x = nn.relu(dense(128, name="f1")(bands.reshape(len(x), -1)))
+        features = nn.relu(dense(64, name="f2")(x))
+        return features, dense(self.classes, name="f3")(features)
 
 
 class CifarResNet(nn.Module):

@@ -18,9 +18,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gvlab.audio import stft
+from gvlab.audio import log_bands
 from gvlab.extractors import weights
-from gvlab.extractors.classifiers import LeNet5, ResNet20
+from gvlab.extractors.classifiers import LeNet5, ResNet20, SpectrumMLP
 from gvlab.extractors.inception import (
     INCEPTION_SHA256,
     InceptionV3,
@@ -38,6 +38,7 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
     "mnist": LeNet5,
     "fashion_mnist": LeNet5,
     "cifar10": ResNet20,
+    "vowels": SpectrumMLP,
 }
 """The classifiers that gvlab trained itself, by the data set they were trained on."""
 
@@ -126,9 +127,7 @@ def spectrum() -> Extractor:
     def apply(x: Array) -> Extracted:
         if x.ndim != 3 or x.dtype != jnp.int16 or x.shape[1] < 128:
             raise UserError(f"The features spectrum are of sounds, not of {_described(x)}: choose another --features.")
-        power = jnp.abs(stft(x.mean(-1, dtype=jnp.float32) / 32768, 256, 128))[..., :128] ** 2
-        bands = power.reshape(*power.shape[:2], 32, 4).sum(-1)
-        return Extracted(jnp.log(jnp.maximum(bands, 1e-6)).reshape(len(x), -1))
+        return Extracted(log_bands(x.mean(-1, dtype=jnp.float32) / 32768).reshape(len(x), -1))
 
     about = "ln max(power, 1e-6) of 32 bands, Hann frames of 256 samples every 128, channels averaged, x / 32768"
     return Extractor("spectrum", apply, preprocessing=about)
@@ -159,15 +158,19 @@ def small(name: str) -> Extractor:
     variables, about = weights.read_safetensors(file)
     network = SMALL[name]()
     channels = 3 if name == "cifar10" else 1
+    of_sounds = SMALL[name] is SpectrumMLP
+    full, checked = (32768, _of_samples) if of_sounds else (255, _of_channels)
     fingerprint = weights.fingerprint(variables)
     label = f"{name}-{fingerprint[:8]}"
     resized = ", resized to 32x32 by bilinear interpolation between pixel centres" if SMALL[name] is LeNet5 else ""
-    apply = jax.jit(lambda variables, x: Extracted(*network.apply(variables, x.astype(jnp.float32) / 255, train=False)))
+    apply = jax.jit(
+        lambda variables, x: Extracted(*network.apply(variables, x.astype(jnp.float32) / full, train=False))
+    )
     return Extractor(
         label,
-        _of_channels(label, channels, functools.partial(apply, variables)),
+        checked(label, network.samples if of_sounds else channels, functools.partial(apply, variables)),
         sha256=fingerprint,
-        preprocessing=f"x / 255{resized}; classifier of test accuracy {about['test_accuracy']}",
+        preprocessing=f"x / {full}{resized}; classifier of test accuracy {about['test_accuracy']}",
         names={"frechet": f"fld_{label}", "kernel": f"kld_{label}"},
     )
 
@@ -216,6 +219,18 @@ def inception_of(
         preprocessing=preprocess.__name__,
         names={kind: known + suffix for kind, known in kinds.items()},
     )
+
+
+def _of_samples(name: str, samples: int, apply: Callable[[Array], Extracted]) -> Callable:
+    def checked(x: Array) -> Extracted:
+        if x.ndim != 3 or x.shape[1:] != (samples, 1) or x.dtype != jnp.int16:
+            raise UserError(
+                f"The extractor {name} takes int16 sounds of {samples} samples and one channel, not {_described(x)}: "
+                "choose another --features."
+            )
+        return apply(x)
+
+    return checked
 
 
 def _of_channels(name: str, channels: int | tuple[int, ...], apply: Callable[[Array], Extracted]) -> Callable:
