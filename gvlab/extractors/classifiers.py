@@ -64,7 +64,7 @@ class SpectrumMLP(nn.Module):
     def __call__(self, x: Float[Array, "batch samples channel"], *, train: bool) -> Classified:
         dense = partial(nn.Dense, precision=_PRECISION)
         bands = (log_bands(x.mean(-1)) + 6) / 6  # from silence at about -1 to a loud band at about 2
-        x = nn.relu(dense(128, name="f1")(bands.reshape(len(x), -1)))
+        x = nn.relu(dense(64, name="f1")(bands.reshape(len(x), -1)))
         features = nn.relu(dense(64, name="f2")(x))
         return features, dense(self.classes, name="f3")(features)
 
