@@ -108,9 +108,9 @@ def _obstacle(
 ) -> str | None:
     """Why a measure cannot be made, as the end of a sentence."""
     match name:
-        case "inception_score" if not classifies:
+        case "inception_score" | "classes" if not classifies:
             return f"it needs a classifier's features, and {extractor.name} are none."
-        case "inception_score" if extractor is stacked_digits():
+        case "inception_score" | "classes" if extractor is stacked_digits():
             return f"it needs one class for each image, and {extractor.name} sees three digits."
         case "modes" if dataset.name not in data.MIXTURES:
             return f"it needs a mixture of known modes ({', '.join(data.MIXTURES)}), and {dataset.name} is none."

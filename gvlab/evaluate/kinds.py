@@ -71,6 +71,8 @@ KINDS = (
     Kind("prd_f8", "higher", "diversity", "PRD F8"),
     Kind("coverage", "higher", "diversity", "Coverage"),
     Kind("density", "higher", "quality", "Density"),
+    Kind("classes_reached", "higher", "diversity", "Classes reached"),
+    Kind("class_js_bits", "lower", "diversity", "Divergence of class shares, bits"),
     Kind("class_score", "higher", "quality", "Classifier score"),
     Kind("inception_score", "higher", "quality", "Inception score"),
     Kind("isc", "higher", "quality", "Inception score"),

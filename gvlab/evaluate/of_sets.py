@@ -127,6 +127,24 @@ def _inception_score(sets: Sets) -> dict[str, Measure]:
     return {"class_score": _measure(value, warning, splits=SPLITS, shuffle_seed=SHUFFLE_SEED) | {"spread": spread}}
 
 
+def _classes(sets: Sets) -> dict[str, Measure]:
+    of_generated, of_real = sets.generated.logits, sets.real.logits
+    assert of_generated is not None  # which `_obstacle` made sure of
+    assert of_real is not None
+    seen, seen_real = of_generated.argmax(axis=-1), of_real.argmax(axis=-1)
+    classes = of_generated.shape[1]
+    balance = metrics.class_balance(seen, seen_real, classes)
+    counts = {
+        name: np.bincount(labels, minlength=classes).tolist()
+        for name, labels in (("counts", seen), ("counts_of_real", seen_real))
+    }
+    warning = _few(min(len(seen), len(seen_real)), "the divergence is biased upwards")
+    return {
+        "classes_reached": _measure(balance.reached, classes=classes),
+        "class_js_bits": _measure(balance.js_bits, warning, **counts),
+    }
+
+
 def _prdc(sets: Sets) -> dict[str, Measure]:
     real, generated, protocol = _equal(sets)
     shares = metrics.prdc(real, generated, k=NEIGHBOURS)
@@ -215,6 +233,7 @@ MEASURES: dict[str, Callable[[Sets], dict[str, Measure]]] = {
     "frechet_infinity": _frechet_infinity,
     "kernel": _kernel,
     "inception_score": _inception_score,
+    "classes": _classes,
     "prdc": _prdc,
     "improved_precision_recall": _improved_precision_recall,
     "prd": _prd,

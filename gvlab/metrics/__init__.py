@@ -47,7 +47,14 @@ from gvlab.metrics.information import factor_entropy, modularity, mutual_informa
 from gvlab.metrics.interventions import Accuracy, beta_vae_metric, factor_vae_metric
 from gvlab.metrics.kernel import gaussian_mmd2, polynomial_mmd2, polynomial_mmd2_blocks, polynomial_mmd2_subsets
 from gvlab.metrics.latent import ElboSurgery, active_units, collapsed_units, elbo_surgery, unit_activity
-from gvlab.metrics.modes import MixtureCoverage, StackedCoverage, mixture_coverage, stacked_coverage
+from gvlab.metrics.modes import (
+    ClassBalance,
+    MixtureCoverage,
+    StackedCoverage,
+    class_balance,
+    mixture_coverage,
+    stacked_coverage,
+)
 from gvlab.metrics.neighbours import Neighbours, authenticity, memorisation_rate, nearest_neighbours
 from gvlab.metrics.parzen import ParzenEstimate, parzen_estimate, parzen_log_likelihood
 from gvlab.metrics.prd import PRDCurve, prd_curve, prd_curve_from_features, prd_f_scores
@@ -61,6 +68,7 @@ __all__ = [
     "PRDC",
     "Accuracy",
     "Chains",
+    "ClassBalance",
     "ElboSurgery",
     "MixtureCoverage",
     "Moments",
@@ -76,6 +84,7 @@ __all__ = [
     "authenticity",
     "beta_vae_metric",
     "bleu",
+    "class_balance",
     "collapsed_units",
     "dci",
     "dci_from_importance",

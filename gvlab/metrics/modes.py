@@ -1,4 +1,4 @@
-"""Lost modes, counted where the modes are known: mixtures of Gaussians in the plane, and StackedMNIST."""
+"""Lost modes, counted where the modes are known: mixtures of Gaussians in the plane, StackedMNIST, and classes."""
 
 from typing import NamedTuple
 
@@ -27,6 +27,43 @@ class StackedCoverage(NamedTuple):
     """Triples of digits that occur."""
     kl_nats: float
     """KL(samples' distribution over the triples || uniform)."""
+
+
+class ClassBalance(NamedTuple):
+    """How samples cover the classes that a classifier tells apart."""
+
+    reached: int
+    """Classes that occur among them."""
+    js_bits: float
+    """Jensen-Shannon divergence between their histogram of classes and that of real examples, from 0 to 1 bit."""
+
+
+def class_balance(
+    generated: Integer[np.ndarray | Array, " n"], real: Integer[np.ndarray | Array, " m"], classes: int
+) -> ClassBalance:
+    """How many classes generated examples reach, and how far their shares are from those of real ones.
+
+    Args:
+        generated: the class that a classifier sees in each, shape [n].
+        real: the class that the same classifier sees in each real example, shape [m].
+        classes: how many there are.
+
+    Returns:
+        ClassBalance. The divergence is biased upwards by about (classes - 1) (1/n + 1/m) / (8 ln 2) bits.
+
+    Raises:
+        UserError: there is no example, or a class is none of them.
+
+    Reference: Lin, "Divergence Measures Based on the Shannon Entropy", 1991, eq. 4.1.
+    """
+    shares = []
+    for name, labels in (("generated", np.asarray(generated)), ("real", np.asarray(real))):
+        if not len(labels) or labels.min() < 0 or labels.max() >= classes:
+            raise UserError(f"{name} has {len(labels)} examples, but must have some, of classes 0 to {classes - 1}.")
+        shares.append(np.bincount(labels, minlength=classes) / len(labels))
+    middle = (shares[0] + shares[1]) / 2
+    js = [float(np.sum(p[p > 0] * np.log2(p[p > 0] / middle[p > 0]))) for p in shares]
+    return ClassBalance(int(np.count_nonzero(shares[0])), max(0.0, (js[0] + js[1]) / 2))
 
 
 def mixture_coverage(

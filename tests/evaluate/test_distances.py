@@ -67,6 +67,10 @@ def by_hand(name: str, x: np.ndarray, real: np.ndarray, train: np.ndarray, logit
             return {"kernel": metrics.polynomial_mmd2(x, real)}
         case "inception_score":
             return {"class_score": metrics.inception_score_shuffled(logits, 10, seed=2020)}
+        case "classes":
+            seen = features.small("digits").apply(jnp.asarray(digits_sets().dataset.test.x)).logits
+            found = metrics.class_balance(logits.argmax(1), np.asarray(seen).argmax(1), 10)
+            return {"classes_reached": found.reached, "class_js_bits": found.js_bits}
         case "prdc":
             return metrics.prdc(real, x, k=5)._asdict()
         case "improved_precision_recall":
