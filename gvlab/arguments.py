@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Array, Num
 
-from gvlab.data import WAVES, Modality, check_batch
+from gvlab.data import TOKENS, WAVES, Alphabet, Modality, check_batch
 from gvlab.types import UserError
 
 
@@ -35,16 +35,22 @@ def check_weights(y: Num[np.ndarray, "n classes"]) -> None:
         )
 
 
-def as_stored(x: npt.ArrayLike, shape: tuple[int, ...], modality: Modality) -> Num[Array, "n *shape"]:
+def as_stored(
+    x: npt.ArrayLike, shape: tuple[int, ...], modality: Modality, alphabet: Alphabet | None
+) -> Num[Array, "n *shape"]:
     """Examples as a data set stores them: images in [0, 1] are rounded to 8 bits, waves in [-1, 1] to 16.
 
     Raises:
-        UserError: they are of another shape than `shape`, none, or outside the range.
+        UserError: they are of another shape than `shape`, none, outside the range, or no sentences of the alphabet.
     """
     given = np.asarray(x)
     if given.shape[1:] != shape or not len(given):
         wanted = ", ".join(["n", *map(str, shape)])
         raise UserError(f"The examples have shape {given.shape}, but [{wanted}] is wanted.")
+    if modality == TOKENS:
+        assert alphabet is not None
+        alphabet.check(given)
+        return jnp.asarray(given, modality.seen)
     if not modality.bounded:
         return jnp.asarray(given, modality.seen)
     if given.dtype == modality.dtype:

@@ -369,7 +369,7 @@ class Trained:
         return jax.jit(functools.partial(codes_of, self.program))
 
     def _stored(self, x: npt.ArrayLike) -> Array:
-        return as_stored(x, self.shape, self.program.dataset.modality)
+        return as_stored(x, self.shape, self.program.dataset.modality, self.program.dataset.alphabet)
 
 
 def examples_of(program: Program, state: PyTree, z: Num[Array, "n latent"], y: Array | None) -> Num[Array, "n *shape"]:

@@ -202,6 +202,8 @@ def _source(args: argparse.Namespace) -> Folder | Arrays | Text | Waves | Tfds:
             raise UserError(f"--{name.replace('_', '-')} is for {kinds}, but {args.path} is a {kind}: leave it out.")
     if "test" in given and "test_dir" in given:
         raise UserError(f"--test {args.test} and --test-dir {args.test_dir} both choose the test images: give one.")
+    if "test" in given and "test_names" in given:
+        raise UserError(f"--test {args.test} and --test-names {args.test_names} both choose the test sounds: give one.")
     fields: dict[str, Any] = {
         name: given[name]
         for name in sorted({"fit", "layout", "range"} | _OF["text"] | _OF["folder of sounds"])

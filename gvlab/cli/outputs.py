@@ -46,7 +46,8 @@ def examples(text: str) -> Path:
         return _new_file(out)
     if out.suffix or out.name.startswith("."):
         raise UserError(
-            f"--out is {out}, but must end in {_either(EXAMPLES)}, or be a folder, whose name has no ending."
+            f"--out is {out}, but must end in {_either(EXAMPLES)}, or be a folder, whose name has no ending (of sounds "
+            "it has WAV files)."
         )
     return new_folder(text)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
 
 COUNT = 64
 """Samples where --n is not given."""
-_OUT = "GRID.png, FILE.npz, FILE.npy, or a folder for PNG files; of sentences FILE.txt"
+_OUT = "GRID.png, FILE.npz, FILE.npy, or a folder for PNG files, of sounds for WAV files; of sentences FILE.txt"
 _SHOWN = 20
 """Sentences that are shown besides."""
 

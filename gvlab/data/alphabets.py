@@ -7,6 +7,7 @@ Every row ends with at least one 0, so a row of length T holds at most T - 1 sym
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -32,6 +33,12 @@ class Alphabet:
     symbols: tuple[str, ...]
     """Those that the integers from 2 on stand for."""
     level: Level
+
+    def __post_init__(self) -> None:
+        if self.level not in ("characters", "words"):
+            raise UserError(f"The level of an alphabet is {self.level!r}, but must be characters or words.")
+        if twice := [symbol for symbol, count in Counter(self.symbols).items() if count > 1]:
+            raise UserError(f"The alphabet has the symbol {twice[0]!r} twice: give each once.")
 
     @property
     def levels(self) -> int:
@@ -68,6 +75,17 @@ class Alphabet:
             UserError: they are no rows of this alphabet.
         """
         of = np.asarray(rows)
+        self.check(of)
+        shown = ("", _SHOWN[self.level], *self.symbols)
+        between = " " if self.level == "words" else ""
+        sentences = []
+        for row in of.tolist():
+            end = row.index(END) if END in row else len(row)
+            sentences.append(between.join(shown[number] for number in row[:end]))
+        return sentences
+
+    def check(self, of: np.ndarray) -> None:
+        """Raises `UserError` unless they are rows of this alphabet."""
         if of.ndim != 2 or not np.issubdtype(of.dtype, np.integer):
             raise UserError(
                 f"The sentences have type {of.dtype} and shape {of.shape}, but rows are integers [n, length]."
@@ -77,13 +95,6 @@ class Alphabet:
                 f"The sentences have integers from {of.min()} to {of.max()}, but the alphabet those from 0 to "
                 f"{self.levels - 1}: give rows of this alphabet."
             )
-        shown = ("", _SHOWN[self.level], *self.symbols)
-        between = " " if self.level == "words" else ""
-        sentences = []
-        for row in of.tolist():
-            end = row.index(END) if END in row else len(row)
-            sentences.append(between.join(shown[number] for number in row[:end]))
-        return sentences
 
 
 def split(sentence: str, level: Level) -> list[str]:

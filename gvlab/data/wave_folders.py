@@ -57,10 +57,18 @@ def add_waves(
     """
     path = Path(path)
     files = sounds_in(path) if path.is_dir() else {}
+    if path.is_file():
+        raise UserError(f"{path} is a file, but a folder of WAV files is wanted: name one.")
     if path.is_dir() and not files:
         raise UserError(f"{path} has no files of {SUFFIX}: name a folder of sounds.")
     if labels == "auto" and files:
-        labels = "folders" if all("/" in one for one in files) else "none"
+        deep = sum("/" in one for one in files)
+        if 0 < deep < len(files):
+            raise UserError(
+                f"{deep} of {len(files)} sounds in {path} lie in sub-folders, and the others do not: say what their "
+                "classes are by --labels none, names or folders (labels in Python)."
+            )
+        labels = "folders" if deep else "none"
     settings = {"samples": samples, "peak": peak, "labels": labels, "test": test_names or test}
 
     def write(part: Path) -> rows.Rows:
@@ -156,7 +164,10 @@ def _classes(names: list[str], labels: str, path: Path) -> list[str] | None:
         case "names":
             plain = [name for name in names if "_" not in name.rpartition("/")[2]]
             if plain:
-                raise UserError(f"{path / plain[0]} has no underscore in its name, before which its class would stand.")
+                raise UserError(
+                    f"{path / plain[0]} has no underscore in its name, before which its class would stand: "
+                    "rename it, or take other --labels."
+                )
             return [name.rpartition("/")[2].partition("_")[0] for name in names]
     return None
 
@@ -177,6 +188,10 @@ def _remarks(read: list[np.ndarray], length: int) -> tuple[str, ...]:
     longer = sum(len(sound) > length for sound in read)
     padding = 1 - sum(min(len(sound), length) for sound in read) / (length * len(read))
     remarks = [f"{longer} of {len(read)} sounds are longer than {length} samples, and were cut."] if longer else []
-    if padding > 0.25:
-        remarks.append(f"{padding:.0%} of all samples are zeros that fill shorter sounds: fewer samples may do.")
+    shorter = sum(len(sound) < length for sound in read)
+    if shorter:
+        remarks.append(
+            f"{shorter} of {len(read)} sounds are shorter than {length} samples, and were filled with zeros, which are "
+            f"{padding:.0%} of all samples."
+        )
     return tuple(remarks)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gvlab import config as c
-from gvlab import losses, metrics
+from gvlab import data, losses, metrics
 from gvlab.build import Program
 from gvlab.evaluate.held_out import Listener, Measure, compiled, mean, silent, test_batches
 from gvlab.types import Batch, Model, PyTree, UserError
@@ -196,7 +196,7 @@ def _stated(program: Program) -> dict[str, Any]:
     if not isinstance(program.experiment.model, c.GAN):
         return {}
     variance = program.experiment.evaluation.ais_variance
-    images = "images in [0, 1]" if program.dataset.modality.bounded else "points"
+    images = {data.IMAGES: "images in [0, 1]", data.WAVES: "waves in [-1, 1]"}.get(program.dataset.modality, "points")
     return {
         "likelihood": c.member_to_dict(c.Gaussian(variance)),
         "note": f"the likelihood is Gaussian noise of variance {variance:g} about the generator's {images}, on which "

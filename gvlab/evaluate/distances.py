@@ -68,7 +68,11 @@ def check_ahead(names: Sequence[str], extractor: Extractor, dataset: data.Datase
         UserError: a measure cannot be made of so many examples, or of this kind, or the features aren't for such data.
     """
     x = getattr(dataset, split).x
-    known = extractor.sha256 is not None or extractor in (features.pixels(), features.coordinates())
+    known = extractor.sha256 is not None or extractor in (
+        features.pixels(),
+        features.coordinates(),
+        features.spectrum(),
+    )
     classifies = True  # perhaps: a function of the user's own cannot be asked without calling it
     if known:
         seen = jax.eval_shape(extractor.apply, jax.ShapeDtypeStruct((BATCH, *x.shape[1:]), x.dtype))

@@ -21,6 +21,7 @@ from gvlab.evaluate.results import Measures
 from gvlab.evaluate.sampling import Clipped, generate, sample_count
 from gvlab.evaluate.sounds import OF_SOUND
 from gvlab.evaluate.sounds import check as check_sounds
+from gvlab.evaluate.sounds import check_features as check_sound_features
 from gvlab.evaluate.sounds import measured as measured_sounds
 from gvlab.evaluate.stamps import of_dataset, of_likelihood, stamp, with_warning
 from gvlab.evaluate.texts import OF_TEXT
@@ -242,6 +243,7 @@ def extractors_of(asked: c.Evaluation, dataset: data.Dataset, weights: Path | No
     Raises:
         UserError: there is none of a name, or its weights cannot be had.
     """
+    check_sound_features(asked.features, dataset)
     return [catalogue.extractor(name, weights) for name in asked.features or usual.usual_features(dataset)]
 
 

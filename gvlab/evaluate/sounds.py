@@ -14,6 +14,8 @@ from gvlab.types import UserError
 Sounds = Int16[np.ndarray, "n samples channel"]
 QUIET = 1e-3
 """What is nearer to 0 is silence, of a full wave of 1: 60 dB below it."""
+OF_SOUNDS = ("spectrum", "vowels")
+"""Features of sounds."""
 TOO_QUIET = 0.1
 """Sounds of less than this share of the loudness of real ones are warned of."""
 
@@ -62,6 +64,19 @@ def check(names: Iterable[str], dataset: data.Dataset) -> None:
         if name in OF_SOUND and dataset.modality != data.WAVES:
             raise UserError(
                 f"The measure {name} is of sounds, but {dataset.name} has {dataset.modality.name}: leave it out."
+            )
+
+
+def check_features(names: Iterable[str], dataset: data.Dataset) -> None:
+    """Raises UserError for features of sounds where there are none, and for others where there are, before any weights
+    are fetched."""
+    for name in names:
+        if (name in OF_SOUNDS) != (dataset.modality == data.WAVES) and dataset.modality != data.TOKENS:
+            of = "sounds" if name in OF_SOUNDS else "images or points"
+            instead = ", ".join(OF_SOUNDS) if dataset.modality == data.WAVES else "pixels"
+            raise UserError(
+                f"The features {name} are of {of}, but {dataset.name} has {dataset.modality.name}: choose from "
+                f"{instead}."
             )
 
 

@@ -11,6 +11,7 @@ import jax
 
 from gvlab import __version__, schema, tree
 from gvlab import config as c
+from gvlab.data import WAVES
 from gvlab.evaluate import results
 from gvlab.export.programs import PLATFORMS, Weights, arguments
 from gvlab.files import sha256, write_atomically
@@ -145,7 +146,7 @@ def of(run: Path, model: Trained, weights: Weights, exported: dict[str, jax.expo
         "exported_on": jax.default_backend(),
         "calling_convention": exported["sample"].calling_convention_version,
         "shape": list(model.shape),
-        "range": [0.0, 1.0] if model.program.dataset.modality.bounded else None,
+        "range": _range(model),
         "latent": model.program.latent_dim,
         "prior": "normal" if model.has_normal_prior else "own",
         "classes": model.classes,
@@ -184,6 +185,14 @@ def _program(model: Trained, name: str, exported: jax.export.Exported) -> Progra
     }
 
 
+def _range(model: Trained) -> list[float] | None:
+    """The least and the greatest value of examples as they come out, where there are bounds."""
+    modality = model.program.dataset.modality
+    if not modality.bounded:
+        return None
+    return [-1.0, 1.0] if modality == WAVES else [0.0, 1.0]
+
+
 def values(model: Trained, name: str, shape: tuple[Any, ...], dtype: str) -> Values:
     """A line about an array that a program of the model takes or gives; its size that is no number is the batch."""
     about: Values = {
@@ -192,7 +201,8 @@ def values(model: Trained, name: str, shape: tuple[Any, ...], dtype: str) -> Val
         "dtype": dtype,
     }
     if name == "y" or (name == "x" and model.program.dataset.modality.bounded):
-        about["range"] = [0.0, 255.0] if dtype == "uint8" else [0.0, 1.0]
+        of_stored = {"uint8": [0.0, 255.0], "int16": [-32768.0, 32767.0]}
+        about["range"] = of_stored.get(dtype, [0.0, 1.0] if name == "y" else _range(model) or [])
     return about
 
 

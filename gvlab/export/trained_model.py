@@ -11,7 +11,6 @@ import jax
 import numpy as np
 
 from gvlab import trained
-from gvlab.data import IMAGES
 from gvlab.export import card, onnx_files, programs
 from gvlab.export.agreement import EXAMPLES, largest_difference
 from gvlab.extractors import weights as weight_files
@@ -65,7 +64,7 @@ def _write(run: Path, model: Trained, folder: Path, onnx: bool) -> None:
 
 def _differences(model: Trained, loaded: dict[str, Any]) -> dict[str, float]:
     """Of what the export makes from what the run's model makes; both as a user calls them."""
-    images = model.program.dataset.modality == IMAGES
+    stored = np.dtype(model.program.dataset.modality.dtype)
     seed, draw, shape = model.experiment.seed, np.random.default_rng(0), (EXAMPLES, *model.shape)
     z = model.latents(jax.random.key(0), EXAMPLES)
     found = {
@@ -73,7 +72,9 @@ def _differences(model: Trained, loaded: dict[str, Any]) -> dict[str, float]:
         "decode": largest_difference(loaded["decode"](z), model.decode(z)),
     }
     if model.program.model.encode is not None:
-        x = draw.integers(0, 256, shape, np.uint8) if images else draw.normal(size=shape).astype(np.float32)
+        x = draw.normal(size=shape).astype(np.float32)
+        if stored in (np.uint8, np.int16):
+            x = draw.integers(np.iinfo(stored).min, np.iinfo(stored).max, shape, stored, endpoint=True)
         if model.writes:
             x = np.zeros(shape, np.int32)  # sentences of nothing
         found["encode"] = max(map(largest_difference, loaded["encode"](x), model.encode(x)))

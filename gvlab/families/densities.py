@@ -37,9 +37,10 @@ def _of_sentences(config: object, length: int, levels: int) -> densities.Distrib
 def _distribution(config: object, shape: tuple[int, ...], sizes: tuple[int, ...] | None) -> densities.Distribution:
     name = type(config).__name__
     if sizes is None and len(shape) != 1:
+        data = {3: "images", 2: "waves"}[len(shape)]
         raise UserError(
-            f"Density is a model of vectors, but the data are images {shape}: train a VAE of them, and {name} on its "
-            "latents (SecondStage)."
+            f"Density is a model of vectors and sentences, but the data are {data} {shape}: train a VAE of them, and a "
+            "Mixture or Flow on its latents (SecondStage)."
         )
     if isinstance(config, c.SentenceGRU):
         of = "codes: use CausalTransformer or GatedPixelCNN" if sizes else f"vectors {shape}: use Mixture or Flow"

@@ -35,7 +35,10 @@ def folder(path, count=6):
 def test_sounds_become_examples_of_one_length(home, tmp_path):
     own = add_waves("mine", folder(tmp_path / "w"), samples=8, labels="names", test_names="*_[01].wav")
     assert (own.train, own.test, own.shape, own.rate, own.class_names) == (4, 2, (8, 1), 8000, ("0", "1"))
-    assert own.origin["remarks"] == ["1 of 6 sounds are longer than 8 samples, and were cut."]
+    assert own.origin["remarks"] == [
+        "1 of 6 sounds are longer than 8 samples, and were cut.",
+        "4 of 6 sounds are shorter than 8 samples, and were filled with zeros, which are 21% of all samples.",
+    ]
     dataset = data.load("mine")
     assert (dataset.modality, dataset.rate) == (data.WAVES, 8000)
     test = {tuple(x[:, 0].tolist()): int(y) for x, y in zip(dataset.test.x, dataset.test.y, strict=True)}
@@ -94,6 +97,11 @@ def test_damaged_files_are_named(home, tmp_path):
     (tmp_path / "w" / "z.wav").write_bytes(whole[:-4])
     with pytest.raises(UserError, match=r"z\.wav is cut off after 2 of 4 samples"):
         add_waves("mine", tmp_path / "w")
+    with pytest.raises(UserError, match=r"z\.wav is a file, but a folder of WAV files is wanted: name one"):
+        add_waves("mine", tmp_path / "w" / "z.wav")
+    folder(tmp_path / "mixed" / "deep"), folder(tmp_path / "mixed")
+    with pytest.raises(UserError, match=r"6 of 12 sounds in .* lie in sub-folders, and the others do not: say what"):
+        add_waves("mine", tmp_path / "mixed")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"has no files of \.wav: name a folder of sounds"):
         add_waves("mine", tmp_path / "empty")

@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import wave
+from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -103,6 +104,27 @@ def test_the_model_needs_no_data_and_is_taken_away(run, tmp_path):
     exported = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(exported)
     np.testing.assert_allclose(exported.sample(3, seed=1), samples, atol=1e-6)
+    assert exported.card["range"] == [-1.0, 1.0]
+    (of_x,) = [one for one in exported.card["programs"]["decode"]["outputs"] if one["name"] == "x"]
+    assert of_x["range"] == [-1.0, 1.0]
+
+
+def test_features_of_other_data_are_refused_before_training():
+    for features, made in (("spectrum", data.load("digits")), ("pixels", dataset()), ("inception", dataset())):
+        with pytest.raises(UserError, match=f"The features {features} are of .*, but .* has .*: choose from"):
+            evaluate.measure.extractors_of(c.Evaluation(features=(features,)), made)
+
+
+def test_a_vae_of_waves_encodes_what_is_stored(tmp_path):
+    model = c.VAE(c.MLP((4,)), 2, likelihood=c.Gaussian())
+    program = build.program(replace(EXPERIMENT, model=model, evaluation=c.Evaluation()), dataset())
+    run = loop.train(alone(program), tmp_path, seed=0, steps=1)
+    export.write_model(run, tmp_path / "exported")
+    trained = gvlab.load(run)
+    mean, _ = trained.encode(X[:2])
+    np.testing.assert_allclose(trained.encode(X[:2] / np.float32(32768))[0], mean, rtol=1e-6)
+    with pytest.raises(UserError, match="Density is a model of vectors and sentences, but the data are waves"):
+        build.model(c.Density(c.Mixture()), (256, 1), 0)
 
 
 def test_it_is_measured_by_its_spectra(run):

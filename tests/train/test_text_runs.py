@@ -12,6 +12,7 @@ from harness import assert_refused, call
 import gvlab
 from gvlab import build, data, export, rng
 from gvlab import config as c
+from gvlab.arguments import as_stored
 from gvlab.compare import identity
 from gvlab.compare.proof import pictures
 from gvlab.compare.proof.outcome import Redone
@@ -107,6 +108,14 @@ def test_a_vae_reconstructs_and_walks_in_lines():
     walk = walks.walked(program, state, seed=0, rows=2, columns=2)
     assert len(walk) == 5
     assert walk[2] == ""
+
+
+def test_what_is_no_sentence_is_refused():
+    with pytest.raises(UserError, match="The alphabet has the symbol 'a' twice: give each once"):
+        Alphabet(("a", "b", "a"), "characters")
+    for rows, words in ((np.full((1, 5), 99), "integers from 99 to 99"), (np.ones((1, 5)), "have type float64")):
+        with pytest.raises(UserError, match=words):
+            as_stored(rows, (5,), data.TOKENS, ALPHABET)
 
 
 def test_a_language_model_has_nothing_to_walk_on(run):

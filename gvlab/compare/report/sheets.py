@@ -113,13 +113,15 @@ def pictures(directory: Path, experiments: list[Json], units: list[Unit], remark
     """The pictures of each kind that the families have: [(unit, its sheet or None)] for each experiment."""
     kinds_drawn = []
     read = reader(directory, remarks)
-    writing = {  # sentences, of which there are no pictures
-        unit.experiment for unit in units if any(file.suffix == ".txt" for file in sample_files(unit.run).values())
+    others = {  # sentences and sounds, of which there are no pictures
+        unit.experiment
+        for unit in units
+        if any(file.suffix == ".txt" or file.with_suffix(".wav").exists() for file in sample_files(unit.run).values())
     }
     for drawn in dict.fromkeys(kind for kinds in KINDS.values() for kind in kinds):
         kind, title, caption = drawn
         families = {one["name"]: one["family"] for one in experiments}
-        members = [name for name in families if drawn in KINDS.get(families[name], ()) and name not in writing]
+        members = [name for name in families if drawn in KINDS.get(families[name], ()) and name not in others]
         shown = []
         for name in members:
             own = [unit for unit in units if unit.experiment == name]
