@@ -3,11 +3,12 @@
     gvlab train experiments/vowels_wavegan.py
     gvlab sample runs/vowels_wavegan/seed-0 --out sounds
 
-A sixteenth of the published width, two updates of the discriminator a step instead of five. `sounds` then
+An eighth of the published width, two updates of the discriminator a step instead of five. `sounds` then
 has WAV files.
 
-Cost: not yet run.
-Reached: not yet run.
+Cost: 20 CPU minutes (2 cores that were busy with other work).
+Reached (seed 0): rms 0.151 where real vowels have 0.141, fld_vowels-0905a53b 1453, precision and recall 0 on the same
+features, 4 of 10 classes reached by 2,000 samples: envelopes and low bands of vowels, in noise (docs/speech.md).
 """
 
 from gvlab.config import GAN, Adam, Data, Experiment, GradientPenalty, HalfLife, Wasserstein, WaveGAN

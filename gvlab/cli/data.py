@@ -190,8 +190,8 @@ def _source(args: argparse.Namespace) -> Folder | Arrays | Text | Waves | Tfds:
     else:
         what = "neither a folder nor an .npz, .npy or .txt file" if path.exists() else "not there"
         raise UserError(
-            f"{path} is {what}{nearest_path(path)}: name a folder of pictures, an .npz, .npy or .txt file, or "
-            "tfds:BUILDER."
+            f"{path} is {what}{nearest_path(path)}: name a folder of pictures or of WAV files, an .npz, .npy or .txt "
+            "file, or tfds:BUILDER."
         )
     given = {
         name: value for name, value in vars(args).items() if name in set().union(*_OF.values()) and value is not None

@@ -141,7 +141,7 @@ def read_wav(file: Path) -> tuple[Int16[np.ndarray, " samples"], int]:
             rate, content = sound.getframerate(), sound.readframes(count)
     except (wave.Error, EOFError) as error:
         raise UserError(
-            f"{file} cannot be read as a WAV file of whole numbers ({error}): convert it to one."
+            f"{file} cannot be read as a WAV file of whole numbers ({str(error) or 'it is cut off'}): convert it to one."
         ) from error
     if bits != 16:
         raise UserError(f"{file} has samples of {bits} bits, but 16 are read here: convert it.")

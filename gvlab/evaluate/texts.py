@@ -162,8 +162,8 @@ def check(names: Iterable[str], dataset: data.Dataset, features: Sequence[str]) 
             )
     if of_sentences and features:
         raise UserError(
-            f"--features {features[0]} is of images, but {dataset.name} has {dataset.modality.name}, which are "
-            "measured as they are: leave it out."
+            f"--features {features[0]} is no feature of {dataset.modality.name}, which those of {dataset.name} are and "
+            "which are measured as they are: leave it out."
         )
 
 

@@ -90,7 +90,7 @@ def test_the_truth_itself_is_no_distance_away():
         ),
         (["bleu"], "digits", (), "The measure bleu is of sentences, but digits has images: leave it out"),
         (["grammar"], "text", (), "and those of abc are not: leave it out"),
-        (["bleu"], "text", ("pixels",), "--features pixels is of images, but abc has sentences"),
+        (["bleu"], "text", ("pixels",), "--features pixels is no feature of sentences, which those of abc are"),
     ],
 )
 def test_measures_of_another_kind_are_refused(names, of, features, said):
