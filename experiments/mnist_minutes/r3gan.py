@@ -2,7 +2,7 @@
 
     gvlab train experiments/mnist_minutes/r3gan.py
 
-One block in a stage, 128 to 32 channels; the relativistic game with R1 and R2. The whole study's command, and what is
+One block in a stage, 48 to 8 channels; the relativistic game with R1 and R2. The whole study's command, and what is
 the same in all of it: `_mnist.py`.
 """
 
@@ -17,7 +17,7 @@ SHARED = run_path(str(Path(__file__).with_name("_mnist.py")))
 def config() -> Experiment:
     adam = Adam(learning_rate=2e-4, b1=0.0, b2=0.99)
     model = GAN(
-        network=R3GAN(widths=(128, 96, 64, 32), group=16, blocks=1),
+        network=R3GAN(widths=(48, 32, 24, 8), group=16, blocks=1),
         contest=Relativistic(),
         discriminator_terms=(R1(1.0), R2(1.0)),
         latent_dim=64,

@@ -19,16 +19,17 @@ if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     from gvlab.config import Evaluation, Experiment
 
 _MEASURES_HELP = (
-    "frechet, frechet_infinity, kernel, inception_score, prdc, improved_precision_recall, prd, vendi, "
+    "frechet, frechet_infinity, kernel, inception_score, classes, prdc, improved_precision_recall, prd, vendi, "
     "sliced_wasserstein, authenticity, memorisation, modes, stacked_modes, ais, ais_gap, disentanglement"
 )
 _TEXTS_HELP = "ngram_js, bleu, self_bleu, distinct, ngram_lm, copies, length, grammar"
+_SOUNDS_HELP = "loudness"
 _COST_HELP = (
     "ais and ais_gap: 10 and 18 million passes through the decoder and back, which for a DCGAN take hours on a CPU; "
     "disentanglement: every image of gvsprites or gvrooms through the encoder, and boosted trees, minutes on a CPU"
 )
 _FEATURES_HELP = (
-    "pixels, coordinates, digits, mnist, fashion_mnist, cifar10, stacked_mnist, "
+    "pixels, coordinates, spectrum, digits, mnist, fashion_mnist, cifar10, vowels, stacked_mnist, "
     "inception, inception-pytorch, inception-clean"
 )
 
@@ -47,7 +48,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         nargs="+",
         dest="measures",
         metavar="NAME",
-        help=f"{_MEASURES_HELP} ({_COST_HELP}); of sentences {_TEXTS_HELP}",
+        help=f"{_MEASURES_HELP} ({_COST_HELP}); of sentences {_TEXTS_HELP}; of sounds {_SOUNDS_HELP}, too",
     )
     evaluate.add_argument("--features", nargs="+", metavar="NAME", help=_FEATURES_HELP)
     evaluate.add_argument("--weights", type=Path, metavar="FILE", help="of Inception (default: downloaded once)")

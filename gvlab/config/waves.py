@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gvlab.config.checks import check_size
 from gvlab.config.plain import settle
-from gvlab.types import UserError
+from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     import flax.linen as nn

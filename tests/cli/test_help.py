@@ -95,8 +95,9 @@ def test_help_of_train_lists_the_fields_of_the_experiment(file, capsys):
 def test_help_of_evaluate_names_what_exists(capsys):
     assert evaluate_command._MEASURES_HELP.split(", ") == [*distances.MEASURES, *evaluate.OF_MODELS]
     assert evaluate_command._TEXTS_HELP.split(", ") == [*evaluate.OF_TEXT]
+    assert evaluate_command._SOUNDS_HELP.split(", ") == [*evaluate.OF_SOUND]
     assert evaluate_command._FEATURES_HELP.split(", ") == [
-        *("pixels", "coordinates"),
+        *catalogue.RAW,
         *features.SMALL,
         catalogue.STACKED,
         *features.INCEPTION,

@@ -66,7 +66,7 @@ REFUSED = {
     "no noise": (["evaluate", "GAN", "--metrics", "ais", "--ais-variance", "nan"], ["ais_variance is nan"]),
     "samples of another kind": (
         ["sample", "VAE", "--n", "5", "--out", "a.jpg"],
-        ["--out is a.jpg", ".png, .npz or .npy", "folder"],
+        ["--out is a.jpg", ".png, .npz, .npy or .txt", "folder"],
     ),
     "latents of another kind": (["decode", "VAE", "--latents", "z.npz", "--out", "a.jpg"], ["a.jpg", ".png, .npz"]),
     "samples without a name": (["sample", "VAE", "--n", "5", "--out", ".png"], ["--out is .png", ".png, .npz"]),

@@ -46,7 +46,9 @@ def test_extractors_by_name(monkeypatch):
     monkeypatch.setattr(features, "inception", lambda *args: asked.append(args) or features.pixels())
     catalogue.extractor("inception-clean", Path("file.pth"))
     assert asked == [("inception-clean", Path("file.pth"))]
-    with pytest.raises(UserError, match=r"no features named 'inceptoin': choose one of pixels, coordinates, digits, "):
+    with pytest.raises(
+        UserError, match=r"no features named 'inceptoin': choose one of pixels, coordinates, spectrum, "
+    ):
         catalogue.extractor("inceptoin")
 
 

@@ -75,7 +75,7 @@ def test_without_classes_there_is_nothing_to_follow():
 def test_where_the_kl_is_another_nothing_is_ranked(options):
     made = program(c.VAE(network=c.MLP(hidden=(4,)), latent_dim=2, **options))
     assert not ranking.can_be_ranked(made)
-    with pytest.raises(UserError, match="another posterior than independent normals, or a learned prior"):
+    with pytest.raises(UserError, match="another posterior than independent normals, or another prior"):
         ranking.ranking(made, None)
 
 

@@ -150,7 +150,7 @@ def test_what_is_no_second_is_refused():
     with pytest.raises(UserError, match=r"Experiment.precision is 'bfloat16', but SecondStage has exact densities"):
         on("runs/a/seed-0", precision="bfloat16")
     images = replace(EXPERIMENTS["vae"], model=MIXTURE, data=c.Data())
-    assert "Density is a model of vectors, but the data are images (16, 16, 1)" in refused(images)
+    assert "Density is a model of vectors and sentences, but the data are images (16, 16, 1)" in refused(images)
 
 
 def test_the_nats_are_of_the_firsts_likelihood():
