@@ -23,9 +23,7 @@ def test_a_kind_is_known_by_type_and_rank():
     assert modality_of("uint8", 3) == data.IMAGES
     assert modality_of(np.dtype(np.float32), 1) == data.VECTORS
     assert modality_of("int32", 1) == data.TOKENS
-    with pytest.raises(
-        UserError, match=r"type int64 and rank 1 are of no kind .* or waves int16 \[n, samples, c"
-    ):
+    with pytest.raises(UserError, match=r"type int64 and rank 1 are of no kind .* or waves int16 \[n, samples, c"):
         modality_of("int64", 1)
 
 
