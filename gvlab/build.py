@@ -123,9 +123,7 @@ def _colour(background: tuple[int, ...]) -> tuple[int, int, int] | None:
 def data_range(config: AnyModel, shape: Shape) -> tuple[float, float]:
     """The values that the model's examples take: images in the model's range, waves from -1 to 1, vectors
     unbounded."""
-    if len(shape) == data.WAVES.rank:
-        return data.WAVES.data_range((0.0, 1.0))
-    return c.image_range(config) if len(shape) == data.IMAGES.rank else UNBOUNDED
+    return data.modality_of_shape(shape).data_range(c.image_range(config))
 
 
 def model(

@@ -9,7 +9,7 @@ from gvlab.data.checks import check_batch
 from gvlab.data.dataset import Absent, Dataset, Split, fingerprint, from_arrays, part
 from gvlab.data.folders import add_folder
 from gvlab.data.ground_truth import GroundTruth, Rendered
-from gvlab.data.modalities import IMAGES, TOKENS, VECTORS, WAVES, Modality
+from gvlab.data.modalities import IMAGES, TOKENS, VECTORS, WAVES, Modality, modality_of_shape
 from gvlab.data.own import Own, listed, remove
 from gvlab.data.rooms import gvrooms
 from gvlab.data.sources import is_prepared, load, prepare
@@ -56,6 +56,7 @@ __all__ = [
     "is_prepared",
     "listed",
     "load",
+    "modality_of_shape",
     "part",
     "permute",
     "prepare",

@@ -14,7 +14,7 @@ from jaxtyping import Float32, Int16, Int32, Integer, UInt8
 from gvlab.data import mapped
 from gvlab.data.alphabets import END, Alphabet, lengths
 from gvlab.data.ground_truth import GroundTruth, Rendered
-from gvlab.data.modalities import TOKENS, WAVES, Modality, modality_of
+from gvlab.data.modalities import TOKENS, WAVES, Modality, modality_of, modality_of_shape
 from gvlab.types import UserError
 
 Stored: TypeAlias = (
@@ -103,9 +103,7 @@ class Absent(Dataset):
 
     @property
     def modality(self) -> Modality:
-        if self.alphabet is not None:
-            return TOKENS
-        return modality_of({1: "float32", 2: "int16", 3: "uint8"}[len(self._shape)], len(self._shape))
+        return TOKENS if self.alphabet is not None else modality_of_shape(self._shape)
 
     @property
     def shape(self) -> tuple[int, ...]:

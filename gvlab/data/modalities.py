@@ -73,6 +73,18 @@ WAVES = Modality(
 MODALITIES = (IMAGES, VECTORS, TOKENS, WAVES)
 
 
+def modality_of_shape(shape: tuple[int, ...]) -> Modality:
+    """The kind of examples of that shape, which are no sentences: of these alone the rank is that of another kind.
+
+    Raises:
+        UserError: there is none.
+    """
+    for modality in (IMAGES, VECTORS, WAVES):
+        if modality.rank == len(shape):
+            return modality
+    raise UserError(f"Examples of shape {shape} are of no kind that is known here: give images, vectors or waves.")
+
+
 def modality_of(dtype: object, rank: int) -> Modality:
     """The kind of examples of that type and rank (of one example).
 

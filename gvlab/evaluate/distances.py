@@ -30,7 +30,7 @@ from gvlab.evaluate.of_sets import (
     moments,
 )
 from gvlab.extractors import extractor as features
-from gvlab.extractors.catalogue import STACKED, stacked_digits
+from gvlab.extractors.catalogue import RAW, STACKED, stacked_digits
 from gvlab.extractors.extractor import Extractor
 from gvlab.extractors.sets import BATCH, on_devices, pieces
 from gvlab.types import UserError
@@ -68,11 +68,7 @@ def check_ahead(names: Sequence[str], extractor: Extractor, dataset: data.Datase
         UserError: a measure cannot be made of so many examples, or of this kind, or the features aren't for such data.
     """
     x = getattr(dataset, split).x
-    known = extractor.sha256 is not None or extractor in (
-        features.pixels(),
-        features.coordinates(),
-        features.spectrum(),
-    )
+    known = extractor.sha256 is not None or extractor in [raw() for raw in RAW.values()]
     classifies = True  # perhaps: a function of the user's own cannot be asked without calling it
     if known:
         seen = jax.eval_shape(extractor.apply, jax.ShapeDtypeStruct((BATCH, *x.shape[1:]), x.dtype))

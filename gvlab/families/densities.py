@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gvlab import config as c
 from gvlab import networks
+from gvlab.data import modality_of_shape
 from gvlab.families.setting import Setting
 from gvlab.models import densities
 from gvlab.own_parts import made
@@ -37,7 +38,7 @@ def _of_sentences(config: object, length: int, levels: int) -> densities.Distrib
 def _distribution(config: object, shape: tuple[int, ...], sizes: tuple[int, ...] | None) -> densities.Distribution:
     name = type(config).__name__
     if sizes is None and len(shape) != 1:
-        data = {3: "images", 2: "waves"}[len(shape)]
+        data = modality_of_shape(shape).name
         raise UserError(
             f"Density is a model of vectors and sentences, but the data are {data} {shape}: train a VAE of them, and a "
             "Mixture or Flow on its latents (SecondStage)."

@@ -10,7 +10,7 @@ import numpy as np
 
 from gvlab import config as c
 from gvlab.config import own
-from gvlab.data import IMAGES, TOKENS, VECTORS, WAVES, Modality
+from gvlab.data import IMAGES, TOKENS, VECTORS, WAVES, Modality, modality_of_shape
 from gvlab.types import UserError
 
 _OF_IMAGES = (c.DCGAN, c.Article, c.R3GAN, c.SNGAN, c.SAGAN, c.BigGAN, c.BigGANDeep, c.StyleGAN2)
@@ -40,9 +40,7 @@ class Setting(NamedTuple):
     @property
     def modality(self) -> Modality:
         """The kind of the data."""
-        if self.levels:
-            return TOKENS
-        return {IMAGES.rank: IMAGES, WAVES.rank: WAVES}.get(len(self.shape), VECTORS)
+        return TOKENS if self.levels else modality_of_shape(self.shape)
 
     def options(self) -> dict[str, Any]:
         """Those that all models of gvlab take by these names."""

@@ -66,7 +66,7 @@ class SpectrallyNormalised(nn.Module):
             return (leaf / (u @ _matrix(path, leaf) @ v)).astype(leaf.dtype)
 
         weights = {"params": jax.tree_util.tree_map_with_path(divided, params)}
-        made: Array = network.apply(weights, z, y, train=train)  # type: ignore[assignment]
+        made: Any = network.apply(weights, z, y, train=train)  # Flax says that it may be a pair, which it is if mutable
         return made
 
     def _first(self, paths: dict[Any, Array]) -> dict[str, tuple[Array, Array]]:

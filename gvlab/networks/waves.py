@@ -26,8 +26,7 @@ def conv1d(
     """The strided convolution along time with SAME padding, as one matrix product.
 
     The samples of one stride become channels, shifted copies of them lie beside each other, and the kernel, with zeros
-    at its ends, is a matrix of all: on CPUs three to five times as fast as XLA's convolution, and gradients of any
-    order are matrix products, too.
+    at its ends, is a matrix of all. Gradients of any order are matrix products, too.
 
     Args:
         x: waves [batch, samples, channel]; the stride divides the samples.

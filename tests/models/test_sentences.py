@@ -30,12 +30,12 @@ X = jnp.array([[2, 3, 2, 1, 0], [3, 0, 0, 0, 0], [0, 0, 0, 0, 0], [2, 2, 3, 0, 0
 
 
 def formula():
-    b, t, v, l = np.arange(3)[:, None, None], np.arange(6)[:, None], np.arange(7), np.arange(4)  # noqa: E741
+    b, t, v, unit = np.arange(3)[:, None, None], np.arange(6)[:, None], np.arange(7), np.arange(4)
     logits = np.sin(1.3 * b + 0.7 * t + 2.1 * v) + 0.5 * np.cos(0.4 * v * t)
     tokens = (2 * np.arange(3)[:, None] + 3 * np.arange(6)) % 7
     counted = np.arange(6) < np.array([6, 3, 1])[:, None]
-    mean = np.cos(1.1 * np.arange(3)[:, None] + 0.6 * l)
-    logvar = -0.5 + 0.3 * np.sin(2 * np.arange(3)[:, None] + l)
+    mean = np.cos(1.1 * np.arange(3)[:, None] + 0.6 * unit)
+    logvar = -0.5 + 0.3 * np.sin(2 * np.arange(3)[:, None] + unit)
     return (jnp.asarray(of, jnp.float32) for of in (logits, mean, logvar)), jnp.asarray(tokens), jnp.asarray(counted)
 
 
