@@ -16,6 +16,7 @@ from jaxtyping import Array
 
 from gvlab import config as c
 from gvlab import data, families, networks, own_augmentations, own_labels, own_parts, rng, sizes
+from gvlab.audio.standardised import Frequencies
 from gvlab.config import own
 from gvlab.config.experiment import AnyModel
 from gvlab.data import mapped
@@ -135,6 +136,7 @@ def model(
     precision: str = "float32",
     examples: int | None = None,
     levels: int = 0,
+    frequencies: Frequencies | None = None,
 ) -> Model:
     """The model for data of the shape [*shape].
 
@@ -147,14 +149,27 @@ def model(
         precision: of the networks' activations and products, float32 or bfloat16.
         examples: of the whole training set; wanted by TotalCorrelation.
         levels: of sentences, the integers that a symbol may be; 0: the data are none.
+        frequencies: of the training sounds, for Spectrograms; None: where a trained state holds them.
 
     Raises:
         UserError: the networks cannot make this shape, or the likelihood does not fit the data.
     """
     classes = _classes(config, num_classes)
     setting = families.Setting(
-        shape, classes, data_range(config, shape), axis_name, PRECISIONS[precision], examples, data_mean, levels
+        shape,
+        classes,
+        data_range(config, shape),
+        axis_name,
+        PRECISIONS[precision],
+        examples,
+        data_mean,
+        levels,
+        frequencies,
     )
+    return _of(config, setting, functools.partial(_first_model, shape, num_classes, examples))
+
+
+def _of(config: AnyModel, setting: families.Setting, first: Callable[[Any, str], Model]) -> Model:
     setting.check_family(config)
     match config:
         case c.GAN():
@@ -168,7 +183,9 @@ def model(
         case c.Density():
             return families.density(config, setting)
         case c.SecondStage():
-            return families.second_stage(config, setting, functools.partial(_first_model, shape, num_classes, examples))
+            return families.second_stage(config, setting, first)
+        case c.Spectrograms():
+            return families.spectrograms(config, setting, functools.partial(_of, first=first))
         case c.RAE():
             return families.rae(config, setting)
         case c.BinaryVAE():
@@ -176,7 +193,7 @@ def model(
         case c.CategoricalVAE():
             return families.categorical_vae(config, setting)
         case _:
-            return made(config, "model", shape, classes, axis_name)
+            return made(config, "model", setting.shape, setting.classes, setting.axis_name)
 
 
 def _first_model(shape: Shape, num_classes: int, examples: int | None, config: AnyModel, precision: str) -> Model:
@@ -228,7 +245,7 @@ class Program:
     def has_normal_prior(self) -> bool:
         """Whether the latents are standard normal, as those of all GANs, and of VAEs unless their prior is learned; of
         a whole own model nobody knows."""
-        known = isinstance(self.experiment.model, c.GAN | c.VAE | c.HierarchicalVAE)
+        known = isinstance(c.pictured(self.experiment.model), c.GAN | c.VAE | c.HierarchicalVAE)
         return known and self.model.learned_prior is None
 
     @property
@@ -305,8 +322,9 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
             f"A step takes {experiment.examples_per_step} examples, but {dataset.name} has only "
             f"{len(dataset.train.x)}: use a smaller batch_size."
         )
-    network = getattr(experiment.model, "network", None)
-    if experiment.batch_size == 1 and isinstance(experiment.model, c.GAN) and isinstance(network, _NORMALISED):
+    trained = c.pictured(experiment.model)
+    network = getattr(trained, "network", None)
+    if experiment.batch_size == 1 and isinstance(trained, c.GAN) and isinstance(network, _NORMALISED):
         raise UserError(
             f"Experiment.batch_size is 1, but {type(network).__name__} normalises its units over the batch, which "
             "makes 0 of one example whatever it is: use at least 2."
@@ -374,4 +392,5 @@ def _model_on(experiment: c.Experiment, dataset: data.Dataset) -> Model:
         precision=experiment.precision,
         examples=examples,
         levels=dataset.alphabet.levels if dataset.alphabet else 0,
+        frequencies=families.frequencies(experiment.model, dataset),
     )

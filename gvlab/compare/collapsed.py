@@ -20,7 +20,7 @@ YOUNG = 1_000
 def check(program: Program, state: PyTree) -> None:
     """Raises Diverged if the examples that a trained GAN's pictures show are all but the same."""
     step = int(state.step)
-    if not isinstance(program.experiment.model, c.GAN) or step < YOUNG:
+    if not isinstance(c.pictured(program.experiment.model), c.GAN) or step < YOUNG:
         return
     made = jax.jit(engines.parts(program).sample)(state)
     seen = program.to_unit(some(program, program.dataset.test, engines.PICTURES).x)

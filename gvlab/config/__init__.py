@@ -41,6 +41,7 @@ from gvlab.config.experiment import (
     from_json,
     image_range,
     is_conditional,
+    pictured,
     to_json,
     with_value,
 )
@@ -119,6 +120,7 @@ from gvlab.config.schedules import Constant, Cosine, Cyclical, Exponential, Line
 from gvlab.config.second_stage import First, SecondStage
 from gvlab.config.sentences import SentenceGRU, Sentences, SentenceTransformer
 from gvlab.config.sources import Arrays, Folder, Text, Tfds, Waves
+from gvlab.config.spectrograms import Spectrograms
 from gvlab.config.stylegan2 import StyleGAN2
 from gvlab.config.terms import (
     R1,
@@ -298,6 +300,7 @@ __all__ = [
     "SimVQ",
     "Skipped",
     "Smoothed",
+    "Spectrograms",
     "StandardNormal",
     "StickingTheLanding",
     "StraightThrough",
@@ -327,6 +330,7 @@ __all__ = [
     "leaves",
     "member_to_dict",
     "nearest",
+    "pictured",
     "to_dict",
     "to_json",
     "value",

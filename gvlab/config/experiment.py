@@ -19,16 +19,27 @@ from gvlab.config.protocols import OwnData, OwnModel
 from gvlab.config.regularised import RAE
 from gvlab.config.second_stage import SecondStage
 from gvlab.config.sources import Arrays, Folder, Text, Tfds, Waves
+from gvlab.config.spectrograms import Spectrograms
 from gvlab.config.terms import check_differences
 from gvlab.config.vae import VAE
 from gvlab.config.vqvae import VQVAE
 from gvlab.errors import UserError
 from gvlab.schema import parse
 
-FAMILIES = (GAN, VAE, VQVAE, BinaryVAE, CategoricalVAE, RAE, HierarchicalVAE, Density, SecondStage)
+FAMILIES = (GAN, VAE, VQVAE, BinaryVAE, CategoricalVAE, RAE, HierarchicalVAE, Density, SecondStage, Spectrograms)
 """Models of gvlab's own."""
 AnyModel: TypeAlias = (
-    GAN | VAE | VQVAE | BinaryVAE | CategoricalVAE | RAE | HierarchicalVAE | Density | SecondStage | OwnModel
+    GAN
+    | VAE
+    | VQVAE
+    | BinaryVAE
+    | CategoricalVAE
+    | RAE
+    | HierarchicalVAE
+    | Density
+    | SecondStage
+    | Spectrograms
+    | OwnModel
 )
 
 
@@ -161,18 +172,19 @@ class Experiment:
                 f"Experiment.precision is {self.precision!r}, but {type(self.model).__name__}, a model of one's own, "
                 "says itself how it computes: use 'float32'."
             )
-        if isinstance(self.model, GAN) and self.model.half_life and self.model.half_life.images < self.batch_size:
+        trained = pictured(self.model)
+        if isinstance(trained, GAN) and trained.half_life and trained.half_life.images < self.batch_size:
             raise UserError(
-                f"HalfLife.images is {self.model.half_life.images}, but a batch has {self.batch_size}, so the average "
+                f"HalfLife.images is {trained.half_life.images}, but a batch has {self.batch_size}, so the average "
                 "would be of hardly more than one step: use more images, or half_life=None with ema_decay=0."
             )
-        if isinstance(self.model, GAN) and self.precision != "float32":
-            check_differences(self.model.discriminator_terms, self.precision)
-        if isinstance(self.model, VAE | SecondStage):
-            self.model.check_batch(self.batch_size)
-        if isinstance(self.model, GAN) and self.batch_size % self.model.packing:
+        if isinstance(trained, GAN) and self.precision != "float32":
+            check_differences(trained.discriminator_terms, self.precision)
+        if isinstance(trained, VAE | SecondStage):
+            trained.check_batch(self.batch_size)
+        if isinstance(trained, GAN) and self.batch_size % trained.packing:
             raise UserError(
-                f"Experiment.batch_size is {self.batch_size}, which packs of GAN.packing = {self.model.packing} cannot "
+                f"Experiment.batch_size is {self.batch_size}, which packs of GAN.packing = {trained.packing} cannot "
                 "share equally: use a multiple."
             )
         if isinstance(self.model, SecondStage) and (first := self.model.first_experiment):
@@ -193,7 +205,13 @@ class Experiment:
     @property
     def examples_per_step(self) -> int:
         """Examples that one train step takes: a batch for every update of a GAN that has its own, or one for a VAE."""
-        return self.batch_size * (self.model.batches if isinstance(self.model, GAN | VAE | SecondStage) else 1)
+        trained = pictured(self.model)
+        return self.batch_size * (trained.batches if isinstance(trained, GAN | VAE | SecondStage) else 1)
+
+
+def pictured(model: Any) -> Any:
+    """What is trained on pictures of the data, if these are what a model sees; any other model as it is."""
+    return model.pictured if isinstance(model, Spectrograms) else model
 
 
 def is_conditional(model: Any) -> bool:

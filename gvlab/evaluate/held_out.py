@@ -104,7 +104,7 @@ def held_out(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measu
         for name, values in terms(state, batch, jax.random.fold_in(key, number)).items():
             pieces.setdefault(name, []).append(np.asarray(values)[:counted])
     examples = {name: np.concatenate(values) for name, values in pieces.items()}
-    model = program.experiment.model
+    model = c.pictured(program.experiment.model)
     samples = {"latent_samples": model.num_samples} if isinstance(model, c.VAE | c.HierarchicalVAE) else {}
     if isinstance(model, c.SecondStage):
         samples = {"latent_samples": 1}

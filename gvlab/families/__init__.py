@@ -6,6 +6,7 @@ from gvlab.families.codes import vqvae
 from gvlab.families.densities import density
 from gvlab.families.gans import gan
 from gvlab.families.hierarchies import hierarchical_vae
+from gvlab.families.pictured import frequencies, spectrograms
 from gvlab.families.regularised import rae
 from gvlab.families.second_stages import check_beginning, check_data, resolved, second_stage
 from gvlab.families.setting import Setting
@@ -18,11 +19,13 @@ __all__ = [
     "check_beginning",
     "check_data",
     "density",
+    "frequencies",
     "gan",
     "hierarchical_vae",
     "rae",
     "resolved",
     "second_stage",
+    "spectrograms",
     "vae",
     "vqvae",
 ]

@@ -70,6 +70,10 @@ def _check_first(run: Path, first: c.Experiment) -> None:
             f"{run} has parts of its own ({parts[0]}), of which a second stage could keep no copy: put it on a run of "
             "gvlab's own parts."
         )
+    if isinstance(model, c.Spectrograms):
+        raise UserError(
+            f"{run} is a run of Spectrograms, on which no second stage stands: name a run of a VAE of the data."
+        )
     if isinstance(model, c.GAN | c.Density | c.SecondStage):
         raise UserError(f"{run} is a run of a {name}, which encodes nothing, but a second stage wants a VAE: name one.")
     if isinstance(model, c.BinaryVAE | c.CategoricalVAE):

@@ -9,6 +9,7 @@ import flax.linen as nn
 import numpy as np
 
 from gvlab import config as c
+from gvlab.audio.standardised import Frequencies
 from gvlab.config import own
 from gvlab.data import IMAGES, TOKENS, VECTORS, WAVES, Modality, modality_of_shape
 from gvlab.types import UserError
@@ -36,6 +37,8 @@ class Setting(NamedTuple):
     """Of the training examples in [0, 1], [*shape], where it is wanted."""
     levels: int = 0
     """Of sentences, the integers that a symbol may be; 0: the data are none."""
+    frequencies: Frequencies | None = None
+    """Of the training sounds, where they are wanted and known."""
 
     @property
     def modality(self) -> Modality:
@@ -73,7 +76,7 @@ class Setting(NamedTuple):
 
     def check_network(self, network: Any) -> None:
         """Raises UserError if the network is one of images alone, or of waves, and the data are none."""
-        instead = "WaveGAN or MLP" if self.modality == WAVES else "MLP"
+        instead = "WaveGAN or MLP, or the model within Spectrograms" if self.modality == WAVES else "MLP"
         if self.modality != IMAGES and isinstance(network, _OF_IMAGES):
             raise UserError(
                 f"The network {type(network).__name__} makes images, not {self.modality.name} {self.shape}: use "

@@ -24,6 +24,7 @@ from gvlab.models.latents import VAEState
 from gvlab.models.observation import Observation
 from gvlab.models.regularised import regularised_autoencoder
 from gvlab.models.second_stage import SecondStageState, latent_model
+from gvlab.models.spectrograms import SpectrogramState, of_spectrograms
 from gvlab.models.two_layers import (
     two_layer_autoencoder,
     two_layer_importance_weighted_autoencoder,
@@ -40,6 +41,7 @@ __all__ = [
     "HierarchyState",
     "Observation",
     "SecondStageState",
+    "SpectrogramState",
     "VAEState",
     "alternating_gan",
     "autoencoder",
@@ -54,6 +56,7 @@ __all__ = [
     "latent_model",
     "objectives",
     "observation",
+    "of_spectrograms",
     "posteriors",
     "priors",
     "regularised",

@@ -193,6 +193,8 @@ DENSITIES = [
     c.Density(c.SentenceGRU(8, 4)),
     c.VAE(c.SentenceGRU(8), 2, c.FreeNats(8.0), c.Sentences(0.3)),
     c.VAE(c.SentenceTransformer(8, 1, 2), 2, likelihood=c.Sentences(), kl_warmup_steps=5, prior=c.Flow()),
+    c.Spectrograms(),
+    c.Spectrograms(c.VAE(c.MLP((3,)), 2, likelihood=c.LearnedGaussian()), 64, 16, 4),
     c.SecondStage(on="runs/first/seed-0"),
     c.SecondStage(c.Density(c.Mixture()), "runs/first/seed-0", FIRST),
     c.SecondStage(c.VAE(c.ReluMLP(hidden=(4,)), 2, likelihood=c.SharedGaussian()), "runs/first/seed-0", FIRST),
