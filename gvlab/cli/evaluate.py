@@ -36,13 +36,16 @@ _FEATURES_HELP = (
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Adds the command to the parser; `command(name, help, run)` makes one."""
-    evaluate = command("evaluate", "Measure a trained model, or any images or text, against a data set.", _evaluate)
+    evaluate = command(
+        "evaluate", "Measure a trained model, or any images, sounds or text, against a data set.", _evaluate
+    )
     evaluate.add_argument("run_directory", type=Path, metavar="RUN", nargs="?")
     evaluate.add_argument(
         "--images", type=Path, metavar="FOLDER", help="PNG, JPEG, WebP or BMP files, or an .npz, instead of a run"
     )
     evaluate.add_argument("--text", type=Path, metavar="FILE.txt", help="sentences, one a line, instead of a run")
-    evaluate.add_argument("--against", metavar="DATASET", help="what --images or --text are compared with")
+    evaluate.add_argument("--audio", type=Path, metavar="FOLDER", help="WAV files, instead of a run")
+    evaluate.add_argument("--against", metavar="DATASET", help="what --images, --audio or --text are compared with")
     evaluate.add_argument(
         "--metrics",
         nargs="+",
@@ -52,7 +55,9 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     evaluate.add_argument("--features", nargs="+", metavar="NAME", help=_FEATURES_HELP)
     evaluate.add_argument("--weights", type=Path, metavar="FILE", help="of Inception (default: downloaded once)")
-    evaluate.add_argument("--samples", type=int, help="examples (default: the experiment's; all of --images)")
+    evaluate.add_argument(
+        "--samples", type=int, help="examples (default: the experiment's; all of --images or --audio)"
+    )
     evaluate.add_argument("--split", choices=("test", "train"), help="to compare with (default: the experiment's)")
     evaluate.add_argument("--k", type=int, help="samples of the importance-weighted bound (default: the experiment's)")
     evaluate.add_argument(
@@ -68,20 +73,26 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         "--out",
         type=measures,
         metavar="FILE.json",
-        help="of --images or --text (default: beside them, NAME.evaluation.json)",
+        help="of --images, --audio or --text (default: beside them, NAME.evaluation.json)",
     )
 
 
 def _evaluate(args: argparse.Namespace, rest: list[str]) -> None:
-    if sum(given is not None for given in (args.run_directory, args.images, args.text)) != 1:
-        raise UserError("gvlab evaluate measures either a RUN or --images FOLDER or --text FILE: give one of them.")
+    if sum(given is not None for given in (args.run_directory, args.images, args.audio, args.text)) != 1:
+        raise UserError(
+            "gvlab evaluate measures either a RUN, or --images FOLDER, --audio FOLDER or --text FILE: give one of them."
+        )
     names = ("k", "ais_variance", "standing", "decoded", "samples", "split", "features", "measures")
     asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     asked = {name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()}
     if args.text:
         file, measures = _evaluate_text(args, asked)
+    elif args.audio:
+        file, measures = _evaluate_audio(args, asked)
+    elif args.images:
+        file, measures = _evaluate_images(args, asked)
     else:
-        file, measures = _evaluate_images(args, asked) if args.images else _evaluate_run(args, asked)
+        file, measures = _evaluate_run(args, asked)
     from gvlab import evaluate
     from gvlab.numbers import number
 
@@ -106,7 +117,9 @@ def _evaluate_run(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path
     from gvlab.runs import directory as rundir
 
     if args.against or args.out:
-        raise UserError("--against and --out are for --images and --text: a run is compared with its own data set.")
+        raise UserError(
+            "--against and --out are for --images, --audio and --text: a run is compared with its own data set."
+        )
     if (args.run_directory / "unit.json").exists():
         raise UserError(
             f"{args.run_directory} is a unit of a comparison, whose measures are recorded: repeat gvlab compare with "
@@ -179,12 +192,12 @@ def _say_batch(measure: str, batch: int, batches: int) -> None:
     print(f"{measure}: batch {batch} of {batches}", file=sys.stderr, flush=True)
 
 
-def _check_out(out: Path, images: Path) -> None:
+def _check_out(out: Path, measured: Path) -> None:
     """Raises `UserError` where measures would take the place of anything but measures."""
     from gvlab import evaluate
 
-    if images.is_dir() and images.resolve() in out.resolve().parents:
-        raise UserError(f"--out is {out}, which lies among the images that are measured: choose another place.")
+    if measured.is_dir() and measured.resolve() in out.resolve().parents:
+        raise UserError(f"--out is {out}, which lies among what is measured: choose another place.")
     if os.path.lexists(out):
         try:
             evaluate.read_file(out)
@@ -221,6 +234,30 @@ def _evaluate_text(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Pat
     _check_out(out, args.text)
     measures = evaluate.of_text_file(args.text, data.load(args.against), evaluation)
     protocol = {"text_sha256": sha256(args.text), "against": args.against, "evaluation": config.to_dict(evaluation)}
+    return evaluate.write_file(out, protocol, measures), measures
+
+
+def _evaluate_audio(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path, Any]:
+    _check_of_no_model(args, "--audio")
+    if args.weights:
+        raise UserError(f"--weights {args.weights} are Inception's, but --audio has no images: leave it out.")
+    backend.start()
+    from gvlab import config, data, evaluate
+    from gvlab.data import sound_sets
+
+    evaluation = config.Evaluation(**asked)
+    evaluate.check(evaluation)
+    out = args.out or Path(f"{os.path.abspath(args.audio)}.evaluation.json")
+    _check_out(out, args.audio)
+    dataset = data.load(args.against)
+    if dataset.modality != data.WAVES:
+        raise UserError(
+            f"--audio {args.audio} has sounds, but {dataset.name} {dataset.modality.name}: compare them with a data "
+            "set of sounds."
+        )
+    sounds = sound_sets.read(args.audio, dataset)
+    measures = evaluate.of_sounds(sounds, dataset, evaluation, evaluate.extractors_of(evaluation, dataset))
+    protocol = {"sounds_sha256": sounds.sha256, "against": dataset.name, "evaluation": config.to_dict(evaluation)}
     return evaluate.write_file(out, protocol, measures), measures
 
 

@@ -10,6 +10,7 @@ from gvlab.evaluate.measure import (
     evaluate,
     extractors_of,
     of_images,
+    of_sounds,
 )
 from gvlab.evaluate.results import Measures, earlier, read, read_file, write, write_file
 from gvlab.evaluate.sounds import OF_SOUND
@@ -38,6 +39,7 @@ __all__ = [
     "extractors_of",
     "kind_of",
     "of_images",
+    "of_sounds",
     "of_text_file",
     "rank",
     "read",

@@ -14,7 +14,7 @@ import numpy as np
 from gvlab import __version__, data, rng
 from gvlab import config as c
 from gvlab.build import Program
-from gvlab.data import image_sets
+from gvlab.data import image_sets, sound_sets
 from gvlab.evaluate import annealing, bounds, codes, disentanglement, distances, held_out, latents, of_sets, usual
 from gvlab.evaluate.features import of_split
 from gvlab.evaluate.results import Measures
@@ -198,11 +198,7 @@ def of_images(
     Raises:
         UserError: the images are not of the data set's size or too few for a measure, or a measure needs a model.
     """
-    of_models = [name for name in asked.measures if name in OF_MODELS]
-    if of_models:
-        raise UserError(
-            f"The measure {of_models[0]} needs a model, and images are none: leave it out, or measure a run."
-        )
+    _check_of_no_model(asked, "images")
     stamp: dict[str, Any] = {"images": str(images.path)}
     if images.shape != dataset.shape and images.twin is not None and images.twin.shape == dataset.shape:
         grey = dataset.shape[-1] == 1
@@ -231,10 +227,46 @@ def of_images(
     measures: Measures = {}
     for extractor in extractors:
         measures |= _measured(extractor, images.batches(BATCH, count), dataset, asked.split, names)
-    return {
-        name: measure | {"stamp": stamp | {"gvlab": __version__} | measure["stamp"]}
-        for name, measure in measures.items()
-    }
+    return _stamped(measures, stamp | {"gvlab": __version__})
+
+
+def of_sounds(
+    sounds: sound_sets.SoundSet, dataset: data.Dataset, asked: c.Evaluation, extractors: Sequence[Extractor]
+) -> Measures:
+    """Another system's sounds, measured as ours would be.
+
+    Args:
+        sounds: `sound_sets.read` of a folder for the data set. All are used or, where fewer samples are asked for, as
+            many, drawn at random.
+        dataset: what they are compared with.
+        asked: the measures.
+        extractors: what they are measured on.
+
+    Raises:
+        UserError: the sounds are too few for a measure, or a measure needs a model.
+    """
+    _check_of_no_model(asked, "sounds")
+    count = asked.samples or len(sounds.x)
+    if count > len(sounds.x):
+        raise UserError(f"--samples is {count}, but {sounds.path} has only {len(sounds.x)} sounds: ask for fewer.")
+    names = _distance_names(asked, dataset)
+    check_texts(names, dataset, asked.features)
+    of_distances = [name for name in names if name not in OF_SOUND]
+    for extractor in extractors:
+        distances.check_ahead(of_distances, extractor, dataset, asked.split, count)
+    measures = measured_sounds(sounds.x[:count], dataset, asked.split, [name for name in names if name in OF_SOUND])
+    batches = [sounds.x[start : min(start + BATCH, count)] for start in range(0, count, BATCH)]
+    for extractor in extractors if of_distances else ():
+        measures |= _measured(extractor, batches, dataset, asked.split, of_distances)
+    filled = {"filled_with_zeros": sounds.filled} if sounds.filled else {}
+    of_files = {"sounds": str(sounds.path), "sounds_sha256": sounds.sha256, "sounds_seed": image_sets.ORDER_SEED}
+    return _stamped(measures, of_files | filled | of_dataset(dataset, asked.split) | {"gvlab": __version__})
+
+
+def _check_of_no_model(asked: c.Evaluation, what: str) -> None:
+    for name in asked.measures:
+        if name in OF_MODELS:
+            raise UserError(f"The measure {name} needs a model, and {what} are none: leave it out, or measure a run.")
 
 
 def extractors_of(asked: c.Evaluation, dataset: data.Dataset, weights: Path | None = None) -> list[Extractor]:

@@ -11,7 +11,8 @@ from gvlab import data
 from gvlab.evaluate.held_out import Measure, mean
 from gvlab.types import UserError
 
-Sounds = Int16[np.ndarray, "n samples channel"]
+Sounds = Int16[np.ndarray, "_ samples channel"]
+"""Generated and real ones differ in number."""
 QUIET = 1e-3
 """What is nearer to 0 is silence, of a full wave of 1: 60 dB below it."""
 OF_SOUNDS = ("spectrum", "vowels")
@@ -31,26 +32,26 @@ def _loudness(generated: Sounds, real: Sounds) -> dict[str, Measure]:
     return measures
 
 
-def _rms(x: Sounds) -> Float64[np.ndarray, " n"]:
+def _rms(x: Sounds) -> Float64[np.ndarray, " _"]:
     """The root of the mean square of each sound."""
     return np.sqrt((_unit(x) ** 2).mean((1, 2)))
 
 
-def _peak(x: Sounds) -> Float64[np.ndarray, " n"]:
+def _peak(x: Sounds) -> Float64[np.ndarray, " _"]:
     return np.abs(_unit(x)).max((1, 2))
 
 
-def _silence(x: Sounds) -> Float64[np.ndarray, " n"]:
+def _silence(x: Sounds) -> Float64[np.ndarray, " _"]:
     """The share of samples that are silence."""
     return (np.abs(_unit(x)) < QUIET).mean((1, 2))
 
 
-def _full(x: Sounds) -> Float64[np.ndarray, " n"]:
+def _full(x: Sounds) -> Float64[np.ndarray, " _"]:
     """The share of samples at the end of the range, where they may have been clipped."""
     return ((x == -32768) | (x == 32767)).mean((1, 2))
 
 
-def _unit(x: Sounds) -> Float64[np.ndarray, "n samples channel"]:
+def _unit(x: Sounds) -> Float64[np.ndarray, "_ samples channel"]:
     return x / 32768.0
 
 

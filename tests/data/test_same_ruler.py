@@ -145,7 +145,7 @@ def test_measures_take_the_place_of_nothing_but_measures(tmp_path, capsys):
     (tmp_path / "mine.py").write_text("x = 1\n")
     before = harness.contents(tmp_path)
     for out, words in (
-        (made / "numbers.json", "lies among the images"),
+        (made / "numbers.json", "lies among what is measured"),
         (made / "0.png", "let its name end in .json"),
         (tmp_path / "mine.py", "let its name end in .json"),
         (mine, "is there already, and holds no measures"),

@@ -145,7 +145,10 @@ def test_sentences_of_another_system_are_measured(tmp_path, capsys):
         (["--against", "grammar", "--samples", "9"], "has only 3 sentences: ask for fewer."),
         (["--against", "grammar", "--k", "5"], "--k is 5, but is of models, and --text have none: leave it out."),
         ([], "--text are compared with a data set: name it with --against."),
-        (["--against", "grammar", "--images", "x"], "measures either a RUN or --images FOLDER or --text FILE"),
+        (
+            ["--against", "grammar", "--images", "x"],
+            "measures either a RUN, or --images FOLDER, --audio FOLDER or --text FILE",
+        ),
     ],
 )
 def test_what_cannot_be_measured_of_text_is_refused(args, words, tmp_path, capsys):
