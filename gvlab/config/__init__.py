@@ -139,7 +139,7 @@ from gvlab.config.terms import (
     ZeroCentred,
 )
 from gvlab.config.vae import VAE
-from gvlab.config.vqvae import VQVAE, CodeMaps, CodeMLP, Patches
+from gvlab.config.vqvae import VQVAE, CodeMaps, CodeMLP, CodeWaves, Patches
 from gvlab.config.waves import WaveGAN
 from gvlab.spelling import nearest
 
@@ -195,6 +195,7 @@ __all__ = [
     "ClippedDragan",
     "CodeMLP",
     "CodeMaps",
+    "CodeWaves",
     "CombinedImportanceWeighted",
     "Constant",
     "Cosine",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,8 @@ class CodeMaps:
         """Rows and columns of codes of an image, or `UserError` if it cannot be halved so often."""
         side = 2**self.downsamplings
         if len(shape) != 3:
-            raise UserError(f"The network CodeMaps is of images, but the data are vectors {shape}: use CodeMLP.")
+            kind, instead = ("waves", "CodeWaves") if len(shape) == 2 else ("vectors", "CodeMLP")
+            raise UserError(f"The network CodeMaps is of images, but the data are {kind} {shape}: use {instead}.")
         if shape[0] % side or shape[1] % side:
             raise UserError(
                 f"CodeMaps.downsamplings is {self.downsamplings}, but images of {shape[0]}x{shape[1]} pixels are no "
@@ -76,8 +78,44 @@ class CodeMaps:
 
 
 @dataclass(frozen=True)
+class CodeWaves:
+    """Strided convolutions along time with residual units (van den Oord et al. 2017, section 4.2; Zeghidour et al.
+    2021); for waves."""
+
+    width: int = 16
+    """Channels of the layers nearest the wave; every stride doubles them."""
+    strides: tuple[int, ...] = (4, 4, 4)
+    """By how much each layer shortens the wave: there is a code for every 64 samples with these."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_size("CodeWaves", width=self.width)
+        check_layers("CodeWaves", strides=self.strides)
+
+    def grid(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The positions of a wave's codes, or `UserError` if it cannot be shortened so."""
+        if len(shape) != 2:
+            kind, instead = ("images", "CodeMaps") if len(shape) == 3 else ("vectors", "CodeMLP")
+            raise UserError(f"The network CodeWaves is of waves, but the data are {kind} {shape}: use {instead}.")
+        total = math.prod(self.strides)
+        if shape[0] % total:
+            raise UserError(
+                f"CodeWaves.strides is {self.strides}, which shorten a wave {total} times, but its {shape[0]} samples "
+                "are no multiple of that: use others."
+            )
+        return (shape[0] // total,)
+
+    def maps(self, shape: tuple[int, ...], features: int, parameters: int) -> tuple[nn.Module, nn.Module]:
+        """(encoder, decoder)."""
+        from gvlab import networks
+
+        encoder = networks.CodeWaveEncoder(features, self.width, self.strides)
+        return encoder, networks.CodeWaveDecoder(shape, parameters, self.width, self.strides)
+
+
+@dataclass(frozen=True)
 class CodeMLP:
-    """Fully connected networks with ReLU, mirrored in the decoder; for vectors and for images."""
+    """Fully connected networks with ReLU, mirrored in the decoder; for vectors, images and waves."""
 
     positions: int = 8
     """Codes of an example."""
@@ -136,7 +174,7 @@ class Patches:
 class VQVAE:
     """An autoencoder whose latents are codes (van den Oord et al. 2017), with a uniform prior over them."""
 
-    network: CodeMaps | CodeMLP = CodeMaps()
+    network: CodeMaps | CodeMLP | CodeWaves = CodeMaps()
     quantizer: AnyQuantizer = EMAVQ()
     likelihood: (
         Bernoulli

@@ -37,6 +37,7 @@ from gvlab.networks.biggan_deep import (
     studiogan_biggan_deep_networks,
 )
 from gvlab.networks.code_networks import CodeDecoder, CodeEncoder, CodeMLPDecoder, CodeMLPEncoder
+from gvlab.networks.code_waves import CodeWaveDecoder, CodeWaveEncoder
 from gvlab.networks.codebooks import Codebook, Usage, code_counts, code_usage, kmeans_codebook, nearest_code
 from gvlab.networks.conditional import ConditionalBatchNorm, ProjectionHead
 from gvlab.networks.convolution import conv, conv_transpose
@@ -148,6 +149,8 @@ __all__ = [
     "CodeEncoder",
     "CodeMLPDecoder",
     "CodeMLPEncoder",
+    "CodeWaveDecoder",
+    "CodeWaveEncoder",
     "Codebook",
     "ConditionalBatchNorm",
     "Conv",

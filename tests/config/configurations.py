@@ -128,6 +128,7 @@ CODES = [
     c.VQVAE(),
     c.VQVAE(critic=c.Patches(0.1 + 0.2, 7, 3, 2, c.SGD())),
     c.VQVAE(c.CodeMLP(3, (5,))),
+    c.VQVAE(c.CodeWaves(3, (2, 5)), likelihood=c.SharedGaussian()),
     *(
         c.VQVAE(c.CodeMaps(8, 4, blocks=0), quantizer, commitment=0.1 + 0.2, conditional=True, optimizer=c.SGD())
         for quantizer in (

@@ -200,7 +200,29 @@ def test_networks_of_other_depths_fit_each_other(downsamplings, positions):
     assert output_of(decoder, key, jnp.zeros(h.shape), y).shape == (2, 16, 16, 6)
 
 
+def test_networks_of_waves_fit_each_other():
+    encoder, decoder = c.CodeWaves(6, (2, 5)).maps((40, 1), 3, 2)
+    key, y = jax.random.key(0), jnp.zeros((2, 3))
+    assert c.CodeWaves(6, (2, 5)).grid((40, 1)) == (4,)
+    h = output_of(encoder, key, jnp.zeros((2, 40, 1)), y)
+    assert h.shape == (2, 4, 3)
+    assert output_of(decoder, key, jnp.zeros(h.shape), y).shape == (2, 40, 2)
+
+
 REFUSED = {
+    "no strides": (lambda: c.CodeWaves(strides=()), r"CodeWaves\.strides is empty"),
+    "samples left over": (
+        lambda: c.CodeWaves(strides=(4, 4)).grid((24, 1)),
+        r"CodeWaves\.strides is \(4, 4\), which shorten a wave 16 times, but its 24 samples",
+    ),
+    "images of waves": (
+        lambda: c.CodeWaves().grid((8, 8, 1)),
+        r"CodeWaves is of waves, but the data are images \(8, 8, 1\): use CodeMaps\.",
+    ),
+    "waves of images": (
+        lambda: c.CodeMaps().grid((64, 1)),
+        r"CodeMaps is of images, but the data are waves \(64, 1\): use CodeWaves\.",
+    ),
     "two levels": (lambda: c.FSQ((8, 2)), r"FSQ\.levels is \(8, 2\), but each must be at least 3: use LFQ for 2\."),
     "too many codes": (lambda: c.FSQ((2**16, 2**16)), r"which makes 4294967296 codes: use fewer than 2147483648\."),
     "too many bits": (lambda: c.LFQ(31), r"LFQ\.features is 31, but must be from 1 to 30"),

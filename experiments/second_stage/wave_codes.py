@@ -1,0 +1,21 @@
+"""A causal transformer on the codes of `experiments/vowels_vqvae.py`, in the place of their uniform prior.
+
+    gvlab train experiments/vowels_vqvae.py
+    gvlab train experiments/second_stage/wave_codes.py --on runs/vowels_vqvae/seed-0
+
+Cost: TODO
+Reached (seed 0 of both stages): TODO
+"""
+
+from gvlab.config import Adam, CausalTransformer, Data, Density, Evaluation, Experiment, SecondStage
+
+
+def config() -> Experiment:
+    return Experiment(
+        name="vowels_second_codes",
+        data=Data(name="vowels"),
+        model=SecondStage(Density(CausalTransformer(), Adam(learning_rate=1e-3))),
+        steps=2000,
+        batch_size=64,
+        evaluation=Evaluation(samples=2000, k=1),
+    )

@@ -1,0 +1,30 @@
+"""VQ-VAE on the waves of vowels, conditional: a code for every 64 samples, 32 a vowel.
+
+    gvlab train experiments/vowels_vqvae.py
+    gvlab train experiments/second_stage/wave_codes.py --on runs/vowels_vqvae/seed-0
+
+Cost: TODO
+Reached (seed 0): TODO
+"""
+
+from gvlab.config import EMAVQ, VQVAE, Adam, CodeWaves, Cosine, Data, Evaluation, Experiment, SharedGaussian
+
+
+def config() -> Experiment:
+    return Experiment(
+        name="vowels_vqvae",
+        data=Data(name="vowels"),
+        model=VQVAE(
+            CodeWaves(width=12),
+            EMAVQ(codes=256, features=16, start_at="kmeans", revive_below=0.1),
+            likelihood=SharedGaussian(),
+            conditional=True,
+            optimizer=Adam(1e-3, schedule=Cosine(steps=3_000)),
+        ),
+        steps=3_000,
+        batch_size=32,
+        log_every=100,
+        sample_every=1_000,
+        checkpoint_every=500,
+        evaluation=Evaluation(samples=2_000),
+    )
