@@ -118,7 +118,14 @@ from gvlab.config.regularised import RAE, DecoderDecay, DecoderSlope, DecoderSpe
 from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
 from gvlab.config.schedules import Constant, Cosine, Cyclical, Exponential, Linear, PerImage, in_steps
 from gvlab.config.second_stage import First, SecondStage
-from gvlab.config.sentences import SentenceGRU, Sentences, SentenceTransformer
+from gvlab.config.sentences import (
+    GumbelDraw,
+    SentenceConvolutions,
+    SentenceGRU,
+    Sentences,
+    SentenceTransformer,
+    Softmax,
+)
 from gvlab.config.sources import Arrays, Folder, Text, Tfds, Waves
 from gvlab.config.spectrograms import Spectrograms
 from gvlab.config.stylegan2 import StyleGAN2
@@ -234,6 +241,7 @@ __all__ = [
     "GatedPixelCNN",
     "Gaussian",
     "GradientPenalty",
+    "GumbelDraw",
     "GumbelSoftmax",
     "HalfLife",
     "HierarchicalVAE",
@@ -294,6 +302,7 @@ __all__ = [
     "ResidualVQ",
     "Scheduled",
     "SecondStage",
+    "SentenceConvolutions",
     "SentenceGRU",
     "SentenceTransformer",
     "Sentences",
@@ -301,6 +310,7 @@ __all__ = [
     "SimVQ",
     "Skipped",
     "Smoothed",
+    "Softmax",
     "Spectrograms",
     "StandardNormal",
     "StickingTheLanding",

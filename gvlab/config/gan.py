@@ -35,6 +35,7 @@ from gvlab.config.plain import settle
 from gvlab.config.protocols import OwnNetworks
 from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
 from gvlab.config.schedules import AnySchedule, Constant
+from gvlab.config.sentences import SentenceConvolutions
 from gvlab.config.stylegan2 import StyleGAN2
 from gvlab.config.terms import AnyGeneratorTerm, AnyTerm, PathLength, check_given_once, check_sides, innermost
 from gvlab.config.waves import WaveGAN
@@ -53,6 +54,7 @@ AnyNetworks: TypeAlias = (
     | BigGANDeep
     | StyleGAN2
     | WaveGAN
+    | SentenceConvolutions
     | OwnNetworks
 )
 
@@ -153,6 +155,11 @@ class GAN:
         if not self.ema_start:
             return self.ema_decay
         return lambda step, images: tree.ema_decay_from(self.ema_decay, self.ema_start, step)
+
+    @property
+    def writes(self) -> bool:
+        """Whether what it makes are sentences."""
+        return isinstance(self.network, SentenceConvolutions)
 
     @property
     def batches(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gvlab.config.checks import MOST_LAYERS, check_size
+from gvlab.config.checks import MOST_LAYERS, check_positive, check_size
 from gvlab.config.plain import settle
 from gvlab.errors import UserError
 
@@ -77,6 +77,64 @@ class SentenceTransformer:
             networks.TransformerEncoder(latent_dim, parameters, self.width, self.blocks, self.heads),
             networks.TransformerDecoder(parameters, shape[0], self.width, self.blocks, self.heads),
         )
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """The generator gives the probabilities of each symbol (Gulrajani et al. 2017)."""
+
+    def temperature_of(self) -> float | None:
+        return None
+
+
+@dataclass(frozen=True)
+class GumbelDraw:
+    """It gives a draw from them: Gumbel-softmax with one-hot rows forwards (Kusner & Hernández-Lobato 2016)."""
+
+    temperature: float = 1.0
+    """Of the relaxation, which gradients see."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_positive("GumbelDraw", temperature=self.temperature)
+
+    def temperature_of(self) -> float | None:
+        return self.temperature
+
+
+@dataclass(frozen=True)
+class SentenceConvolutions:
+    """A GAN's networks of sentences: residual convolutions that write all symbols at once (Gulrajani et al. 2017).
+
+    Published with 128 latents, under Wasserstein with GradientPenalty(10), 10 updates of the discriminator a step, and
+    Adam(1e-4, 0.5, 0.9).
+    """
+
+    width: int = 512
+    """Channels."""
+    blocks: int = 5
+    """Residual blocks of each of the two networks."""
+    outputs: Softmax | GumbelDraw = Softmax()
+    """What the discriminator sees of a generated sentence."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_size("SentenceConvolutions", width=self.width, blocks=self.blocks)
+        if self.blocks > MOST_LAYERS:
+            raise UserError(
+                f"SentenceConvolutions.blocks is {self.blocks}, but at most {MOST_LAYERS} layers can be compiled."
+            )
+
+    def networks(self, shape: tuple[int, ...], classes: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
+        """(generator, discriminator) of rows [length, levels]."""
+        from gvlab import networks
+
+        generator = networks.SentenceGenerator(shape, self.width, self.blocks, self.outputs.temperature_of())
+        return generator, networks.SentenceDiscriminator(self.width, self.blocks)
+
+    def noise(self, length: int, levels: int) -> int:
+        """Numbers of the latent that a draw of the symbols takes, beside those that a sentence is made of."""
+        return 0 if self.outputs.temperature_of() is None else length * levels
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 from gvlab import config as c
 from gvlab import models, networks
 from gvlab.config.terms import innermost
+from gvlab.data import TOKENS
 from gvlab.families.setting import Setting
 from gvlab.own_parts import made
 from gvlab.types import Model
@@ -14,7 +15,19 @@ from gvlab.types import Model
 
 def gan(config: c.GAN, setting: Setting) -> Model:
     """The GAN, or `UserError` if its networks cannot make such data."""
-    setting.check_network(config.network)
+    if setting.modality != TOKENS:
+        setting.check_network(config.network)
+        return _of_numbers(config, setting, config.latent_dim)
+    assert isinstance(config.network, c.SentenceConvolutions)  # which `check_family` made sure of
+    if config.augmentation is not None:
+        setting.check_images(type(config.augmentation).__name__)
+    length, levels = setting.shape[0], setting.levels
+    rows = setting._replace(shape=(length, levels), values=(0.0, 1.0), levels=0)
+    numbers = config.latent_dim + config.network.noise(length, levels)
+    return models.of_one_hot(_of_numbers(config, rows, numbers), length, levels)
+
+
+def _of_numbers(config: c.GAN, setting: Setting, latent_dim: int) -> Model:
     generator, discriminator = made(config.network, "networks", setting.shape, setting.classes, setting.axis_name)
     if config.packing > 1:
         discriminator = networks.Packed(discriminator, config.packing)
@@ -24,7 +37,7 @@ def gan(config: c.GAN, setting: Setting) -> Model:
         made(config.discriminator_optimizer, "transformation", config.discriminator_steps),
     )
     options: dict[str, Any] = setting.options() | {
-        "latent_dim": config.latent_dim,
+        "latent_dim": latent_dim,
         "contest": made(config.contest, "contest"),
         "ema_decay": config.decay(),
     }

@@ -51,13 +51,14 @@ class Setting(NamedTuple):
 
     def check_family(self, config: Any) -> None:
         """Raises UserError if the data are sentences, and the model makes none, or the other way round."""
-        writes = isinstance(config, c.VAE) and config.writes
+        writes = isinstance(config, c.VAE | c.GAN) and config.writes
         may_write = writes or isinstance(config, c.Density) or not isinstance(config, c.FAMILIES)
         if self.modality == TOKENS and not may_write:
-            network = f" with {type(config.network).__name__}" if isinstance(config, c.VAE) else ""
+            network = f" with {type(config.network).__name__}" if isinstance(config, c.VAE | c.GAN) else ""
             raise UserError(
                 f"{type(config).__name__}{network} makes no sentences, but the data are: use a Density with "
-                "CausalTransformer or SentenceGRU, or a VAE with SentenceGRU and Sentences."
+                "CausalTransformer or SentenceGRU, a VAE with SentenceGRU and Sentences, or a GAN with "
+                "SentenceConvolutions."
             )
         if writes and self.modality != TOKENS:
             raise UserError(

@@ -22,6 +22,7 @@ from gvlab.models.hierarchy import HierarchyState, hierarchical_autoencoder
 from gvlab.models.image_critics import vae_gan
 from gvlab.models.latents import VAEState
 from gvlab.models.observation import Observation
+from gvlab.models.one_hot import of_one_hot
 from gvlab.models.regularised import regularised_autoencoder
 from gvlab.models.second_stage import SecondStageState, latent_model
 from gvlab.models.spectrograms import SpectrogramState, of_spectrograms
@@ -56,6 +57,7 @@ __all__ = [
     "latent_model",
     "objectives",
     "observation",
+    "of_one_hot",
     "of_spectrograms",
     "posteriors",
     "priors",

@@ -101,6 +101,7 @@ from gvlab.networks.scalar_quantizers import (
     factorised_batch_entropy,
     on_sphere,
 )
+from gvlab.networks.sentence_convolutions import SentenceDiscriminator, SentenceGenerator
 from gvlab.networks.sentence_transformer import AttentionBlock, TransformerDecoder, TransformerEncoder
 from gvlab.networks.sentences import GRU, GRUDecoder, GRUEncoder
 from gvlab.networks.shared import WithShared
@@ -205,6 +206,8 @@ __all__ = [
     "ResidualQuantizer",
     "ResnetBlock",
     "SelfAttention",
+    "SentenceDiscriminator",
+    "SentenceGenerator",
     "SimVQ",
     "SimilarityDiscriminator",
     "SkipBlock",

@@ -191,6 +191,8 @@ DENSITIES = [
     *(c.Density(of, c.Adam(0.01)) for of in (c.Mixture(3), c.Flow("maf"), c.CausalTransformer(8, 1, 2))),
     c.Density(c.GatedPixelCNN(rows=2, width=4)),
     c.GAN(c.WaveGAN(16, 3, 512)),
+    c.GAN(c.SentenceConvolutions(8, 1)),
+    c.GAN(c.SentenceConvolutions(8, 1, c.GumbelDraw(0.1 + 0.2))),
     c.Density(c.SentenceGRU(8, 4)),
     c.VAE(c.SentenceGRU(8), 2, c.FreeNats(8.0), c.Sentences(0.3)),
     c.VAE(c.SentenceTransformer(8, 1, 2), 2, likelihood=c.Sentences(), kl_warmup_steps=5, prior=c.Flow()),

@@ -1,0 +1,35 @@
+"""WGAN-GP of sentences, grammar: all twenty words at once, the discriminator sees probabilities.
+
+    gvlab train experiments/grammar_wgan.py
+    gvlab evaluate runs/grammar_wgan/seed-0
+
+A sixteenth of the published width, and five updates of the discriminator a step instead of ten.
+`--model.network.outputs GumbelDraw` shows the discriminator draws instead.
+
+Cost: TODO
+Reached (seed 0): TODO
+"""
+
+from gvlab.config import GAN, Adam, Data, Experiment, GradientPenalty, SentenceConvolutions, Wasserstein
+
+
+def config() -> Experiment:
+    adam = Adam(learning_rate=2e-4, b1=0.5, b2=0.9)
+    return Experiment(
+        name="grammar_wgan",
+        data=Data(name="grammar"),
+        model=GAN(
+            network=SentenceConvolutions(width=32, blocks=3),
+            contest=Wasserstein(),
+            discriminator_terms=(GradientPenalty(10.0),),
+            discriminator_steps=5,
+            latent_dim=64,
+            generator_optimizer=adam,
+            discriminator_optimizer=adam,
+        ),
+        steps=2_000,
+        batch_size=64,
+        log_every=100,
+        sample_every=500,
+        checkpoint_every=500,
+    )
