@@ -21,7 +21,14 @@ _MARGIN = 8
 """What is this many times smaller than the memory by a generous estimate needs no exact one, which takes a second."""
 
 _OF_IMAGES = (c.R3GAN, c.SNGAN, c.SAGAN, c.BigGAN, c.BigGANDeep, c.StyleGAN2)
-_OF_MANY_BLOCKS = (*_OF_IMAGES, c.WaveGAN, c.SentenceGRU, c.SentenceTransformer, c.SentenceConvolutions)
+_OF_MANY_BLOCKS = (
+    *_OF_IMAGES,
+    c.Convolutions,
+    c.WaveGAN,
+    c.SentenceGRU,
+    c.SentenceTransformer,
+    c.SentenceConvolutions,
+)
 """Networks of which there is no estimate but the exact one."""
 
 

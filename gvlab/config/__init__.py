@@ -60,7 +60,7 @@ from gvlab.config.likelihoods import (
     SharedGaussian,
 )
 from gvlab.config.members import choices, holds_several, with_choice
-from gvlab.config.networks import DCGAN, MLP, R3GAN, Article, MaxoutMLP, ReluMLP, TwoLayerMLP, TwoMLPs
+from gvlab.config.networks import DCGAN, MLP, R3GAN, Article, Convolutions, MaxoutMLP, ReluMLP, TwoLayerMLP, TwoMLPs
 from gvlab.config.objectives import (
     ELBO,
     Adversarial,
@@ -205,6 +205,7 @@ __all__ = [
     "CodeWaves",
     "CombinedImportanceWeighted",
     "Constant",
+    "Convolutions",
     "Cosine",
     "Cyclical",
     "Data",

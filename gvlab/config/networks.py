@@ -214,6 +214,46 @@ class ReluMLP:
 
 
 @dataclass(frozen=True)
+class Convolutions:
+    """Strided convolutions and a dense layer, mirrored in the decoder, of a VAE of images; these sizes are those of
+    disentanglement_lib for 64x64 pixels (Locatello et al. 2019)."""
+
+    channels: tuple[int, ...] = (32, 32, 64, 64)
+    """Of the convolutions, each of which halves both sides, from the image on."""
+    kernels: tuple[int, ...] = (4, 4, 2, 2)
+    """Their sides in the encoder; 4 throughout in the decoder."""
+    hidden: int = 256
+    """Units of the dense layer."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_layers("Convolutions", channels=self.channels, kernels=self.kernels)
+        check_size("Convolutions", hidden=self.hidden)
+        if len(self.kernels) != len(self.channels):
+            raise UserError(
+                f"Convolutions.kernels is {self.kernels}, but there are {len(self.channels)} layers: give one for each."
+            )
+
+    def coders(
+        self, shape: tuple[int, ...], latent_dim: int, parameters: int, classes: int, axis_name: str | None
+    ) -> tuple[nn.Module, ...]:
+        from gvlab import networks
+
+        side = 2 ** len(self.channels)
+        if len(shape) != 3:
+            raise UserError(f"The network Convolutions is of images, but the data are {shape}: use MLP.")
+        if shape[0] % side or shape[1] % side:
+            raise UserError(
+                f"Convolutions.channels has {len(self.channels)} layers, but images of {shape[0]}x{shape[1]} pixels "
+                f"are no multiple of {side}: use fewer."
+            )
+        return (
+            networks.ConvolutionalEncoder(latent_dim, self.channels, self.kernels, self.hidden),
+            networks.ConvolutionalDecoder(shape, parameters, self.channels, self.hidden),
+        )
+
+
+@dataclass(frozen=True)
 class TwoLayerMLP:
     """Fully connected networks of a VAE with two layers of latents and tanh, as in Burda et al. 2016.
 

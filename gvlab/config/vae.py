@@ -17,7 +17,7 @@ from gvlab.config.likelihoods import (
     SharedGaussian,
     check_slope,
 )
-from gvlab.config.networks import MLP, Article, ReluMLP, TwoLayerMLP
+from gvlab.config.networks import MLP, Article, Convolutions, ReluMLP, TwoLayerMLP
 from gvlab.config.objectives import (
     BY_NAME,
     ELBO,
@@ -45,7 +45,9 @@ from gvlab.errors import UserError
 class VAE:
     """A variational autoencoder (Kingma & Welling 2014)."""
 
-    network: Article | MLP | ReluMLP | TwoLayerMLP | SentenceGRU | SentenceTransformer | OwnCoders = Article()
+    network: Article | MLP | ReluMLP | Convolutions | TwoLayerMLP | SentenceGRU | SentenceTransformer | OwnCoders = (
+        Article()
+    )
     latent_dim: int = 32
     """Length of z."""
     objective: AnyObjective | Literal["elbo", "importance_weighted"] = ELBO()

@@ -41,6 +41,7 @@ from gvlab.networks.code_waves import CodeWaveDecoder, CodeWaveEncoder
 from gvlab.networks.codebooks import Codebook, Usage, code_counts, code_usage, kmeans_codebook, nearest_code
 from gvlab.networks.conditional import ConditionalBatchNorm, ProjectionHead
 from gvlab.networks.convolution import conv, conv_transpose
+from gvlab.networks.convolutional_coders import ConvolutionalDecoder, ConvolutionalEncoder
 from gvlab.networks.dcgan import (
     DCGANDiscriminator,
     DCGANGenerator,
@@ -158,6 +159,8 @@ __all__ = [
     "Conv1D",
     "Conv1DTranspose",
     "ConvTranspose",
+    "ConvolutionalDecoder",
+    "ConvolutionalEncoder",
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DecoderCell",

@@ -8,7 +8,12 @@ NETWORKS = [c.DCGAN(), c.DCGAN(width=7), c.Article(), c.MLP(), c.MLP(hidden=(3,)
 GAN_NETWORKS = [*NETWORKS, c.TwoMLPs(discriminator=(9, 8)), c.MaxoutMLP(generator=(7,), pieces=2), c.R3GAN((32, 16))]
 RESIDUAL = [c.SNGAN(), c.SNGAN(8, "studiogan"), c.SAGAN(3), c.BigGAN(), c.BigGANDeep(layout="studiogan")]
 STYLES = [c.StyleGAN2(), c.StyleGAN2(64, full_until=32, architecture="skip", mixing=0, group=32)]
-VAE_NETWORKS = [*NETWORKS[2:], c.ReluMLP(hidden=(6,)), c.TwoLayerMLP(first=12, top_hidden=(4,))]
+VAE_NETWORKS = [
+    *NETWORKS[2:],
+    c.Convolutions((3,), (4,), 7),
+    c.ReluMLP(hidden=(6,)),
+    c.TwoLayerMLP(first=12, top_hidden=(4,)),
+]
 LIKELIHOODS = [
     c.Bernoulli(),
     c.Gaussian(),

@@ -127,7 +127,7 @@ def test_a_missing_field_with_a_default_has_it(path):
 NETWORKS = (
     "DCGAN or Article or MLP or TwoMLPs or MaxoutMLP or R3GAN or SNGAN or SAGAN or BigGAN or BigGANDeep or "
     "StyleGAN2 "
-    "or WaveGAN or a class of your own"
+    "or WaveGAN or SentenceConvolutions or a class of your own"
 )
 
 

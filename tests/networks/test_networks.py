@@ -15,6 +15,8 @@ from gvlab.networks import (
     ArticleDiscriminator,
     ArticleEncoder,
     ArticleGenerator,
+    ConvolutionalDecoder,
+    ConvolutionalEncoder,
     DCGANDiscriminator,
     DCGANGenerator,
     MLPDecoder,
@@ -70,8 +72,9 @@ DISCRIMINATORS = [
     (SpectralDCGANDiscriminator, [(16, 16, 1), (20, 28, 1)]),
     *(discriminator for _, discriminator in FAMILIES),
 ]
-ENCODERS = [(ArticleEncoder, IMAGES), (MLPEncoder, ANY)]
-DECODERS = [(ArticleDecoder, IMAGES), (MLPDecoder, ANY)]
+HALVED = [(16, 16, 1), (32, 48, 3)]
+ENCODERS = [(ArticleEncoder, IMAGES), (MLPEncoder, ANY), (ConvolutionalEncoder, HALVED)]
+DECODERS = [(ArticleDecoder, IMAGES), (MLPDecoder, ANY), (ConvolutionalDecoder, HALVED)]
 
 
 def table(rows):
@@ -317,3 +320,26 @@ def test_both_sides_of_a_dcgan_are_doubled_equally_often():
 def test_article_refuses_what_it_cannot_make(network, shape):
     with pytest.raises(UserError, match=r"cannot make images of shape \(.*divisible by 4"):
         network(shape)
+
+
+def test_convolutions_have_the_parameters_of_disentanglement_lib():
+    encoder, decoder = c.Convolutions().coders((64, 64, 1), 10, 1, 0, None)
+    for network, given, expected in ((encoder, (1, 64, 64, 1), 309_204), (decoder, (1, 10), 381_313)):
+        variables = jax.eval_shape(partial(network.init, train=True), jax.random.key(0), jnp.zeros(given))
+        assert sum(leaf.size for leaf in jax.tree.leaves(variables)) == expected
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: c.Convolutions((8, 8)), r"kernels is \(4, 4, 2, 2\), but there are 2 layers"),
+        (
+            lambda: c.Convolutions((8,), (4,)).coders((5, 4, 1), 2, 1, 0, None),
+            "images of 5x4 pixels are no multiple of 2",
+        ),
+        (lambda: c.Convolutions().coders((7,), 2, 1, 0, None), r"is of images, but the data are \(7,\): use MLP"),
+    ],
+)
+def test_convolutions_that_cannot_be_are_refused(make, sentence):
+    with pytest.raises(UserError, match=sentence):
+        make()
