@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from gvlab.config.checks import check_layers, check_size
+from gvlab.config.checks import check_layers, check_positive, check_size
 from gvlab.config.plain import settle
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
+    import flax.linen as nn
+
     from gvlab.models.latents import Posterior
 
 
@@ -18,6 +20,25 @@ class DiagonalNormal:
 
     def posterior(self, latent_dim: int) -> Posterior | None:
         return None
+
+
+@dataclass(frozen=True)
+class NormalisedMeans(DiagonalNormal):
+    """Independent normals whose means have a fixed variance over a batch, by BatchNorm, so that the KL of d latents is
+    at least d gamma^2 / 2 nats: BN-VAE (Zhu et al. 2020)."""
+
+    gamma: float = 0.5
+    """The means' standard deviation over a batch."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_positive("NormalisedMeans", gamma=self.gamma)
+
+    def encoder(self, network: nn.Module, axis_name: str | None) -> nn.Module:
+        """The encoder with its means normalised."""
+        from gvlab import networks
+
+        return networks.NormalisedMeans(network, self.gamma, axis_name)
 
 
 @dataclass(frozen=True)
@@ -101,4 +122,6 @@ class VonMisesFisher:
         return posteriors.von_mises_fisher(latent_dim)
 
 
-AnyPosterior: TypeAlias = DiagonalNormal | FullCovariance | InverseAutoregressive | Planar | Radial | VonMisesFisher
+AnyPosterior: TypeAlias = (
+    DiagonalNormal | NormalisedMeans | FullCovariance | InverseAutoregressive | Planar | Radial | VonMisesFisher
+)

@@ -33,7 +33,13 @@ from gvlab.config.objectives import (
 )
 from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
-from gvlab.config.posteriors import AnyPosterior, DiagonalNormal, InverseAutoregressive, VonMisesFisher
+from gvlab.config.posteriors import (
+    AnyPosterior,
+    DiagonalNormal,
+    InverseAutoregressive,
+    NormalisedMeans,
+    VonMisesFisher,
+)
 from gvlab.config.priors import AnyPrior, Flow, StandardNormal, UniformSphere, Vamp
 from gvlab.config.protocols import OwnCoders, OwnObservation
 from gvlab.config.schedules import AnySchedule, Constant
@@ -193,13 +199,20 @@ class VAE:
                 f"VAE.latent_dim is {self.latent_dim}, but a sphere in one dimension is two points, between which "
                 "VonMisesFisher has no gradient: use at least 2."
             )
-        if isinstance(self.posterior, DiagonalNormal):
+        if isinstance(self.posterior, NormalisedMeans) and isinstance(self.prior, Vamp):
+            raise UserError(
+                "VAE.posterior is NormalisedMeans, but the prior Vamp gives the encoder learned examples, whose means "
+                "would be normalised with those of the data: use DiagonalNormal, or another prior."
+            )
+        if isinstance(self.posterior, DiagonalNormal) and not isinstance(self.posterior, NormalisedMeans):
             return
         if isinstance(self.network, TwoLayerMLP):
             raise UserError(
                 f"VAE.posterior is {name}, which is of one layer of latents, but TwoLayerMLP has two: use another "
                 "network, or DiagonalNormal."
             )
+        if isinstance(self.posterior, NormalisedMeans):
+            return
         if isinstance(self.objective, OF_INDEPENDENT_NORMALS):
             raise UserError(
                 f"VAE.posterior is {name}, but {type(self.objective).__name__} looks at independent normals: use "

@@ -31,6 +31,8 @@ def vae(config: c.VAE, setting: Setting) -> Model:
         modules = (*modules[:-1], modules[-1].clone(output_bias_init=bias))
     if observed.shared:
         modules = (*modules[:-1], networks.WithShared(modules[-1], observed.shared))
+    if isinstance(config.posterior, c.NormalisedMeans):
+        modules = (config.posterior.encoder(modules[0], setting.axis_name), *modules[1:])
     modules = tuple(map(setting.precise, modules))
     optimizer = made(config.optimizer, "transformation", 1)
     options = setting.options() | {

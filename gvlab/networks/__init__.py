@@ -61,6 +61,7 @@ from gvlab.networks.minibatch import minibatch_stddev
 from gvlab.networks.mixtures import NormalMixture, PseudoInputs
 from gvlab.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator, bernoulli_bias
 from gvlab.networks.modulated import modulated_conv
+from gvlab.networks.normalised_means import NormalisedMeans
 from gvlab.networks.nvae import NVAE, DecoderCell, EncoderCell
 from gvlab.networks.packing import Packed
 from gvlab.networks.patches import PatchDiscriminator, SimilarityDiscriminator
@@ -188,6 +189,7 @@ __all__ = [
     "MLPGenerator",
     "MaxoutDiscriminator",
     "NormalMixture",
+    "NormalisedMeans",
     "NormalizedMLPGenerator",
     "Normals",
     "OrigBlock",

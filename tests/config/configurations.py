@@ -48,6 +48,7 @@ POSTERIORS = [
     c.InverseAutoregressive(3, (5, 7), 2),
     c.Planar(1, 2),
     c.Radial(2),
+    c.NormalisedMeans(0.1 + 0.2),
 ]
 ADAMS = [c.Adam(), c.Adam(learning_rate=1 / 3, eps=1e-300, drop_steps=(10, 20), drop_factor=2.0), c.Adam(b1=0.0, b2=0)]
 OPTIMIZERS = [

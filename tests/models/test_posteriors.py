@@ -13,7 +13,7 @@ from scipy import integrate, stats
 from waves import waves
 from zoo import quick_jit
 
-from gvlab import build, losses, networks, rng
+from gvlab import build, losses, networks, rng, tree
 from gvlab import config as c
 from gvlab.evaluate.latents import latents
 from gvlab.models import posteriors
@@ -247,6 +247,8 @@ def test_measures_that_want_independent_normals_are_left_out():
             "VAE.posterior is VonMisesFisher, but StickingTheLanding looks at independent normals",
         ),
         ({"posterior": c.Radial(), "network": c.TwoLayerMLP(first=2), "latent_dim": 4}, "TwoLayerMLP has two"),
+        ({"posterior": c.NormalisedMeans(), "network": c.TwoLayerMLP(first=2), "latent_dim": 4}, "TwoLayerMLP has two"),
+        ({"posterior": c.NormalisedMeans(), "prior": c.Vamp()}, "the prior Vamp gives the encoder learned examples"),
     ],
 )
 def test_what_a_posterior_cannot_be_with_is_refused(options, words):
@@ -265,3 +267,31 @@ def test_what_a_posterior_cannot_be_with_is_refused(options, words):
 def test_impossible_sizes_are_refused(make, words):
     with pytest.raises(UserError, match=words):
         make()
+
+
+def test_normalised_means_keep_the_kl_above_their_bound():
+    """Zhu et al. 2020, eq. 7: over a batch the means have the deviation gamma, whatever the encoder says."""
+    gamma, latents = 0.6, 3
+    encoder = networks.NormalisedMeans(networks.MLPEncoder(latents, (5,)), gamma)
+    x = jax.random.normal(jax.random.key(0), (40, 7))
+    variables = encoder.init(jax.random.key(1), x, train=True)
+    variables["params"]["shift"] = jnp.array([0.0, 1.0, -2.0])
+    (mean, logvar), moved = encoder.apply(variables, x, train=True, mutable=["batch_stats"])
+    np.testing.assert_allclose(mean.std(0), gamma, rtol=1e-2)
+    np.testing.assert_allclose(mean.mean(0), [0, 1, -2], atol=1e-5)
+    bound = 0.5 * ((gamma**2 + jnp.array([0.0, 1.0, 4.0])) * 0.99).sum()
+    assert losses.gaussian_kl(mean, logvar).mean() >= bound
+    # Out of training the running averages take the place of the batch's, and an example has a mean of its own.
+    fixed = {"params": variables["params"], "batch_stats": moved["batch_stats"]}
+    alone = encoder.apply(fixed, x[:1], train=False)[0]
+    np.testing.assert_allclose(alone, encoder.apply(fixed, x, train=False)[0][:1], rtol=1e-5)
+
+
+def test_a_vae_of_normalised_means_trains_with_them():
+    vae = c.VAE(c.MLP((8,)), 2, posterior=c.NormalisedMeans(0.5))
+    program = build.program(c.Experiment("e", vae, steps=1, batch_size=16), dataset((4, 4, 1)))
+    batch = Batch(program.preprocess(jnp.asarray(program.dataset.train.x[:16]), rng.root(0)))
+    state = quick_jit(program.model.init)(rng.root(0), batch)
+    new, info = quick_jit(program.model.train_step)(state, batch, rng.root(1))
+    assert info["kl_nats"] >= 0.99 * 2 * 0.5**2 / 2
+    assert tree.digest(new.stats["encoder"]) != tree.digest(state.stats["encoder"])
