@@ -29,7 +29,7 @@ _COST_HELP = (
     "disentanglement: every image of gvsprites or gvrooms through the encoder, and boosted trees, minutes on a CPU"
 )
 _FEATURES_HELP = (
-    "pixels, coordinates, spectrum, digits, mnist, fashion_mnist, cifar10, vowels, stacked_mnist, "
+    "pixels, coordinates, spectrum, digits, mnist, fashion_mnist, cifar10, vowels, spoken_digit, stacked_mnist, "
     "inception, inception-pytorch, inception-clean"
 )
 

@@ -15,7 +15,7 @@ Sounds = Int16[np.ndarray, "_ samples channel"]
 """Generated and real ones differ in number."""
 QUIET = 1e-3
 """What is nearer to 0 is silence, of a full wave of 1: 60 dB below it."""
-OF_SOUNDS = ("spectrum", "vowels")
+OF_SOUNDS = ("spectrum", "vowels", "spoken_digit")
 """Features of sounds."""
 TOO_QUIET = 0.1
 """Sounds of less than this share of the loudness of real ones are warned of."""

@@ -69,6 +69,31 @@ class SpectrumMLP(nn.Module):
         return features, dense(self.classes, name="f3")(features)
 
 
+class SpectrumConv(nn.Module):
+    """Three strided convolutions on the logarithms of a sound's power in bands, averaged over time, and a dense layer:
+    waves in [-1, 1] to 64 features and logits.
+
+    `train` is there because every network has it, and changes nothing.
+
+    Attributes:
+        classes: how many logits.
+        samples: of a sound.
+    """
+
+    classes: int = 10
+    samples: int = 8192
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch samples channel"], *, train: bool) -> Classified:
+        x = ((log_bands(x.mean(-1)) + 6) / 6)[..., None]
+        for number, width in enumerate((16, 32, 64), start=1):
+            conv = nn.Conv(width, (3, 3), (2, 2), precision=_PRECISION, name=f"c{number}")
+            x = nn.relu(conv(x))
+        x = x.mean(1).reshape(len(x), -1)
+        features = nn.relu(nn.Dense(64, precision=_PRECISION, name="f4")(x))
+        return features, nn.Dense(self.classes, precision=_PRECISION, name="f5")(features)
+
+
 class CifarResNet(nn.Module):
     """The residual network for small images: images in [0, 1] to 64 features (a mean over pixels) and logits.
 

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from gvlab.audio import log_bands
 from gvlab.extractors import weights
-from gvlab.extractors.classifiers import LeNet5, ResNet20, SpectrumMLP
+from gvlab.extractors.classifiers import LeNet5, ResNet20, SpectrumConv, SpectrumMLP
 from gvlab.extractors.inception import (
     INCEPTION_SHA256,
     InceptionV3,
@@ -39,6 +39,7 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
     "fashion_mnist": LeNet5,
     "cifar10": ResNet20,
     "vowels": SpectrumMLP,
+    "spoken_digit": SpectrumConv,
 }
 """The classifiers that gvlab trained itself, by the data set they were trained on."""
 
@@ -158,8 +159,8 @@ def small(name: str) -> Extractor:
     variables, about = weights.read_safetensors(file)
     network = SMALL[name]()
     channels = 3 if name == "cifar10" else 1
-    of_sounds = SMALL[name] is SpectrumMLP
-    full, checked = (32768, _of_samples) if of_sounds else (255, _of_channels)
+    samples = getattr(network, "samples", 0)  # of sounds; 0: they are images
+    full, checked = (32768, _of_samples) if samples else (255, _of_channels)
     fingerprint = weights.fingerprint(variables)
     label = f"{name}-{fingerprint[:8]}"
     resized = ", resized to 32x32 by bilinear interpolation between pixel centres" if SMALL[name] is LeNet5 else ""
@@ -168,7 +169,7 @@ def small(name: str) -> Extractor:
     )
     return Extractor(
         label,
-        checked(label, network.samples if of_sounds else channels, functools.partial(apply, variables)),
+        checked(label, samples or channels, functools.partial(apply, variables)),
         sha256=fingerprint,
         preprocessing=f"x / {full}{resized}; classifier of test accuracy {about['test_accuracy']}",
         names={"frechet": f"fld_{label}", "kernel": f"kld_{label}"},
