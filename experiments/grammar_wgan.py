@@ -6,8 +6,9 @@
 A sixteenth of the published width, and five updates of the discriminator a step instead of ten.
 `--model.network.outputs GumbelDraw` shows the discriminator draws instead.
 
-Cost: TODO
-Reached (seed 0): TODO
+Cost: 4 CPU minutes (one core that was busy with other work).
+Reached (seed 0): half of its sentences are sentences of the grammar (valid_share 0.509 +- 0.005, where both likelihood
+models have 0.996 and more), ngram_js_bits_2 0.197, self_bleu_2 0.992, forward_lm_bits 3.35, reverse_lm_bits 3.59.
 """
 
 from gvlab.config import GAN, Adam, Data, Experiment, GradientPenalty, SentenceConvolutions, Wasserstein
