@@ -64,6 +64,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_compilation_cache_dir", os.path.join(os.environ["GVLAB_TESTS_CACHE"], "gvlab", "jax"))
 jax.config.update("jax_disable_most_optimizations", True)  # the models are too small to gain from LLVM's passes
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+jax.config.update("jax_traceback_in_locations_limit", 0)  # nobody reads where in the code an operation came from: 6 %
 
 TESTS = Path(__file__).parent
 FAST = {"losses", "metrics", "statistics", "config", "data", "test_floors.py", "test_rng.py", "test_tree.py"}
