@@ -87,6 +87,8 @@ KINDS = (
     Kind("memorisation", None, "diversity", "Memorised samples"),
     Kind("memorisation_of_real", None, "diversity", "Memorised test examples"),
     Kind("authenticity", "higher", "diversity", "Authenticity"),
+    Kind("nearest_self", None, "diversity", "Distance to the nearest sample"),
+    Kind("nearest_train", None, "diversity", "Distance to the nearest training example"),
     Kind("bits_per_dim", "lower", "likelihood", "Bits per dimension"),
     Kind("reconstruction_nats", None, "likelihood", "Reconstruction"),
     Kind("kl_nats", None, "likelihood", "KL to the prior"),

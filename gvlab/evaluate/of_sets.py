@@ -33,6 +33,10 @@ SUBSET_SEED = 0
 NEIGHBOURS, IMPROVED_NEIGHBOURS = 5, 3
 
 
+NEAREST_OF = 1000
+"""Examples whose nearest ones are looked for."""
+
+
 BIASED = 0.1
 """The share of a Fréchet distance that may be the bias of small sets without a warning: where it is more, the number is
 as much of the counts as of the model. A count alone would not tell: what 300 examples add to an `fld_digits`, 18, would
@@ -209,6 +213,20 @@ def _memorisation(sets: Sets) -> dict[str, Measure]:
     }
 
 
+def _nearest(sets: Sets) -> dict[str, Measure]:
+    """With those of the test split beside them, whatever the split of the other measures."""
+    training = sets.training().features
+    test = of_split(sets.extractor, sets.dataset, "test").features
+    count = min(NEAREST_OF, len(sets.generated.features), len(test))
+    made, real = (_drawn(rows, count) for rows in (sets.generated.features, test))
+    warning = _few(count, "the nearest of few are far")
+    measures: dict[str, Measure] = {}
+    for name, points in (("nearest_self", None), ("nearest_train", training)):
+        value, of_real = (metrics.nearest_distance(rows, points) for rows in (made, real))
+        measures[name] = _measure(value, warning, of_real=of_real, compared=count, subset_seed=SUBSET_SEED)
+    return measures
+
+
 def _modes(sets: Sets) -> dict[str, Measure]:
     mixture = data.MIXTURES[sets.dataset.name]()
     x = sets.generated.features
@@ -241,6 +259,7 @@ MEASURES: dict[str, Callable[[Sets], dict[str, Measure]]] = {
     "sliced_wasserstein": _sliced_wasserstein,
     "authenticity": _authenticity,
     "memorisation": _memorisation,
+    "nearest": _nearest,
     "modes": _modes,
     "stacked_modes": _stacked_modes,
 }

@@ -55,7 +55,7 @@ from gvlab.metrics.modes import (
     mixture_coverage,
     stacked_coverage,
 )
-from gvlab.metrics.neighbours import Neighbours, authenticity, memorisation_rate, nearest_neighbours
+from gvlab.metrics.neighbours import Neighbours, authenticity, memorisation_rate, nearest_distance, nearest_neighbours
 from gvlab.metrics.parzen import ParzenEstimate, parzen_estimate, parzen_log_likelihood
 from gvlab.metrics.prd import PRDCurve, prd_curve, prd_curve_from_features, prd_f_scores
 from gvlab.metrics.precision_recall import PRDC, PrecisionRecall, improved_precision_recall, prdc
@@ -123,6 +123,7 @@ __all__ = [
     "ms_ssim",
     "mutual_information",
     "mutual_information_gap",
+    "nearest_distance",
     "nearest_neighbours",
     "ngram_divergence",
     "ngram_model",

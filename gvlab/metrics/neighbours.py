@@ -104,3 +104,32 @@ def authenticity(generated: Real[np.ndarray | Array, "n d"], training: Real[np.n
     # The nearest of two that is not the example itself (where others equal it, both are at distance 0 anyway).
     own = np.where(among[0][:, 0] == asked, among[1][:, 1], among[1][:, 0])
     return float(np.mean(own[back] < squares[:, 0]))
+
+
+def nearest_distance(
+    queries: Real[np.ndarray | Array, "n d"], points: Real[np.ndarray | Array, "m d2"] | None = None
+) -> float:
+    """The mean distance to the nearest point: to training examples it is small where samples are copies, and within a
+    set where samples are alike.
+
+    Args:
+        queries: features of generated examples, shape [n, d], n >= 1.
+        points: of training examples, shape [m, d], m >= 1; None: of the others among the queries, of which there are
+            two at least.
+
+    Returns:
+        In units of the features.
+
+    Raises:
+        UserError: for different widths, values that are not finite, or too few.
+
+    Reference: Donahue, McAuley & Puckette, "Adversarial Audio Synthesis", 2019, section 5.2: |D|_train and |D|_self, of
+    1,000 examples, there on spectra.
+    """
+    if points is not None:
+        return float(nearest_neighbours(queries, points).distances.mean())
+    x = as_rows(queries, "queries", at_least=2)
+    indices, squares = _pairs.nearest(x, x, 2)
+    # Of two equally near ones the first need not be the example itself; then both are at distance 0.
+    other = np.where(indices[:, 0] == np.arange(len(x)), squares[:, 1], squares[:, 0])
+    return float(np.sqrt(other).mean())

@@ -91,6 +91,13 @@ def by_hand(name: str, x: np.ndarray, real: np.ndarray, train: np.ndarray, logit
                 "memorisation": metrics.memorisation_rate(x, train, 1 / 3),
                 "memorisation_of_real": metrics.memorisation_rate(real, train, 1 / 3),  # of the test split
             }
+        case "nearest":
+            of_real = metrics.nearest_distance(real), metrics.nearest_distance(real, train)
+            assert min(of_real) > 0
+            return {
+                "nearest_self": metrics.nearest_distance(x),
+                "nearest_train": metrics.nearest_distance(x, train),
+            }
         case "modes":
             return metrics.mixture_coverage(x, data.ring().means, 0.01)._asdict()
         case "stacked_modes":

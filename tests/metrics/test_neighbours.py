@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gvlab.metrics.neighbours import authenticity, memorisation_rate, nearest_neighbours
+from gvlab.metrics.neighbours import authenticity, memorisation_rate, nearest_distance, nearest_neighbours
 from gvlab.types import UserError
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "distributions.json").read_text())["arithmetic"]
@@ -94,3 +94,12 @@ def test_authenticity_of_one_distribution_on_the_line():
 def test_refuses_what_has_no_neighbours(call, sentence):
     with pytest.raises(UserError, match=sentence):
         call()
+
+
+def test_the_nearest_distance_is_that_to_others():
+    points = np.array([[0.0, 0.0], [3.0, 4.0], [3.0, 4.5]])
+    assert nearest_distance(points) == pytest.approx((5 + 0.5 + 0.5) / 3)
+    assert nearest_distance(points[:1], points[1:]) == 5
+    assert nearest_distance(np.ones((4, 2))) == 0
+    with pytest.raises(UserError, match="queries has 1 row"):
+        nearest_distance(points[:1])
