@@ -22,7 +22,7 @@ _MEASURES_HELP = (
     "frechet, frechet_infinity, kernel, inception_score, classes, prdc, improved_precision_recall, prd, vendi, "
     "sliced_wasserstein, authenticity, memorisation, nearest, modes, stacked_modes, ais, ais_gap, disentanglement"
 )
-_TEXTS_HELP = "ngram_js, bleu, self_bleu, distinct, ngram_lm, copies, length, grammar"
+_TEXTS_HELP = "ngram_js, bleu, self_bleu, distinct, ngram_lm, ngram_frechet, copies, length, grammar"
 _SOUNDS_HELP = "loudness"
 _COST_HELP = (
     "ais and ais_gap: 10 and 18 million passes through the decoder and back, which for a DCGAN take hours on a CPU; "

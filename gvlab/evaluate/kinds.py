@@ -51,6 +51,7 @@ KINDS = (
     Kind("valid_share", "higher", "quality", "Valid sentences"),
     Kind("forward_lm_bits", "lower", "quality", "Bits of samples by an n-gram model of the data"),
     Kind("reverse_lm_bits", "lower", "diversity", "Bits of the data by an n-gram model of samples"),
+    Kind("frechet_ngrams", "lower", "quality", "Fréchet distance of n-grams"),
     Kind("ngram_js_bits", "lower", "quality", "Jensen-Shannon divergence of n-grams"),
     Kind("bleu", "higher", "quality", "BLEU"),
     Kind("self_bleu", "lower", "diversity", "Self-BLEU"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from gvlab.data import alphabets, grammar, text_files
 from gvlab.evaluate.features import PROTOCOL
 from gvlab.evaluate.held_out import Measure, mean
 from gvlab.files import sha256
+from gvlab.metrics.text_features import LONGEST
 from gvlab.types import UserError
 
 GRAMMAR = "grammar"
@@ -94,6 +96,19 @@ def _language_models(texts: Texts) -> dict[str, Measure]:
     }
 
 
+def _frechet(texts: Texts) -> dict[str, Measure]:
+    sets = [texts.symbols(of) for of in (texts.training, texts.generated, texts.real)]
+    own, real = metrics.ngram_features(*sets)
+    smaller = min(len(own), len(real))
+    stamp: dict[str, Any] = {"symbols": texts.level, "longest": LONGEST, "dimensions": own.shape[1]}
+    # Whose decomposition is not the same from release to release.
+    stamp["scikit_learn"] = importlib.metadata.version("scikit-learn")
+    if smaller <= own.shape[1]:
+        stamp["warning"] = f"{smaller} sentences for {own.shape[1]} features: the covariance is singular"
+    value = metrics.frechet_distance(metrics.moments(own), metrics.moments(real))
+    return {"frechet_ngrams": {"value": value, "stamp": stamp}}
+
+
 def _copies(texts: Texts) -> dict[str, Measure]:
     known = set(texts.training)
     return {
@@ -130,6 +145,7 @@ OF_TEXT: dict[str, Callable[[Texts], dict[str, Measure]]] = {
     "self_bleu": _self_bleu,
     "distinct": _distinct,
     "ngram_lm": _language_models,
+    "ngram_frechet": _frechet,
     "copies": _copies,
     "length": _lengths,
     "grammar": _truth,
@@ -139,7 +155,8 @@ OF_TEXT: dict[str, Callable[[Texts], dict[str, Measure]]] = {
 
 def usual_texts(dataset: data.Dataset) -> tuple[str, ...]:
     """What is measured of sentences where nobody asks for anything else."""
-    return tuple(name for name in OF_TEXT if name != "grammar" or dataset.name == GRAMMAR)
+    apart = {"ngram_frechet"} | ({"grammar"} if dataset.name != GRAMMAR else set())
+    return tuple(name for name in OF_TEXT if name not in apart)
 
 
 def check(names: Iterable[str], dataset: data.Dataset, features: Sequence[str]) -> None:

@@ -61,6 +61,7 @@ from gvlab.metrics.prd import PRDCurve, prd_curve, prd_curve_from_features, prd_
 from gvlab.metrics.precision_recall import PRDC, PrecisionRecall, improved_precision_recall, prdc
 from gvlab.metrics.sliced import random_projections, sliced_wasserstein2, sliced_wasserstein2_gaussian
 from gvlab.metrics.text import NGrams, bleu, distinct, ngram_divergence, ngram_model, self_bleu
+from gvlab.metrics.text_features import ngram_features
 from gvlab.metrics.vendi import vendi_score
 
 __all__ = [
@@ -126,6 +127,7 @@ __all__ = [
     "nearest_distance",
     "nearest_neighbours",
     "ngram_divergence",
+    "ngram_features",
     "ngram_model",
     "parzen_estimate",
     "parzen_log_likelihood",

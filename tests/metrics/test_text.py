@@ -79,3 +79,22 @@ def test_nothing_is_impossible():
         metrics.ngram_model([], 2)
     with pytest.raises(UserError, match=r"The order is 0 and the mass 0\.1"):
         metrics.ngram_model([["a"]], 0)
+
+
+def test_features_of_ngrams_are_those_of_the_rarity_of_words():
+    rng = np.random.RandomState(0)
+    training = [rng.choice(list("abcdef"), rng.randint(2, 6)).tolist() for _ in range(200)]
+    same, other = metrics.ngram_features(training, training, [["a"], ["b", "b"]], dimensions=20)
+    assert same.shape == (200, 20)
+    assert other.shape == (2, 20)
+    again = metrics.ngram_features(training, training[::-1], dimensions=20)[0]
+    np.testing.assert_allclose(again[::-1], same, atol=1e-9)
+    # Rows of tf-idf have the length 1, of which 20 directions keep the most: more than any other 20 that were tried.
+    assert 0.4 < (same**2).sum(1).mean() <= 1
+    few = metrics.ngram_features(training, training, dimensions=5)[0]
+    np.testing.assert_allclose(np.abs(few), np.abs(same[:, :5]), atol=0.1)
+
+
+def test_features_of_too_few_ngrams_are_refused():
+    with pytest.raises(UserError, match=r"3 training sentences with .* different n-grams have no 64 directions"):
+        metrics.ngram_features([["a"], ["a", "b"], ["c"]], [["a"]])
