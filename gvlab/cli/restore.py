@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import dataclasses
 import json
-import sys
 import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,18 +18,17 @@ from gvlab.cli.draw import at_least, check_seed
 from gvlab.cli.runs import add_class, add_experiment, class_wanted, loaded, trained
 from gvlab.config.fields import member_to_dict
 from gvlab.config.members import member
-from gvlab.config.restoration import AnyMethod, AnyOperator, Mask, Projection
+from gvlab.config.restoration import LEAST_NOISE, MOST_NOISE, AnyMethod, AnyOperator, Mask, Projection
 from gvlab.errors import UserError
 from gvlab.files import write_atomically
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
+    from gvlab.extractors.extractor import Extractor
     from gvlab.restoration.operators import Operator, Shape
     from gvlab.restore import Restored
 
 _FIELDS = ("restarts", "steps", "rate", "weight", "chains", "warmup", "draws", "thinning")
 """Of methods, that are options."""
-LEAST_NOISE, MOST_NOISE = 1e-4, 100.0
-"""Of measurements of images in [0, 1]: beyond these squared errors over it are no numbers of float32."""
 
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -109,11 +107,12 @@ def _restore(args: argparse.Namespace, rest: list[str]) -> None:
     asked = f"{type(method).__name__} of {len(y)} images"
     sizes.check_sampling(program.experiment, program.model, state, rows, program.dataset.shape, asked)
     with _folder(args.out):
-        print(f"{len(y)} images by {type(method).__name__}: a posterior takes minutes.", file=sys.stderr)
-        found = restore.restore(program, state, operator, y, method, args.noise, args.seed, classes)
+        with terminal.counting(f"{type(method).__name__} of {len(y)} image{'s' * (len(y) > 1)}: steps") as listen:
+            found = restore.restore(program, state, operator, y, method, args.noise, args.seed, classes, listen)
         seen = {"type": "Mask", "file": str(args.mask)} if what is None else member_to_dict(what)
         said = {"operator": seen, "method": member_to_dict(method)}
-        _write(args, said, operator, np.asarray(y), true, found, int(state.step))
+        judge = restore.classifier(program.dataset)
+        _write(args, said, operator, np.asarray(y), true, found, int(state.step), judge)
 
 
 @contextlib.contextmanager
@@ -172,7 +171,7 @@ def _picture(file: Path, operator: Operator) -> np.ndarray:
 
 def _write(
     args: argparse.Namespace, asked: dict[str, Any], operator: Operator, y: np.ndarray, true: np.ndarray | None,
-    found: Restored, step: int,
+    found: Restored, step: int, judge: Extractor | None,
 ) -> None:  # fmt: skip
     from gvlab import __version__, restore
     from gvlab.pictures import restorations, sheets
@@ -180,8 +179,8 @@ def _write(
     per_image = dict(found.per_image)
     baseline: dict[str, np.ndarray] = {}
     if true is not None:
-        per_image |= restore.measured(found.x, true, found.interval)
-        baseline = restore.measured(found.baseline, true)
+        per_image |= restore.measured(found.x, true, found.interval, judge)
+        baseline = restore.measured(found.baseline, true, judge=judge)
     made = restore.summary(per_image)
     content = {
         "gvlab": __version__,

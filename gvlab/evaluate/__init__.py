@@ -9,6 +9,7 @@ from gvlab.evaluate.measure import (
     check_ahead,
     evaluate,
     extractors_of,
+    is_of_model,
     of_images,
 )
 from gvlab.evaluate.results import Measures, earlier, read, read_file, write, write_file
@@ -36,6 +37,7 @@ __all__ = [
     "earlier",
     "evaluate",
     "extractors_of",
+    "is_of_model",
     "kind_of",
     "of_images",
     "of_text_file",

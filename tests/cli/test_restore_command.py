@@ -26,7 +26,9 @@ def test_degraded_test_images_are_restored_and_measured(name, tmp_path, capsys):
     assert found["operator"] == {"type": "Block", "size": 6}
     assert found["method"] == {"type": "Optimise", "restarts": 2, "steps": 5, "rate": 0.01, "weight": 0.1}
     assert (found["images"], found["measurements"], found["noise"]) == (3, 16 * 16 - 36, 0.1)
-    assert {"psnr_db", "ssim", "error_per_pixel", "consistency", "objective"} == set(found["measures"])
+    measures = {"psnr_db", "ssim", "error_per_pixel", "class_agreement", "consistency", "objective"}
+    assert measures == set(found["measures"])
+    assert set(found["per_image"]["class_agreement"]) <= {0.0, 1.0}
     for measure in ("psnr_db", "error_per_pixel"):
         each = found["per_image"][measure]
         assert found["measures"][measure]["images"] == len(each) == 3
