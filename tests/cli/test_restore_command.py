@@ -82,6 +82,7 @@ def test_a_picture_of_ones_own_has_no_truth_to_be_measured_by(tmp_path):
     [
         ("vae", ("--operator", "blck"), "--operator is 'blck', but must be one of mask, block"),
         ("vae", ("--operator", "mask(0)"), "Mask.share is 0.0"),
+        ("vae", ("--operator", "mask(nan)"), "Mask.share is nan, but must be a finite number"),
         ("vae", ("--operator", "block(16)"), "Block.size is 16, which hides images of 16x16 pixels whole"),
         ("vae", ("--operator", "downsample(3)"), "The factor 3 does not divide"),
         ("vae", ("--operator", "projection(0)"), "The number of measurements is 0"),
