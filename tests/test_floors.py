@@ -45,7 +45,11 @@ HOMES = {
     "orbax": {"runs.checkpoint"},
     "tensorflow_datasets": {"data.preparation", "data.builder_reading"},
     "tensorflow": {"data.preparation"},
-    "sklearn": {"data.made", "metrics.prd", "metrics.disentanglement", "metrics.interventions"},
+    "sklearn": {
+        *("data.made", "metrics.prd", "metrics.disentanglement", "metrics.interventions"),
+        "restoration.classical",
+    },
+    "skimage": {"restoration.classical"},
     "jax.sharding": {"parallel"},
     "tyro": {"cli.overrides"},
     "pandas": {"compare.frame"},

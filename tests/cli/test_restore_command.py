@@ -48,6 +48,23 @@ def test_degraded_test_images_are_restored_and_measured(name, tmp_path, capsys):
     assert again["per_image"] == found["per_image"]
 
 
+def test_baselines_that_need_no_model_stand_beside(tmp_path, capsys):
+    out = tmp_path / "restored"
+    args = ("--operator", "projection(20)", "--method", "encoder", "--n", 2, "--baselines", "lasso_dct", "mean")
+    assert call("restore", harness.trained("vae"), *args, "--out", out) == 0
+    baselines = restored(out)["baselines"]
+    assert baselines["lasso_dct"]["strength"] in (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+    assert baselines["mean"]["strength"] is None
+    train, test = data.load("digits").train.x / 255, data.load("digits").test.x[:2] / 255
+    error = ((train.mean(0) - test) ** 2).mean()
+    np.testing.assert_allclose(baselines["mean"]["measures"]["error_per_pixel"]["mean"], error, rtol=1e-4)
+    assert capsys.readouterr().out.splitlines()[0].split() == [
+        *("measure", "mean", "interval", "baseline", "lasso_dct", "mean")
+    ]
+    sheet = np.asarray(Image.open(out / "sheet.png"))
+    assert sheet.shape[0] * (6 * 17 + 1) == sheet.shape[1] * (2 * 17 + 1)
+
+
 def test_draws_of_the_posterior_come_with_their_spread_and_diagnostics(tmp_path, capsys):
     out = tmp_path / "restored"
     args = ("--operator", "downsample(4)", "--method", "posterior", "--chains", 2, "--warmup", 6, "--draws", 4)
@@ -100,6 +117,9 @@ def test_a_picture_of_ones_own_has_no_truth_to_be_measured_by(tmp_path):
         ("vae", ("--operator", "noise", "--restarts", 0), "Optimise.restarts is 0"),
         ("vae", ("--operator", "noise", "--n", 10_000), "--n is 10000, but digits has only 300 test images"),
         ("vae", ("--operator", "noise", "--class", 1), "--class 1 is of --image"),
+        ("vae", ("--operator", "noise", "--baselines", "laso"), "no baseline 'laso': choose from mean, adjoint, tv"),
+        ("vae", ("--operator", "noise", "--baselines", "tv", "tv"), "--baselines names tv twice"),
+        ("vae", ("--operator", "noise", "--baselines", "mean", "biharmonic"), "The baseline biharmonic"),
         ("gan", ("--operator", "noise", "--method", "encoder"), "has none: use another method, or a VAE"),
     ],
 )
