@@ -11,14 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from gvlab import data, metrics, rng
+from gvlab import data, metrics, rng, statistics
 from gvlab.build import Program
-from gvlab.config.restoration import MAP, AnyMethod, Encoder, Optimise, Posterior
+from gvlab.config.restoration import MAP, AnyMethod, Encoder, FineTune, Optimise, Posterior
 from gvlab.data import mapped
 from gvlab.extractors import extractor
 from gvlab.extractors.extractor import Extractor
 from gvlab.metrics.chains import effective_sample_size, split_r_hat
-from gvlab.restoration import baselines, driving, methods
+from gvlab.restoration import baselines, driving, finetuning, methods
 from gvlab.restoration.operators import Operator
 from gvlab.types import Batch, PyTree, UserError
 
@@ -132,12 +132,43 @@ def restore(
             x = searched.x
             known["objective"] = np.asarray(searched.objective.min(axis=1))
             lowered = np.asarray(searched.objective.min(axis=1) < searched.before.min(axis=1))
+        case FineTune():
+            by = searcher or searcher_of(program, operator, method.first, noise)
+            searched = driving.searched(by, given, key, y, method.steps, listen)
+            tuned = _tuned(program, given, operator, y, searched.z, method, listen)
+            x = tuned.x
+            known["objective"] = np.asarray(tuned.objective)
+            known["objective_before_tuning"] = np.asarray(tuned.before)
+            lowered = np.asarray(tuned.objective < tuned.before)
     made = np.asarray(x)
     error = np.asarray(methods.squared_error(operator, jnp.asarray(made), y))
     if noise > 0:
         known["consistency"] = error / (operator.measurements * noise**2)
     seconds = (time.perf_counter() - start) / len(made)
     return Restored(made, np.asarray(baseline), name, deviation, draws, known, interval, seconds, lowered)
+
+
+def _tuned(
+    program: Program, given: tuple[PyTree, Array | None], operator: Operator, y: Array, z: Array, method: FineTune,
+    listen: driving.Listener,
+) -> finetuning.Tuned:  # fmt: skip
+    state, labels = given
+
+    def decoded(state: PyTree) -> Array:
+        return _generated(program, (state, labels), z[:1], jnp.arange(1))
+
+    weights, with_weights = finetuning.weights_of(state, decoded)
+    return finetuning.finetune(
+        weights,
+        lambda weights, z, image: _generated(program, (with_weights(weights), labels), z, image),
+        operator,
+        y,
+        z,
+        steps=method.tuning_steps,
+        rate=method.tuning_rate,
+        latent_rate=method.rate,
+        listen=listen,
+    )
 
 
 def searcher_of(program: Program, operator: Operator, method: Optimise | MAP, noise: float) -> driving.Searcher:
@@ -223,12 +254,13 @@ def _images_of(generate: methods.Generate, z: Float[Array, "draws chains n laten
 
 
 def summary(values: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Mean and interval over images, of each measure."""
-    from gvlab import statistics
-
+    """Mean and interval over images, of each measure; of a share of images Wilson's interval."""
     found = {}
     for name, of in values.items():
         finite = [float(value) if np.isfinite(value) else None for value in of]
         one = statistics.summarise(finite)
-        found[name] = {"mean": one.mean, "low": one.low, "high": one.high, "images": len(finite)}
+        low, high = one.low, one.high
+        if name == "class_agreement":
+            low, high = statistics.wilson(int(of.sum()), len(of))
+        found[name] = {"mean": one.mean, "low": low, "high": high, "images": len(finite)}
     return found

@@ -32,7 +32,18 @@ if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
 
 BASELINES = ("mean", "adjoint", "tv", "biharmonic", "lasso", "lasso_dct")
 """`classical.NAMES`, which is imported with JAX."""
-_FIELDS = ("restarts", "steps", "rate", "weight", "chains", "warmup", "draws", "thinning")
+_FIELDS = (
+    "restarts",
+    "steps",
+    "rate",
+    "weight",
+    "chains",
+    "warmup",
+    "draws",
+    "thinning",
+    "tuning_steps",
+    "tuning_rate",
+)
 """Of methods, that are options."""
 
 
@@ -46,7 +57,10 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         help="what is seen: mask(0.5), block(8), half, downsample(2), blur(1.0), grey, noise or projection(100)",
     )
     restore.add_argument(
-        "--method", default="optimise", metavar="NAME", help="optimise, map, posterior or encoder (default: optimise)"
+        "--method",
+        default="optimise",
+        metavar="NAME",
+        help="optimise, map, posterior, encoder or finetune (default: optimise)",
     )
     restore.add_argument(
         "--noise",
@@ -67,7 +81,8 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         help=f"that need no model, beside the simplest: {', '.join(BASELINES)}",
     )
     for name in _FIELDS:
-        restore.add_argument(f"--{name}", type=float if name in ("rate", "weight") else int, help="of the method")
+        kind = float if name in ("rate", "weight", "tuning_rate") else int
+        restore.add_argument(f"--{name.replace('_', '-')}", type=kind, help="of the method")
     add_class(restore, "of --image, for a conditional run")
     restore.add_argument("--out", type=outputs.new_folder, required=True, metavar="DIR", help="a folder, new or empty")
     add_experiment(restore)
@@ -194,7 +209,8 @@ def _with_fields(method: Any, args: argparse.Namespace) -> Any:
     known = {field.name for field in dataclasses.fields(method)}
     for name, value in given.items():
         if name not in known:
-            raise UserError(f"--{name} is {value}, but the method {type(method).__name__} has none: leave it out.")
+            option = "--" + name.replace("_", "-")
+            raise UserError(f"{option} is {value}, but the method {type(method).__name__} has none: leave it out.")
     return dataclasses.replace(method, **given)
 
 

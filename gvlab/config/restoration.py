@@ -206,7 +206,34 @@ class Encoder:
     """The reconstruction of the simple baseline's image, by a VAE."""
 
 
-AnyMethod: TypeAlias = Optimise | MAP | Posterior | Encoder
+@dataclass(frozen=True)
+class FineTune:
+    """Optimise, then the generator's weights and the latents together, for each image (Hussein et al. 2020)."""
+
+    restarts: int = 10
+    steps: int = 1_000
+    rate: float = 0.01
+    """Of Adam on the latents, before and then."""
+    weight: float = 0.1
+    """Of the latents' squared length before; then there is none."""
+    tuning_steps: int = 200
+    """Of Adam on weights and latents, which hold it back from restoring the noise, too."""
+    tuning_rate: float = 1e-4
+    """Of Adam on the weights."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_size("FineTune", restarts=self.restarts, steps=self.steps, tuning_steps=self.tuning_steps)
+        check_positive("FineTune", rate=self.rate, tuning_rate=self.tuning_rate)
+        check_not_negative("FineTune", weight=self.weight)
+
+    @property
+    def first(self) -> Optimise:
+        """What it begins with."""
+        return Optimise(self.restarts, self.steps, self.rate, self.weight)
+
+
+AnyMethod: TypeAlias = Optimise | MAP | Posterior | Encoder | FineTune
 
 
 PREFIX = "restore:"

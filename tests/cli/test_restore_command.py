@@ -29,6 +29,7 @@ def test_degraded_test_images_are_restored_and_measured(name, tmp_path, capsys):
     measures = {"psnr_db", "ssim", "error_per_pixel", "class_agreement", "consistency", "objective"}
     assert measures == set(found["measures"])
     assert set(found["per_image"]["class_agreement"]) <= {0.0, 1.0}
+    assert 0 <= found["measures"]["class_agreement"]["low"] < found["measures"]["class_agreement"]["high"] <= 1
     for measure in ("psnr_db", "error_per_pixel"):
         each = found["per_image"][measure]
         assert found["measures"][measure]["images"] == len(each) == 3
@@ -77,6 +78,16 @@ def test_draws_of_the_posterior_come_with_their_spread_and_diagnostics(tmp_path,
     assert sheet.shape[0] * width == sheet.shape[1] * height
 
 
+def test_weights_are_tuned_to_each_image(tmp_path):
+    args = ("--operator", "half", "--method", "finetune", "--tuning-steps", 3, *SHORT[:4], "--n", 2)
+    assert call("restore", harness.trained("vae"), *args, "--out", tmp_path / "restored") == 0
+    found = restored(tmp_path / "restored")
+    assert found["method"] == {"type": "FineTune", "restarts": 2, "steps": 5, "rate": 0.01, "weight": 0.1,
+                               "tuning_steps": 3, "tuning_rate": 1e-4}  # fmt: skip
+    each = found["per_image"]
+    assert all(np.less(each["objective"], each["objective_before_tuning"]))
+
+
 def test_an_encoder_restores_in_one_pass(tmp_path):
     out = tmp_path / "restored"
     assert call("restore", harness.trained("vae"), "--operator", "noise", "--method", "encoder", "--out", out) == 0
@@ -114,6 +125,7 @@ def test_a_picture_of_ones_own_has_no_truth_to_be_measured_by(tmp_path):
         ("vae", ("--operator", "noise", "--restarts", 10**8), "Optimise of 16 images"),
         ("vae", ("--operator", "noise", "--noise", 0, "--method", "map"), "The noise is 0, but MAP weighs"),
         ("vae", ("--operator", "noise", "--chains", 3), "--chains is 3, but the method Optimise has none"),
+        ("vae", ("--operator", "noise", "--tuning-rate", 1), "--tuning-rate is 1.0, but the method Optimise has none"),
         ("vae", ("--operator", "noise", "--restarts", 0), "Optimise.restarts is 0"),
         ("vae", ("--operator", "noise", "--n", 10_000), "--n is 10000, but digits has only 300 test images"),
         ("vae", ("--operator", "noise", "--class", 1), "--class 1 is of --image"),
