@@ -171,6 +171,8 @@ def model(
             return families.second_stage(config, setting, functools.partial(_first_model, shape, num_classes, examples))
         case c.RAE():
             return families.rae(config, setting)
+        case c.Pix2Pix():
+            return families.pix2pix(config, setting)
         case c.BinaryVAE():
             return families.binary_vae(config, setting)
         case c.CategoricalVAE():

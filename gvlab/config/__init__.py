@@ -115,6 +115,7 @@ from gvlab.config.protocols import (
 from gvlab.config.quantizers import BSQ, EMAVQ, FSQ, LFQ, VQ, ResidualVQ, SimVQ
 from gvlab.config.regularised import RAE, DecoderDecay, DecoderSlope, DecoderSpectralNorm
 from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
+from gvlab.config.restoration import Block, Blur, Downsample, Grey, Half, Mask
 from gvlab.config.schedules import Constant, Cosine, Cyclical, Exponential, Linear, PerImage, in_steps
 from gvlab.config.second_stage import First, SecondStage
 from gvlab.config.sentences import SentenceGRU, Sentences, SentenceTransformer
@@ -136,6 +137,7 @@ from gvlab.config.terms import (
     Scheduled,
     ZeroCentred,
 )
+from gvlab.config.translation import Edges, Pix2Pix, UNet
 from gvlab.config.vae import VAE
 from gvlab.config.vqvae import VQVAE, CodeMaps, CodeMLP, Patches
 from gvlab.config.waves import WaveGAN
@@ -182,6 +184,8 @@ __all__ = [
     "BigGAN",
     "BigGANDeep",
     "BinaryVAE",
+    "Block",
+    "Blur",
     "Boxed",
     "Capacity",
     "Categorical",
@@ -209,7 +213,9 @@ __all__ = [
     "DisentangledLatents",
     "DisentangledMeans",
     "DoublyReparametrised",
+    "Downsample",
     "Dragan",
+    "Edges",
     "Embedding",
     "Evaluation",
     "Every",
@@ -231,7 +237,9 @@ __all__ = [
     "GatedPixelCNN",
     "Gaussian",
     "GradientPenalty",
+    "Grey",
     "GumbelSoftmax",
+    "Half",
     "HalfLife",
     "HierarchicalVAE",
     "Hinge",
@@ -248,6 +256,7 @@ __all__ = [
     "LearnedSimilarity",
     "LeastSquares",
     "Linear",
+    "Mask",
     "MaxoutMLP",
     "Minimax",
     "Mixture",
@@ -271,6 +280,7 @@ __all__ = [
     "Patches",
     "PathLength",
     "PerImage",
+    "Pix2Pix",
     "Planar",
     "Projection",
     "R1FiniteDifference",
@@ -308,6 +318,7 @@ __all__ = [
     "TotalCorrelation",
     "TwoLayerMLP",
     "TwoMLPs",
+    "UNet",
     "UniformSphere",
     "Vamp",
     "VonMisesFisher",

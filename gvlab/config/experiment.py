@@ -20,15 +20,16 @@ from gvlab.config.regularised import RAE
 from gvlab.config.second_stage import SecondStage
 from gvlab.config.sources import Arrays, Folder, Text, Tfds, Waves
 from gvlab.config.terms import check_differences
+from gvlab.config.translation import Pix2Pix
 from gvlab.config.vae import VAE
 from gvlab.config.vqvae import VQVAE
 from gvlab.errors import UserError
 from gvlab.schema import parse
 
-FAMILIES = (GAN, VAE, VQVAE, BinaryVAE, CategoricalVAE, RAE, HierarchicalVAE, Density, SecondStage)
+FAMILIES = (GAN, VAE, VQVAE, BinaryVAE, CategoricalVAE, RAE, HierarchicalVAE, Density, SecondStage, Pix2Pix)
 """Models of gvlab's own."""
 AnyModel: TypeAlias = (
-    GAN | VAE | VQVAE | BinaryVAE | CategoricalVAE | RAE | HierarchicalVAE | Density | SecondStage | OwnModel
+    GAN | VAE | VQVAE | BinaryVAE | CategoricalVAE | RAE | HierarchicalVAE | Density | SecondStage | Pix2Pix | OwnModel
 )
 
 

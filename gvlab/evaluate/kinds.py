@@ -82,6 +82,8 @@ KINDS = (
     Kind("restored_error_per_pixel", "lower", "restoration", "Squared error per pixel of restored images"),
     Kind("restored_ssim", "higher", "restoration", "SSIM of restored images"),
     Kind("restored_class_agreement", "higher", "restoration", "Restored images that keep their class"),
+    Kind("translated_absolute_error", "lower", "restoration", "Absolute error of translated images"),
+    Kind("translated_squared_error", "lower", "restoration", "Squared error of translated images"),
     Kind("kid", "lower", "quality", "KID"),
     Kind("kld", "lower", "quality", "Kernel distance"),
     Kind("kernel", "lower", "quality", "Kernel distance"),

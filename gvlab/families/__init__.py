@@ -9,6 +9,7 @@ from gvlab.families.hierarchies import hierarchical_vae
 from gvlab.families.regularised import rae
 from gvlab.families.second_stages import check_beginning, check_data, resolved, second_stage
 from gvlab.families.setting import Setting
+from gvlab.families.translation import pix2pix
 from gvlab.families.vaes import vae
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "density",
     "gan",
     "hierarchical_vae",
+    "pix2pix",
     "rae",
     "resolved",
     "second_stage",

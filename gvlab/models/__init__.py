@@ -24,6 +24,7 @@ from gvlab.models.latents import VAEState
 from gvlab.models.observation import Observation
 from gvlab.models.regularised import regularised_autoencoder
 from gvlab.models.second_stage import SecondStageState, latent_model
+from gvlab.models.translation import translator
 from gvlab.models.two_layers import (
     two_layer_autoencoder,
     two_layer_importance_weighted_autoencoder,
@@ -61,6 +62,7 @@ __all__ = [
     "second_stage",
     "separate_gan",
     "simultaneous_gan",
+    "translator",
     "two_layer_autoencoder",
     "two_layer_importance_weighted_autoencoder",
     "two_layer_variational_autoencoder",
