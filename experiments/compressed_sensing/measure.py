@@ -13,8 +13,8 @@ has softplus, and one matrix is drawn for each m.
 Cost: 21 minutes by the clock for all nine rows of 100 images, on two CPU cores that were shared with other work; the
 VAE takes 55 to 310 seconds a row, Lasso with the choice of its strength 1 to 26.
 Reached: `results/errors.md`. With 25 measurements the VAE errs by 0.018 per pixel, for which Lasso needs between 300
-and 400: 12 to 16 times as many (the paper says 5 to 10). From 100 on it hardly gets better: 0.0063, and 0.0056 with 750,
-which is what it can show at all; from 500 on Lasso is better. So both halves of their finding come out.
+and 400: 12 to 16 times as many (the paper says 5 to 10). From 100 on it hardly gets better: 0.0063, and 0.0056 with
+750, which is what it can show at all; from 500 on Lasso is better. So both halves of their finding come out.
 
 The rows of the table that are there already are kept, so it may be stopped and goes on where it was.
 
