@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.fft import idctn
 
-from gvlab.restoration import classical, operators
+from gvlab.restoration import baselines, classical, operators
 from gvlab.types import UserError
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "restoration.json").read_text())["baselines"]
@@ -47,6 +47,15 @@ def test_total_variation_denoises_to_the_golden_values():
     (found,) = classical.total_variation(operators.identity(SHAPE), noisy[None], 0.1)
     np.testing.assert_allclose(psnr(found), golden["psnr"], rtol=1e-7)
     np.testing.assert_allclose(found.ravel()[:4], golden["first4"], rtol=1e-7)
+
+
+def test_the_simplest_baseline_enlarges_as_well_as_scikit_images():
+    operator = operators.downsample(SHAPE, 2)
+    y = operator.apply(jnp.asarray(image(), jnp.float32))[None]
+    name, (found,) = baselines.simple(operator, y, np.zeros(SHAPE, np.float32))
+    assert name == "bicubic enlargement"
+    # Another cubic: scikit-image's is a spline through the pixels, ours Keys' kernel with a = -0.5.
+    assert abs(psnr(found) - GOLDEN["bicubic_up_of_mean_downsample_2"]["psnr"]) < 2
 
 
 def test_total_variation_inverts_operators_too(monkeypatch):
