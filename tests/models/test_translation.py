@@ -149,7 +149,7 @@ def experiment(model):
     ],
 )
 def test_what_an_operator_leaves_is_a_picture_of_the_same_size(seen, picture):
-    program = build.program(experiment(c.Pix2Pix(seen, c.UNet(2))), dataset((16, 16, 1)))
+    program = build.program(experiment(c.Pix2Pix(seen, c.UNet(2), 2, 1)), dataset((16, 16, 1)))
     x = jnp.linspace(0.0, 1.0, 512).reshape(2, 16, 16, 1)
     z = program.model.encode(VAEState(0, {}, {}, ()), Batch(2 * x - 1))[0].reshape(2, 16, 16, 1) / 2 + 0.5
     left = picture(x)
