@@ -38,6 +38,13 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         action="append",
         help="every experiment once for each value of a field; given several times, for each combination",
     )
+    compare.add_argument(
+        "--metrics",
+        nargs="+",
+        dest="measures",
+        metavar="NAME",
+        help="what all are measured by, as of gvlab evaluate (default: what each experiment says)",
+    )
     compare.add_argument("--on", metavar="RUN", help="for second stages: the run directory of their first")
     compare.add_argument(
         "--out",

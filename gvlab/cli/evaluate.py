@@ -24,6 +24,10 @@ _MEASURES_HELP = (
 )
 _TEXTS_HELP = "ngram_js, bleu, self_bleu, distinct, ngram_lm, ngram_frechet, copies, length, grammar"
 _SOUNDS_HELP = "loudness"
+_RESTORATIONS_HELP = (
+    "restore:mask0.5, restore:block10, restore:half, restore:downsample2, restore:blur1, restore:grey, "
+    "restore:noise0.5, restore:projection50"
+)
 _COST_HELP = (
     "ais and ais_gap: 10 and 18 million passes through the decoder and back, which for a DCGAN take hours on a CPU; "
     "disentanglement: every image of gvsprites or gvrooms through the encoder, and boosted trees, minutes on a CPU"
@@ -51,7 +55,8 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         nargs="+",
         dest="measures",
         metavar="NAME",
-        help=f"{_MEASURES_HELP} ({_COST_HELP}); of sentences {_TEXTS_HELP}; of sounds {_SOUNDS_HELP}, too",
+        help=f"{_MEASURES_HELP} ({_COST_HELP}); of sentences {_TEXTS_HELP}; of sounds {_SOUNDS_HELP}, too; "
+        f"how well damaged test images are restored, {_RESTORATIONS_HELP}",
     )
     evaluate.add_argument("--features", nargs="+", metavar="NAME", help=_FEATURES_HELP)
     evaluate.add_argument("--weights", type=Path, metavar="FILE", help="of Inception (default: downloaded once)")
@@ -157,7 +162,7 @@ def _evaluate_run(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path
 def _check_effects(args: argparse.Namespace, experiment: Experiment) -> None:
     """Raises UserError for an option that would change nothing that this command measures."""
     from gvlab.config import GAN
-    from gvlab.evaluate import OF_LIKELIHOODS, OF_MODELS
+    from gvlab.evaluate import OF_LIKELIHOODS, is_of_model
 
     of_gan, name = isinstance(experiment.model, GAN), experiment.name
     if args.ais_variance is not None and not of_gan:
@@ -172,7 +177,7 @@ def _check_effects(args: argparse.Namespace, experiment: Experiment) -> None:
             f"--ais-variance is {args.ais_variance}, but only ais and ais_gap add such noise: ask for them."
         )
     for option, given in (("--samples", args.samples), ("--split", args.split), ("--features", args.features)):
-        if given is not None and measures and measures <= set(OF_MODELS):
+        if given is not None and measures and all(map(is_of_model, measures)):
             raise UserError(
                 f"{option} would have no effect, since {' and '.join(sorted(measures))} compares no distributions: "
                 "leave it out."

@@ -39,6 +39,16 @@ def new_folder(text: str) -> Path:
     return out
 
 
+def new_folder_anywhere(text: str) -> Path:
+    """As `new_folder`; what it lies in is made with it."""
+    require_new_folder(Path(text))
+    out = directory(text)
+    there = next(place for place in out.absolute().parents if place.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise _refusal(errno.EACCES, out)
+    return out
+
+
 def examples(text: str) -> Path:
     """The type of what takes examples: a picture or an array of them, or a folder."""
     out = Path(text)

@@ -44,18 +44,23 @@ def planned(args: argparse.Namespace) -> Plan:
     if twice:
         raise UserError(f"{twice[0]} and {twice[-1]} set one field: give it once, or --sweep over its values.")
     ignored = [
+        *(text for text in settings if args.measures and text.split("=")[0].endswith(".evaluation.measures")),
         *(text for text in settings if text.split("=")[0].endswith(".seed")),
         *(text for text in settings if args.steps is not None and text.split("=")[0].endswith(".steps")),
         *(text for text in args.sweep or () if args.steps is not None and text.split("=")[0] == "steps"),
     ]
     if ignored:
         instead = "--seeds gives the seeds" if ".seed=" in ignored[0] else f"--steps {args.steps} sets the same"
+        if ".measures=" in ignored[0]:
+            instead = "--metrics says what all are measured by"
         raise UserError(f"{ignored[0]} would have no effect, since {instead}: leave one of them out.")
     if args.match and len(experiments) == 1 and not args.sweep:
         raise UserError(f"--match {args.match} has only {experiments[0].name}, and nothing to match it with: name two.")
     experiments = _set(experiments, settings)
     if args.steps is not None:
         experiments = [replace(experiment, steps=args.steps) for experiment in experiments]
+    if args.measures is not None:
+        experiments = [_measured_by(experiment, tuple(args.measures)) for experiment in experiments]
     if args.sweep:
         sweeps = [_sweep(text) for text in args.sweep]
         experiments = [one for experiment in experiments for one in compare.grid(experiment, sweeps)]
@@ -69,6 +74,10 @@ def planned(args: argparse.Namespace) -> Plan:
     if args.match not in compare.MATCHES:
         raise UserError(f"--match is {args.match!r}, but must be one of {', '.join(compare.MATCHES)}.")
     return _matched(plan, args.match, directory_of(args, plan))
+
+
+def _measured_by(experiment: Experiment, measures: tuple[str, ...]) -> Experiment:
+    return replace(experiment, evaluation=replace(experiment.evaluation, measures=measures))
 
 
 def directory_of(args: argparse.Namespace, plan: Plan) -> Path:

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import dataclasses
 import json
-import sys
 import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,18 +18,33 @@ from gvlab.cli.draw import at_least, check_seed
 from gvlab.cli.runs import add_class, add_experiment, class_wanted, loaded, trained
 from gvlab.config.fields import member_to_dict
 from gvlab.config.members import member
-from gvlab.config.restoration import AnyMethod, AnyOperator, Mask, Projection
+from gvlab.config.restoration import LEAST_NOISE, MOST_NOISE, AnyMethod, AnyOperator, Mask, Projection
 from gvlab.errors import UserError
 from gvlab.files import write_atomically
+from gvlab.spelling import nearest
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
+    from gvlab.build import Program
+    from gvlab.extractors.extractor import Extractor
+    from gvlab.restoration.classical import Classical
     from gvlab.restoration.operators import Operator, Shape
     from gvlab.restore import Restored
 
-_FIELDS = ("restarts", "steps", "rate", "weight", "chains", "warmup", "draws", "thinning")
+BASELINES = ("mean", "adjoint", "tv", "biharmonic", "lasso", "lasso_dct")
+"""`classical.NAMES`, which is imported with JAX."""
+_FIELDS = (
+    "restarts",
+    "steps",
+    "rate",
+    "weight",
+    "chains",
+    "warmup",
+    "draws",
+    "thinning",
+    "tuning_steps",
+    "tuning_rate",
+)
 """Of methods, that are options."""
-LEAST_NOISE, MOST_NOISE = 1e-4, 100.0
-"""Of measurements of images in [0, 1]: beyond these squared errors over it are no numbers of float32."""
 
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -43,7 +57,10 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         help="what is seen: mask(0.5), block(8), half, downsample(2), blur(1.0), grey, noise or projection(100)",
     )
     restore.add_argument(
-        "--method", default="optimise", metavar="NAME", help="optimise, map, posterior or encoder (default: optimise)"
+        "--method",
+        default="optimise",
+        metavar="NAME",
+        help="optimise, map, posterior, encoder or finetune (default: optimise)",
     )
     restore.add_argument(
         "--noise",
@@ -56,8 +73,16 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     restore.add_argument("--n", type=int, help="test images (default: 16, or all where there are fewer)")
     restore.add_argument("--image", type=Path, metavar="FILE", help="or one degraded picture of your own")
     restore.add_argument("--seed", type=int, default=0, help="of the noise and of the search (default: 0)")
+    restore.add_argument(
+        "--baselines",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help=f"that need no model, beside the simplest: {', '.join(BASELINES)}",
+    )
     for name in _FIELDS:
-        restore.add_argument(f"--{name}", type=float if name in ("rate", "weight") else int, help="of the method")
+        kind = float if name in ("rate", "weight", "tuning_rate") else int
+        restore.add_argument(f"--{name.replace('_', '-')}", type=kind, help="of the method")
     add_class(restore, "of --image, for a conditional run")
     restore.add_argument("--out", type=outputs.new_folder, required=True, metavar="DIR", help="a folder, new or empty")
     add_experiment(restore)
@@ -74,6 +99,7 @@ def _restore(args: argparse.Namespace, rest: list[str]) -> None:
         )
     if isinstance(what, Mask | Projection):
         what = dataclasses.replace(what, seed=args.seed)
+    _check_baselines(args.baselines)
     method = _with_fields(member(kinds, args.method, "--method"), args)
     check_seed(args.seed)
     if args.noise != 0 and not LEAST_NOISE <= args.noise <= MOST_NOISE:
@@ -88,11 +114,14 @@ def _restore(args: argparse.Namespace, rest: list[str]) -> None:
     import jax.numpy as jnp
 
     from gvlab import restore, rng, sizes
+    from gvlab.restoration import classical
 
     restore.check(program, method, args.noise)
     height, width, channels = program.dataset.shape
     shape = (height, width, channels)
     operator = _of_file(args.mask, shape) if what is None else what.operator(shape)
+    for name in args.baselines:
+        classical.check(name, operator)
     true: np.ndarray | None = None
     if args.image:
         of_class = class_wanted(loaded(args.run_directory, args.experiment), args)
@@ -109,11 +138,47 @@ def _restore(args: argparse.Namespace, rest: list[str]) -> None:
     asked = f"{type(method).__name__} of {len(y)} images"
     sizes.check_sampling(program.experiment, program.model, state, rows, program.dataset.shape, asked)
     with _folder(args.out):
-        print(f"{len(y)} images by {type(method).__name__}: a posterior takes minutes.", file=sys.stderr)
-        found = restore.restore(program, state, operator, y, method, args.noise, args.seed, classes)
+        with terminal.counting(f"{type(method).__name__} of {len(y)} image{'s' * (len(y) > 1)}: steps") as listen:
+            found = restore.restore(program, state, operator, y, method, args.noise, args.seed, classes, listen)
+        others = _baselines(args.baselines, program, operator, np.asarray(y), args.noise, args.seed)
         seen = {"type": "Mask", "file": str(args.mask)} if what is None else member_to_dict(what)
         said = {"operator": seen, "method": member_to_dict(method)}
-        _write(args, said, operator, np.asarray(y), true, found, int(state.step))
+        judge = restore.classifier(program.dataset)
+        _write(args, said, operator, np.asarray(y), true, found, others, int(state.step), judge)
+
+
+def _check_baselines(names: list[str]) -> None:
+    for name in names:
+        if name not in BASELINES:
+            known = ", ".join(BASELINES)
+            raise UserError(f"There is no baseline {name!r}: choose from {known}{nearest(name, BASELINES)}.")
+        if names.count(name) > 1:
+            raise UserError(f"--baselines names {name} twice: name it once.")
+
+
+def _baselines(
+    names: list[str], program: Program, operator: Operator, y: np.ndarray, noise: float, seed: int
+) -> dict[str, Classical]:
+    """Of each name what it makes of the measurements; strengths are chosen on training images."""
+    import jax.numpy as jnp
+
+    from gvlab import rng
+    from gvlab.restoration import classical
+
+    made: dict[str, Classical] = {}
+    if names:
+        from gvlab.data import mapped
+
+        x = np.asarray(program.dataset.train.x[: classical.TRAINING], np.float32) / 255
+        key = rng.stream(rng.root(seed), rng.OBSERVATION, 1)
+        damaged = np.asarray(operator.observed(key, jnp.asarray(x), noise))
+        mean = (mapped.mean(program.dataset.train.x) / 255).astype(np.float32)
+        training = classical.Training(x, damaged, mean)
+        with terminal.counting("baselines", len(names)) as listen:
+            for done, name in enumerate(names):
+                listen(done)
+                made[name] = classical.restored(name, operator, y, training)
+    return made
 
 
 @contextlib.contextmanager
@@ -144,7 +209,8 @@ def _with_fields(method: Any, args: argparse.Namespace) -> Any:
     known = {field.name for field in dataclasses.fields(method)}
     for name, value in given.items():
         if name not in known:
-            raise UserError(f"--{name} is {value}, but the method {type(method).__name__} has none: leave it out.")
+            option = "--" + name.replace("_", "-")
+            raise UserError(f"{option} is {value}, but the method {type(method).__name__} has none: leave it out.")
     return dataclasses.replace(method, **given)
 
 
@@ -172,16 +238,18 @@ def _picture(file: Path, operator: Operator) -> np.ndarray:
 
 def _write(
     args: argparse.Namespace, asked: dict[str, Any], operator: Operator, y: np.ndarray, true: np.ndarray | None,
-    found: Restored, step: int,
+    found: Restored, others: dict[str, Classical], step: int, judge: Extractor | None,
 ) -> None:  # fmt: skip
     from gvlab import __version__, restore
     from gvlab.pictures import restorations, sheets
 
     per_image = dict(found.per_image)
     baseline: dict[str, np.ndarray] = {}
+    classical: dict[str, dict[str, np.ndarray]] = {}
     if true is not None:
-        per_image |= restore.measured(found.x, true, found.interval)
-        baseline = restore.measured(found.baseline, true)
+        per_image |= restore.measured(found.x, true, found.interval, judge)
+        baseline = restore.measured(found.baseline, true, judge=judge)
+        classical = {name: restore.measured(other.x, true, judge=judge) for name, other in others.items()}
     made = restore.summary(per_image)
     content = {
         "gvlab": __version__,
@@ -195,19 +263,26 @@ def _write(
         "seconds_per_image": round(found.seconds, 3),
         "measures": made,
         "baseline": {"name": found.baseline_name, "measures": restore.summary(baseline)},
+        "baselines": {
+            name: {"strength": other.strength, "measures": restore.summary(classical.get(name, {}))}
+            for name, other in others.items()
+        },
         "per_image": {
             name: [float(value) if np.isfinite(value) else None for value in of] for name, of in per_image.items()
         },
     }
     text = json.dumps(content, indent=2, allow_nan=False)
-    sheets.save_png(args.out / "sheet.png", restorations.sheet(operator, y, true, found))
+    sheets.save_png(
+        args.out / "sheet.png", restorations.sheet(operator, y, true, found, [other.x for other in others.values()])
+    )
     write_atomically(args.out / "restore.json", text + "\n")
+    beside = {"baseline": content["baseline"], **content["baselines"]}
     rows = [
-        [name, f"{one['mean']:.4g}", _interval(one), _mean(content["baseline"]["measures"].get(name))]
+        [name, f"{one['mean']:.4g}", _interval(one), *(_mean(of["measures"].get(name)) for of in beside.values())]
         for name, one in made.items()
         if one["mean"] is not None
     ]
-    terminal.print_table(["measure", "mean", "interval", "baseline"], rows, left=1)
+    terminal.print_table(["measure", "mean", "interval", *beside], rows, left=1)
     print(f"Baseline: {found.baseline_name}. {found.seconds:.2f} s an image.")
     if not found.lowered.all():
         print("The search did not get below where it began, for some images: use a smaller --rate, or more --steps.")

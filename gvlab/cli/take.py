@@ -65,7 +65,9 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
 
     model = command("export", "A trained model as a folder that needs only JAX and NumPy.", _export)
     model.add_argument("run_directory", type=Path, metavar="RUN")
-    model.add_argument("--out", type=outputs.new_folder, required=True, metavar="DIR", help="a folder, new or empty")
+    model.add_argument(
+        "--out", type=outputs.new_folder_anywhere, required=True, metavar="DIR", help="a folder, new or empty"
+    )
     model.add_argument("--onnx", action="store_true", help="write decoder and encoder as ONNX, too (extra: onnx)")
     for taking in (sample, encode, decode, model):
         add_experiment(taking)

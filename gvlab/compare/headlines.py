@@ -21,7 +21,7 @@ COLUMNS = 4
 """So many experiments stand side by side; more stand one below the other."""
 
 
-PREFERRED = ("iw_bound_nats", "fid", "fld_", "modes_covered", "frechet", "elbo_nats")
+PREFERRED = ("iw_bound_nats", "fid", "fld_", "modes_covered", "frechet", "elbo_nats", "restored_psnr_db")
 """What the verdict is about, in the order of preference."""
 
 

@@ -11,6 +11,7 @@ from gvlab.compare import programs, source
 from gvlab.evaluate import of_sets, usual
 from gvlab.evaluate.features import PROTOCOL
 from gvlab.evaluate.measure import OF_MODELS
+from gvlab.evaluate.restorations import OF_RESTORATIONS
 from gvlab.evaluate.sounds import OF_SOUND
 from gvlab.evaluate.texts import OF_TEXT
 from gvlab.extractors import catalogue, extractor
@@ -56,7 +57,8 @@ def identity(program: Program, platform: str | None = None) -> Json:
 @functools.cache
 def code_sha256(asked: frozenset[str]) -> str:
     """Of the definitions of gvlab that making these measures on these features leads to."""
-    named = {*of_sets.MEASURES, *OF_MODELS, *OF_TEXT, *OF_SOUND, *catalogue.RAW, *extractor.SMALL, *extractor.INCEPTION}
+    measures = {*of_sets.MEASURES, *OF_MODELS, *OF_TEXT, *OF_SOUND, *OF_RESTORATIONS}
+    named = {*measures, *catalogue.RAW, *extractor.SMALL, *extractor.INCEPTION}
     # One is a part of another's name where it is a part of it: "mnist" of "stacked_mnist".
     unasked = frozenset(name for name in named if not any(name in asked_for for asked_for in asked))
     return source.sha256(_ROOT, _KNOWN_OTHERWISE, unasked)

@@ -117,6 +117,7 @@ from gvlab.config.protocols import (
 from gvlab.config.quantizers import BSQ, EMAVQ, FSQ, LFQ, VQ, ResidualVQ, SimVQ
 from gvlab.config.regularised import RAE, DecoderDecay, DecoderSlope, DecoderSpectralNorm
 from gvlab.config.residual_networks import SAGAN, SNGAN, BigGAN, BigGANDeep
+from gvlab.config.restoration import Block, Blur, Downsample, Grey, Half, Mask
 from gvlab.config.schedules import Constant, Cosine, Cyclical, Exponential, Linear, PerImage, in_steps
 from gvlab.config.second_stage import First, SecondStage
 from gvlab.config.sentences import (
@@ -146,6 +147,7 @@ from gvlab.config.terms import (
     Scheduled,
     ZeroCentred,
 )
+from gvlab.config.translation import Edges, Pix2Pix, UNet
 from gvlab.config.vae import VAE
 from gvlab.config.vqvae import VQVAE, CodeMaps, CodeMLP, CodeWaves, Patches
 from gvlab.config.waves import WaveGAN
@@ -192,6 +194,8 @@ __all__ = [
     "BigGAN",
     "BigGANDeep",
     "BinaryVAE",
+    "Block",
+    "Blur",
     "Boxed",
     "Capacity",
     "Categorical",
@@ -221,7 +225,9 @@ __all__ = [
     "DisentangledLatents",
     "DisentangledMeans",
     "DoublyReparametrised",
+    "Downsample",
     "Dragan",
+    "Edges",
     "Embedding",
     "Evaluation",
     "Every",
@@ -243,8 +249,10 @@ __all__ = [
     "GatedPixelCNN",
     "Gaussian",
     "GradientPenalty",
+    "Grey",
     "GumbelDraw",
     "GumbelSoftmax",
+    "Half",
     "HalfLife",
     "HierarchicalVAE",
     "Hinge",
@@ -261,6 +269,7 @@ __all__ = [
     "LearnedSimilarity",
     "LeastSquares",
     "Linear",
+    "Mask",
     "MaxoutMLP",
     "Minimax",
     "Mixture",
@@ -285,6 +294,7 @@ __all__ = [
     "Patches",
     "PathLength",
     "PerImage",
+    "Pix2Pix",
     "Planar",
     "Projection",
     "R1FiniteDifference",
@@ -325,6 +335,7 @@ __all__ = [
     "TotalCorrelation",
     "TwoLayerMLP",
     "TwoMLPs",
+    "UNet",
     "UniformSphere",
     "Vamp",
     "VonMisesFisher",

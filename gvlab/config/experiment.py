@@ -21,12 +21,25 @@ from gvlab.config.second_stage import SecondStage
 from gvlab.config.sources import Arrays, Folder, Text, Tfds, Waves
 from gvlab.config.spectrograms import Spectrograms
 from gvlab.config.terms import check_differences
+from gvlab.config.translation import Pix2Pix
 from gvlab.config.vae import VAE
 from gvlab.config.vqvae import VQVAE
 from gvlab.errors import UserError
 from gvlab.schema import parse
 
-FAMILIES = (GAN, VAE, VQVAE, BinaryVAE, CategoricalVAE, RAE, HierarchicalVAE, Density, SecondStage, Spectrograms)
+FAMILIES = (
+    GAN,
+    VAE,
+    VQVAE,
+    BinaryVAE,
+    CategoricalVAE,
+    RAE,
+    HierarchicalVAE,
+    Density,
+    SecondStage,
+    Spectrograms,
+    Pix2Pix,
+)
 """Models of gvlab's own."""
 AnyModel: TypeAlias = (
     GAN
@@ -39,6 +52,7 @@ AnyModel: TypeAlias = (
     | Density
     | SecondStage
     | Spectrograms
+    | Pix2Pix
     | OwnModel
 )
 

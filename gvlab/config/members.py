@@ -109,7 +109,8 @@ def _read(text: str) -> bool | float | str:
     try:
         found = json.loads(text)
     except ValueError:
-        return text
+        # Of JSON's own only in capitals: nan is a number all the same, of which the class says that it is none for it.
+        return float(text) if text.lower() in ("nan", "inf", "-inf") else text
     return found if isinstance(found, bool | int | float) else text
 
 

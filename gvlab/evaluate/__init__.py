@@ -9,6 +9,7 @@ from gvlab.evaluate.measure import (
     check_ahead,
     evaluate,
     extractors_of,
+    is_of_model,
     of_images,
     of_sounds,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "earlier",
     "evaluate",
     "extractors_of",
+    "is_of_model",
     "kind_of",
     "of_images",
     "of_sounds",

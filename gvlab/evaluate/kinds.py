@@ -10,12 +10,13 @@ from typing import Any, Literal, NamedTuple
 from gvlab.types import Json
 
 Better = Literal["lower", "higher"]
-Group = Literal["quality", "diversity", "likelihood", "latents", "diagnostics"]
+Group = Literal["quality", "diversity", "likelihood", "restoration", "latents", "diagnostics"]
 
 GROUPS: dict[Group, str] = {
     "quality": "Quality: how near samples are to the data",
     "diversity": "Diversity: how much of the data the samples reach",
     "likelihood": "Likelihood: what the model says of test data",
+    "restoration": "Restoration: how near damaged test images, once restored, are to the true ones",
     "latents": "Latents: what the encoder tells of an image",
     "diagnostics": "Diagnostics: terms of training, which judge nothing",
 }
@@ -78,6 +79,12 @@ KINDS = (
     Kind("inception_score", "higher", "quality", "Inception score"),
     Kind("isc", "higher", "quality", "Inception score"),
     Kind("high_quality", "higher", "quality", "High-quality samples"),
+    Kind("restored_psnr_db", "higher", "restoration", "PSNR of restored images, dB"),
+    Kind("restored_error_per_pixel", "lower", "restoration", "Squared error per pixel of restored images"),
+    Kind("restored_ssim", "higher", "restoration", "SSIM of restored images"),
+    Kind("restored_class_agreement", "higher", "restoration", "Restored images that keep their class"),
+    Kind("translated_absolute_error", "lower", "restoration", "Absolute error of translated images"),
+    Kind("translated_squared_error", "lower", "restoration", "Squared error of translated images"),
     Kind("kid", "lower", "quality", "KID"),
     Kind("kld", "lower", "quality", "Kernel distance"),
     Kind("kernel", "lower", "quality", "Kernel distance"),

@@ -14,9 +14,12 @@ import numpy as np
 from gvlab import __version__, data, rng
 from gvlab import config as c
 from gvlab.build import Program
+from gvlab.config.restoration import is_restoration, restoration
 from gvlab.data import image_sets, sound_sets
 from gvlab.evaluate import annealing, bounds, codes, disentanglement, distances, held_out, latents, of_sets, usual
 from gvlab.evaluate.features import of_split
+from gvlab.evaluate.restorations import OF_RESTORATIONS
+from gvlab.evaluate.restorations import check as check_restorations
 from gvlab.evaluate.results import Measures
 from gvlab.evaluate.sampling import Clipped, generate, sample_count
 from gvlab.evaluate.sounds import OF_SOUND
@@ -41,7 +44,12 @@ OF_CODES = {"disentanglement": disentanglement.disentangled}
 
 
 OF_MODELS = (*OF_LIKELIHOODS, *OF_CODES)
-"""The names of those that compare no distributions."""
+"""The names of those that compare no distributions, beside restorations, whose names are made of an operator's."""
+
+
+def is_of_model(name: str) -> bool:
+    """Whether a measure compares no distributions, but asks a model."""
+    return name in OF_MODELS or is_restoration(name)
 
 
 BOUND = "iw_bound_nats"
@@ -94,6 +102,8 @@ def evaluate(
     for name, of_codes in OF_CODES.items():
         if name in asked.measures:
             measures |= of_codes(program, state, listen)
+    for name in filter(is_restoration, asked.measures):
+        measures |= OF_RESTORATIONS["restore"](program, state, name)
     names = _names_for(program)
     if names and dataset.alphabet is not None:
         measures |= _texts(program, state, jax.random.fold_in(key, 2), names)
@@ -114,7 +124,10 @@ def _stamped(measures: Measures, protocol: dict[str, Any]) -> Measures:
 
 def check(asked: c.Evaluation) -> None:
     """Raises UserError for a measure or features that do not exist."""
-    distances.check_measures(name for name in asked.measures if name not in (*OF_MODELS, *OF_TEXT, *OF_SOUND))
+    for name in filter(is_restoration, asked.measures):
+        restoration(name)
+    others = (name for name in asked.measures if not is_of_model(name))
+    distances.check_measures(name for name in others if name not in (*OF_TEXT, *OF_SOUND))
     catalogue.check_features(asked.features)
 
 
@@ -132,6 +145,7 @@ def check_ahead(program: Program, extractors: Sequence[Extractor]) -> None:
         jax.eval_shape(lambda state: _standing(program)(state, rng.root(0), program.experiment.batch_size, 1), state)
     annealing.check(program, asked.measures)
     disentanglement.check(program, asked.measures)
+    check_restorations(program, asked.measures)
     names = _names_for(program)
     check_texts(names, dataset, asked.features)
     check_sounds(names, dataset)
@@ -165,7 +179,7 @@ def _distance_names(asked: c.Evaluation, dataset: data.Dataset) -> tuple[str, ..
     """The measures between distributions that are asked for, by default the usual ones."""
     if not asked.measures:
         return usual.usual_measures(dataset)
-    return tuple(name for name in asked.measures if name not in OF_MODELS)
+    return tuple(name for name in asked.measures if not is_of_model(name))
 
 
 def _check_labels(program: Program) -> None:
@@ -265,7 +279,7 @@ def of_sounds(
 
 def _check_of_no_model(asked: c.Evaluation, what: str) -> None:
     for name in asked.measures:
-        if name in OF_MODELS:
+        if is_of_model(name):
             raise UserError(f"The measure {name} needs a model, and {what} are none: leave it out, or measure a run.")
 
 

@@ -74,7 +74,7 @@ def can_be_ranked(program: Program) -> bool:
     """Whether the KL of q(z|x) is that of independent normals from N(0, 1)."""
     posterior = getattr(program.experiment.model, "posterior", c.DiagonalNormal())
     normal = program.model.learned_prior is None and isinstance(posterior, c.DiagonalNormal)
-    normal = normal and not isinstance(program.experiment.model, c.RAE)
+    normal = normal and not isinstance(program.experiment.model, c.RAE | c.Pix2Pix)
     return program.model.encode is not None and normal
 
 

@@ -73,7 +73,9 @@ def _unusual(experiment: c.Experiment) -> dict[str, Any]:
 
 
 def of_likelihood(program: Program) -> dict[str, Any]:
-    """What a number of nats depends on besides."""
+    """What a number of nats depends on besides, or one of translated images."""
+    if isinstance(program.experiment.model, c.Pix2Pix):
+        return {"seen": c.member_to_dict(program.experiment.model.seen)}
     likelihood = getattr(program.experiment.model, "likelihood", None)
     if likelihood is None or isinstance(likelihood, c.Sentences):  # all of sentences are of the same symbols
         return {}

@@ -23,7 +23,8 @@ def write_model(run: Path | str, out: Path | str, experiment: Path | str | None 
 
     Args:
         run: as for `gvlab.load`.
-        out: a folder, which must be new or empty. It appears when everything is in it and was compared with the run.
+        out: a folder, which must be new or empty; what it lies in is made with it. It appears when everything is in it
+            and was compared with the run.
         experiment: the experiment file, where classes of its own were trained with.
         onnx: writes decoder (and encoder) as ONNX, too; needs the extra `onnx`.
 
@@ -40,6 +41,7 @@ def write_model(run: Path | str, out: Path | str, experiment: Path | str | None 
     if onnx:
         onnx_files.check()
     model = trained.load(run, experiment)
+    out.parent.mkdir(parents=True, exist_ok=True)
     with appearing(out) as folder:
         _write(run, model, folder, onnx)
     return out

@@ -26,6 +26,7 @@ from gvlab.models.one_hot import of_one_hot
 from gvlab.models.regularised import regularised_autoencoder
 from gvlab.models.second_stage import SecondStageState, latent_model
 from gvlab.models.spectrograms import SpectrogramState, of_spectrograms
+from gvlab.models.translation import translator
 from gvlab.models.two_layers import (
     two_layer_autoencoder,
     two_layer_importance_weighted_autoencoder,
@@ -66,6 +67,7 @@ __all__ = [
     "second_stage",
     "separate_gan",
     "simultaneous_gan",
+    "translator",
     "two_layer_autoencoder",
     "two_layer_importance_weighted_autoencoder",
     "two_layer_variational_autoencoder",

@@ -117,6 +117,7 @@ from gvlab.networks.stylegan2_discriminator import (
     StyleGAN2Discriminator,
     stylegan2_networks,
 )
+from gvlab.networks.unet import UNet
 from gvlab.networks.vdvae import VDVAE, ResidualBlock, TopDownBlock
 from gvlab.networks.waves import (
     Conv1D,
@@ -229,6 +230,7 @@ __all__ = [
     "TopDownBlock",
     "TransformerDecoder",
     "TransformerEncoder",
+    "UNet",
     "UpBlock",
     "Usage",
     "VectorQuantizer",

@@ -29,15 +29,29 @@ def of(dataset: Dataset, rows: Int[np.ndarray, "n length"]) -> list[str]:
     return dataset.alphabet.decode(rows)
 
 
+_BREAKING = ("Cc", "Zl", "Zp")
+"""Categories of characters at which a reader may end a line, or that a text file should not have."""
+
+
 def one_each(sentences: Iterable[str]) -> str:
-    """A text of one sentence a line; a line's end within one is written as a backslash and an n."""
+    """A text of one sentence a line. The end of a line within one is written as a backslash and n or r, any other
+    control character but a tab, and any separator of lines, as a backslash, u and its number: \\u000c."""
     return "".join(f"{_on_one_line(sentence)}\n" for sentence in sentences)
 
 
 def _on_one_line(sentence: str) -> str:
-    if not set(sentence) & set("\n\r"):
+    if not any(map(_breaks, sentence)):
         return sentence
-    return sentence.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    return "".join(map(_escaped, sentence))
+
+
+def _breaks(character: str) -> bool:
+    return character != "\t" and unicodedata.category(character) in _BREAKING
+
+
+def _escaped(character: str) -> str:
+    named = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}.get(character)
+    return named or (f"\\u{ord(character):04x}" if _breaks(character) else character)
 
 
 def write(target: Path, sentences: Iterable[str]) -> None:

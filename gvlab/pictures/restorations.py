@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,14 +15,14 @@ from gvlab.restore import Restored
 
 
 def sheet(
-    operator: Operator, y: np.ndarray, true: np.ndarray | None, found: Restored
+    operator: Operator, y: np.ndarray, true: np.ndarray | None, found: Restored, baselines: Sequence[np.ndarray] = ()
 ) -> UInt8[np.ndarray, "height width channel"]:
-    """One row for each image: true (where it is known), seen, baseline, restored, and where there are draws the pixels'
-    standard deviation, twofold, and some of the draws.
+    """One row for each image: true (where it is known), seen, the simplest baseline and others, restored, and where
+    there are draws the pixels' standard deviation, twofold, and some of the draws.
 
     What is seen of fewer pixels is enlarged by repeating them; of no pixels A^T y is shown.
     """
-    columns = [*([] if true is None else [true]), seen(operator, y), found.baseline, found.x]
+    columns = [*([] if true is None else [true]), seen(operator, y), found.baseline, *baselines, found.x]
     if found.deviation is not None and found.draws is not None:
         columns += [np.clip(2 * found.deviation, 0, 1), *found.draws]
     rows = np.stack([np.asarray(column, np.float32) for column in columns], axis=1)

@@ -34,6 +34,26 @@ class Found(NamedTuple):
     """The same at the starts."""
 
 
+class Moving(NamedTuple):
+    """A search under way."""
+
+    z: Float[Array, "rows latent"]
+    """Of each image all restarts, one behind the other."""
+    optimizer: PyTree
+    before: Float[Array, "n restarts"]
+
+
+class Search(NamedTuple):
+    """A search in pieces, so that whoever drives it chooses what is compiled at once, and knows how far it is."""
+
+    begin: Callable[..., Moving]
+    """(key, y, start=None) -> at the starts."""
+    step: Callable[[Moving, Array], Moving]
+    """(moving, y) -> one step of Adam further."""
+    end: Callable[[Moving, Array], Found]
+    """(moving, y) -> the best restart of each image."""
+
+
 class Posterior(NamedTuple):
     """Draws from the posterior of the latents, given the measurements."""
 
@@ -49,6 +69,39 @@ def squared_error(
     """|A x - y|^2, a sum over the measurements."""
     residual = jax.vmap(operator.apply)(x) - y
     return (residual**2).reshape(residual.shape[0], -1).sum(-1)
+
+
+def search(
+    generate: Generate, operator: Operator, *, latent_dim: int, restarts: int, rate: float, weight: float
+) -> Search:
+    """`optimise`, in pieces; its arguments."""
+    optimizer = optax.adam(rate)
+
+    def objective(z: Float[Array, "rows latent"], y: Float[Array, "n *measured"]) -> Float[Array, " rows"]:
+        image, seen = jnp.repeat(jnp.arange(y.shape[0]), restarts), jnp.repeat(y, restarts, axis=0)
+        return squared_error(operator, generate(z, image), seen) + weight * (z**2).sum(-1)
+
+    def begin(key: PRNGKey, y: Array, start: Float[Array, "n latent"] | None = None) -> Moving:
+        z = jax.random.normal(key, (y.shape[0], restarts, latent_dim))
+        if start is not None:
+            z = z.at[:, 0].set(start)
+        flat = z.reshape(-1, latent_dim)
+        return Moving(flat, optimizer.init(flat), objective(flat, y).reshape(-1, restarts))
+
+    def step(moving: Moving, y: Array) -> Moving:
+        gradient = jax.grad(lambda z: objective(z, y).sum())(moving.z)
+        updates, state = optimizer.update(gradient, moving.optimizer)
+        return Moving(moving.z + updates, state, moving.before)
+
+    def end(moving: Moving, y: Array) -> Found:
+        n = y.shape[0]
+        values = objective(moving.z, y).reshape(n, restarts)
+        # Of a restart that diverged the objective is NaN.
+        best = jnp.nanargmin(jnp.where(jnp.isfinite(values), values, jnp.inf), axis=1)
+        chosen = moving.z.reshape(n, restarts, latent_dim)[jnp.arange(n), best]
+        return Found(generate(chosen, jnp.arange(n)), chosen, values, moving.before)
+
+    return Search(begin, step, end)
 
 
 def optimise(
@@ -82,29 +135,76 @@ def optimise(
 
     Reference: Bora et al., "Compressed Sensing using Generative Models", 2017, eq. 3.
     """
-    n = y.shape[0]
-    z = jax.random.normal(key, (n, restarts, latent_dim))
-    if start is not None:
-        z = z.at[:, 0].set(start)
-    image, seen = jnp.repeat(jnp.arange(n), restarts), jnp.repeat(y, restarts, axis=0)
-    optimizer = optax.adam(rate)
+    pieces = search(generate, operator, latent_dim=latent_dim, restarts=restarts, rate=rate, weight=weight)
+    moving, _ = jax.lax.scan(
+        lambda moving, _: (pieces.step(moving, y), None), pieces.begin(key, y, start), length=steps
+    )
+    return pieces.end(moving, y)
 
-    def objective(z: Float[Array, "rows latent"]) -> Float[Array, " rows"]:
-        return squared_error(operator, generate(z, image), seen) + weight * (z**2).sum(-1)
 
-    def step(carry: tuple[Array, PyTree], _: None) -> tuple[tuple[Array, PyTree], None]:
-        z, state = carry
-        updates, state = optimizer.update(jax.grad(lambda z: objective(z).sum())(z), state)
-        return (z + updates, state), None
+class Wandering(NamedTuple):
+    """Chains under way."""
 
-    flat = z.reshape(-1, latent_dim)
-    before = objective(flat).reshape(n, restarts)
-    (flat, _), _ = jax.lax.scan(step, (flat, optimizer.init(flat)), length=steps)
-    values = objective(flat).reshape(n, restarts)
-    # Of a restart that diverged the objective is NaN.
-    best = jnp.nanargmin(jnp.where(jnp.isfinite(values), values, jnp.inf), axis=1)
-    chosen = flat.reshape(n, restarts, latent_dim)[jnp.arange(n), best]
-    return Found(generate(chosen, jnp.arange(n)), chosen, values, before)
+    position: Position
+    step_size: Float[Array, " n"]
+
+
+class Chains(NamedTuple):
+    """Hamiltonian chains in pieces, as `Search` is a search in pieces."""
+
+    begin: Callable[[PRNGKey, Array], Wandering]
+    """(key, y) -> at draws from the prior."""
+    warm: Callable[[Wandering, Array, PRNGKey, Array], Wandering]
+    """(wandering, y, key, inverse temperature) -> a transition further, with another step size."""
+    draw: Callable[[Wandering, Array, PRNGKey], tuple[Wandering, Array]]
+    """(wandering, y, key) -> `thinning` transitions further, and their mean acceptance [n]."""
+
+
+def chains_of(
+    generate: Generate,
+    operator: Operator,
+    *,
+    latent_dim: int,
+    noise: float,
+    chains: int,
+    thinning: int = 1,
+    leapfrog_steps: int = 10,
+) -> Chains:
+    """`posterior`, in pieces; its arguments."""
+
+    def log_likelihood(z: Float[Array, "chains n latent"], y: PyTree) -> Float[Array, "chains n"]:
+        n = y.shape[0]
+        x = generate(z.reshape(-1, latent_dim), jnp.tile(jnp.arange(n), chains))
+        error = squared_error(operator, x, jnp.tile(y, (chains, *[1] * (y.ndim - 1))))
+        return -error.reshape(chains, n) / (2 * noise**2)
+
+    dynamics = Dynamics(log_likelihood, leapfrog_steps)
+
+    def begin(key: PRNGKey, y: Array) -> Wandering:
+        n = y.shape[0]
+        first = position_at(log_likelihood, y, jax.random.normal(key, (chains, n, latent_dim)))
+        return Wandering(first, jnp.full((n,), _FIRST))
+
+    def warm(wandering: Wandering, y: Array, key: PRNGKey, beta: Array) -> Wandering:
+        position, size = wandering
+        position, acceptance = transition(key, dynamics, y, position, beta, size)
+        return Wandering(position, size * jnp.exp(_GAIN * (acceptance - _TARGET)))
+
+    def draw(wandering: Wandering, y: Array, key: PRNGKey) -> tuple[Wandering, Array]:
+        def one(position: Position, key: PRNGKey) -> tuple[Position, Array]:
+            return transition(key, dynamics, y, position, jnp.float32(1.0), wandering.step_size)
+
+        position, acceptance = jax.lax.scan(one, wandering.position, jax.random.split(key, thinning))
+        return Wandering(position, wandering.step_size), acceptance.mean(0)
+
+    return Chains(begin, warm, draw)
+
+
+def temperatures(warmup: int) -> Float[Array, " warmup"]:
+    """Inverse ones, of the warm-up: evenly in the logarithm of the variance that the noise seems to have, for three
+    quarters of it."""
+    rising = jnp.clip(jnp.arange(1, warmup + 1) / max(1, (3 * warmup) // 4), 0.0, 1.0)
+    return jnp.where(rising >= 1, 1.0, jnp.exp((1 - rising) * jnp.log(1e-4)))
 
 
 def posterior(
@@ -142,38 +242,23 @@ def posterior(
     Reference: Neal, "MCMC using Hamiltonian dynamics", 2011; of generators in Wu et al., "On the Quantitative Analysis
     of Decoder-Based Generative Models", 2017.
     """
-    n = y.shape[0]
-    image = jnp.tile(jnp.arange(n), chains)
-
-    def log_likelihood(z: Float[Array, "chains n latent"], y: PyTree) -> Float[Array, "chains n"]:
-        x = generate(z.reshape(-1, latent_dim), image)
-        error = squared_error(operator, x, jnp.tile(y, (chains, *[1] * (y.ndim - 1))))
-        return -error.reshape(chains, n) / (2 * noise**2)
-
-    dynamics = Dynamics(log_likelihood, leapfrog_steps)
+    pieces = chains_of(
+        generate, operator, latent_dim=latent_dim, noise=noise, chains=chains, thinning=thinning,
+        leapfrog_steps=leapfrog_steps,
+    )  # fmt: skip
     start_key, warm_key, draw_key = jax.random.split(key, 3)
-    first = position_at(log_likelihood, y, jax.random.normal(start_key, (chains, n, latent_dim)))
-    rising = jnp.clip(jnp.arange(1, warmup + 1) / max(1, (3 * warmup) // 4), 0.0, 1.0)
-    # Evenly in the logarithm of the variance that the noise seems to have.
-    betas = jnp.where(rising >= 1, 1.0, jnp.exp((1 - rising) * jnp.log(1e-4)))
 
-    def warm(carry: tuple[Position, Array], given: tuple[Array, Array]) -> tuple[tuple[Position, Array], None]:
-        position, size = carry
-        position, acceptance = transition(given[0], dynamics, y, position, given[1], size)
-        return (position, size * jnp.exp(_GAIN * (acceptance - _TARGET))), None
+    def drawn(wandering: Wandering, key: PRNGKey) -> tuple[Wandering, tuple[Array, Array]]:
+        wandering, acceptance = pieces.draw(wandering, y, key)
+        return wandering, (wandering.position.z, acceptance)
 
-    sizes = jnp.full((n,), _FIRST)
-    (position, sizes), _ = jax.lax.scan(warm, (first, sizes), (jax.random.split(warm_key, warmup), betas))
-
-    def one(position: Position, key: PRNGKey) -> tuple[Position, Array]:
-        return transition(key, dynamics, y, position, jnp.float32(1.0), sizes)
-
-    def drawn(position: Position, key: PRNGKey) -> tuple[Position, tuple[Array, Array]]:
-        position, acceptance = jax.lax.scan(one, position, jax.random.split(key, thinning))
-        return position, (position.z, acceptance.mean(0))
-
-    _, (z, acceptance) = jax.lax.scan(drawn, position, jax.random.split(draw_key, draws))
-    return Posterior(z, acceptance.mean(0), sizes)
+    warmed, _ = jax.lax.scan(
+        lambda wandering, given: (pieces.warm(wandering, y, *given), None),
+        pieces.begin(start_key, y),
+        (jax.random.split(warm_key, warmup), temperatures(warmup)),
+    )
+    _, (z, acceptance) = jax.lax.scan(drawn, warmed, jax.random.split(draw_key, draws))
+    return Posterior(z, acceptance.mean(0), warmed.step_size)
 
 
 _GAIN, _TARGET, _FIRST = 0.1, 0.8, 0.3

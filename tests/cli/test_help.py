@@ -14,9 +14,12 @@ from harness import call, run
 
 from gvlab import data, evaluate
 from gvlab.cli import evaluate as evaluate_command
+from gvlab.cli import restore as restore_command
+from gvlab.config.restoration import EXAMPLES, PREFIX, restoration
 from gvlab.evaluate import annealing, distances
 from gvlab.extractors import catalogue
 from gvlab.extractors import extractor as features
+from gvlab.restoration import classical
 
 # --- help -------------------------------------------------------------------------------------------------------------
 
@@ -96,6 +99,9 @@ def test_help_of_evaluate_names_what_exists(capsys):
     assert evaluate_command._MEASURES_HELP.split(", ") == [*distances.MEASURES, *evaluate.OF_MODELS]
     assert evaluate_command._TEXTS_HELP.split(", ") == [*evaluate.OF_TEXT]
     assert evaluate_command._SOUNDS_HELP.split(", ") == [*evaluate.OF_SOUND]
+    assert evaluate_command._RESTORATIONS_HELP.split(", ") == [PREFIX + name for name in EXAMPLES]
+    assert all(restoration(PREFIX + name).name == name for name in EXAMPLES)
+    assert restore_command.BASELINES == classical.NAMES
     assert evaluate_command._FEATURES_HELP.split(", ") == [
         *catalogue.RAW,
         *features.SMALL,

@@ -70,7 +70,7 @@ MISTAKES = {
         ["z.npz", "make the directory"],
     ),
     "samples in no directory": (["sample", "VAE", "--out", "no/where"], ["no/where", "make the directory"]),
-    "an export into no directory": (["export", "VAE", "--out", "no/where"], ["no/where", "make the directory"]),
+    "an export into a file": (["export", "VAE", "--out", "vae.py/where"], ["vae.py/where", "Not a directory"]),
     "measures in no directory": (
         ["evaluate", "--images", "x", "--against", "digits", "--out", "no/m.json"],
         ["m.json", "make the directory"],
@@ -249,7 +249,7 @@ def test_a_unit_is_not_measured_over_its_record(capsys):
         ["decode", "x", "--latents", "z.npz", "--out", "a.jpg"],
         ["encode", "x", "--images", "x", "--out", "no/z.npz"],
         ["interpolate", "x", "--out", "no/a.png"],
-        ["export", "x", "--out", "no/x"],
+        ["export", "x", "--out", "occupied/x"],
         ["table", "x", "--out", "no/t.md"],
         ["figure", "x", "--out", "f.jpg"],
         ["evaluate", "--images", "x", "--against", "digits", "--out", "no/m.json"],

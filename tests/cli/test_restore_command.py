@@ -26,7 +26,10 @@ def test_degraded_test_images_are_restored_and_measured(name, tmp_path, capsys):
     assert found["operator"] == {"type": "Block", "size": 6}
     assert found["method"] == {"type": "Optimise", "restarts": 2, "steps": 5, "rate": 0.01, "weight": 0.1}
     assert (found["images"], found["measurements"], found["noise"]) == (3, 16 * 16 - 36, 0.1)
-    assert {"psnr_db", "ssim", "error_per_pixel", "consistency", "objective"} == set(found["measures"])
+    measures = {"psnr_db", "ssim", "error_per_pixel", "class_agreement", "consistency", "objective"}
+    assert measures == set(found["measures"])
+    assert set(found["per_image"]["class_agreement"]) <= {0.0, 1.0}
+    assert 0 <= found["measures"]["class_agreement"]["low"] < found["measures"]["class_agreement"]["high"] <= 1
     for measure in ("psnr_db", "error_per_pixel"):
         each = found["per_image"][measure]
         assert found["measures"][measure]["images"] == len(each) == 3
@@ -46,6 +49,23 @@ def test_degraded_test_images_are_restored_and_measured(name, tmp_path, capsys):
     assert again["per_image"] == found["per_image"]
 
 
+def test_baselines_that_need_no_model_stand_beside(tmp_path, capsys):
+    out = tmp_path / "restored"
+    args = ("--operator", "projection(20)", "--method", "encoder", "--n", 2, "--baselines", "lasso_dct", "mean")
+    assert call("restore", harness.trained("vae"), *args, "--out", out) == 0
+    baselines = restored(out)["baselines"]
+    assert baselines["lasso_dct"]["strength"] in (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+    assert baselines["mean"]["strength"] is None
+    train, test = data.load("digits").train.x / 255, data.load("digits").test.x[:2] / 255
+    error = ((train.mean(0) - test) ** 2).mean()
+    np.testing.assert_allclose(baselines["mean"]["measures"]["error_per_pixel"]["mean"], error, rtol=1e-4)
+    assert capsys.readouterr().out.splitlines()[0].split() == [
+        *("measure", "mean", "interval", "baseline", "lasso_dct", "mean")
+    ]
+    sheet = np.asarray(Image.open(out / "sheet.png"))
+    assert sheet.shape[0] * (6 * 17 + 1) == sheet.shape[1] * (2 * 17 + 1)
+
+
 def test_draws_of_the_posterior_come_with_their_spread_and_diagnostics(tmp_path, capsys):
     out = tmp_path / "restored"
     args = ("--operator", "downsample(4)", "--method", "posterior", "--chains", 2, "--warmup", 6, "--draws", 4)
@@ -56,6 +76,16 @@ def test_draws_of_the_posterior_come_with_their_spread_and_diagnostics(tmp_path,
     sheet = np.asarray(Image.open(out / "sheet.png"))
     height, width = 3 * 17 + 1, 9 * 17 + 1  # with the deviation and four draws
     assert sheet.shape[0] * width == sheet.shape[1] * height
+
+
+def test_weights_are_tuned_to_each_image(tmp_path):
+    args = ("--operator", "half", "--method", "finetune", "--tuning-steps", 3, *SHORT[:4], "--n", 2)
+    assert call("restore", harness.trained("vae"), *args, "--out", tmp_path / "restored") == 0
+    found = restored(tmp_path / "restored")
+    assert found["method"] == {"type": "FineTune", "restarts": 2, "steps": 5, "rate": 0.01, "weight": 0.1,
+                               "tuning_steps": 3, "tuning_rate": 1e-4}  # fmt: skip
+    each = found["per_image"]
+    assert all(np.less(each["objective"], each["objective_before_tuning"]))
 
 
 def test_an_encoder_restores_in_one_pass(tmp_path):
@@ -80,6 +110,7 @@ def test_a_picture_of_ones_own_has_no_truth_to_be_measured_by(tmp_path):
     [
         ("vae", ("--operator", "blck"), "--operator is 'blck', but must be one of mask, block"),
         ("vae", ("--operator", "mask(0)"), "Mask.share is 0.0"),
+        ("vae", ("--operator", "mask(nan)"), "Mask.share is nan, but must be a finite number"),
         ("vae", ("--operator", "block(16)"), "Block.size is 16, which hides images of 16x16 pixels whole"),
         ("vae", ("--operator", "downsample(3)"), "The factor 3 does not divide"),
         ("vae", ("--operator", "projection(0)"), "The number of measurements is 0"),
@@ -94,9 +125,13 @@ def test_a_picture_of_ones_own_has_no_truth_to_be_measured_by(tmp_path):
         ("vae", ("--operator", "noise", "--restarts", 10**8), "Optimise of 16 images"),
         ("vae", ("--operator", "noise", "--noise", 0, "--method", "map"), "The noise is 0, but MAP weighs"),
         ("vae", ("--operator", "noise", "--chains", 3), "--chains is 3, but the method Optimise has none"),
+        ("vae", ("--operator", "noise", "--tuning-rate", 1), "--tuning-rate is 1.0, but the method Optimise has none"),
         ("vae", ("--operator", "noise", "--restarts", 0), "Optimise.restarts is 0"),
         ("vae", ("--operator", "noise", "--n", 10_000), "--n is 10000, but digits has only 300 test images"),
         ("vae", ("--operator", "noise", "--class", 1), "--class 1 is of --image"),
+        ("vae", ("--operator", "noise", "--baselines", "laso"), "no baseline 'laso': choose from mean, adjoint, tv"),
+        ("vae", ("--operator", "noise", "--baselines", "tv", "tv"), "--baselines names tv twice"),
+        ("vae", ("--operator", "noise", "--baselines", "mean", "biharmonic"), "The baseline biharmonic"),
         ("gan", ("--operator", "noise", "--method", "encoder"), "has none: use another method, or a VAE"),
     ],
 )

@@ -128,6 +128,14 @@ def test_the_defaults(planned, files):
     assert planned.plans[-1][1] == Path("comparisons/vae-vs-gan")
 
 
+def test_metrics_are_of_all_experiments(planned, files, capsys):
+    asked = ("restore:half", "frechet")
+    assert [one.evaluation.measures for one in planned(*files, "--metrics", *asked).experiments] == [asked, asked]
+    capsys.readouterr()
+    code = call("compare", *files, "--metrics", "frechet", "--seeds", 1, "vae.evaluation.measures=kernel")
+    assert_refused(code, *capsys.readouterr(), "would have no effect, since --metrics says what all are measured by")
+
+
 def test_fields_of_one_experiment_are_set_by_its_name(planned, files):
     settings = ("vae.model.latent-dim=5", "gan.model.generator_optimizer.learning_rate=0.01", "vae.data.flip=True")
     vae, gan = planned(*files, *settings, "--steps", 7, "--seeds", 1).experiments

@@ -192,6 +192,11 @@ REGULARISED = [
     c.RAE(regulariser=c.DecoderSlope()),
     c.RAE(regulariser=c.DecoderSpectralNorm()),
 ]
+TRANSLATORS = [
+    c.Pix2Pix(),
+    c.Pix2Pix(c.Mask(0.1 + 0.2), c.UNet(3, 0.1), 2, 1, 0.0, c.SGD(), c.Clipped()),
+    *(c.Pix2Pix(seen) for seen in (c.Blur(0.5), c.Downsample(4), c.Grey(), c.Half(), c.Block(3))),
+]
 FIRST = c.First("ab" * 32, 10, "cd" * 32, c.to_json(c.Experiment(name="first", model=c.VAE(), steps=10)))
 DENSITIES = [
     *(c.Density(of, c.Adam(0.01)) for of in (c.Mixture(3), c.Flow("maf"), c.CausalTransformer(8, 1, 2))),
@@ -216,6 +221,7 @@ EXPERIMENTS = [
     *(c.Experiment(name="vqvae", model=m, steps=9, data=levels_of(m, DATA[i % 4])) for i, m in enumerate(CODES)),
     *(c.Experiment("bits", model, steps=9, data=levels_of(model, DATA[i % 4])) for i, model in enumerate(BITS)),
     *(c.Experiment("rae", model, steps=9) for model in REGULARISED),
+    *(c.Experiment("pix2pix", model, steps=9) for model in TRANSLATORS),
     *(c.Experiment("ladder", model, steps=9, data=levels_of(model, DATA[2])) for model in HIERARCHIES),
     *(c.Experiment(name="density", model=model, steps=3) for model in DENSITIES),
     c.Experiment(

@@ -112,7 +112,7 @@ def own(tmp_path_factory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def exported(own, tmp_path_factory) -> Path:
     """A folder with an export of a VAE, of a DCGAN, and of the own one; the runs as they were."""
-    root = tmp_path_factory.mktemp("exported")
+    root = tmp_path_factory.mktemp("exported") / "not" / "there"  # what an export lies in is made with it
     for name in ("vae", "gan"):
         run = harness.trained(name)
         before = harness.contents(run)
@@ -305,8 +305,10 @@ def test_places_that_are_not_new(tmp_path, capsys):
     for name in ("file", "full"):
         code = call("export", run, "--out", tmp_path / name)
         assert_refused(code, *capsys.readouterr(), f"{tmp_path / name} is there already and not an empty folder")
-    code = call("export", run, "--out", tmp_path / "missing" / "model")
-    assert_refused(code, *capsys.readouterr(), "The file system refuses", "make the directory first")
+    code = call("export", run, "--out", tmp_path / "file" / "model")
+    assert_refused(code, *capsys.readouterr(), "The file system refuses", "Not a directory")
+    code = call("export", tmp_path / "no_run", "--out", tmp_path / "missing" / "model")
+    assert_refused(code, *capsys.readouterr(), "There is no")
     code = call("export", tmp_path, "--out", tmp_path / "model")
     assert_refused(code, *capsys.readouterr(), f"{tmp_path} is not a run directory")
     assert harness.contents(tmp_path) == before

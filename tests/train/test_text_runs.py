@@ -93,6 +93,8 @@ def test_samples_are_written_as_text(run, tmp_path):
 def test_what_cannot_be_seen_gets_a_name():
     assert lines.visible("a\N{RIGHT-TO-LEFT OVERRIDE}b\0") == "a<U+202E>b<U+0000>"
     assert lines.one_each(["a\nb", "c\\d"]) == "a\\nb\nc\\d\n"
+    broken = ["\x0c", "a\x85\u2028\\", "tab\tstays", "\x00\r"]
+    assert lines.one_each(broken).splitlines() == ["\\u000c", "a\\u0085\\u2028\\\\", "tab\tstays", "\\u0000\\r"]
     with pytest.raises(UserError, match="digits has images, but only sentences are text"):
         lines.of(data.load("digits"), ROWS)
 
