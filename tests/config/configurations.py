@@ -10,6 +10,7 @@ RESIDUAL = [c.SNGAN(), c.SNGAN(8, "studiogan"), c.SAGAN(3), c.BigGAN(), c.BigGAN
 STYLES = [c.StyleGAN2(), c.StyleGAN2(64, full_until=32, architecture="skip", mixing=0, group=32)]
 VAE_NETWORKS = [
     *NETWORKS[2:],
+    c.Convolutions(),
     c.Convolutions((3,), (4,), 7),
     c.ReluMLP(hidden=(6,)),
     c.TwoLayerMLP(first=12, top_hidden=(4,)),
