@@ -17,7 +17,7 @@ from gvlab.losses import logistic_margin_loss, penalties, relativistic
 from gvlab.losses.terms import Round, memories
 from gvlab.models import game as played
 from gvlab.networks import grouped, resampling
-from gvlab.networks.grouped import as_grouped, grouped_conv, in_packs, one_by_one
+from gvlab.networks.grouped import as_grouped, grouped_conv, in_turn
 from gvlab.networks.r3gan import R3GANDiscriminator, R3GANGenerator, ResidualBlock, stages
 from gvlab.types import Batch, UserError
 
@@ -277,10 +277,10 @@ def test_an_odd_side_cannot_be_halved():
 
 
 @pytest.mark.parametrize("groups", [4])
-@pytest.mark.parametrize("form", [one_by_one, in_packs, as_grouped])
+@pytest.mark.parametrize("form", [in_turn, as_grouped])
 def test_all_forms_of_a_grouped_convolution_are_one(form, groups, monkeypatch):
     """And their gradients, and the gradients of a gradient penalty."""
-    monkeypatch.setattr(grouped, "PACK", 4)  # two packs of two groups
+    monkeypatch.setattr(grouped, "PACK", 4)  # two packs of two groups each
     with jax.enable_x64(True):
         x = jnp.asarray(arr((2, 5, 4, 8), 1, 1))
         kernel = jnp.asarray(arr((3, 3, 8 // groups, 12), 0.5, 2))
