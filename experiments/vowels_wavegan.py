@@ -6,9 +6,10 @@
 An eighth of the published width, two updates of the discriminator a step instead of five. `sounds` then
 has WAV files.
 
-Cost: 20 CPU minutes (2 cores that were busy with other work).
-Reached (seed 0): rms 0.151 where real vowels have 0.141, fld_vowels-0905a53b 1453, precision and recall 0 on the same
-features, 4 of 10 classes reached by 2,000 samples: envelopes and low bands of vowels, in noise (docs/speech.md).
+Cost: 20 CPU minutes (2 cores that were busy with other work), before a step took 0.4 times as long; not run since.
+Reached (seed 0, then, in other bits): rms 0.151 where real vowels have 0.141, fld_vowels-0905a53b 1453, precision
+and recall 0 on the same features, 4 of 10 classes reached by 2,000 samples: envelopes and low bands of vowels, in noise
+(docs/speech.md).
 """
 
 from gvlab.config import GAN, Adam, Data, Experiment, GradientPenalty, HalfLife, Wasserstein, WaveGAN

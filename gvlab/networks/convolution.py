@@ -82,7 +82,7 @@ def _adjoint(small: Small, kernel: Kernel, strides: Strides, size: tuple[int, in
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _kernel_gradient(large: Large, small: Small, strides: Strides, size: tuple[int, int]) -> Kernel:
+def kernel_gradient(large: Large, small: Small, strides: Strides, size: tuple[int, int]) -> Kernel:
     """The gradient of <small, conv(large, kernel)> with respect to a kernel of the given (height, width)."""
     return jax.lax.platform_dependent(
         large,
@@ -96,18 +96,18 @@ conv.defvjp(
     lambda x, kernel, strides: (conv(x, kernel, strides), (x, kernel)),
     lambda strides, saved, small: (
         _adjoint(small, saved[1], strides, saved[0].shape[1:3]),
-        _kernel_gradient(saved[0], small, strides, saved[1].shape[:2]),
+        kernel_gradient(saved[0], small, strides, saved[1].shape[:2]),
     ),
 )
 _adjoint.defvjp(
     lambda small, kernel, strides, size: (_adjoint(small, kernel, strides, size), (small, kernel)),
     lambda strides, size, saved, large: (
         conv(large, saved[1], strides),
-        _kernel_gradient(large, saved[0], strides, saved[1].shape[:2]),
+        kernel_gradient(large, saved[0], strides, saved[1].shape[:2]),
     ),
 )
-_kernel_gradient.defvjp(
-    lambda large, small, strides, size: (_kernel_gradient(large, small, strides, size), (large, small)),
+kernel_gradient.defvjp(
+    lambda large, small, strides, size: (kernel_gradient(large, small, strides, size), (large, small)),
     lambda strides, size, saved, kernel: (
         _adjoint(saved[1], kernel, strides, saved[0].shape[1:3]),
         conv(saved[0], kernel, strides),

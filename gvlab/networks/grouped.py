@@ -1,30 +1,28 @@
 """Convolution of channels in groups, in the form that is fast on the back-end.
 
 GPUs and TPUs know it as it is. XLA:CPU takes the gradient to the kernel that automatic differentiation asks for (groups
-of the batch) 12 to 80 times more slowly than what is written here, and products of few channels poorly; a convolution
-for each group runs fastest, but each of them compiles for a twentieth of a second
-(`experiments/benchmarks/README.md` has the numbers).
+of the batch) 12 to 80 times more slowly than what is written here, and even so has of each group only a view with gaps.
+A loop that takes the groups out one after another is 1.2 to 1.7 times as fast as that, in all three faces
+(`experiments/benchmarks/README.md` has the numbers), and compiles as one convolution, however many groups there are.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gvlab.networks.convolution import conv
+from gvlab.networks.convolution import conv, conv_transpose, kernel_gradient
 from gvlab.types import UserError
 
-FEW = 8
-"""Groups that a loop takes one by one; more would compile for long, and go in packs."""
-PACK = 32
-"""Channels of which XLA:CPU makes a good matrix product, and with which the zeros of a pack cost little."""
-_DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+PACK = 16
+"""Channels of a turn at least, where there are so many: with fewer XLA:CPU makes poor products, with more the zeros
+between thin groups cost more than they gain."""
 
 Images = Float[Array, "batch height width channel"]
 Made = Float[Array, "batch height width features"]
 GroupedKernel = Float[Array, "kernel_height kernel_width channels_of_a_group features"]
-Padding = tuple[tuple[int, int], ...]
 
 
 def grouped_conv(x: Images, kernel: GroupedKernel, groups: int) -> Float[Array, "batch height width features"]:
@@ -52,30 +50,21 @@ def grouped_conv(x: Images, kernel: GroupedKernel, groups: int) -> Float[Array, 
         )
     if groups == 1:
         return conv(x, kernel, (1, 1))
-    on_cpu = one_by_one if groups <= FEW else in_packs
     return jax.lax.platform_dependent(
-        x, kernel, cpu=partial(on_cpu, groups=groups), default=partial(as_grouped, groups=groups)
+        x, kernel, cpu=partial(in_turn, groups=groups), default=partial(as_grouped, groups=groups)
     )
 
 
-def one_by_one(x: Images, kernel: GroupedKernel, *, groups: int) -> Array:
-    """A convolution for each group."""
-    shares = zip(jnp.split(x, groups, axis=-1), jnp.split(kernel, groups, axis=-1), strict=True)
-    return jnp.concatenate([conv(share, of_group, (1, 1)) for share, of_group in shares], axis=-1)
-
-
-def in_packs(x: Images, kernel: GroupedKernel, *, groups: int) -> Array:
-    """XLA's grouped convolution of fewer groups, packs of ours with 0 between them, and so are all of its gradients."""
+def in_turn(x: Images, kernel: GroupedKernel, *, groups: int) -> Array:
+    """A loop over the groups that is compiled once; thin ones in packs of several with 0 between them."""
     size = max(n for n in range(1, groups + 1) if groups % n == 0 and (n == 1 or n * kernel.shape[2] <= PACK))
-    packed = _packed(kernel, groups // size, size)
-    padding = tuple(((length - 1) // 2, length // 2) for length in kernel.shape[:2])
-    return _conv(x, packed, groups // size, padding)
+    return _conv(x, _packed(kernel, groups // size, size), groups // size)
 
 
 def as_grouped(x: Images, kernel: GroupedKernel, *, groups: int) -> Array:
     """XLA's own grouped convolution."""
     return jax.lax.conv_general_dilated(
-        x, kernel, (1, 1), "SAME", dimension_numbers=_DIMENSIONS, feature_group_count=groups
+        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"), feature_group_count=groups
     )
 
 
@@ -87,52 +76,62 @@ def _packed(kernel: GroupedKernel, packs: int, size: int) -> Array:
     return (by_group * own).reshape(height, width, size * channels, features)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _conv(x: Images, kernel: GroupedKernel, groups: int, padding: Padding) -> Array:
-    """A grouped convolution with so many zeros beyond each border."""
-    return jax.lax.conv_general_dilated(
-        x, kernel, (1, 1), padding, dimension_numbers=_DIMENSIONS, feature_group_count=groups
-    )
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _conv(x: Images, kernel: GroupedKernel, groups: int) -> Made:
+    return _by_share(partial(conv, strides=(1, 1)), x, kernel, groups)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _kernel_gradient(x: Images, out: Made, groups: int, padding: Padding) -> Array:
-    """The gradient of <out, _conv(x, kernel)> with respect to the kernel.
-
-    It is a grouped convolution, too: with the pixels of `out` as those of its kernel, summed over the batch.
-    """
-    batch, height, width, _ = x.shape
-    by_group = x.reshape(batch, height, width, groups, -1).transpose(4, 1, 2, 3, 0)
-    images = by_group.reshape(-1, height, width, groups * batch)
-    found = jax.lax.conv_general_dilated(
-        images, out.transpose(1, 2, 0, 3), (1, 1), padding, dimension_numbers=_DIMENSIONS, feature_group_count=groups
-    )
-    return found.transpose(1, 2, 0, 3)
-
-
-def _mirrored(kernel: GroupedKernel, groups: int) -> Array:
-    """The kernel of the adjoint."""
-    height, width, channels, _ = kernel.shape
-    by_group = kernel[::-1, ::-1].reshape(height, width, channels, groups, -1)
-    return by_group.swapaxes(2, 4).reshape(height, width, -1, groups * channels)
-
-
-def _adjoint(out: Made, kernel: GroupedKernel, groups: int, padding: Padding) -> Array:
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _adjoint(out: Made, kernel: GroupedKernel, groups: int) -> Images:
     """The gradient of <out, _conv(x, kernel)> with respect to x."""
-    return _conv(out, _mirrored(kernel, groups), groups, tuple((after, before) for before, after in padding))
+    return _by_share(partial(conv_transpose, strides=(1, 1)), out, kernel, groups)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _kernel_gradient(x: Images, out: Made, groups: int, size: tuple[int, int]) -> GroupedKernel:
+    """The gradient of <out, _conv(x, kernel)> with respect to a kernel of the given (height, width)."""
+    return _by_share(partial(kernel_gradient, strides=(1, 1), size=size), x, out, groups)
+
+
+def _by_share(face: Callable[[Array, Array], Array], a: Array, b: Array, groups: int) -> Array:
+    """`face` of each group's shares of the last axes, side by side on the last axis.
+
+    A loop that slices shares out and puts them in their places is faster than one over shares that were brought
+    together before.
+    """
+    a, b = (x.reshape(*x.shape[:-1], groups, -1) for x in (a, b))
+
+    def of(group: int | Array) -> Array:
+        return face(*(jax.lax.dynamic_index_in_dim(x, group, -2, keepdims=False) for x in (a, b)))
+
+    one = jax.eval_shape(of, 0)
+    out = jax.lax.fori_loop(
+        0,
+        groups,
+        lambda group, out: jax.lax.dynamic_update_index_in_dim(out, of(group), group, -2),
+        jnp.zeros((*one.shape[:-1], groups, one.shape[-1]), one.dtype),
+    )
+    return out.reshape(*one.shape[:-1], -1)
 
 
 _conv.defvjp(
-    lambda x, kernel, groups, padding: (_conv(x, kernel, groups, padding), (x, kernel)),
-    lambda groups, padding, saved, out: (
-        _adjoint(out, saved[1], groups, padding),
-        _kernel_gradient(saved[0], out, groups, padding),
+    lambda x, kernel, groups: (_conv(x, kernel, groups), (x, kernel)),
+    lambda groups, saved, out: (
+        _adjoint(out, saved[1], groups),
+        _kernel_gradient(saved[0], out, groups, saved[1].shape[:2]),
+    ),
+)
+_adjoint.defvjp(
+    lambda out, kernel, groups: (_adjoint(out, kernel, groups), (out, kernel)),
+    lambda groups, saved, x: (
+        _conv(x, saved[1], groups),
+        _kernel_gradient(x, saved[0], groups, saved[1].shape[:2]),
     ),
 )
 _kernel_gradient.defvjp(
-    lambda x, out, groups, padding: (_kernel_gradient(x, out, groups, padding), (x, out)),
-    lambda groups, padding, saved, kernel: (
-        _adjoint(saved[1], kernel, groups, padding),
-        _conv(saved[0], kernel, groups, padding),
+    lambda x, out, groups, size: (_kernel_gradient(x, out, groups, size), (x, out)),
+    lambda groups, size, saved, kernel: (
+        _adjoint(saved[1], kernel, groups),
+        _conv(saved[0], kernel, groups),
     ),
 )

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from gvlab.networks.channels import by_channel
 from gvlab.networks.grouped import grouped_conv
 from gvlab.networks.layers import unrounded
+from gvlab.networks.pointwise import Pointwise
 from gvlab.networks.resampling import downsample, upsample
 from gvlab.networks.sizes import bordered, middle
 from gvlab.types import UserError
@@ -83,15 +84,15 @@ class ResidualBlock(nn.Module):
     def __call__(self, x: Float[Array, "batch height width channel"]) -> Float[Array, "batch height width channel"]:
         channels, inner = x.shape[-1], x.shape[-1] * self.expansion
         gain = GAIN * self.blocks**-0.25
-        h = nn.Dense(inner, use_bias=False, kernel_init=_normal(gain, channels), name="C1")(x)
+        h = Pointwise(inner, kernel_init=_normal(gain, channels), name="C1")(x)
         h = GroupedConv(inner, self.groups, gain, name="C2")(BiasedActivation(name="a1")(h))
         h = BiasedActivation(name="a2")(h)
-        return x + nn.Dense(channels, use_bias=False, kernel_init=nn.initializers.zeros_init(), name="C3")(h)
+        return x + Pointwise(channels, kernel_init=nn.initializers.zeros_init(), name="C3")(h)
 
 
 def _pointwise(x: Array, features: int, name: str) -> Array:
     """A convolution of single pixels without a bias; the parent is the module that calls it."""
-    return nn.Dense(features, use_bias=False, kernel_init=_normal(1.0, x.shape[-1]), name=name)(x)
+    return Pointwise(features, kernel_init=_normal(1.0, x.shape[-1]), name=name)(x)
 
 
 class R3GANGenerator(nn.Module):

@@ -1,4 +1,4 @@
-"""Networks of waves: convolutions along time as matrix products, WaveGAN's phase shuffle, and WaveGAN.
+"""Networks of waves: convolutions along time, WaveGAN's phase shuffle, and WaveGAN.
 
 Reference: Donahue, McAuley & Puckette, "Adversarial Audio Synthesis", 2019, appendix D, and the authors' code.
 """
@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax.typing import Initializer
 from jaxtyping import Array, Float
 
+from gvlab.networks.convolution import conv, conv_transpose
 from gvlab.networks.layers import append_label, unrounded
 from gvlab.types import UserError
 
@@ -23,10 +24,9 @@ KERNEL = 25
 def conv1d(
     x: Float[Array, "batch samples channel"], kernel: Float[Array, "taps channel features"], stride: int
 ) -> Float[Array, "batch fewer features"]:
-    """The strided convolution along time with SAME padding, as one matrix product.
+    """The strided convolution along time with SAME padding: `conv` on images of one row.
 
-    The samples of one stride become channels, shifted copies of them lie beside each other, and the kernel, with zeros
-    at its ends, is a matrix of all. Gradients of any order are matrix products, too.
+    Can be differentiated in reverse any number of times; not in forward mode.
 
     Args:
         x: waves [batch, samples, channel]; the stride divides the samples.
@@ -36,18 +36,15 @@ def conv1d(
     Returns:
         [batch, samples / stride, features].
     """
-    batch, samples, channels = x.shape
-    front, matrix = _as_matrix(kernel, stride, samples)
-    steps, groups = samples // stride, len(matrix)
-    strides = jnp.pad(x.reshape(batch, steps, stride * channels), ((0, 0), (front, groups - 1 - front), (0, 0)))
-    shifted = jnp.concatenate([strides[:, shift : shift + steps] for shift in range(groups)], axis=-1)
-    return shifted @ matrix.reshape(-1, kernel.shape[2])
+    return conv(x[:, None], kernel[None], (1, stride))[:, 0]
 
 
 def conv1d_transpose(
     x: Float[Array, "batch samples channel"], kernel: Float[Array, "taps features channel"], stride: int
 ) -> Float[Array, "batch more features"]:
-    """The adjoint of `conv1d`, which makes `stride` times as many samples, as one matrix product.
+    """The adjoint of `conv1d`, which makes `stride` times as many samples.
+
+    Can be differentiated in reverse any number of times; not in forward mode.
 
     Args:
         x: [batch, samples, channel].
@@ -57,26 +54,7 @@ def conv1d_transpose(
     Returns:
         [batch, samples * stride, features].
     """
-    batch, steps, _ = x.shape
-    front, matrix = _as_matrix(kernel, stride, steps * stride)
-    groups = len(matrix)
-    padded = jnp.pad(x, ((0, 0), (groups - 1 - front, front), (0, 0)))
-    shifted = [padded[:, groups - 1 - shift : groups - 1 - shift + steps] for shift in range(groups)]
-    # [groups, stride * features, channel] -> [groups * channel, stride * features]
-    turned = matrix.swapaxes(1, 2).reshape(-1, matrix.shape[1])
-    return (jnp.concatenate(shifted, axis=-1) @ turned).reshape(batch, steps * stride, kernel.shape[1])
-
-
-def _as_matrix(
-    kernel: Float[Array, "taps channel features"], stride: int, samples: int
-) -> tuple[int, Float[Array, "groups stride_and_channel features"]]:
-    """(strides that lie before the first sample, the kernel in groups of one stride)."""
-    taps, channels, features = kernel.shape
-    before = max(math.ceil(samples / stride - 1) * stride + taps - samples, 0) // 2  # as TensorFlow pads
-    front = math.ceil(before / stride)
-    groups = math.ceil((front * stride - before + taps) / stride)
-    padding = front * stride - before, groups * stride - taps - (front * stride - before)
-    return front, jnp.pad(kernel, (padding, (0, 0), (0, 0))).reshape(groups, stride * channels, features)
+    return conv_transpose(x[:, None], kernel[None], (1, stride))[:, 0]
 
 
 class Conv1D(nn.Module):

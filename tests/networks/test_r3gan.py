@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from gvlab import config as c
 from gvlab import models
@@ -17,7 +19,7 @@ from gvlab.losses import logistic_margin_loss, penalties, relativistic
 from gvlab.losses.terms import Round, memories
 from gvlab.models import game as played
 from gvlab.networks import grouped, resampling
-from gvlab.networks.grouped import as_grouped, grouped_conv, in_packs, one_by_one
+from gvlab.networks.grouped import as_grouped, grouped_conv, in_turn
 from gvlab.networks.r3gan import R3GANDiscriminator, R3GANGenerator, ResidualBlock, stages
 from gvlab.types import Batch, UserError
 
@@ -277,10 +279,10 @@ def test_an_odd_side_cannot_be_halved():
 
 
 @pytest.mark.parametrize("groups", [4])
-@pytest.mark.parametrize("form", [one_by_one, in_packs, as_grouped])
+@pytest.mark.parametrize("form", [in_turn, as_grouped])
 def test_all_forms_of_a_grouped_convolution_are_one(form, groups, monkeypatch):
     """And their gradients, and the gradients of a gradient penalty."""
-    monkeypatch.setattr(grouped, "PACK", 4)  # two packs of two groups
+    monkeypatch.setattr(grouped, "PACK", 4)  # two packs of two groups each
     with jax.enable_x64(True):
         x = jnp.asarray(arr((2, 5, 4, 8), 1, 1))
         kernel = jnp.asarray(arr((3, 3, 8 // groups, 12), 0.5, 2))
@@ -297,6 +299,20 @@ def test_all_forms_of_a_grouped_convolution_are_one(form, groups, monkeypatch):
         for found in (lambda x, k: form(x, k, groups=groups), lambda x, k: grouped_conv(x, k, groups)):
             for a, b in zip(everything(found, x, kernel), expected, strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_a_grouped_convolution_is_the_same_for_several_seeds_at_once_and_on_a_mesh():
+    """In one program: kernels of two seeds, and images that lie on two devices."""
+    mesh = jax.make_mesh((2,), ("batch",), devices=jax.devices()[:2])
+    x = jnp.asarray(arr((4, 4, 4, 32), 1, 1), jnp.float32)
+    kernels = jnp.asarray(arr((2, 3, 3, 16, 32), 0.5, 2), jnp.float32)
+
+    def slopes(x, kernel):
+        return jax.grad(lambda kernel: jnp.sum(jnp.tanh(grouped_conv(x, kernel, 2))))(kernel)
+
+    spread = jax.jit(jax.vmap(slopes, in_axes=(None, 0)), in_shardings=(NamedSharding(mesh, P("batch")), None))
+    expected = jax.jit(lambda: [slopes(x, kernel) for kernel in kernels])()
+    np.testing.assert_allclose(spread(x, kernels), expected, rtol=1e-4, atol=1e-4)
 
 
 def _by_definition(x, kernel, groups):
