@@ -40,7 +40,7 @@ class ConvolutionalEncoder(nn.Module):
         h = append_label(x, y)
         for channels, kernel in zip(self.channels, self.kernels, strict=True):
             h = nn.relu(Conv(channels, (kernel, kernel), (2, 2))(h))
-        h = nn.relu(nn.Dense(self.hidden)(h.reshape(len(h), -1)))
+        h = nn.relu(nn.Dense(self.hidden)(h.reshape(h.shape[0], -1)))
         return nn.Dense(self.latent_dim, name="mean")(h), nn.Dense(self.latent_dim, name="logvar")(h)
 
 
