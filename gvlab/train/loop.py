@@ -281,18 +281,23 @@ class _Terms:
 
 
 class _Clock:
-    """Seconds of training so far, and images per second since the last reading."""
+    """Seconds of training so far, and images per second since the first reading, by which all is compiled.
+
+    Not since the last one: terms come a window late, and at a checkpoint two windows at once.
+    """
 
     def __init__(self, seconds: float, step: int, images_per_step: int) -> None:
         self._start = time.monotonic() - seconds
         self._images_per_step = images_per_step
-        self._last = (step, seconds)
+        self._begin = (step, seconds)
+        self._has_read = False
 
     def read(self, step: int) -> tuple[float, float]:
         """To be called when the terms of the steps up to `step` have come from the device."""
         now = time.monotonic() - self._start
-        speed = (step - self._last[0]) * self._images_per_step / max(now - self._last[1], 1e-9)
-        self._last = (step, now)
+        speed = (step - self._begin[0]) * self._images_per_step / max(now - self._begin[1], 1e-9)
+        if not self._has_read:
+            self._begin, self._has_read = (step, now), True
         return now, speed
 
 

@@ -354,3 +354,12 @@ def test_the_sample_pictures_use_fixed_latents(tmp_path):
     sheet = sheets.grid(np.asarray(samples), columns=8)
     sheets.save_png(tmp_path / "again.png", sheets.enlarge(sheet))
     assert (tmp_path / "again.png").read_bytes() == (made / "samples" / "step-00000100.png").read_bytes()
+
+
+def test_the_speed_is_one_of_all_windows_since_the_first(monkeypatch):
+    """Two windows may be read at once, as at a checkpoint: neither is then infinitely fast."""
+    now = iter([0.0, 20.0, 30.0, 30.001, 50.0])
+    monkeypatch.setattr(loop.time, "monotonic", lambda: next(now))
+    clock = loop._Clock(0.0, 0, images_per_step=2)
+    speeds = [clock.read(step)[1] for step in (100, 200, 300, 400)]
+    np.testing.assert_allclose(speeds, [10, 20, 40, 20], rtol=1e-3)
