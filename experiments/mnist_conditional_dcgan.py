@@ -1,4 +1,4 @@
-"""DCGAN of MNIST's classes, simultaneous updates, 5,000 steps of batch 64 (5.3 epochs), learning rate falling to 0.
+"""DCGAN of MNIST's classes, simultaneous updates, 8,000 steps of batch 64 (8.5 epochs), learning rate falling to 0.
 
     gvlab train experiments/mnist_conditional_dcgan.py
     gvlab evaluate runs/mnist_conditional_dcgan/seed-0
@@ -15,7 +15,7 @@ from gvlab.config import DCGAN, GAN, Adam, Cosine, Data, Experiment
 
 
 def config() -> Experiment:
-    adam = Adam(learning_rate=2e-4, b1=0.5, schedule=Cosine(steps=5_000))
+    adam = Adam(learning_rate=2e-4, b1=0.5, schedule=Cosine(steps=8_000))
     return Experiment(
         name="mnist_conditional_dcgan",
         data=Data(name="mnist"),
@@ -27,7 +27,7 @@ def config() -> Experiment:
             generator_optimizer=adam,
             discriminator_optimizer=adam,
         ),
-        steps=5_000,
+        steps=8_000,
         batch_size=64,
         log_every=250,
         sample_every=1_000,
