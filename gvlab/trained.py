@@ -96,8 +96,9 @@ class Trained:
     @property
     def params(self) -> PyTree:
         """What `sample`, `encode` and `decode` compute with: an average, if there is one; a GAN's generator's."""
-        averaged = isinstance(self.state, models.GANState | models.HierarchyState)
-        return self.state.ema_params if averaged else self.state.params
+        state = self.state.pictured if isinstance(self.state, models.SpectrogramState) else self.state
+        averaged = isinstance(state, models.GANState | models.HierarchyState)
+        return state.ema_params if averaged else state.params
 
     def __repr__(self) -> str:
         experiment, step = self.experiment, int(self.state.step)

@@ -5,10 +5,8 @@ Reference: Donahue, McAuley & Puckette, "Adversarial Audio Synthesis", 2019, sec
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int16
@@ -45,10 +43,7 @@ def log_spectrum(
     Raises:
         UserError: hop does not divide the samples, or there can be no such frames.
     """
-    if hop < 1 or x.shape[-1] % hop:
-        raise UserError(
-            f"A hop of {hop} samples does not divide the {x.shape[-1]} of a sound: choose a divisor of them."
-        )
+    _check_hop(x.shape[-1], hop)
     return jnp.log(jnp.abs(stft(x, n_fft, hop))[..., :-1, :-1] + FLOOR)
 
 
@@ -74,18 +69,25 @@ def wave(
 def frequencies(waves: Int16[np.ndarray, "n samples 1"], n_fft: int = 128, hop: int = 32) -> Frequencies:
     """Mean and standard deviation of the logarithms of each frequency, over sounds and frames.
 
+    In float64 by NumPy, and rounded: constants of a training, which must not depend on the device that looks at them.
+
     Args:
         waves: as they are stored, in 16 bits.
         n_fft, hop: as of `log_spectrum`.
 
     Raises:
-        UserError: as `log_spectrum`.
+        UserError: hop does not divide the samples.
     """
+    _check_hop(waves.shape[1], hop)
     sums: Float[np.ndarray, "2 frequencies"] = np.zeros((2, n_fft // 2))
     rows = 0
+    half, window = n_fft // 2, 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
+    places = hop * np.arange(waves.shape[1] // hop)[:, None] + np.arange(n_fft)[None]
     for start in range(0, len(waves), _BATCH):
-        part = np.asarray(waves[start : start + _BATCH, :, 0], np.float32) / 32768
-        logarithms = np.asarray(_logarithms(part, n_fft, hop), np.float64).reshape(-1, n_fft // 2)
+        part = np.asarray(waves[start : start + _BATCH, :, 0], np.float64) / 32768
+        padded = np.pad(part, ((0, 0), (half, half)))
+        amplitudes = np.abs(np.fft.rfft(padded[:, places] * window))[..., :-1]
+        logarithms = np.log(amplitudes + FLOOR).reshape(-1, half)
         sums += logarithms.sum(0), (logarithms**2).sum(0)
         rows += len(logarithms)
     mean, square = sums / rows
@@ -94,6 +96,6 @@ def frequencies(waves: Int16[np.ndarray, "n samples 1"], n_fft: int = 128, hop: 
     return Frequencies(mean.astype(np.float32), deviation.astype(np.float32))
 
 
-@partial(jax.jit, static_argnums=(1, 2))
-def _logarithms(x: Array, n_fft: int, hop: int) -> Array:
-    return log_spectrum(x, n_fft, hop)
+def _check_hop(samples: int, hop: int) -> None:
+    if hop < 1 or samples % hop:
+        raise UserError(f"A hop of {hop} samples does not divide the {samples} of a sound: choose a divisor of them.")

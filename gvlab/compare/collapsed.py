@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from gvlab import config as c
 from gvlab.build import Program
 from gvlab.train import engines
-from gvlab.train.watch import some, spread
+from gvlab.train.watch import numbers, some, spread
 from gvlab.types import Diverged, PyTree
 
 LEAST_SPREAD = 0.01
@@ -24,7 +24,8 @@ def check(program: Program, state: PyTree) -> None:
         return
     made = jax.jit(engines.parts(program).sample)(state)
     seen = program.to_unit(some(program, program.dataset.test, engines.PICTURES).x)
-    share = float(spread(made) / jnp.maximum(spread(seen), 1e-12))
+    of_made, of_seen = (spread(numbers(program, x)) for x in (made, seen))
+    share = float(of_made / jnp.maximum(of_seen, 1e-12))
     if share < LEAST_SPREAD:
         raise Diverged(
             f"After step {step} the generated examples are all but the same: they vary by {100 * share:.2g} % as much "

@@ -93,6 +93,7 @@ from gvlab.config.optimizers import (
     Skipped,
 )
 from gvlab.config.posteriors import (
+    INDEPENDENT_NORMALS,
     DiagonalNormal,
     FullCovariance,
     InverseAutoregressive,
@@ -165,6 +166,7 @@ __all__ = [
     "FAMILIES",
     "FSQ",
     "GAN",
+    "INDEPENDENT_NORMALS",
     "LFQ",
     "MLP",
     "NVAE",

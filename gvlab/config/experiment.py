@@ -176,7 +176,7 @@ class Experiment:
                 f"Experiment.precision is {self.precision!r}, but {type(self.model).__name__} has exact densities, "
                 "which want all digits: use 'float32'."
             )
-        if self.precision != "float32" and isinstance(self.model, VAE) and self.model.writes:
+        if self.precision != "float32" and isinstance(self.model, VAE | GAN) and self.model.writes:
             raise UserError(
                 f"Experiment.precision is {self.precision!r}, but networks of sentences compute in float32: use "
                 "'float32'."

@@ -23,9 +23,9 @@ class DiagonalNormal:
 
 
 @dataclass(frozen=True)
-class NormalisedMeans(DiagonalNormal):
-    """Independent normals whose means have a fixed variance over a batch, by BatchNorm, so that the KL of d latents is
-    at least d gamma^2 / 2 nats: BN-VAE (Zhu et al. 2020)."""
+class NormalisedMeans:
+    """Independent normals whose means have a fixed variance over a batch of training, by BatchNorm, so that there the
+    KL of d latents is at least d gamma^2 / 2 nats: BN-VAE (Zhu et al. 2020)."""
 
     gamma: float = 0.5
     """The means' standard deviation over a batch."""
@@ -33,6 +33,9 @@ class NormalisedMeans(DiagonalNormal):
     def __post_init__(self) -> None:
         settle(self)
         check_positive("NormalisedMeans", gamma=self.gamma)
+
+    def posterior(self, latent_dim: int) -> Posterior | None:
+        return None
 
     def encoder(self, network: nn.Module, axis_name: str | None) -> nn.Module:
         """The encoder with its means normalised."""
@@ -125,3 +128,5 @@ class VonMisesFisher:
 AnyPosterior: TypeAlias = (
     DiagonalNormal | NormalisedMeans | FullCovariance | InverseAutoregressive | Planar | Radial | VonMisesFisher
 )
+INDEPENDENT_NORMALS = DiagonalNormal | NormalisedMeans
+"""Those that an encoder's mean and log-variance are all of."""

@@ -204,7 +204,7 @@ class VAE:
                 "VAE.posterior is NormalisedMeans, but the prior Vamp gives the encoder learned examples, whose means "
                 "would be normalised with those of the data: use DiagonalNormal, or another prior."
             )
-        if isinstance(self.posterior, DiagonalNormal) and not isinstance(self.posterior, NormalisedMeans):
+        if isinstance(self.posterior, DiagonalNormal):
             return
         if isinstance(self.network, TwoLayerMLP):
             raise UserError(

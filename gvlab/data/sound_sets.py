@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int16
 
+from gvlab.data import own
 from gvlab.data.dataset import Dataset
 from gvlab.data.image_sets import ORDER_SEED
 from gvlab.data.wave_folders import SUFFIX, read_wav, sounds_in
@@ -24,7 +25,7 @@ class SoundSet:
     path: Path
     x: Int16[np.ndarray, "n samples 1"]
     sha256: str
-    """Of the files, whatever their names and order."""
+    """Of the sounds as they are here, whatever the names and the order of their files."""
     filled: int
     """How many were shorter than those of the data set, and have zeros at their ends."""
 
@@ -35,10 +36,11 @@ class SoundSet:
 def read(path: Path, dataset: Dataset) -> SoundSet:
     """The WAV files in a folder and its sub-folders, to be compared with a data set of sounds.
 
-    Shorter sounds are filled with zeros at their ends, as those of a data set are.
+    Shorter sounds are filled with zeros at their ends, as those of a data set are. Silent ones count, too.
 
     Raises:
-        UserError: there are none, `read_wav` refuses one, or one has another rate than the data set or is longer.
+        UserError: there are none, `read_wav` refuses one, one has another rate than the data set or is longer, or the
+            data set's sounds were all scaled to one peak and one here has another.
     """
     if not path.is_dir():
         what = "a file" if path.exists() else "not there"
@@ -46,7 +48,8 @@ def read(path: Path, dataset: Dataset) -> SoundSet:
     files = sounds_in(path)
     if not files:
         raise UserError(f"{path} has no {SUFFIX} files: name a directory of sounds.")
-    samples = dataset.shape[0]
+    samples, known = dataset.shape[0], own.find(dataset.name)
+    peak = round(32767 * known.origin["settings"].get("peak", 0.0)) if known else 0
     rows: list[tuple[bytes, np.ndarray]] = []
     filled = 0
     for file in files.values():
@@ -60,6 +63,12 @@ def read(path: Path, dataset: Dataset) -> SoundSet:
             raise UserError(
                 f"{file} has {len(sound)} samples, but the sounds of {dataset.name} have {samples}: cut all alike, so "
                 "that no cut of ours enters the number."
+            )
+        loudest = int(np.abs(sound.astype(int)).max())
+        if peak and abs(loudest - peak) > 1:
+            raise UserError(
+                f"{file} has a peak of {loudest / 32767:.2g}, but the sounds of {dataset.name} were all scaled to "
+                f"{peak / 32767:.2g} (--peak): scale yours, too."
             )
         row = np.zeros((samples, 1), np.int16)
         row[: len(sound), 0] = sound

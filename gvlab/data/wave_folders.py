@@ -96,6 +96,8 @@ def _read(
     read, rates = [], Counter[int]()
     for done, file in enumerate(files.values(), start=1):
         sound, rate = read_wav(file)
+        if not sound.any():
+            raise UserError(f"{file} is silent from end to end: leave it out.")
         rates[rate] += 1
         if len(rates) > 1:
             (other,) = rates.keys() - {rate}
@@ -132,7 +134,7 @@ def read_wav(file: Path) -> tuple[Int16[np.ndarray, " samples"], int]:
     """The samples of a WAV file, and how many there are a second.
 
     Raises:
-        UserError: it is no WAV file, has other samples than those of 16 bits, several channels, or nothing to be heard.
+        UserError: it is no WAV file, has other samples than those of 16 bits, several channels, or no samples.
     """
     require_regular(file)
     try:
@@ -151,8 +153,6 @@ def read_wav(file: Path) -> tuple[Int16[np.ndarray, " samples"], int]:
         raise UserError(f"{file} is cut off after {len(samples)} of {count} samples: copy it anew.")
     if not len(samples):
         raise UserError(f"{file} has no samples: leave it out.")
-    if not samples.any():
-        raise UserError(f"{file} is silent from end to end: leave it out.")
     return samples, rate
 
 

@@ -25,14 +25,15 @@ def latents(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measur
     ]
     means, logvars = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
     shared: dict[str, Any] = {"latents": means.shape[1]}
-    if isinstance(getattr(program.experiment.model, "network", None), c.TwoLayerMLP):  # q(h2|x) is no Gaussian there
+    model = c.pictured(program.experiment.model)
+    if isinstance(getattr(model, "network", None), c.TwoLayerMLP):  # q(h2|x) is no Gaussian there
         shared["posterior"] = "normal, along the mean of the first layer"
     found: dict[str, Measure] = {
         "active_units": {"value": metrics.active_units(means), "stamp": shared | {"threshold": 0.01}}
     }
-    if isinstance(program.experiment.model, c.RAE):
+    if isinstance(model, c.RAE):
         return found  # which gives one point, and no density
-    if not isinstance(getattr(program.experiment.model, "posterior", c.DiagonalNormal()), c.DiagonalNormal):
+    if not isinstance(getattr(model, "posterior", c.DiagonalNormal()), c.INDEPENDENT_NORMALS):
         return found  # whose mean and variance are not the density that the rest is of
     surgery = metrics.elbo_surgery(key, means, logvars)
     saturated = surgery.mutual_information_nats > 0.9 * surgery.log_examples

@@ -272,9 +272,10 @@ def of_sounds(
     batches = [sounds.x[start : min(start + BATCH, count)] for start in range(0, count, BATCH)]
     for extractor in extractors if of_distances else ():
         measures |= _measured(extractor, batches, dataset, asked.split, of_distances)
-    filled = {"filled_with_zeros": sounds.filled} if sounds.filled else {}
-    of_files = {"sounds": str(sounds.path), "sounds_sha256": sounds.sha256, "sounds_seed": image_sets.ORDER_SEED}
-    return _stamped(measures, of_files | filled | of_dataset(dataset, asked.split) | {"gvlab": __version__})
+    stamp = {"sounds": str(sounds.path), "sounds_sha256": sounds.sha256, "sounds_seed": image_sets.ORDER_SEED}
+    stamp |= {"filled_with_zeros": sounds.filled} if sounds.filled else {}
+    stamp |= {"quantization": "none", "gvlab": __version__} | of_dataset(dataset, asked.split)
+    return _stamped(measures, stamp)
 
 
 def _check_of_no_model(asked: c.Evaluation, what: str) -> None:

@@ -72,9 +72,10 @@ def as_json(ranking: Ranking) -> Json:
 
 def can_be_ranked(program: Program) -> bool:
     """Whether the KL of q(z|x) is that of independent normals from N(0, 1)."""
-    posterior = getattr(program.experiment.model, "posterior", c.DiagonalNormal())
-    normal = program.model.learned_prior is None and isinstance(posterior, c.DiagonalNormal)
-    normal = normal and not isinstance(program.experiment.model, c.RAE | c.Pix2Pix)
+    model = c.pictured(program.experiment.model)
+    posterior = getattr(model, "posterior", c.DiagonalNormal())
+    normal = program.model.learned_prior is None and isinstance(posterior, c.INDEPENDENT_NORMALS)
+    normal = normal and not isinstance(model, c.RAE | c.Pix2Pix)
     return program.model.encode is not None and normal
 
 

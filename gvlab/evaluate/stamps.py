@@ -20,6 +20,7 @@ PER_RUN = (
     *("seed", "step", "gvlab", "backend", "matmul_precision", "samples", "images", "images_sha256", "warning"),
     *("images_seed", "channels", "clipped_share", "latents", "latent_samples", "median_effective_chains"),
     *("precision", "text", "text_sha256", "empty_lines"),
+    *("sounds", "sounds_sha256", "sounds_seed", "filled_with_zeros"),
 )
 """What two stamps may differ in and still be of one protocol."""
 
@@ -76,12 +77,15 @@ def of_likelihood(program: Program) -> dict[str, Any]:
     """What a number of nats depends on besides, or one of translated images."""
     if isinstance(program.experiment.model, c.Pix2Pix):
         return {"seen": c.member_to_dict(program.experiment.model.seen)}
-    likelihood = getattr(program.experiment.model, "likelihood", None)
+    model = program.experiment.model
+    likelihood = getattr(c.pictured(model), "likelihood", None)
     if likelihood is None or isinstance(likelihood, c.Sentences):  # all of sentences are of the same symbols
         return {}
     stamp: dict[str, Any] = {"likelihood": c.member_to_dict(likelihood)}
     if isinstance(likelihood, c.Bernoulli) and program.experiment.data.quantization != "binarize":
         stamp["note"] = "the pixels are grey, so nats are of a cross entropy, not of a likelihood"
+    if isinstance(model, c.Spectrograms):
+        stamp["spectra"] = {"n_fft": model.n_fft, "hop": model.hop}
     return stamp
 
 

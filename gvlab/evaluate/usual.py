@@ -31,7 +31,7 @@ def usual_features(dataset: data.Dataset) -> tuple[str, ...]:
     if dataset.name == STACKED:
         return (STACKED,)
     raw = dataset.modality.features
-    return (*raw, dataset.name) if features.has_small(dataset.name) else raw
+    return (*raw, dataset.name) if features.has_small(dataset.name, dataset.shape) else raw
 
 
 def usual_samples(dataset: data.Dataset) -> int:

@@ -74,14 +74,17 @@ def _differences(model: Trained, loaded: dict[str, Any]) -> dict[str, float]:
         "decode": largest_difference(loaded["decode"](z), model.decode(z)),
     }
     if model.program.model.encode is not None:
-        x = draw.normal(size=shape).astype(np.float32)
-        if stored in (np.uint8, np.int16):
-            x = draw.integers(np.iinfo(stored).min, np.iinfo(stored).max, shape, stored, endpoint=True)
-        if model.writes:
-            x = np.zeros(shape, np.int32)  # sentences of nothing
+        x = np.zeros(shape, np.int32) if model.writes else _examples(draw, stored, shape)  # sentences of nothing
         found["encode"] = max(map(largest_difference, loaded["encode"](x), model.encode(x)))
     if model.has_codes:
-        x = draw.integers(0, 256, shape, np.uint8)
+        x = _examples(draw, stored, shape)
         # A share: where two codes are as near, other roundings choose the other one.
         found["codes"] = float((np.asarray(loaded["encode"](x)) != np.asarray(model.codes(x))).mean())
     return found
+
+
+def _examples(draw: np.random.Generator, stored: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """Noise as a data set of that type stores its examples."""
+    if stored in (np.uint8, np.int16):
+        return draw.integers(np.iinfo(stored).min, np.iinfo(stored).max, shape, stored, endpoint=True)
+    return draw.normal(size=shape).astype(np.float32)

@@ -176,9 +176,12 @@ def small(name: str) -> Extractor:
     )
 
 
-def has_small(name: str) -> bool:
-    """Whether gvlab comes with a classifier of that data set."""
-    return name in SMALL and (SHIPPED / f"{name}.safetensors").is_file()
+def has_small(name: str, shape: tuple[int, ...] | None = None) -> bool:
+    """Whether gvlab comes with a classifier of that data set; one of sounds is of sounds as long as its own."""
+    if name not in SMALL or not (SHIPPED / f"{name}.safetensors").is_file():
+        return False
+    samples = getattr(SMALL[name](), "samples", 0)
+    return shape is None or not samples or shape[0] == samples
 
 
 @functools.cache

@@ -10,7 +10,10 @@ from gvlab.config.terms import innermost
 from gvlab.data import TOKENS
 from gvlab.families.setting import Setting
 from gvlab.own_parts import made
-from gvlab.types import Model
+from gvlab.types import Model, UserError
+
+_OF_IMAGES = (c.ClippedDragan, c.RealConsistency, c.FakeConsistency)
+"""Terms that look at pixels."""
 
 
 def gan(config: c.GAN, setting: Setting) -> Model:
@@ -21,6 +24,10 @@ def gan(config: c.GAN, setting: Setting) -> Model:
     assert isinstance(config.network, c.SentenceConvolutions)  # which `check_family` made sure of
     if config.augmentation is not None:
         setting.check_images(type(config.augmentation).__name__)
+    for term in (*config.discriminator_terms, *config.generator_terms):
+        name = type(innermost(term)).__name__
+        if isinstance(innermost(term), _OF_IMAGES):
+            raise UserError(f"{name} is of images, but the data are {setting.modality.name}: leave it out.")
     length, levels = setting.shape[0], setting.levels
     rows = setting._replace(shape=(length, levels), values=(0.0, 1.0), levels=0)
     numbers = config.latent_dim + config.network.noise(length, levels)

@@ -46,6 +46,7 @@ def spectrograms(config: c.Spectrograms, setting: Setting, build: Callable[[Any,
         n_fft=config.n_fft,
         hop=config.hop,
         rounds=config.rounds,
+        samples=samples,
         deviations=3.0 if of_gan else 1.0,
         bounds=bounds,
     )

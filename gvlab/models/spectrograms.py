@@ -35,11 +35,6 @@ class SpectrogramState:
         """Of the model of pictures."""
         return self.pictured.step
 
-    @property
-    def params(self) -> PyTree:
-        """Of the model of pictures."""
-        return self.pictured.params
-
 
 def of_spectrograms(
     model: Model,
@@ -48,6 +43,7 @@ def of_spectrograms(
     n_fft: int = 128,
     hop: int = 32,
     rounds: int = 60,
+    samples: int,
     deviations: float = 1.0,
     bounds: tuple[float, float] = (-float("inf"), float("inf")),
 ) -> Model:
@@ -55,6 +51,7 @@ def of_spectrograms(
 
     Args:
         model: of pictures.
+        samples: of a sound.
         frequencies: of the training set (`audio.standardised.frequencies`).
         n_fft, hop, rounds: as of `audio.standardised.log_spectrum` and `wave`.
         deviations: so many standard deviations of a frequency are 1 in a picture; 3 is published for GANs.
@@ -77,7 +74,7 @@ def of_spectrograms(
         return wave(logarithms, hop, rounds)[..., None]
 
     def init(key: PRNGKey, batch: Batch) -> SpectrogramState:
-        check_batch(batch.x, shape=batch.x.shape[1:], low=-1.0, high=1.0)
+        check_batch(batch.x, shape=(samples, 1), low=-1.0, high=1.0)
         known = Frequencies(jnp.asarray(frequencies.mean), jnp.asarray(frequencies.deviation))
         return SpectrogramState(model.init(key, Batch(pictures(known, batch.x), batch.y)), known)
 

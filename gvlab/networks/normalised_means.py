@@ -1,4 +1,4 @@
-"""An encoder whose means are normalised over the batch, so that the KL cannot go to 0."""
+"""An encoder whose means are normalised over the batch, so that in training the KL cannot go to 0."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -10,8 +10,8 @@ from gvlab.networks.layers import BatchNorm
 class NormalisedMeans(nn.Module):
     """BatchNorm over the means with a fixed scale; the log-variances stay.
 
-    Over a batch the squared mean of each latent is then at least gamma^2 on average, and the KL from N(0, I) of d
-    latents at least d gamma^2 / 2 nats.
+    Over a batch of training the squared mean of each latent is then at least gamma^2 on average, unless the encoder
+    says nearly the same of all, and the KL from N(0, I) of d latents at least d gamma^2 / 2 nats.
 
     Attributes:
         encoder: any encoder of `gvlab.networks`, or one's own.

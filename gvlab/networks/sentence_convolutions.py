@@ -48,7 +48,7 @@ class SentenceGenerator(nn.Module):
         h = nn.Dense(length * self.width)(append_label(z, y)).reshape(-1, length, self.width)
         for _ in range(self.blocks):
             h = SentenceBlock()(h)
-        logits = unrounded(Conv1D(levels, taps=1)(h))
+        logits = Conv1D(levels, taps=1)(unrounded(h))
         if self.temperature is None:
             return jax.nn.softmax(logits)
         soft = jax.nn.softmax((logits + gumbel(noise.reshape(logits.shape))) / self.temperature)

@@ -71,7 +71,7 @@ class UNet(nn.Module):
                 h = drop(h)
             h = jnp.concatenate([h, seen.pop()], axis=-1)
         height, width = sizes[0]
-        return nn.tanh(unrounded(up(self.channels)(nn.relu(h))))[:, :height, :width]
+        return nn.tanh(up(self.channels)(unrounded(nn.relu(h))))[:, :height, :width]
 
 
 def halvings(height: int, width: int, most: int = 8) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Num
 
 from gvlab import data, rng
 from gvlab.build import Program
@@ -25,8 +25,9 @@ def watch_of(program: Program) -> Callable[[PyTree], Info] | None:
 
     Those of the model (`Model.watch`), and:
 
-    - `watch/spread`: the variance of generated examples over that of training examples, summed over all their numbers;
-      0 where all are alike, which is mode collapse at its worst;
+    - `watch/spread`: the variance of generated examples over that of training examples, summed over all their numbers
+      (of sentences over the symbols at all places, as one-hot rows); 0 where all are alike, which is mode collapse at
+      its worst;
     - `watch/modes`: of mixtures in the plane, the modes of which one of the generated examples is within 3 standard
       deviations.
     """
@@ -41,12 +42,19 @@ def watch_of(program: Program) -> Callable[[PyTree], Info] | None:
         keys = jax.random.split(rng.stream(rng.root(0), rng.EVALUATE), 2)
         made = model.sample(state, keys[0], EXAMPLES)
         curves = {f"watch/{name}": value for name, value in look(state, train, held_out, keys[1]).items()}
-        curves["watch/spread"] = spread(made) / jnp.maximum(spread(train.x), 1e-12)
+        of_made, of_train = (spread(numbers(program, x)) for x in (made, train.x))
+        curves["watch/spread"] = of_made / jnp.maximum(of_train, 1e-12)
         if mixture is not None:
             curves["watch/modes"] = modes(made, jnp.asarray(mixture().means), mixture().scale).astype(jnp.float32)
         return curves
 
     return watch
+
+
+def numbers(program: Program, x: Num[Array, "n *shape"]) -> Float[Array, "n *numbers"]:
+    """Examples as numbers that can be averaged: of sentences one-hot rows, whose symbols are mere names."""
+    alphabet = program.dataset.alphabet
+    return x if alphabet is None else jax.nn.one_hot(x, alphabet.levels)
 
 
 def spread(x: Float[Array, "n *shape"]) -> Float[Array, ""]:

@@ -105,3 +105,21 @@ def test_sounds_of_another_rate_or_length_are_refused(tmp_path):
     (tmp_path / "a.wav").unlink()
     with pytest.raises(UserError, match=r"has no \.wav files"):
         sound_sets.read(tmp_path, dataset)
+
+
+def test_silence_is_measured_and_another_peak_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "data"))
+    wave_of = np.round(20000 * np.sin(np.arange(64))).astype(np.int16)
+    (tmp_path / "theirs").mkdir(), (tmp_path / "mine").mkdir()
+    for number in range(4):
+        write(tmp_path / "theirs" / f"{number}.wav", wave_of // (1 + number))
+    data.add_waves("scaled", tmp_path / "theirs", peak=0.5, test=0.5)
+    scaled = data.load("scaled")
+    write(tmp_path / "mine" / "loud.wav", wave_of)
+    with pytest.raises(UserError, match=r"loud\.wav has a peak of 0\.61, .* all scaled to 0\.5"):
+        sound_sets.read(tmp_path / "mine", scaled)
+    write(tmp_path / "mine" / "loud.wav", np.round(wave_of * (16384 / 20000)))
+    assert len(sound_sets.read(tmp_path / "mine", scaled).x) == 1
+    write(tmp_path / "theirs" / "0.wav", np.zeros(2048))
+    vowels = sound_sets.read(tmp_path / "theirs", data.load("vowels"))
+    assert (~vowels.x.any((1, 2))).sum() == 1

@@ -11,6 +11,7 @@ from gvlab import build, data, models, networks, rng
 from gvlab import config as c
 from gvlab.models.one_hot import written
 from gvlab.networks.sentence_convolutions import gumbel
+from gvlab.train import watch
 from gvlab.types import Batch, UserError
 
 KEY = rng.root(0)
@@ -103,7 +104,20 @@ def test_what_makes_no_sentences_is_refused(letters):
         program(c.SentenceConvolutions(4, 1), data.load("digits"))
     with pytest.raises(UserError, match="DiffAugment is of images"):
         program(c.SentenceConvolutions(4, 1), letters, augmentation=c.DiffAugment())
+    for term in (c.ClippedDragan(), c.RealConsistency()):
+        with pytest.raises(UserError, match=f"{type(term).__name__} is of images, but the data are sentences"):
+            build.program(
+                c.Experiment("e", c.GAN(c.SentenceConvolutions(4, 1), discriminator_terms=(term,)), 3), letters
+            )
+    with pytest.raises(UserError, match="networks of sentences compute in float32"):
+        c.Experiment("e", c.GAN(c.SentenceConvolutions(4, 1)), 3, precision="bfloat16")
     with pytest.raises(UserError, match=r"SentenceConvolutions\.blocks is 10000"):
         c.SentenceConvolutions(blocks=10_000)
     with pytest.raises(UserError, match=r"GumbelDraw\.temperature is 0\.0"):
         c.GumbelDraw(0.0)
+
+
+def test_the_spread_of_sentences_is_one_of_symbols_not_of_their_numbers(letters):
+    made = program(c.SentenceConvolutions(4, 1), letters)
+    one, other = jnp.array([[2, 0], [3, 0]]), jnp.array([[2, 0], [5, 0]])
+    assert watch.spread(watch.numbers(made, one)) == watch.spread(watch.numbers(made, other))

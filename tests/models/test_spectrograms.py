@@ -1,5 +1,7 @@
 """Models of sounds by pictures of them: what is between the model and the sound, whatever the model."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ from zoo import quick_jit
 from gvlab import build, data, families, rng, tree
 from gvlab import config as c
 from gvlab.audio import standardised
+from gvlab.evaluate import ranking, stamps
 from gvlab.types import Batch, UserError
 
 INNER_GAN = c.GAN(c.MLP((8,)), latent_dim=4)
@@ -74,6 +77,25 @@ def test_the_state_brings_the_frequencies_where_the_data_are_absent(one_step):
     other = build.model(made.experiment.model, (256, 1), 2)  # which knows no data
     one, two = (quick_jit(model.sample, static_argnums=2)(first, KEY, 2) for model in (made.model, other))
     np.testing.assert_array_equal(one, two)
+
+
+def test_in_bfloat16_and_of_flows_it_is_what_the_model_within_is(sounds):
+    for within in (INNER_GAN, INNER_VAE):
+        made = program(c.Spectrograms(within, **OPTIONS), sounds, precision="bfloat16")
+        state = jax.eval_shape(made.model.init, KEY, made.first_batch())
+        new, _ = jax.eval_shape(made.model.train_step, state, made.first_batch(), KEY)
+        assert new == state
+    flow = replace(INNER_VAE, conditional=False, posterior=c.Planar(1))
+    assert ranking.can_be_ranked(program(c.Spectrograms(INNER_VAE, **OPTIONS), sounds))
+    assert not ranking.can_be_ranked(program(c.Spectrograms(flow, **OPTIONS), sounds))
+    stamp = stamps.of_likelihood(program(c.Spectrograms(INNER_VAE, **OPTIONS), sounds))
+    assert stamp == {"likelihood": c.member_to_dict(c.LearnedGaussian()), "spectra": {"n_fft": 32, "hop": 16}}
+
+
+def test_sounds_of_another_length_are_refused(one_step):
+    made = one_step[0]
+    with pytest.raises(UserError, match=r"\[batch, 256, 1\] is declared"):
+        made.model.init(KEY, Batch(jnp.zeros((2, 128, 1)), jnp.zeros(2, jnp.int32)))
 
 
 def test_of_a_waves_likelihood_nothing_is_said(one_step):
