@@ -5,8 +5,8 @@
 
 An eighth of DCGAN's width; SpecGAN is published with a Wasserstein game on 128 x 128. `sounds` then has WAV files.
 
-Cost: TODO
-Reached (seed 0): TODO
+Cost: not run to its end; 60 steps at twice this width took half a minute of one busy core, compilation left out.
+Reached: not run.
 """
 
 from gvlab.config import DCGAN, GAN, Adam, Cosine, Data, Evaluation, Experiment, HalfLife, Hinge, Spectrograms
