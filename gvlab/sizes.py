@@ -72,8 +72,8 @@ def check_sampling(experiment: c.Experiment, model: Model, state: Any, n: int, s
         return
     key = jax.eval_shape(jax.random.key, 0)
     if model.unsampled and model.encode is not None:
-        example = Batch(jax.ShapeDtypeStruct((1, *shape), jnp.float32))
-        z = jax.eval_shape(model.encode, state, example)[0]
+        encode = model.encode
+        z = jax.eval_shape(lambda state: encode(state, Batch(jnp.zeros((1, *shape))))[0], state)
         needed = memory.least(model.decode, state, jax.ShapeDtypeStruct((n, *z.shape[1:]), z.dtype))
     else:
         needed = memory.least(functools.partial(model.sample, n=n), state, key)
