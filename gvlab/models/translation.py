@@ -114,7 +114,7 @@ def translator(
         return eval_apply(generator, state.params["generator"], state.stats["generator"], a, None)
 
     def encode(state: VAEState, batch: Batch) -> tuple[Float[Array, "batch latent"], Float[Array, "batch latent"]]:
-        z = seen(batch.x).reshape(len(batch.x), math.prod(shape))
+        z = seen(batch.x).reshape(batch.x.shape[0], math.prod(shape))
         return z, jnp.full_like(z, -jnp.inf)
 
     def decode(state: VAEState, z: Float[Array, "n latent"], y: Labels = None) -> Array:
