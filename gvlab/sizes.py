@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from gvlab import config as c
 from gvlab import memory
@@ -63,11 +64,19 @@ def check_training(experiment: c.Experiment, model: Model, batch: Batch) -> None
 
 
 def check_sampling(experiment: c.Experiment, model: Model, state: Any, n: int, shape: Shape, option: str) -> None:
-    """Raises `UserError` unless n examples can be generated at once; `option` is what asked for them."""
+    """Raises `UserError` unless n examples can be generated at once; `option` is what asked for them.
+
+    A model without samples decodes latents that it is given.
+    """
     if _is_known(experiment.model) and _MARGIN * n * _most_of_example(experiment.model, shape) < memory.limit():
         return
     key = jax.eval_shape(jax.random.key, 0)
-    needed = memory.least(functools.partial(model.sample, n=n), state, key)
+    if model.unsampled and model.encode is not None:
+        encode = model.encode
+        z = jax.eval_shape(lambda state: encode(state, Batch(jnp.zeros((1, *shape))))[0], state)
+        needed = memory.least(model.decode, state, jax.ShapeDtypeStruct((n, *z.shape[1:]), z.dtype))
+    else:
+        needed = memory.least(functools.partial(model.sample, n=n), state, key)
     memory.check(f"{option}, which generates {n} examples at once,", needed, "ask for fewer")
 
 

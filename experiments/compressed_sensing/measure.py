@@ -45,9 +45,10 @@ def main() -> None:
     backend.start()
     args.out.mkdir(parents=True, exist_ok=True)
     file = args.out / "errors.json"
-    found = json.loads(file.read_text()) if file.exists() else {"images": args.images, "rows": {}}
-    if found["images"] != args.images:
-        parser.error(f"{file} is of {found['images']} images: ask for as many, or for another folder")
+    try:
+        found = begun(file, {name: getattr(args, name) for name in ("images", "restarts", "steps")})
+    except ValueError as error:
+        parser.error(str(error))
     found |= references(args.run, args.images)
     for m in args.measurements:
         if str(m) not in found["rows"]:
@@ -56,6 +57,17 @@ def main() -> None:
             file.write_text(json.dumps(found, indent=1) + "\n")
     (args.out / "errors.md").write_text(table(found))
     figure(found, args.out / "errors.png")
+
+
+def begun(file: Path, asked: dict[str, int]) -> dict:
+    """What the file has of these numbers, or the beginning of it (`ValueError` if it has others: rows of one table are
+    alike)."""
+    found = json.loads(file.read_text()) if file.exists() else asked | {"rows": {}}
+    for name, value in asked.items():
+        if found.get(name) != value:
+            known = found.get(name, "unknown")
+            raise ValueError(f"{file} has {name} = {known}, and not {value}: ask for as many, or for another folder")
+    return found
 
 
 def references(run: Path, images: int) -> dict[str, float]:
@@ -157,7 +169,7 @@ def figure(found: dict, target: Path) -> None:
     axes.axhline(found["encoder"], color="grey", linestyle="--", linewidth=1, label="encoder's reconstruction")
     axes.axhline(found["mean_image"], color="grey", linestyle=":", linewidth=1, label="mean image")
     axes.set(xlabel="measurements", ylabel="squared error per pixel", xscale="log", yscale="log")
-    axes.set_xticks(where, [str(m) for m in where])
+    axes.set_xticks(where, ["" if m == 400 else str(m) for m in where])  # it would run into that of 500
     axes.minorticks_off()
     axes.legend(frameon=False, fontsize=8)
     figure.savefig(target)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
-import typing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from gvlab.config.checks import check_not_negative, check_positive, check_size
-from gvlab.config.fields import field_types
-from gvlab.config.plain import plain, settle
+from gvlab.config.plain import settle
 from gvlab.errors import UserError
-from gvlab.spelling import nearest
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     from gvlab.restoration.operators import Operator, Shape
@@ -31,11 +26,9 @@ class Mask:
             raise UserError(f"Mask.share is {self.share}, but must be above 0 and at most 1.")
 
     def operator(self, shape: Shape) -> Operator:
-        import numpy as np
-
         from gvlab.restoration import operators
 
-        return operators.mask(shape, np.random.default_rng(self.seed).uniform(size=shape[:2]) < self.share)
+        return operators.random_mask(shape, self.share, self.seed)
 
 
 @dataclass(frozen=True)
@@ -50,18 +43,9 @@ class Block:
         check_size("Block", size=self.size)
 
     def operator(self, shape: Shape) -> Operator:
-        import numpy as np
-
         from gvlab.restoration import operators
 
-        kept = np.ones(shape[:2], bool)
-        top, left = (max(0, (side - self.size) // 2) for side in shape[:2])
-        kept[top : top + self.size, left : left + self.size] = False
-        if not kept.any():
-            raise UserError(
-                f"Block.size is {self.size}, which hides images of {shape[0]}x{shape[1]} pixels whole: use less."
-            )
-        return operators.mask(shape, kept)
+        return operators.block(shape, self.size)
 
 
 @dataclass(frozen=True)
@@ -69,11 +53,9 @@ class Half:
     """The lower half is hidden."""
 
     def operator(self, shape: Shape) -> Operator:
-        import numpy as np
-
         from gvlab.restoration import operators
 
-        return operators.mask(shape, np.repeat(np.arange(shape[0])[:, None] < shape[0] // 2, shape[1], axis=1))
+        return operators.half(shape)
 
 
 @dataclass(frozen=True)
@@ -235,63 +217,5 @@ class FineTune:
 
 AnyMethod: TypeAlias = Optimise | MAP | Posterior | Encoder | FineTune
 
-
-PREFIX = "restore:"
-"""Of a measure that is a restoration: restore:block10."""
-USUAL_NOISE = 0.1
-"""Standard deviation of the measurements' noise, of images in [0, 1], where nobody says another."""
-COMPARED = MAP(restarts=2, steps=100, rate=0.1)
-"""How a restoration as a measure is made: on digits the objective moves by less than 2 % in another hundred steps."""
-
-
-class Restoration(NamedTuple):
-    """A restoration as a measure."""
-
-    name: str
-    """As its numbers are called: block10."""
-    what: AnyOperator
-    noise: float
-
-
-def is_restoration(measure: str) -> bool:
-    """Whether the name of a measure is that of a restoration."""
-    return measure.startswith(PREFIX)
-
-
-def restoration(measure: str) -> Restoration:
-    """The restoration that a measure names: `restore:` and an operator with its number, restore:mask0.5; of `noise` the
-    number is its standard deviation.
-
-    Raises:
-        UserError: there is no such operator, or the number is none for it.
-    """
-    kinds = {kind.__name__.lower(): kind for kind in typing.get_args(AnyOperator)}
-    found = re.fullmatch(r"(?P<operator>[a-z]+)(?P<number>\d+(\.\d+)?)?", measure.removeprefix(PREFIX))
-    kind = kinds.get(found["operator"]) if found else None
-    if found is None or kind is None:
-        known = [PREFIX + name for name in EXAMPLES]
-        raise UserError(
-            f"There is no measure {measure!r}: choose one like {', '.join(known)}{nearest(measure, known)}."
-        )
-    text = found["number"]
-    number = None if text is None else float(text) if "." in text else int(text)
-    name = found["operator"] if number is None else f"{found['operator']}{number:g}"
-    if kind is Noise:
-        return Restoration(name, Noise(), USUAL_NOISE if number is None else _checked_noise(measure, float(number)))
-    if number is None:
-        return Restoration(name, kind(), USUAL_NOISE)
-    if not dataclasses.fields(kind):
-        raise UserError(f"The measure {measure} has a number, but {found['operator']} has none: leave it out.")
-    field = dataclasses.fields(kind)[0].name
-    return Restoration(name, kind(plain(field_types(kind)[field], number, f"{kind.__name__}.{field}")), USUAL_NOISE)
-
-
-EXAMPLES = ("mask0.5", "block10", "half", "downsample2", "blur1", "grey", "noise0.5", "projection50")
 LEAST_NOISE, MOST_NOISE = 1e-4, 100.0
 """Of measurements of images in [0, 1]: beyond these squared errors over it are no numbers of float32."""
-
-
-def _checked_noise(measure: str, noise: float) -> float:
-    if not LEAST_NOISE <= noise <= MOST_NOISE:
-        raise UserError(f"The noise of {measure} is {noise:g}, but must be from {LEAST_NOISE} to {MOST_NOISE:g}.")
-    return noise

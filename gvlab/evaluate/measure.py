@@ -14,11 +14,10 @@ import numpy as np
 from gvlab import __version__, data, rng
 from gvlab import config as c
 from gvlab.build import Program
-from gvlab.config.restoration import is_restoration, restoration
 from gvlab.data import image_sets, sound_sets
 from gvlab.evaluate import annealing, bounds, codes, disentanglement, distances, held_out, latents, of_sets, usual
 from gvlab.evaluate.features import of_split
-from gvlab.evaluate.restorations import OF_RESTORATIONS
+from gvlab.evaluate.restorations import OF_RESTORATIONS, is_restoration, restoration
 from gvlab.evaluate.restorations import check as check_restorations
 from gvlab.evaluate.results import Measures
 from gvlab.evaluate.sampling import Clipped, generate, sample_count

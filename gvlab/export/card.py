@@ -77,7 +77,14 @@ class Evaluation(TypedDict):
     """By name: value and stamp."""
 
 
-class Card(TypedDict):
+class _Prior(TypedDict):
+    prior: Literal["normal", "own", "none"]
+    """Of the latents; of "own", that of a whole model of one's own, there is no truncation, and of "none" no sample."""
+    unsampled: NotRequired[str]
+    """Why there is no program `sample`, where there is none."""
+
+
+class Card(_Prior):
     """Of card.json."""
 
     format: Literal[1]
@@ -98,8 +105,6 @@ class Card(TypedDict):
     range: list[float] | None
     """Of the examples that are made; null where they have no bound."""
     latent: Count
-    prior: Literal["normal", "own"]
-    """Of the latents; of "own", that of a whole model of one's own, there is no truncation."""
     classes: Count
     """0 for an unconditional model."""
     class_names: list[str]
@@ -144,11 +149,11 @@ def of(run: Path, model: Trained, weights: Weights, exported: dict[str, jax.expo
         "versions": {"gvlab": __version__} | {name: importlib.metadata.version(name) for name in ("jax", "jaxlib")},
         "platforms": list(PLATFORMS),
         "exported_on": jax.default_backend(),
-        "calling_convention": exported["sample"].calling_convention_version,
+        "calling_convention": exported["decode"].calling_convention_version,
         "shape": list(model.shape),
         "range": _range(model),
         "latent": model.program.latent_dim,
-        "prior": "normal" if model.has_normal_prior else "own",
+        **_prior(model),
         "classes": model.classes,
         "class_names": list(model.program.dataset.class_names) if model.classes else [],
         "weights": _table(weights, file),
@@ -156,6 +161,13 @@ def of(run: Path, model: Trained, weights: Weights, exported: dict[str, jax.expo
         "evaluation": _evaluation(run, model),
         "files": {},
     }
+
+
+def _prior(model: Trained) -> _Prior:
+    if model.program.model.unsampled:
+        why = f"{model.experiment.name} has no prior to sample from: give latents to decode, as encode makes them."
+        return {"prior": "none", "unsampled": why}
+    return {"prior": "normal" if model.has_normal_prior else "own"}
 
 
 def _table(weights: Weights, file: Path) -> dict[str, Tensor]:

@@ -4,7 +4,8 @@ pip install jax numpy flatbuffers  # jax.export reads its files by the latter
 
     import load
 
-    x = load.sample(16, seed=1)  # to the last bit what gvlab.load(RUN).sample(16, seed=1) gives on the same machine
+    x = load.sample(16, seed=1)  # to the last bit what gvlab.load(RUN).sample(16, seed=1) gives on the same machine;
+        # where card.json has "unsampled", it says why there are no samples, and load.sample refuses
     x = load.decode(z)  # of latents [n, latent]
     mean, logvar = load.encode(x)  # of a VAE: of images as uint8 [n, height, width, channel], or points [n, d]
     z = load.encode(x)  # of a VQVAE: its codes, int32 [n, positions]
@@ -19,8 +20,7 @@ import jax.export
 import numpy as np
 
 folder = Path(__file__).parent
-card = json.loads((folder / "card.json").read_bytes())
-raw = (folder / "weights.safetensors").read_bytes()
+card, raw = json.loads((folder / "card.json").read_bytes()), (folder / "weights.safetensors").read_bytes()
 weights = jax.device_put({k: np.ndarray(t["shape"], t["dtype"], raw, t["offset"]) for k, t in card["weights"].items()})
 programs = {file.stem: jax.export.deserialize(bytearray(file.read_bytes())) for file in folder.glob("*.jax_export")}
 one_hot = np.eye(max(card["classes"], 1), card["classes"], dtype=np.float32)
@@ -32,8 +32,9 @@ def run(name, n, y, *inputs):
 
 
 def sample(n, seed=0, y=None, truncation=np.inf):
-    if card["prior"] == "own" and truncation < np.inf:
-        raise ValueError(f"truncation is {truncation}, but it is of the normal prior, and this model has its own.")
+    if "sample" not in programs or (card["prior"] == "own" and truncation < np.inf):
+        own = f"truncation is {truncation}, but it is of the normal prior, and this model has its own."
+        raise ValueError(card.get("unsampled", own))
     return run("sample", n, y, np.int32(seed), np.float32(truncation))
 
 

@@ -100,7 +100,7 @@ def _name(state: PyTree, path: tuple[Any, ...]) -> str | None:
 
 
 def functions(model: Trained, weights: Weights) -> dict[str, Callable[..., Any]]:
-    """`sample`, `decode` and, of a VAE, `encode` or `codes`, as `Trained` has them.
+    """`sample` (but of a model without samples), `decode` and, of a VAE, `encode` or `codes`, as `Trained` has them.
 
     Each takes the arrays of `weights` first and the labels last: y [b, classes], weights of the classes; of an
     unconditional model [b, 0], which still says how many examples are wanted.
@@ -134,10 +134,12 @@ def functions(model: Trained, weights: Weights) -> dict[str, Callable[..., Any]]
     def codes(arrays: dict[str, Array], x: Array, y: Array) -> Array:
         return codes_of(program, weights.state(arrays), x, y if model.classes else None)
 
-    both: dict[str, Callable[..., Any]] = {"sample": sample, "decode": decode}
+    made: dict[str, Callable[..., Any]] = {"decode": decode}
+    if not program.model.unsampled:
+        made = {"sample": sample} | made
     if model.has_codes:
-        return both | {"codes": codes}
-    return both | {"encode": encode} if program.model.encode else both
+        return made | {"codes": codes}
+    return made | {"encode": encode} if program.model.encode else made
 
 
 def arguments(model: Trained, batch: Any) -> dict[str, dict[str, jax.ShapeDtypeStruct]]:

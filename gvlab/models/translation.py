@@ -48,7 +48,8 @@ def translator(
     over patches and pixels.
 
     Args:
-        generator: Linen module, (a [b, *shape], None, train=) -> x [b, *shape]; its dropout is of training alone.
+        generator: Linen module, (a [b, *shape], None, train=) -> x [b, *shape]; its dropout is of training alone, and
+            over an `axis_name` of the global batch, as `networks.layers.Dropout` is.
         critic: Linen module, (a and x, one behind the other in channels, None, train=) -> logits [b, *patches].
         optimizers: of G and of D.
         seen: makes a.
@@ -71,7 +72,7 @@ def translator(
 
     def train_step(state: VAEState, batch: Batch, key: PRNGKey) -> tuple[VAEState, Info]:
         x, a = batch.x, seen(batch.x)
-        dropped = _key_of_device(rng.stream(key, rng.NOISE), axis_name)
+        dropped = rng.stream(key, rng.NOISE)
 
         def made(params: PyTree) -> tuple[Array, PyTree]:
             return train_apply(
@@ -114,7 +115,7 @@ def translator(
         return eval_apply(generator, state.params["generator"], state.stats["generator"], a, None)
 
     def encode(state: VAEState, batch: Batch) -> tuple[Float[Array, "batch latent"], Float[Array, "batch latent"]]:
-        z = seen(batch.x).reshape(len(batch.x), math.prod(shape))
+        z = seen(batch.x).reshape(batch.x.shape[0], math.prod(shape))
         return z, jnp.full_like(z, -jnp.inf)
 
     def decode(state: VAEState, z: Float[Array, "n latent"], y: Labels = None) -> Array:
@@ -134,8 +135,3 @@ def translator(
         raise UserError(UNSAMPLED)
 
     return Model(init, train_step, sample, evaluate, prior, decode, encode, unsampled=UNSAMPLED)
-
-
-def _key_of_device(key: PRNGKey, axis_name: str | None) -> PRNGKey:
-    """Devices drop different units."""
-    return key if axis_name is None else jax.random.fold_in(key, jax.lax.axis_index(axis_name))

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax.typing import Initializer
 from jaxtyping import Array, Float
 
+from gvlab import rng as streams
 from gvlab.networks.convolution import conv, conv_transpose
 from gvlab.types import UserError
 
@@ -69,6 +70,26 @@ class BatchNorm(nn.BatchNorm):
         if training and not self.is_initializing():
             refuse_single_values(x, self.axis_name)
         return super().__call__(x, use_running_average, **options)
+
+
+class Dropout(nn.Dropout):
+    """Flax's, and over a mapped axis the same units of the global batch as on one device: with one key for all devices,
+    each takes its share of what is drawn.
+
+    Attributes:
+        axis_name: the mapped axis over which the batch is shared.
+    """
+
+    axis_name: str | None = None
+
+    def __call__(
+        self, inputs: Float[Array, "*shape"], deterministic: bool | None = None, rng: Array | None = None
+    ) -> Float[Array, "*shape"]:
+        """The inputs, of which `rate` are dropped and the others grow by as much, unless `deterministic`."""
+        if self.axis_name is None or self.is_initializing() or self.deterministic or self.rate == 0:
+            return super().__call__(inputs, deterministic, rng)
+        kept = streams.uniform(self.make_rng(self.rng_collection), inputs.shape, self.axis_name) < 1 - self.rate
+        return jnp.where(kept, inputs / (1 - self.rate), jnp.zeros_like(inputs))
 
 
 class Conv(nn.Module):

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gvlab.networks.layers import BatchNorm, Conv, ConvTranspose, unrounded
+from gvlab.networks.layers import BatchNorm, Conv, ConvTranspose, Dropout, unrounded
 
 MOST_CHANNELS = 8
 """Times the first layer's."""
@@ -27,7 +27,7 @@ class UNet(nn.Module):
         channels: of the output.
         width: channels of the first layer.
         dropout: the share of units that are dropped.
-        axis_name: the mapped axis over which the batch's statistics are averaged.
+        axis_name: the mapped axis over which the batch's statistics are averaged, and its dropout is shared.
 
     Reference: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017, section 6.1.1.
     """
@@ -50,7 +50,7 @@ class UNet(nn.Module):
         down = partial(Conv, kernel_size=(4, 4), strides=(2, 2), kernel_init=init)
         up = partial(ConvTranspose, kernel_size=(4, 4), strides=(2, 2), kernel_init=init)
         norm = partial(BatchNorm, use_running_average=not train, momentum=0.9, epsilon=1e-5, axis_name=self.axis_name)
-        drop = nn.Dropout(self.dropout, deterministic=not train)
+        drop = Dropout(self.dropout, deterministic=not train, axis_name=self.axis_name)
         levels = halvings(*x.shape[1:3])
         sizes, seen = [x.shape[1:3]], []
         h = x

@@ -40,7 +40,7 @@ class Searcher(NamedTuple):
 def searcher(
     decode: Decode, operator: Operator, *, latent_dim: int, restarts: int, rate: float, weight: float
 ) -> Searcher:
-    """The arguments of `methods.optimise`, which are compiled in."""
+    """The arguments of `methods.search`, which are compiled in."""
 
     def pieces(given: PyTree) -> methods.Search:
         generate = functools.partial(decode, given)
@@ -69,7 +69,16 @@ def stride_here() -> int:
 def searched(
     by: Searcher, given: PyTree, key: PRNGKey, y: Float[Array, "n *measured"], steps: int, listen: Listener = silent
 ) -> methods.Found:
-    """What `methods.optimise` finds."""
+    """What `methods.search` finds in so many steps.
+
+    Args:
+        by: the search.
+        given: what `decode` is given first.
+        key: of the starts.
+        y: measurements.
+        steps: of Adam.
+        listen: hears how many steps are done.
+    """
     moving = by.begin(given, key, y)
     for done in range(0, steps, by.stride):
         listen(done, steps)
@@ -93,7 +102,22 @@ def sampled(
     thinning: int,
     listen: Listener = silent,
 ) -> methods.Posterior:
-    """What `methods.posterior` draws; its arguments."""
+    """What `methods.chains_of` draws; its arguments, of `decode` with `given`.
+
+    Args:
+        decode: G, of what it is given first.
+        operator: A.
+        given: what `decode` is given first.
+        key: of everything.
+        y: measurements.
+        latent_dim: of z.
+        noise: standard deviation of the measurements' noise; above 0.
+        chains: for each image.
+        warmup: transitions.
+        draws: that are kept, of each chain.
+        thinning: transitions between two draws.
+        listen: hears how many transitions are done.
+    """
 
     def pieces(given: PyTree) -> methods.Chains:
         generate = functools.partial(decode, given)

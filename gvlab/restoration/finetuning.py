@@ -80,7 +80,7 @@ def finetune(
         generate: (w, z, number of the image) -> G(z; w).
         operator: A.
         y: measurements.
-        z: of each image, as `methods.optimise` found them.
+        z: of each image, as `driving.searched` found them.
         steps: of Adam.
         rate: of Adam on the weights.
         latent_rate: of Adam on z.

@@ -2,7 +2,7 @@
 
 All are told `generate`, (z [rows, latent], image [rows]) -> images in [0, 1], where `image` says which of the images a
 row is for (of which class, if the model has classes); y [n, *measured] are the measurements of n images. They are pure
-functions, and compile as a whole.
+functions, in pieces that `gvlab.restoration.driving` compiles and calls.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Moving(NamedTuple):
 class Search(NamedTuple):
     """A search in pieces, so that whoever drives it chooses what is compiled at once, and knows how far it is."""
 
-    begin: Callable[..., Moving]
-    """(key, y, start=None) -> at the starts."""
+    begin: Callable[[PRNGKey, Array], Moving]
+    """(key, y) -> at the starts, which are drawn from N(0, I)."""
     step: Callable[[Moving, Array], Moving]
     """(moving, y) -> one step of Adam further."""
     end: Callable[[Moving, Array], Found]
@@ -74,18 +74,28 @@ def squared_error(
 def search(
     generate: Generate, operator: Operator, *, latent_dim: int, restarts: int, rate: float, weight: float
 ) -> Search:
-    """`optimise`, in pieces; its arguments."""
+    """The latents that minimise |A G(z) - y|^2 + weight |z|^2, by Adam; of several restarts the one of the least.
+
+    With N(0, I) as the prior and noise of variance `weight` the minimum is the posterior's mode.
+
+    Args:
+        generate: G.
+        operator: A.
+        latent_dim: of z.
+        restarts: for each image.
+        rate: of Adam.
+        weight: of the squared length of z (lambda in Bora et al., eq. 3).
+
+    Reference: Bora et al., "Compressed Sensing using Generative Models", 2017, eq. 3.
+    """
     optimizer = optax.adam(rate)
 
     def objective(z: Float[Array, "rows latent"], y: Float[Array, "n *measured"]) -> Float[Array, " rows"]:
         image, seen = jnp.repeat(jnp.arange(y.shape[0]), restarts), jnp.repeat(y, restarts, axis=0)
         return squared_error(operator, generate(z, image), seen) + weight * (z**2).sum(-1)
 
-    def begin(key: PRNGKey, y: Array, start: Float[Array, "n latent"] | None = None) -> Moving:
-        z = jax.random.normal(key, (y.shape[0], restarts, latent_dim))
-        if start is not None:
-            z = z.at[:, 0].set(start)
-        flat = z.reshape(-1, latent_dim)
+    def begin(key: PRNGKey, y: Array) -> Moving:
+        flat = jax.random.normal(key, (y.shape[0], restarts, latent_dim)).reshape(-1, latent_dim)
         return Moving(flat, optimizer.init(flat), objective(flat, y).reshape(-1, restarts))
 
     def step(moving: Moving, y: Array) -> Moving:
@@ -102,44 +112,6 @@ def search(
         return Found(generate(chosen, jnp.arange(n)), chosen, values, moving.before)
 
     return Search(begin, step, end)
-
-
-def optimise(
-    key: PRNGKey,
-    generate: Generate,
-    operator: Operator,
-    y: Float[Array, "n *measured"],
-    *,
-    latent_dim: int,
-    restarts: int,
-    steps: int,
-    rate: float,
-    weight: float,
-    start: Float[Array, "n latent"] | None = None,
-) -> Found:
-    """The latents that minimise |A G(z) - y|^2 + weight |z|^2, by Adam; of several restarts the one of the least.
-
-    With N(0, I) as the prior and noise of variance `weight` the minimum is the posterior's mode.
-
-    Args:
-        key: of the starts, which are drawn from N(0, I).
-        generate: G.
-        operator: A.
-        y: measurements.
-        latent_dim: of z.
-        restarts: for each image.
-        steps: of Adam.
-        rate: of Adam.
-        weight: of the squared length of z (lambda in Bora et al., eq. 3).
-        start: of the first restart of each image, in the place of a draw.
-
-    Reference: Bora et al., "Compressed Sensing using Generative Models", 2017, eq. 3.
-    """
-    pieces = search(generate, operator, latent_dim=latent_dim, restarts=restarts, rate=rate, weight=weight)
-    moving, _ = jax.lax.scan(
-        lambda moving, _: (pieces.step(moving, y), None), pieces.begin(key, y, start), length=steps
-    )
-    return pieces.end(moving, y)
 
 
 class Wandering(NamedTuple):
@@ -170,7 +142,23 @@ def chains_of(
     thinning: int = 1,
     leapfrog_steps: int = 10,
 ) -> Chains:
-    """`posterior`, in pieces; its arguments."""
+    """Hamiltonian draws of z under N(0, I) and y = A G(z) + noise e, annealed from the prior during the warm-up.
+
+    The inverse temperature rises over the warm-up by `temperatures`; the step size follows the acceptance until its
+    end, and is held from there on.
+
+    Args:
+        generate: G.
+        operator: A.
+        latent_dim: of z.
+        noise: standard deviation of the measurements' noise; above 0.
+        chains: for each image.
+        thinning: transitions between two draws.
+        leapfrog_steps: of a transition.
+
+    Reference: Neal, "MCMC using Hamiltonian dynamics", 2011; of generators in Wu et al., "On the Quantitative Analysis
+    of Decoder-Based Generative Models", 2017.
+    """
 
     def log_likelihood(z: Float[Array, "chains n latent"], y: PyTree) -> Float[Array, "chains n"]:
         n = y.shape[0]
@@ -205,60 +193,6 @@ def temperatures(warmup: int) -> Float[Array, " warmup"]:
     quarters of it."""
     rising = jnp.clip(jnp.arange(1, warmup + 1) / max(1, (3 * warmup) // 4), 0.0, 1.0)
     return jnp.where(rising >= 1, 1.0, jnp.exp((1 - rising) * jnp.log(1e-4)))
-
-
-def posterior(
-    key: PRNGKey,
-    generate: Generate,
-    operator: Operator,
-    y: Float[Array, "n *measured"],
-    *,
-    latent_dim: int,
-    noise: float,
-    chains: int,
-    warmup: int,
-    draws: int,
-    thinning: int = 1,
-    leapfrog_steps: int = 10,
-) -> Posterior:
-    """Hamiltonian draws of z under N(0, I) and y = A G(z) + noise e, annealed from the prior during the warm-up.
-
-    The inverse temperature rises from 0 to 1 over the first three quarters of the warm-up; the step size follows the
-    acceptance until its end, and is held from there on.
-
-    Args:
-        key: of everything.
-        generate: G.
-        operator: A.
-        y: measurements.
-        latent_dim: of z.
-        noise: standard deviation of the measurements' noise; above 0.
-        chains: for each image.
-        warmup: transitions.
-        draws: that are kept, of each chain.
-        thinning: transitions between two draws.
-        leapfrog_steps: of a transition.
-
-    Reference: Neal, "MCMC using Hamiltonian dynamics", 2011; of generators in Wu et al., "On the Quantitative Analysis
-    of Decoder-Based Generative Models", 2017.
-    """
-    pieces = chains_of(
-        generate, operator, latent_dim=latent_dim, noise=noise, chains=chains, thinning=thinning,
-        leapfrog_steps=leapfrog_steps,
-    )  # fmt: skip
-    start_key, warm_key, draw_key = jax.random.split(key, 3)
-
-    def drawn(wandering: Wandering, key: PRNGKey) -> tuple[Wandering, tuple[Array, Array]]:
-        wandering, acceptance = pieces.draw(wandering, y, key)
-        return wandering, (wandering.position.z, acceptance)
-
-    warmed, _ = jax.lax.scan(
-        lambda wandering, given: (pieces.warm(wandering, y, *given), None),
-        pieces.begin(start_key, y),
-        (jax.random.split(warm_key, warmup), temperatures(warmup)),
-    )
-    _, (z, acceptance) = jax.lax.scan(drawn, warmed, jax.random.split(draw_key, draws))
-    return Posterior(z, acceptance.mean(0), warmed.step_size)
 
 
 _GAIN, _TARGET, _FIRST = 0.1, 0.8, 0.3

@@ -72,6 +72,30 @@ def mask(shape: Shape, kept: Bool[np.ndarray, "height width"]) -> Operator:
     return Operator(lambda x: x * weights.astype(x.dtype), shape, np.array(seen))
 
 
+def random_mask(shape: Shape, share: float, seed: int) -> Operator:
+    """`mask` of a share of the pixels, drawn from the seed."""
+    return mask(shape, np.random.default_rng(seed).uniform(size=shape[:2]) < share)
+
+
+def block(shape: Shape, size: int) -> Operator:
+    """`mask` of all but a square in the middle, `size` pixels a side.
+
+    Raises:
+        UserError: it hides all.
+    """
+    kept = np.ones(shape[:2], bool)
+    top, left = (max(0, (side - size) // 2) for side in shape[:2])
+    kept[top : top + size, left : left + size] = False
+    if not kept.any():
+        raise UserError(f"Block.size is {size}, which hides images of {shape[0]}x{shape[1]} pixels whole: use less.")
+    return mask(shape, kept)
+
+
+def half(shape: Shape) -> Operator:
+    """`mask` of the upper half."""
+    return mask(shape, np.repeat(np.arange(shape[0])[:, None] < shape[0] // 2, shape[1], axis=1))
+
+
 def downsample(shape: Shape, factor: int) -> Operator:
     """Means over squares of `factor` x `factor` pixels.
 

@@ -15,8 +15,8 @@ from harness import call, run
 from gvlab import data, evaluate
 from gvlab.cli import evaluate as evaluate_command
 from gvlab.cli import restore as restore_command
-from gvlab.config.restoration import EXAMPLES, PREFIX, restoration
 from gvlab.evaluate import annealing, distances
+from gvlab.evaluate.restorations import EXAMPLES, PREFIX, restoration
 from gvlab.extractors import catalogue
 from gvlab.extractors import extractor as features
 from gvlab.restoration import classical

@@ -172,6 +172,18 @@ def test_the_generous_estimates_are_no_smaller_than_the_exact_ones():
         assert (with_more - with_one) / 100 <= 2 * sizes._most_of_example(model, shape)
 
 
+UNSAMPLED = [c.RAE(c.MLP((4,)), latent_dim=2), c.Pix2Pix(c.Half(), c.UNet(1), 1, 1)]
+
+
+@pytest.mark.parametrize("model", UNSAMPLED, ids=lambda model: type(model).__name__)
+def test_of_models_without_samples_what_they_decode_is_counted(model):
+    program = build.program(c.Experiment("a", model, 1), data.load("digits"))
+    state = jax.eval_shape(program.model.init, jax.eval_shape(jax.random.key, 0), program.first_batch())
+    sizes.check_sampling(program.experiment, program.model, state, 3, program.dataset.shape, "3 latents")
+    with pytest.raises(build.UserError, match=r"^Many latents, which generates .* needs at least .*: ask for fewer"):
+        sizes.check_sampling(program.experiment, program.model, state, 10**10, program.dataset.shape, "Many latents")
+
+
 def test_what_is_counted_of_a_computation():
     x, w = jax.ShapeDtypeStruct((10, 20), "float32"), jax.ShapeDtypeStruct((20, 30), "float32")
     ends = 4 * (10 * 20 + 20 * 30 + 10)

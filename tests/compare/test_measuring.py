@@ -61,7 +61,8 @@ def edited(file: Path, *pairs: tuple[str, str]) -> str:
 
 
 def test_the_closure_is_what_measuring_needs():
-    modules = {one.module for one in source.closure(measuring._ROOT, measuring._KNOWN_OTHERWISE)}
+    closure = source.closure(measuring._ROOT, measuring._KNOWN_OTHERWISE)
+    modules = {one.module for one in closure}
     assert {
         "gvlab.evaluate.held_out",
         "gvlab.metrics.frechet",
@@ -73,6 +74,9 @@ def test_the_closure_is_what_measuring_needs():
     assert {module for module in modules if module.startswith("gvlab.losses")} == {
         *("gvlab.losses._shapes", "gvlab.losses.bounds", "gvlab.losses.likelihoods", "gvlab.losses.sentences")
     }
+    operators = ("mask", "random_mask", "block", "half", "downsample", "blur", "grey", "identity", "projection")
+    assert {Definition("gvlab.restoration.operators", name) for name in operators} <= closure
+    assert {Definition("gvlab.evaluate.restorations", name) for name in ("COMPARED", "USUAL_NOISE")} <= closure
 
 
 def test_names_are_followed_through_packages_aliases_and_functions():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from dataclasses import replace
 
 import harness
@@ -12,8 +13,9 @@ from measured import state, with_evaluation, with_seed
 
 from gvlab import config as c
 from gvlab import data, evaluate, restore, rng
-from gvlab.config.restoration import MAP, Block, Blur, Half, Mask, Noise, Projection, restoration
+from gvlab.config.restoration import MAP, AnyOperator, Block, Blur, Downsample, Grey, Half, Mask, Noise, Projection
 from gvlab.evaluate import held_out, restorations
+from gvlab.evaluate.restorations import restoration
 from gvlab.types import UserError
 
 
@@ -75,6 +77,15 @@ def test_a_restoration_is_what_the_command_restores_and_the_same_for_every_seed(
     searchers = restorations._searcher.cache_info().misses
     assert restorations.restored(with_seed(program, 7), trained, "restore:block6") == found
     assert restorations._searcher.cache_info().misses == searchers  # compiled once
+
+
+@pytest.mark.fast
+def test_the_operators_are_the_configurations():
+    x = jnp.linspace(0.0, 1.0, 192).reshape(8, 8, 3)
+    assert set(restorations._OPERATORS) == set(typing.get_args(AnyOperator))
+    for what in (Mask(0.3, 2), Block(3), Half(), Downsample(4), Blur(0.7), Grey(), Noise(), Projection(5, 3)):
+        made = restorations._OPERATORS[type(what)]((8, 8, 3), **vars(what))
+        np.testing.assert_array_equal(made.apply(x), what.operator((8, 8, 3)).apply(x))
 
 
 def test_where_restorations_alone_are_asked_for_no_distributions_are_compared(monkeypatch):

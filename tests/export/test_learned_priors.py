@@ -1,14 +1,20 @@
-"""Exported VAEs draw their latents from the prior that was learned, and encode by their posterior."""
+"""Exported VAEs draw their latents from the prior that was learned, and encode by their posterior; of models without a
+prior there are no samples."""
 
 import importlib.util
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from harness import call
+from programs import IMAGE, program
 
 import gvlab
-from gvlab import build, data, export
+from gvlab import build, data, export, rng, trained
 from gvlab import config as c
+from gvlab.export import programs
 from gvlab.train import train
 from gvlab.train.engines import alone
 
@@ -43,3 +49,28 @@ def test_the_same_encodings_as_of_the_run(posterior, tmp_path: Path):
     x = data.load("digits").test.x[:3]
     for ours, theirs in zip(gvlab.load(run).encode(x), exported.encode(x), strict=True):
         np.testing.assert_allclose(theirs, ours, rtol=1e-5, atol=1e-6)
+
+
+def test_without_samples_the_rest_is_the_same(tmp_path: Path):
+    run, exported = both(c.Experiment("e", c.RAE(c.MLP((4,)), 2), steps=1, batch_size=4), tmp_path)
+    assert sorted(exported.card["programs"]) == sorted(exported.programs) == ["decode", "encode"]
+    assert exported.card["prior"] == "none"
+    assert {about["largest_difference"] for about in exported.card["programs"].values()} == {0.0}
+    with pytest.raises(ValueError, match=r"^e has no prior to sample from: give latents to decode, as encode makes"):
+        exported.sample(3)
+    z, _ = exported.encode(data.load("digits").test.x[:3])
+    np.testing.assert_array_equal(exported.decode(z), gvlab.load(run).decode(z))
+    np.savez(tmp_path / "z.npz", z=z)
+    assert call("decode", run, "--latents", tmp_path / "z.npz", "--out", tmp_path / "decoded.png") == 0
+
+
+def test_a_translators_programs_take_any_number_of_pictures():
+    made = program(c.Pix2Pix(c.Downsample(2), c.UNet(1), 1, 1), IMAGE)
+    shapes = jax.eval_shape(made.model.init, rng.root(0), made.first_batch())
+    model = trained.Trained(made, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes))
+    weights = programs.weights_of(model)
+    lowered = programs.lowered(model, weights)
+    assert sorted(lowered) == ["decode", "encode"]
+    x = np.arange(48, dtype=np.uint8).reshape(3, *IMAGE)
+    z, _ = lowered["encode"].call(weights.arrays, x, np.zeros((3, 0), np.float32))
+    np.testing.assert_allclose(z, model.encode(x)[0], atol=1e-6)

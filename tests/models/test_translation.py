@@ -16,6 +16,7 @@ from gvlab import config as c
 from gvlab.evaluate import latents, ranking, stamps
 from gvlab.models import translation
 from gvlab.models.latents import VAEState
+from gvlab.networks.layers import Dropout
 from gvlab.networks.unet import halvings
 from gvlab.restoration.edges import edges
 from gvlab.types import Batch, UserError
@@ -24,11 +25,13 @@ SHAPE = (4, 4, 1)
 
 
 class Scaled(nn.Module):
-    """A generator of two numbers."""
+    """A generator of two numbers, with dropout."""
+
+    axis_name: str | None = None
 
     @nn.compact
     def __call__(self, x, y=None, *, train):
-        return nn.tanh(nn.Dense(1)(x))
+        return nn.tanh(nn.Dense(1)(Dropout(0.3, deterministic=not train, axis_name=self.axis_name)(x)))
 
 
 class Patch(nn.Module):
@@ -41,7 +44,7 @@ class Patch(nn.Module):
 
 def tiny(axis_name=None):
     return models.translator(
-        Scaled(), Patch(), (optax.sgd(0.1), optax.sgd(0.2)), lambda x: x * x - 0.5, shape=SHAPE, l1_weight=3.0,
+        Scaled(axis_name), Patch(), (optax.sgd(0.1), optax.sgd(0.2)), lambda x: x * x - 0.5, shape=SHAPE, l1_weight=3.0,
         axis_name=axis_name,
     )  # fmt: skip
 
@@ -59,7 +62,8 @@ def test_a_step_descends_the_papers_losses():
         both, _ = jax.vmap(lambda batch: tiny("data").train_step(state, batch, key), axis_name="data")(halves)
 
         def generated(params):
-            return Scaled().apply({"params": params["generator"]}, a, train=True)
+            rngs = {"dropout": rng.stream(key, rng.NOISE)}
+            return Scaled().apply({"params": params["generator"]}, a, train=True, rngs=rngs)
 
         def said(params, images):
             return Patch().apply({"params": params}, jnp.concatenate([a, images], -1), train=True)
@@ -84,6 +88,31 @@ def test_a_step_descends_the_papers_losses():
     ours, by_hand, both = found(model.init(rng.root(0), Batch(x)))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6), ours, by_hand)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, rtol=2e-5, atol=1e-6), both, ours[2:])
+
+
+@pytest.mark.parametrize(
+    "network",
+    [lambda axis: networks.UNet(1, 2, axis_name=axis), lambda axis: networks.PatchDiscriminator(2, 1, axis)],
+    ids=["UNet", "PatchDiscriminator"],
+)
+def test_over_two_devices_the_networks_are_those_of_one(network):
+    """The same units are dropped, and BatchNorm sees the whole batch."""
+    x = 0.8 * jnp.sin(jnp.arange(64.0)).reshape(4, *SHAPE)
+
+    def made(variables, x, axis_name=None):
+        options = {"train": True, "mutable": ["batch_stats"], "rngs": {"dropout": rng.root(1)}}
+        out, stats = network(axis_name).apply(variables, x, **options)
+        return out, jax.tree.map(lambda leaf: leaf[None], stats)
+
+    @quick_jit
+    def found(x):
+        variables = network(None).init(rng.root(0), x, train=True)
+        halves = x.reshape(2, 2, *SHAPE)
+        out, stats = jax.vmap(lambda x: made(variables, x, "data"), axis_name="data")(halves)
+        return made(variables, x), (out.reshape(4, *out.shape[2:]), jax.tree.map(lambda leaf: leaf[0], stats))
+
+    one, both = found(x)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), both, one)
 
 
 def test_encoding_is_the_picture_and_decoding_its_translation():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gvlab.networks import Conv, ConvTranspose, append_label, conv_transpose
+from gvlab.networks.layers import Dropout
 
 
 def draw(*shapes):
@@ -22,6 +23,25 @@ def test_conv_transpose_layer_adds_its_bias_and_matches_the_function():
     np.testing.assert_allclose(out, conv_transpose(x, kernel, (2, 2)) + bias[None, None, None], rtol=1e-6)
     without = ConvTranspose(2, (5, 5), use_bias=False)
     assert jax.tree.map(jnp.shape, without.init(jax.random.key(0), x)) == {"params": {"kernel": (5, 5, 2, 3)}}
+
+
+def test_dropout_is_that_of_flax_on_one_device_and_on_several():
+    (x,) = draw((8, 5))
+    key = jax.random.key(0)
+
+    @jax.jit
+    def found(x):
+        def dropped(layer, x, axis_name=None):
+            options = {"axis_name": axis_name} if layer is Dropout else {}
+            return nn.Sequential([layer(0.4, deterministic=False, **options)]).apply({}, x, rngs={"dropout": key})
+
+        shares = jax.vmap(lambda x: dropped(Dropout, x, "data"), axis_name="data")(x.reshape(4, 2, 5))
+        return dropped(nn.Dropout, x), dropped(Dropout, x), shares.reshape(8, 5)
+
+    expected, *ours = found(x)
+    for one in ours:
+        np.testing.assert_array_equal(one, expected)
+    assert 0.2 < (expected == 0).mean() < 0.6
 
 
 @pytest.mark.parametrize("use_bias", [True, False])

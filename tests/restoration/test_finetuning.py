@@ -4,14 +4,17 @@ import harness
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from gvlab import rng
-from gvlab.restoration import finetuning, operators
+from gvlab.restoration import driving, finetuning, operators
 
 SHAPE = (4, 4, 1)
 
 
-def test_weights_and_latents_meet_what_is_seen_and_leave_the_rest():
+@pytest.mark.parametrize("stride", [1, 50])
+def test_weights_and_latents_meet_what_is_seen_and_leave_the_rest(stride, monkeypatch):
+    monkeypatch.setattr(driving, "stride_here", lambda: stride)
     y = jnp.linspace(0.0, 1.0, 32).reshape(2, *SHAPE)
     kept = np.arange(16).reshape(4, 4) < 10
     operator = operators.mask(SHAPE, kept)
@@ -31,7 +34,7 @@ def test_weights_and_latents_meet_what_is_seen_and_leave_the_rest():
     before = [((0.5 + float(shift) - y[i][kept]) ** 2).sum() for i, shift in enumerate(z[:, 0])]
     np.testing.assert_allclose(found.before, before, rtol=1e-5)
     assert (found.objective < 1e-4).all()
-    assert heard[-1] == (599, 600)
+    assert heard[-1] == (600 - stride, 600)
     assert (weights[0] == 0.5).all()
 
 

@@ -1,4 +1,4 @@
-"""Methods against the closed forms of a linear generator."""
+"""Searches and chains, as `gvlab restore` drives them, against the closed forms of a linear generator."""
 
 import json
 from functools import cache
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gvlab.restoration import methods, operators
+from gvlab.restoration import driving, methods, operators
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "restoration.json").read_text())["linear_generator"]
 NOISE, SHAPE = 0.05, (16, 16, 1)
@@ -34,54 +34,61 @@ def problem():
     return generate, operator, y
 
 
-def found(weight, **options):
-    generate, operator, y = problem()
-    settings = {"latent_dim": 5, "restarts": 3, "steps": 1_500, "rate": 0.02} | options
-    run = jax.jit(lambda key, y: methods.optimise(key, generate, operator, y, weight=weight, **settings))
-    return run(jax.random.key(0), jnp.concatenate([y, y]))
+def decode(given, z, image):
+    return problem()[0](z, image) + given
+
+
+def found(weight, steps=1_510, restarts=3):
+    """(what is found, what is heard of it), as `gvlab restore` searches."""
+    _, operator, y = problem()
+    by, heard = driving.searcher(decode, operator, latent_dim=5, restarts=restarts, rate=0.02, weight=weight), []
+    both = jnp.concatenate([y, y])
+    result = driving.searched(by, 0.0, jax.random.key(0), both, steps, lambda *now: heard.append(now))
+    return result, heard
 
 
 @pytest.mark.parametrize(
-    ("weight", "z", "objective"),
+    ("weight", "stride", "z", "objective"),
     [
-        (0.1, GOLDEN["csgm_sum_lambda0.1"]["z"], GOLDEN["csgm_sum_lambda0.1"]["objective"]),
-        (NOISE**2, GOLDEN["posterior_mean"], None),
+        (0.1, 1, GOLDEN["csgm_sum_lambda0.1"]["z"], GOLDEN["csgm_sum_lambda0.1"]["objective"]),
+        (0.1, 50, GOLDEN["csgm_sum_lambda0.1"]["z"], GOLDEN["csgm_sum_lambda0.1"]["objective"]),
+        (NOISE**2, 50, GOLDEN["posterior_mean"], None),
     ],
 )
-def test_optimising_meets_the_optimum_from_every_start(weight, z, objective):
-    result = found(weight)
+def test_searching_meets_the_optimum_from_every_start(weight, stride, z, objective, monkeypatch):
+    """A step at a time, as on CPU, and 50 at once, as on accelerators."""
+    monkeypatch.setattr(driving, "stride_here", lambda: stride)
+    result, heard = found(weight)
     np.testing.assert_allclose(result.z, [z, z], atol=2e-4)
     if objective is not None:
         np.testing.assert_allclose(result.objective, np.full((2, 3), objective), rtol=1e-4)
     assert result.x.shape == (2, *SHAPE)
+    assert heard == [(done, 1_510) for done in range(0, 1_510, stride)]
+
+
+def test_many_steps_at_once_are_as_many_single_ones(monkeypatch):
+    """Far from the optimum, where another number of steps ends elsewhere."""
+    one = found(0.1, steps=7)[0]
+    monkeypatch.setattr(driving, "stride_here", lambda: 3)
+    np.testing.assert_allclose(found(0.1, steps=7)[0].z, one.z, rtol=1e-5)
+    assert np.abs(found(0.1, steps=6)[0].z - one.z).max() > 1e-3
 
 
 def test_the_best_restart_is_the_one_of_the_least_objective():
-    result = found(0.1, steps=1, restarts=8)
+    result, _ = found(0.1, steps=1, restarts=8)
     _, operator, y = problem()
     again = methods.squared_error(operator, result.x, jnp.concatenate([y, y])) + 0.1 * (result.z**2).sum(-1)
     np.testing.assert_allclose(again, result.objective.min(axis=1), rtol=1e-5)
 
 
-def test_a_start_that_is_given_is_the_first_restart():
-    generate, operator, y = problem()
-    start = jnp.asarray([GOLDEN["csgm_sum_lambda0.1"]["z"]])
-    run = jax.jit(
-        lambda key, y: methods.optimise(
-            key, generate, operator, y, latent_dim=5, restarts=4, steps=0, rate=0.1, weight=0.1, start=start
-        )
-    )
-    np.testing.assert_allclose(run(jax.random.key(1), y).z, start, rtol=1e-6)
-
-
 def test_hamiltonian_draws_have_the_posteriors_mean_and_covariance():
     generate, operator, y = problem()
-    run = jax.jit(
-        lambda key, y: methods.posterior(
-            key, generate, operator, y, latent_dim=5, noise=NOISE, chains=16, warmup=400, draws=400
-        )
-    )
-    result = run(jax.random.key(0), y)
+    heard = []
+    result = driving.sampled(
+        decode, operator, 0.0, jax.random.key(0), y, latent_dim=5, noise=NOISE, chains=16, warmup=400, draws=400,
+        thinning=1, listen=lambda *now: heard.append(now),
+    )  # fmt: skip
+    assert heard == [(done, 800) for done in range(0, 800, 20)]
     z = np.asarray(result.z[:, :, 0], np.float64)
     covariance = np.asarray(GOLDEN["posterior_covariance"])
     deviations = np.sqrt(np.diagonal(covariance))

@@ -114,6 +114,10 @@ def test_what_is_no_first_is_refused(tmp_path):
     assert f"There is no {tmp_path}/seed-0" in refused(on(tmp_path / "seed-0"))
     assert "is a run of a GAN, which encodes nothing" in refused(on(gan))
     assert "is a run of a SecondStage, which encodes nothing" in refused(on(second()))
+    translating = c.Experiment("t", c.Pix2Pix(), steps=1)
+    (tmp_path / "t" / "seed-0").mkdir(parents=True)
+    (tmp_path / "t" / "seed-0" / "config.json").write_text(c.to_json(translating))
+    assert "is a run of a Pix2Pix, whose z are pictures" in refused(on(tmp_path / "t" / "seed-0"))
     assert "Data.quantization is 'none', but the first stage was trained with 'binarize'" in refused(
         on(vae, data=c.Data())
     )
