@@ -8,7 +8,7 @@ begins. All have an average of the generator with a half-life in images, and are
 Cost: not run as a whole; 3,000 steps of the DCGAN take 10 CPU minutes, so 90 for nine runs.
 Reached by one seed, with steps counted for about 12 CPU minutes each on a busy machine: DCGAN, 4,000 steps, fld_mnist
 43.8, precision 0.61, recall 0.88; hinge with spectral norm, 3,040 steps, fld_mnist 53.5, precision 0.59, recall 0.84.
-Neither is near the 3.9 of `mnist_conditional_dcgan.py`, whose rate falls to 0 and which knows the classes. A step of
+Neither is near the 2.3 of `mnist_conditional_dcgan.py`, whose rate falls to 0 and which knows the classes. A step of
 the R3GAN takes 2.5 of the DCGAN's by CPU seconds (0.48 beside 0.19); it was not run to its end.
 """
 
