@@ -215,8 +215,8 @@ def test_images_that_change_meanwhile_are_refused(tmp_path):
 # --- wrong arguments --------------------------------------------------------------------------------------------------
 
 ARGUMENTS = {
-    "neither": (["evaluate"], ["either a RUN or --images FOLDER"]),
-    "both": (["evaluate", "RUN", "--images", "FOLDER", "--against", "digits"], ["either a RUN or --images FOLDER"]),
+    "neither": (["evaluate"], ["either a RUN, or --images FOLDER"]),
+    "both": (["evaluate", "RUN", "--images", "FOLDER", "--against", "digits"], ["either a RUN, or --images FOLDER"]),
     "against nothing": (["evaluate", "--images", "FOLDER"], ["--against"]),
     "a run against": (["evaluate", "RUN", "--against", "digits"], ["--against", "--images"]),
     "a run's numbers elsewhere": (["evaluate", "RUN", "--out", "x.json"], ["--out", "--images"]),
