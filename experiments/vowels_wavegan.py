@@ -12,7 +12,7 @@ and recall 0 on the same features, 4 of 10 classes reached by 2,000 samples: env
 (docs/speech.md).
 """
 
-from gvlab.config import GAN, Adam, Data, Experiment, GradientPenalty, HalfLife, Wasserstein, WaveGAN
+from gvlab.config import GAN, Adam, Data, Evaluation, Experiment, GradientPenalty, HalfLife, Wasserstein, WaveGAN
 
 
 def config() -> Experiment:
@@ -36,4 +36,5 @@ def config() -> Experiment:
         log_every=100,
         sample_every=1_000,
         checkpoint_every=500,
+        evaluation=Evaluation(samples=2_000),
     )

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from gvlab import config as c
 from gvlab import data, metrics, rng, statistics
 from gvlab.build import Program
 from gvlab.config.restoration import MAP, AnyMethod, Encoder, FineTune, Optimise, Posterior
@@ -61,6 +62,11 @@ def check(program: Program, method: AnyMethod, noise: float) -> None:
         )
     if model.codes is not None:
         raise UserError(f"{name} has codes for latents, which no search moves: restore with a run of a GAN or a VAE.")
+    if isinstance(program.experiment.model, c.Pix2Pix):
+        raise UserError(
+            f"{name} translates the pictures that it was trained on, and restores no others: use gvlab reconstruct, which "
+            "shows its translations, or a run of a GAN or a VAE."
+        )
     if isinstance(method, Encoder) and model.encode is None:
         raise UserError(f"The method is encoder, but {name} has none: use another method, or a VAE.")
     if not isinstance(method, Encoder) and not program.has_normal_prior:

@@ -142,7 +142,7 @@ def read_wav(file: Path) -> tuple[Int16[np.ndarray, " samples"], int]:
             bits, channels, count = 8 * sound.getsampwidth(), sound.getnchannels(), sound.getnframes()
             rate, content = sound.getframerate(), sound.readframes(count)
     except (wave.Error, EOFError) as error:
-        why = str(error) or "it is cut off"
+        why = str(error) or "it is none, or cut off"
         raise UserError(f"{file} cannot be read as a WAV file of whole numbers ({why}): convert it to one.") from error
     if bits != 16:
         raise UserError(f"{file} has samples of {bits} bits, but 16 are read here: convert it.")

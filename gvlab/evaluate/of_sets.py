@@ -219,7 +219,7 @@ def _nearest(sets: Sets) -> dict[str, Measure]:
     test = of_split(sets.extractor, sets.dataset, "test").features
     count = min(NEAREST_OF, len(sets.generated.features), len(test))
     made, real = (_drawn(rows, count) for rows in (sets.generated.features, test))
-    warning = _few(count, "the nearest of few are far")
+    warning = f"only {count} examples are compared: the nearest of few are far" if count < NEAREST_OF else None
     measures: dict[str, Measure] = {}
     for name, points in (("nearest_self", None), ("nearest_train", training)):
         value, of_real = (metrics.nearest_distance(rows, points) for rows in (made, real))

@@ -165,8 +165,8 @@ def check(names: Iterable[str], dataset: data.Dataset, features: Sequence[str]) 
     for name in names:
         if of_sentences and name not in OF_TEXT:
             raise UserError(
-                f"The measure {name} is of {data.IMAGES.name} or {data.VECTORS.shown}, but {dataset.name} has "
-                f"{dataset.modality.name}: choose from {', '.join(usual_texts(dataset))}."
+                f"The measure {name} is not of {dataset.modality.name}, which {dataset.name} has: choose from "
+                f"{', '.join(of for of in OF_TEXT if of != 'grammar' or dataset.name == GRAMMAR)}."
             )
         if not of_sentences and name in OF_TEXT:
             raise UserError(

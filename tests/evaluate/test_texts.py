@@ -86,7 +86,7 @@ def test_the_truth_itself_is_no_distance_away():
             ["frechet"],
             "text",
             (),
-            "The measure frechet is of images or points, but abc has sentences: choose from ngram_js",
+            "The measure frechet is not of sentences, which abc has: choose from ngram_js",
         ),
         (["bleu"], "digits", (), "The measure bleu is of sentences, but digits has images: leave it out"),
         (["grammar"], "text", (), "and those of abc are not: leave it out"),

@@ -11,8 +11,9 @@ import pytest
 from programs import dataset
 from zoo import quick_jit
 
-from gvlab import build, models, networks, rng
+from gvlab import build, models, networks, restore, rng
 from gvlab import config as c
+from gvlab.config import restoration
 from gvlab.evaluate import latents, ranking, stamps
 from gvlab.models import translation
 from gvlab.models.latents import VAEState
@@ -212,3 +213,9 @@ def test_a_configuration_survives_its_text():
     for model in (c.Pix2Pix(), c.Pix2Pix(c.Mask(0.1 + 0.2), c.UNet(3, 0.1), 2, 1, 0.0, c.SGD(), c.SGD())):
         asked = replace(experiment(model), seed=3)
         assert c.from_json(c.to_json(asked)) == asked
+
+
+def test_a_translator_restores_nothing_else():
+    program = build.program(experiment(c.Pix2Pix(c.Half(), c.UNet(2), 2, 1)), dataset((16, 16, 1)))
+    with pytest.raises(UserError, match="translates the pictures that it was trained on, and restores no others"):
+        restore.check(program, restoration.Encoder(), 0.1)
