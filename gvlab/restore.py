@@ -64,8 +64,8 @@ def check(program: Program, method: AnyMethod, noise: float) -> None:
         raise UserError(f"{name} has codes for latents, which no search moves: restore with a run of a GAN or a VAE.")
     if isinstance(program.experiment.model, c.Pix2Pix):
         raise UserError(
-            f"{name} translates the pictures that it was trained on, and restores no others: use gvlab reconstruct, which "
-            "shows its translations, or a run of a GAN or a VAE."
+            f"{name} translates the pictures that it was trained on, and restores no others: use gvlab reconstruct, "
+            "which shows its translations, or a run of a GAN or a VAE."
         )
     if isinstance(method, Encoder) and model.encode is None:
         raise UserError(f"The method is encoder, but {name} has none: use another method, or a VAE.")
