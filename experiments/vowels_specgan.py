@@ -5,7 +5,7 @@
 
 An eighth of DCGAN's width; SpecGAN is published with a Wasserstein game on 128 x 128. `sounds` then has WAV files.
 
-Cost: not run to its end; 60 steps at twice this width took half a minute of one busy core, compilation left out.
+Cost: not run to its end; 60 steps at twice this width took a CPU minute of a busy machine, compilation included.
 Reached: not run.
 """
 

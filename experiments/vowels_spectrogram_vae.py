@@ -5,7 +5,7 @@
 
 Its bound is one of the standardised spectrogram's density (`spectra/elbo_nats`), not of the wave's.
 
-Cost: 5.5 CPU minutes with its measures (one core that was busy with other work).
+Cost: 6 CPU minutes with its measures (one core that was busy with other work).
 Reached (seed 0): fld_vowels-0905a53b 109, all 10 classes (class_js_bits 0.026), precision 0.18, recall 0.98, rms 0.113
 where real vowels have 0.141. Of the spectrogram's density it has learned 2,000 sounds by heart: spectra/elbo_nats 1,500
 on batches of the training set, -1,380 +- 166 on the test split.

@@ -225,35 +225,44 @@ def _check_of_no_model(args: argparse.Namespace, what: str) -> None:
             raise UserError(f"{option} is {given}, but is of models, and {what} have none: leave it out.")
 
 
-def _evaluate_text(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path, Any]:
-    _check_of_no_model(args, "--text")
-    if args.weights:
-        raise UserError(f"--weights {args.weights} are Inception's, but --text has no images: leave it out.")
+def _of_no_model(args: argparse.Namespace, asked: dict[str, Any], what: str, path: Path) -> tuple[Evaluation, Path]:
+    """(what is asked of another system's output, where its measures go), both checked before anything is read.
+
+    Args:
+        args: of the command.
+        asked: fields of an `Evaluation`.
+        what: the option that names the output.
+        path: of the output.
+    """
+    _check_of_no_model(args, what)
+    if args.weights and not args.images:
+        raise UserError(f"--weights {args.weights} are Inception's, but {what} has no images: leave it out.")
     backend.start()
-    from gvlab import config, data, evaluate
-    from gvlab.files import sha256
+    from gvlab import config, evaluate
 
     evaluation = config.Evaluation(**asked)
     evaluate.check(evaluation)
-    out = args.out or Path(f"{os.path.abspath(args.text)}.evaluation.json")
-    _check_out(out, args.text)
+    _check_weights(args, evaluation)
+    out = args.out or Path(f"{os.path.abspath(path)}.evaluation.json")  # also of "."
+    _check_out(out, path)
+    return evaluation, out
+
+
+def _evaluate_text(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path, Any]:
+    evaluation, out = _of_no_model(args, asked, "--text", args.text)
+    from gvlab import config, data, evaluate
+    from gvlab.files import sha256
+
     measures = evaluate.of_text_file(args.text, data.load(args.against), evaluation)
     protocol = {"text_sha256": sha256(args.text), "against": args.against, "evaluation": config.to_dict(evaluation)}
     return evaluate.write_file(out, protocol, measures), measures
 
 
 def _evaluate_audio(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path, Any]:
-    _check_of_no_model(args, "--audio")
-    if args.weights:
-        raise UserError(f"--weights {args.weights} are Inception's, but --audio has no images: leave it out.")
-    backend.start()
+    evaluation, out = _of_no_model(args, asked, "--audio", args.audio)
     from gvlab import config, data, evaluate
     from gvlab.data import sound_sets
 
-    evaluation = config.Evaluation(**asked)
-    evaluate.check(evaluation)
-    out = args.out or Path(f"{os.path.abspath(args.audio)}.evaluation.json")
-    _check_out(out, args.audio)
     dataset = data.load(args.against)
     if dataset.modality != data.WAVES:
         raise UserError(
@@ -267,16 +276,10 @@ def _evaluate_audio(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Pa
 
 
 def _evaluate_images(args: argparse.Namespace, asked: dict[str, Any]) -> tuple[Path, Any]:
-    _check_of_no_model(args, "--images")
-    backend.start()
+    evaluation, out = _of_no_model(args, asked, "--images", args.images)
     from gvlab import config, data, evaluate
     from gvlab.data import image_sets
 
-    evaluation = config.Evaluation(**asked)
-    evaluate.check(evaluation)
-    _check_weights(args, evaluation)
-    out = args.out or Path(f"{os.path.abspath(args.images)}.evaluation.json")  # also of "."
-    _check_out(out, args.images)
     dataset, images = data.load(args.against), image_sets.read(args.images)
     extractors = evaluate.extractors_of(evaluation, dataset, args.weights)
     measures = evaluate.of_images(images, dataset, evaluation, extractors)

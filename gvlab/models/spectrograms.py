@@ -9,6 +9,7 @@ Reference: Donahue, McAuley & Puckette, "Adversarial Audio Synthesis", 2019, sec
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import flax.struct
@@ -80,7 +81,7 @@ def of_spectrograms(
 
     def train_step(state: SpectrogramState, batch: Batch, key: PRNGKey) -> tuple[SpectrogramState, Info]:
         new, info = model.train_step(state.pictured, seen(state, batch), key)
-        return state.replace(pictured=new), _named(info)  # type: ignore[attr-defined] # flax adds it
+        return replace(state, pictured=new), _named(info)
 
     def sample(state: SpectrogramState, key: PRNGKey, n: int, y: Labels = None) -> Float[Array, "n samples 1"]:
         return heard(state.frequencies, model.sample(state.pictured, key, n, y))
@@ -102,7 +103,7 @@ def of_spectrograms(
     def standing(state: SpectrogramState, key: PRNGKey, n: Size, batches: int) -> SpectrogramState:
         assert model.standing is not None
         new = model.standing(state.pictured, key, n, batches)
-        return state.replace(pictured=new)  # type: ignore[attr-defined] # flax adds it
+        return replace(state, pictured=new)
 
     def draw(state: SpectrogramState, key: PRNGKey, n: int, y: Labels = None) -> Float[Array, "n samples 1"]:
         assert model.draw is not None
