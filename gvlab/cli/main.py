@@ -94,7 +94,7 @@ def _main(argv: list[str]) -> int:
         if args.command == "train" and str(args.experiment) != str(Path(argv[1])):
             raise UserError(f"The experiment file comes first, but the first argument of train is {argv[1]}.")
         if args.command != "train":  # which takes every field of its experiment
-            _check_known(args, rest)
+            _check_known(args, argv, rest)
         backend.check_variables()
         args.run(args, rest)
     except (UserError, OSError) as error:
@@ -110,8 +110,15 @@ def _main(argv: list[str]) -> int:
     return 0
 
 
-def _check_known(args: argparse.Namespace, rest: list[str]) -> None:
+def _check_known(args: argparse.Namespace, argv: list[str], rest: list[str]) -> None:
     """Refuses what the command doesn't know; an experiment of compare may stand behind an option."""
+    for option, first, second in zip(argv, argv[1:], argv[2:], strict=False):
+        if option.startswith("--") and _is_number(first) and second in rest and _is_number(second):
+            takes = next((a.help for a in args.parser._actions if option in a.option_strings), None) or ""
+            raise UserError(
+                f"{option} is followed by {first} {second}, but takes one number ({takes.partition(' (')[0]}): give "
+                "one."
+            )
     unknown = [text for text in rest if text.startswith("-") or args.command != "compare"]
     if not unknown:
         return
@@ -120,6 +127,14 @@ def _check_known(args: argparse.Namespace, rest: list[str]) -> None:
     if args.command == "compare" and "." in option:
         hint = ": a field is set by NAME.FIELD=VALUE, without dashes"
     raise UserError(f"Unknown argument {unknown[0]}{hint} (see {args.parser.prog} --help).")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_letters(argv: list[str]) -> None:

@@ -28,7 +28,7 @@ def file(endings: Collection[str], what: str) -> Callable[[str], Path]:
 
 
 picture = file([".png"], "a picture is a PNG file")
-picture_or_text = file([".png", ".txt"], "a picture is a PNG file, and sentences are text")
+picture_or_text = file([".png", ".txt"], "images, points and sounds are shown in a PNG file, and sentences in a text")
 
 
 def new_folder(text: str) -> Path:

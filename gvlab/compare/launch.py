@@ -17,7 +17,7 @@ from typing import Any
 from gvlab import compare
 from gvlab import config as c
 from gvlab.compare import units
-from gvlab.compare.loop import of_other_cadence, of_other_evaluation
+from gvlab.compare.loop import of_other_cadence, of_other_evaluation, of_unequal_samples
 from gvlab.compare.plan import file_options
 from gvlab.compare.schedule import too_few
 from gvlab.config import experiment_file, own
@@ -106,6 +106,7 @@ def _planned(plan: compare.Plan, root: Path) -> Iterator[list[c.Experiment]]:
         missing = compare.pending(plan, root, programs)
         compare.write_plan(root, replace(plan, directory=str(root)))
         few = [sentence] if missing and (sentence := too_few(plan)) else []
+        few += of_unequal_samples(programs) if missing else []
         for sentence in [*few, *of_other_cadence(plan, root), *of_other_evaluation(programs, missing, root)]:
             print(sentence, file=sys.stderr, flush=True)
         yield missing

@@ -26,6 +26,8 @@ from gvlab.compare.record import read_record
 from gvlab.compare.remarks import NAMED, listed
 from gvlab.compare.schedule import Schedule, too_few
 from gvlab.evaluate import usual
+from gvlab.evaluate.measure import of_samples
+from gvlab.evaluate.sampling import sample_count
 from gvlab.files import owned
 from gvlab.runs import directory as rundir
 from gvlab.train import engines
@@ -84,6 +86,7 @@ def run(plan: Plan, root: Path, listen: Listen, together: int | None = None) -> 
         if missing and (sentence := too_few(plan)):
             print(sentence, file=sys.stderr, flush=True)
         for sentence in [
+            *(of_unequal_samples(programs) if missing else []),
             *of_other_cadence(plan, root),
             *of_other_evaluation(programs, missing, root),
             *of_other_code(plan, root, programs, missing),
@@ -127,6 +130,39 @@ def _dropped(plan: Plan, root: Path) -> str | None:
     return None
 
 
+def of_unequal_samples(programs: dict[str, Program]) -> list[str]:
+    """Which measures will be of different numbers of generated examples, as sentences: the tables show dashes then."""
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    for name, program in programs.items():
+        count = sample_count(program.experiment.evaluation, program.dataset)
+        for measure in of_samples(program):
+            counts.setdefault((measure, program.dataset.checksum), {})[name] = count
+    whose: dict[tuple[tuple[str, int], ...], list[str]] = {}
+    for (measure, _), numbers in counts.items():
+        if len(set(numbers.values())) > 1:
+            whose.setdefault(tuple(numbers.items()), []).append(measure)
+    sentences = []
+    for named, measures in whose.items():
+        numbers = dict(named)
+        first, *others = dict.fromkeys(numbers.values())
+        said = [
+            f"{number} of {_several([name for name in numbers if numbers[name] == number])}"
+            for number in (first, *others)
+        ]
+        other = next(name for name in numbers if numbers[name] != first)
+        sentences.append(
+            f"{listed(measures)} will be made of different numbers of generated examples ({listed(said)}), which "
+            f"cannot be compared, so the tables will have dashes: give all one number, as by {other}.evaluation."
+            f"samples={first} or in the experiment files."
+        )
+    return sentences
+
+
+def _several(names: Sequence[str]) -> str:
+    """Experiments by their names, or how many they are."""
+    return listed(names) if len(names) <= NAMED else f"{len(names)} experiments"
+
+
 def of_other_cadence(plan: Plan, root: Path) -> list[str]:
     """What of the cadence that is asked for is not that of units that have begun, as sentences."""
     pairs = [(asked, units.as_begun(root, asked)) for asked in plan.units()]
@@ -156,7 +192,7 @@ def of_other_evaluation(programs: dict[str, Program], missing: Sequence[c.Experi
     sentences = []
     for (field, lost_ones, both), found in whose.items():
         names = list(dict.fromkeys(found))
-        who = f"{listed(names) if len(names) <= NAMED else f'{len(names)} experiments'} {'are' if names[1:] else 'is'}"
+        who = f"{_several(names)} {'are' if names[1:] else 'is'}"
         sentences.append(
             f"{who} measured again without the {field} {lost_ones}, whose numbers leave the tables: to have both, ask "
             f"for both, by {'NAME' if names[1:] else names[0]}.evaluation.{field}={both} or in the experiment file."

@@ -76,6 +76,19 @@ def check_ahead(names: Sequence[str], extractor: Extractor, dataset: data.Datase
     _check(names, extractor, dataset, generated, len(x), classifies)
 
 
+def check_files(
+    names: Sequence[str], extractor: Extractor, dataset: data.Dataset, split: str, count: int, there: int, what: str
+) -> None:
+    """As `check_ahead`, of another system's files, of which there are so many: where all of them are too few, it is
+    files that are asked for. (What `check_ahead` takes is measuring code, which leads to no files.)"""
+    try:
+        check_ahead(names, extractor, dataset, split, count)
+    except UserError as error:
+        if count < there:
+            raise
+        raise UserError(str(error).replace(_MORE_SAMPLES, f"give more {what}")) from error
+
+
 def _check(
     names: Sequence[str], extractor: Extractor, dataset: data.Dataset, generated: int, real: int, classifies: bool
 ) -> None:
@@ -95,9 +108,12 @@ _TOO_FEW = r"^it needs at least (\d+) (of each|generated ones)\.$"
 """As `_obstacle` says it, whose text is measuring code: to change it would make measured units old."""
 
 
+_MORE_SAMPLES = "ask for more samples (evaluation.samples; --samples of gvlab evaluate)"
+
+
 def _more(generated: int, real: int, least: int) -> str:
     """What to do where there are fewer than that."""
-    more = "ask for more samples (evaluation.samples; --samples of gvlab evaluate)"
+    more = _MORE_SAMPLES
     if real < least <= generated:
         more = "take a larger share for testing (gvlab data add ... --test 0.3; test=0.3 in an experiment's source)"
     return f"{more}, or other measures (evaluation.measures; --metrics of gvlab evaluate)."

@@ -103,7 +103,7 @@ def evaluate(
             measures |= of_codes(program, state, listen)
     for name in filter(is_restoration, asked.measures):
         measures |= OF_RESTORATIONS["restore"](program, state, name)
-    names = _names_for(program)
+    names = of_samples(program)
     if names and dataset.alphabet is not None:
         measures |= _texts(program, state, jax.random.fold_in(key, 2), names)
     elif names:
@@ -145,7 +145,7 @@ def check_ahead(program: Program, extractors: Sequence[Extractor]) -> None:
     annealing.check(program, asked.measures)
     disentanglement.check(program, asked.measures)
     check_restorations(program, asked.measures)
-    names = _names_for(program)
+    names = of_samples(program)
     check_texts(names, dataset, asked.features)
     check_sounds(names, dataset)
     names = tuple(name for name in names if name not in OF_SOUND)
@@ -153,8 +153,9 @@ def check_ahead(program: Program, extractors: Sequence[Extractor]) -> None:
         distances.check_ahead(names, extractor, dataset, asked.split, sample_count(asked, dataset))
 
 
-def _names_for(program: Program) -> tuple[str, ...]:
-    """The measures between distributions, none of a model without samples (`UserError` if they are asked for)."""
+def of_samples(program: Program) -> tuple[str, ...]:
+    """The measures that are made of generated examples, none of a model without samples (`UserError` if they are asked
+    for)."""
     asked = program.experiment.evaluation
     names = _distance_names(asked, program.dataset)
     if not program.model.unsampled:
@@ -234,7 +235,7 @@ def of_images(
     check_texts(names, dataset, asked.features)
     check_sounds(names, dataset)
     for extractor in extractors:
-        distances.check_ahead(names, extractor, dataset, asked.split, count)
+        distances.check_files(names, extractor, dataset, asked.split, count, images.count, "images")
     stamp |= {"images_sha256": images.sha256, "images_seed": image_sets.ORDER_SEED, "quantization": "none"}
     stamp |= of_dataset(dataset, asked.split)
     measures: Measures = {}
@@ -266,7 +267,7 @@ def of_sounds(
     check_texts(names, dataset, asked.features)
     of_distances = [name for name in names if name not in OF_SOUND]
     for extractor in extractors:
-        distances.check_ahead(of_distances, extractor, dataset, asked.split, count)
+        distances.check_files(of_distances, extractor, dataset, asked.split, count, len(sounds.x), "sounds")
     measures = measured_sounds(sounds.x[:count], dataset, asked.split, [name for name in names if name in OF_SOUND])
     batches = [sounds.x[start : min(start + BATCH, count)] for start in range(0, count, BATCH)]
     for extractor in extractors if of_distances else ():

@@ -16,6 +16,7 @@ from typing import IO
 import numpy as np
 
 from gvlab.data import Alphabet, Split
+from gvlab.data.modalities import modality_of_shape
 from gvlab.files import appearing, replacing, require_new_folder
 from gvlab.pictures import lines, sheets, sounds
 from gvlab.types import UserError
@@ -70,7 +71,10 @@ def check(out: Path, shape: tuple[int, ...], alphabet: Alphabet | None = None, r
         raise UserError(f"--out is {out}, but sentences are text: let it end in .txt, or in .npz or .npy.")
     if suffix == TEXT:
         if alphabet is None:
-            raise UserError(f"Examples of the shape {shape} are no text: choose an --out that ends in .npz.")
+            kind, ending = modality_of_shape(shape).shown, "let it end in .npz or .npy"
+            files = {"images": "PNG", "sounds": "WAV"}.get(kind)
+            advice = f"name a folder for {files} files, or {ending}" if files else ending
+            raise UserError(f"--out is {out}, but only sentences are text, and these are {kind}: {advice}.")
         return
     if suffix in (".npz", ".npy"):
         return

@@ -7,8 +7,12 @@ pip install jax numpy flatbuffers  # jax.export reads its files by the latter
     x = load.sample(16, seed=1)  # to the last bit what gvlab.load(RUN).sample(16, seed=1) gives on the same machine;
         # where card.json has "unsampled", it says why there are no samples, and load.sample refuses
     x = load.decode(z)  # of latents [n, latent]
-    mean, logvar = load.encode(x)  # of a VAE: of images as uint8 [n, height, width, channel], or points [n, d]
+    mean, logvar = load.encode(x)  # of a VAE: of images as uint8 [n, height, width, channel], points [n, d], sounds as
+        # int16 [n, samples, channel] or sentences as int32 [n, length]
     z = load.encode(x)  # of a VQVAE: its codes, int32 [n, positions]
+
+Images come in [0, 1] and sounds in [-1, 1], of card["run"]["data"]["rate"] samples a second; sentences are the numbers
+of symbols in card["run"]["data"]["alphabet"].
 
 Where there are classes, y is one of them for all, integers [n], or weights [n, classes]; by default they come in turn.
 """

@@ -59,8 +59,6 @@ TV_STEPS = 100
 
 def check(name: str, operator: Operator) -> None:
     """Raises UserError where a baseline is none for the operator, or scikit-image is missing."""
-    if name in ("tv", "biharmonic") and find_spec("skimage") is None:
-        raise UserError(f"The baseline {name} is scikit-image's, which is missing: pip install 'gvlab[restoration]'.")
     if name == "biharmonic" and (operator.seen is None or operator.seen.all()):
         raise UserError(
             "The baseline biharmonic fills hidden pixels in, but here none is hidden: use another, such as tv."
@@ -70,6 +68,8 @@ def check(name: str, operator: Operator) -> None:
             f"The baseline {name} needs a matrix of {math.prod(operator.shape)} columns, but at most {LARGEST} are "
             "possible here: use another, such as tv."
         )
+    if name in ("tv", "biharmonic") and find_spec("skimage") is None:
+        raise UserError(f"The baseline {name} is scikit-image's, which is missing: pip install 'gvlab[restoration]'.")
 
 
 def restored(name: str, operator: Operator, y: Measurements, training: Training) -> Classical:

@@ -38,6 +38,15 @@ MISTAKES = {
     "unknown data": (["train", "FILE", "--data.name", "mnsit"], ["mnsit", "'mnist'?"]),
     "unknown data to prepare": (["data", "prepare", "digitz"], ["digitz", "'digits'?"]),
     "no seeds": (["compare", "FILE", "--seeds", "0"], ["--seeds", "0"]),
+    "seeds in a list": (
+        ["compare", "FILE", "--seeds", "0", "1"],
+        ["--seeds is followed by 0 1, but takes one number (how many: 0, 1, ..., N-1): give one"],
+    ),
+    "seeds in a list of a published result": (
+        ["reproduce", "FILE", "--seeds", "3", "4"],
+        ["takes one number (how many"],
+    ),
+    "a reconstruction as a sound": (["reconstruct", "VAE", "--out", "x.wav"], ["points and sounds are shown in a PNG"]),
     "seeds in words": (["compare", "FILE", "--seeds", "three"], ["--seeds", "three"]),
     "negative seed": (["train", "FILE", "--seed", "-1"], ["seed", "-1"]),
     "endless seed": (["train", "FILE", "--seed", str(2**31)], ["seed", str(2**31)]),

@@ -12,7 +12,8 @@ import harness
 import pytest
 from handmade import collected, experiment, unit
 
-from gvlab import compare
+from gvlab import build, compare, data
+from gvlab import config as c
 from gvlab.cli import compare as cli
 from gvlab.cli import terminal
 from gvlab.compare import compiling, loop, schedule
@@ -49,6 +50,20 @@ def test_too_few_seeds_are_told_before_training(experiments, seeds, words):
 @pytest.mark.parametrize(("experiments", "seeds"), [(2, 6), (3, 7), (1, 1), (2, compare.SEEDS)])
 def test_nothing_is_said_of_enough_seeds_or_of_one_experiment(experiments, seeds):
     assert schedule.too_few(plan(experiments, seeds)) is None
+
+
+def test_different_numbers_of_samples_are_told_before_training():
+    def program(name: str, **asked):
+        return build.program(replace(experiment(name), evaluation=c.Evaluation(**asked)), data.load("digits"))
+
+    programs = {name: program(name, samples=samples) for name, samples in (("a", 500), ("b", 0), ("c", 500))}
+    assert loop.of_unequal_samples(programs) == [
+        "frechet, kernel and prdc will be made of different numbers of generated examples (500 of a and c and 10000 of "
+        "b), which cannot be compared, so the tables will have dashes: give all one number, as by "
+        "b.evaluation.samples=500 or in the experiment files."
+    ]
+    assert loop.of_unequal_samples({name: programs[name] for name in "ac"}) == []
+    assert loop.of_unequal_samples({"a": programs["a"], "b": program("b", measures=("restore:half",))}) == []
 
 
 # --- while ------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import json
 import wave
+from pathlib import Path
 
 import harness
 import numpy as np
@@ -85,6 +86,7 @@ def test_what_cannot_be_compared_is_refused(folder, capsys):
         ((*against, "vowels", "--metrics", "ais"), "needs a model, and sounds are none"),
         ((*against, "vowels", "--samples", "31"), "has only 30 sounds"),
         ((*against, "vowels", "--k", "5"), "is of models"),
+        ((*against, "vowels", "--metrics", "frechet_infinity", "--samples", "3"), "so ask for more samples"),
         ((*against, "vowels", "--weights", "w.pth"), "has no images"),
         (("evaluate", "--audio", folder / "deep" / "1.wav", "--against", "vowels"), "is a file"),
         (("evaluate", "--audio", folder / "none", "--against", "vowels"), "is not there"),
@@ -92,6 +94,14 @@ def test_what_cannot_be_compared_is_refused(folder, capsys):
     ):
         harness.assert_refused(call(*args), *capsys.readouterr(), words)
     assert harness.contents(folder.parent) == before
+
+
+def test_of_too_few_files_more_are_asked_for(made):
+    few = sound_sets.SoundSet(Path("few"), made[:3], "", 0)
+    asked = c.Evaluation(measures=("improved_precision_recall",), features=("spectrum",))
+    dataset = data.load("vowels")
+    with pytest.raises(UserError, match="at least 4 of each, so give more sounds, or other measures"):
+        evaluate.of_sounds(few, dataset, asked, evaluate.extractors_of(asked, dataset))
 
 
 def test_sounds_of_another_rate_or_length_are_refused(tmp_path):

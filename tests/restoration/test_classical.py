@@ -121,5 +121,7 @@ def test_what_is_no_baseline_for_an_operator_is_refused(monkeypatch):
     with pytest.raises(UserError, match="a matrix of 12288 columns"):
         classical.check("lasso", operators.identity((64, 64, 3)))
     monkeypatch.setattr(classical, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="but here none is hidden"):  # before anything is asked to be installed
+        classical.check("biharmonic", operators.identity(SHAPE))
     with pytest.raises(UserError, match="tv is scikit-image's, which is missing: pip install"):
         classical.check("tv", operators.identity(SHAPE))

@@ -86,8 +86,13 @@ def test_samples_are_written_as_text(run, tmp_path):
     assert (tmp_path / "s.txt").read_text("utf-8").count("\n") == 5
     with pytest.raises(UserError, match=r"but sentences are text: let it end in \.txt"):
         export.check(tmp_path / "s.png", model.shape, ALPHABET)
-    with pytest.raises(UserError, match=r"Examples of the shape \(8, 8, 1\) are no text"):
-        export.check(tmp_path / "s.txt", (8, 8, 1))
+    for shape, words in (
+        ((8, 8, 1), "these are images: name a folder for PNG files, or let it end in .npz or .npy"),
+        ((64, 1), "these are sounds: name a folder for WAV files, or let it"),
+        ((2,), "these are points: let it end in .npz or .npy"),
+    ):
+        with pytest.raises(UserError, match=rf"s.txt, but only sentences are text, and {words}"):
+            export.check(tmp_path / "s.txt", shape)
 
 
 def test_what_cannot_be_seen_gets_a_name():
