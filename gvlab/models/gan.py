@@ -347,7 +347,7 @@ def _model(
     def decode(state: GANState, z: Float[Array, "n latent"], y: Labels = None) -> Array:
         return averaged(state, z, labels_for(y, z.shape[0], num_classes))
 
-    def sample(state: GANState, key: PRNGKey, n: int, y: Labels = None) -> Array:
+    def sample(state: GANState, key: PRNGKey, n: Size, y: Labels = None) -> Array:
         return decode(state, prior(key, n), y)
 
     def evaluate(state: GANState, batch: Batch, key: PRNGKey) -> Info:

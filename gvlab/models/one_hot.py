@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 from gvlab.losses.sentences import END
 from gvlab.models.base import Labels
 from gvlab.models.sentences import check_sentences
-from gvlab.types import Batch, Info, Model, PRNGKey, PyTree
+from gvlab.types import Batch, Info, Model, PRNGKey, PyTree, Size
 
 
 def of_one_hot(gan: Model, length: int, levels: int) -> Model:
@@ -41,7 +41,7 @@ def of_one_hot(gan: Model, length: int, levels: int) -> Model:
     def train_step(state: PyTree, batch: Batch, key: PRNGKey) -> tuple[PyTree, Info]:
         return gan.train_step(state, seen(batch), key)
 
-    def sample(state: PyTree, key: PRNGKey, n: int, y: Labels = None) -> Int[Array, "n length"]:
+    def sample(state: PyTree, key: PRNGKey, n: Size, y: Labels = None) -> Int[Array, "n length"]:
         return written(gan.sample(state, key, n, y))
 
     def evaluate(state: PyTree, batch: Batch, key: PRNGKey) -> Info:

@@ -83,7 +83,7 @@ def writing(
     def decode(state: PyTree, z: Float[Array, "n latent"], y: Any = None) -> Array:
         return written(state, z, y, greedily, None)
 
-    def sample(state: PyTree, key: PRNGKey, n: int, y: Any = None) -> Array:
+    def sample(state: PyTree, key: PRNGKey, n: Size, y: Any = None) -> Array:
         uniform = jax.random.uniform(rng.stream(key, rng.OBSERVATION), (n, length))
         return written(state, latents(state, key, n), y, by_chance, uniform.T)
 

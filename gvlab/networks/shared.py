@@ -21,7 +21,7 @@ class WithShared(nn.Module):
 
     @nn.compact
     def __call__(
-        self, z: Float[Array, "batch latent"], y: Float[Array, "batch classes"] | None = None, *, train: bool
+        self, z: Float[Array, "batch *latent"], y: Float[Array, "batch classes"] | None = None, *, train: bool
     ) -> Float[Array, "batch *raw_shape"]:
         """[batch, *shape[:-1], shape[-1] * parameters + numbers]."""
         raw = self.network(z, y, train=train)

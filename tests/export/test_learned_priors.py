@@ -14,6 +14,7 @@ from programs import IMAGE, program
 import gvlab
 from gvlab import build, data, export, rng, trained
 from gvlab import config as c
+from gvlab.data import Alphabet
 from gvlab.export import programs
 from gvlab.train import train
 from gvlab.train.engines import alone
@@ -62,6 +63,36 @@ def test_without_samples_the_rest_is_the_same(tmp_path: Path):
     np.testing.assert_array_equal(exported.decode(z), gvlab.load(run).decode(z))
     np.savez(tmp_path / "z.npz", z=z)
     assert call("decode", run, "--latents", tmp_path / "z.npz", "--out", tmp_path / "decoded.png") == 0
+
+
+TONES = np.tile(np.array([900, -900], np.int16), (10, 32))[..., None] // np.arange(1, 11, dtype=np.int16)[:, None, None]
+WAVES = data.from_arrays("tones", TONES[:8], TONES[8:], rate=4000)
+LETTERS = Alphabet(tuple("abc"), "characters")
+ROWS = data.from_arrays("letters", np.zeros((8, 5), np.int32), np.zeros((2, 5), np.int32), alphabet=LETTERS)
+NEWER = {
+    "Spectrograms": (c.Spectrograms(c.GAN(c.MLP((2,)), 2), 16, 8, 1), WAVES, (64, 1)),
+    "CodeWaves": (c.VQVAE(c.CodeWaves(1, (4,)), likelihood=c.SharedGaussian()), WAVES, (64, 1)),
+    "SentenceConvolutions": (c.GAN(c.SentenceConvolutions(1, 1), 2), ROWS, (5,)),
+    "Convolutions": (
+        c.VAE(c.Convolutions((1,), (2,), 2), 2, posterior=c.NormalisedMeans()),
+        data.load("digits"),
+        (16, 16, 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NEWER)
+def test_the_programs_of_newer_models_take_any_number(name):
+    config, dataset, shape = NEWER[name]
+    made = build.program(c.Experiment("e", config, steps=1, batch_size=4), dataset)
+    shapes = jax.eval_shape(made.model.init, rng.root(0), made.first_batch())
+    model = trained.Trained(made, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes))
+    lowered = programs.lowered(model, programs.weights_of(model))
+    assert set(lowered) - {"decode", "sample"} == {"CodeWaves": {"codes"}, "Convolutions": {"encode"}}.get(name, set())
+    for known in ("decode", "sample"):
+        (x,) = lowered[known].out_avals
+        assert str(x.shape[0]) == "b"
+        assert (x.shape[1:], str(x.dtype)) == (shape, made.dataset.modality.seen)
 
 
 def test_a_translators_programs_take_any_number_of_pictures():

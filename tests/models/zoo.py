@@ -7,33 +7,18 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import newer
 import numpy as np
 import optax
+from cases import LATENT, Case, quick_jit
 
 from gvlab import augment, losses, models, networks
 from gvlab.losses import penalties, terms
 from gvlab.models import observation
 from gvlab.types import Batch, Model, PyTree
 
-LATENT = 4
 LAYERS = 3, 1
 """Of the models with two layers of latents, which they call one latent of length `LATENT`."""
-
-# Compiling is most of what these tests cost, and the models are too small to gain from LLVM's passes.
-quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-
-
-class Case(NamedTuple):
-    make: Callable[..., Model]
-    """(optimizer, axis_name=None) -> the model; a GAN gives the optimizer to both players."""
-    shape: tuple[int, ...]
-    classes: int = 0
-    size: int = 8
-    """Examples per step."""
-    levels: tuple[float, float] | None = None
-    """The two values that the images have; None for normal vectors."""
-    low: float = 0.0
-    """The smallest value allowed."""
 
 
 def dcgan(shape, axis):
@@ -196,6 +181,7 @@ GANS = {
     "norm gan, conditional, 2 discriminator steps": gan(
         models.alternating_gan, norm_gan, (2,), size=16, num_classes=3, discriminator_steps=2
     ),
+    "sentence gan": gan(models.alternating_gan, newer.sentence_gan, (3, 2)),
 }
 
 VAES = {
@@ -208,6 +194,7 @@ VAES = {
     "mlp vae, discretized logistic": vae(observation.discretized_logistic(), mlp_vae, IMAGE, levels=(0.2, 0.8)),
     "mlp vae, categorical": vae(observation.categorical(4), mlp_vae, IMAGE),
     "article vae": vae(observation.bernoulli(), article_vae, (8, 8, 1)),
+    "normalised vae": Case(newer.normalised_vae, IMAGE, levels=(0.0, 1.0)),
     "mlp iwae, conditional, 5 samples": vae(
         observation.bernoulli(),
         mlp_vae,
@@ -285,6 +272,7 @@ def nvil():
 CODES = {
     "binary vae, conditional, NVIL": binary_vae(nvil, IMAGE, num_classes=3),
     "vq vae, conditional, k-means, revival": vq_vae(revived, 2, IMAGE, num_classes=3, start=networks.kmeans_start),
+    "vq vae of waves": Case(newer.wave_codes, (8, 1), levels=(0.0, 1.0)),
 }
 
 
@@ -318,7 +306,7 @@ HIERARCHIES = {
 }
 """Of latents that no encoder tells of as one normal distribution."""
 
-ALL = GANS | VAES | CODES | HIERARCHIES
+ALL = GANS | VAES | CODES | HIERARCHIES | newer.OTHERS
 
 
 def examples(case: Case, seed: int = 0) -> Batch:
