@@ -62,7 +62,7 @@ def check(program: Program, method: AnyMethod, noise: float) -> None:
         )
     if model.codes is not None:
         raise UserError(f"{name} has codes for latents, which no search moves: restore with a run of a GAN or a VAE.")
-    if isinstance(program.experiment.model, c.Pix2Pix):
+    if isinstance(program.experiment.model, c.TRANSLATORS):
         raise UserError(
             f"{name} translates the pictures that it was trained on, and restores no others: use gvlab reconstruct, "
             "which shows its translations, or a run of a GAN or a VAE."

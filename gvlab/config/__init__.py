@@ -148,7 +148,7 @@ from gvlab.config.terms import (
     Scheduled,
     ZeroCentred,
 )
-from gvlab.config.translation import Edges, Pix2Pix, UNet
+from gvlab.config.translation import TRANSLATORS, CycleGAN, Edges, Pix2Pix, ResidualTranslator, UNet
 from gvlab.config.vae import VAE
 from gvlab.config.vqvae import VQVAE, CodeMaps, CodeMLP, CodeWaves, Patches
 from gvlab.config.waves import WaveGAN
@@ -178,6 +178,7 @@ __all__ = [
     "SAGAN",
     "SGD",
     "SNGAN",
+    "TRANSLATORS",
     "VAE",
     "VDVAE",
     "VIMCO",
@@ -214,6 +215,7 @@ __all__ = [
     "Constant",
     "Convolutions",
     "Cosine",
+    "CycleGAN",
     "Cyclical",
     "Data",
     "DecoderDecay",
@@ -314,6 +316,7 @@ __all__ = [
     "ReluMLP",
     "Renyi",
     "Residual",
+    "ResidualTranslator",
     "ResidualVQ",
     "Scheduled",
     "SecondStage",

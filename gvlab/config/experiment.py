@@ -21,7 +21,7 @@ from gvlab.config.second_stage import SecondStage
 from gvlab.config.sources import Arrays, Folder, Text, Tfds, Waves
 from gvlab.config.spectrograms import Spectrograms
 from gvlab.config.terms import check_differences
-from gvlab.config.translation import Pix2Pix
+from gvlab.config.translation import CycleGAN, Pix2Pix
 from gvlab.config.vae import VAE
 from gvlab.config.vqvae import VQVAE
 from gvlab.errors import UserError
@@ -39,6 +39,7 @@ FAMILIES = (
     SecondStage,
     Spectrograms,
     Pix2Pix,
+    CycleGAN,
 )
 """Models of gvlab's own."""
 AnyModel: TypeAlias = (
@@ -53,6 +54,7 @@ AnyModel: TypeAlias = (
     | SecondStage
     | Spectrograms
     | Pix2Pix
+    | CycleGAN
     | OwnModel
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from gvlab.config.checks import check_not_negative, check_size
+from gvlab.config.checks import MOST_LAYERS, check_not_negative, check_size
 from gvlab.config.optimizers import Adam, AnyOptimizer
 from gvlab.config.plain import settle
 from gvlab.config.restoration import Block, Blur, Downsample, Grey, Half, Mask
@@ -75,3 +75,65 @@ class Pix2Pix:
     def data_range(self) -> tuple[float, float]:
         """The values that images take, of tanh."""
         return (-1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class ResidualTranslator:
+    """Both generators: two convolutions down, residual blocks, and two up again, with InstanceNorm."""
+
+    width: int = 64
+    """Channels of the first layer."""
+    blocks: int = 9
+    """Residual ones, at a quarter of the image."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_size("ResidualTranslator", width=self.width, blocks=self.blocks)
+        if self.blocks > MOST_LAYERS:
+            raise UserError(
+                f"ResidualTranslator.blocks is {self.blocks}, but at most {MOST_LAYERS} layers can be compiled."
+            )
+
+
+@dataclass(frozen=True)
+class CycleGAN:
+    """Images from pictures of what an operator leaves of them, without pairs (Zhu et al. 2017): no samples, no density.
+
+    There and back again, each side should be what it was.
+    """
+
+    seen: AnySeen = Edges()
+    """What is left of an image."""
+    network: ResidualTranslator = ResidualTranslator()
+    critic_width: int = 64
+    """Channels of the critics' first layer."""
+    critic_layers: int = 3
+    """That halve the image: patches have 16, 34 and 70 pixels a side with 1, 2 and 3."""
+    cycle_weight: float = 10.0
+    """Of the absolute error after both ways, beside the critics' verdicts."""
+    identity_weight: float = 0.5
+    """Of the absolute change of what is on the right side already, in units of `cycle_weight`."""
+    pool: int = 50
+    """Generated images of each side that the critics may be shown again; 0: none."""
+    generator_optimizer: AnyOptimizer = Adam(learning_rate=2e-4, b1=0.5)
+    critic_optimizer: AnyOptimizer = Adam(learning_rate=2e-4, b1=0.5)
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_size("CycleGAN", critic_width=self.critic_width)
+        check_not_negative("CycleGAN", cycle_weight=self.cycle_weight, identity_weight=self.identity_weight)
+        if not 1 <= self.critic_layers <= 5:
+            raise UserError(f"CycleGAN.critic_layers is {self.critic_layers}, but must be from 1 to 5.")
+        if not 0 <= self.pool <= MOST_IN_POOL:
+            raise UserError(f"CycleGAN.pool is {self.pool}, but must be from 0 (none) to {MOST_IN_POOL}.")
+
+    @property
+    def data_range(self) -> tuple[float, float]:
+        """The values that images take, of tanh."""
+        return (-1.0, 1.0)
+
+
+TRANSLATORS = Pix2Pix | CycleGAN
+"""Models whose latents are pictures that they are given."""
+MOST_IN_POOL = 10_000
+"""Images of `CycleGAN.pool`, which are part of every checkpoint."""

@@ -16,7 +16,7 @@ from gvlab.types import PyTree
 
 def latents(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measure]:
     """What the encoder does with its latents on the test split: how many it uses, and what its KL term is made of."""
-    if isinstance(program.experiment.model, c.Pix2Pix):
+    if isinstance(program.experiment.model, c.TRANSLATORS):
         return {}  # whose z is a picture
     encode = compiled(program.model).encode
     assert encode is not None

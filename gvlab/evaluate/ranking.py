@@ -75,7 +75,7 @@ def can_be_ranked(program: Program) -> bool:
     model = c.pictured(program.experiment.model)
     posterior = getattr(model, "posterior", c.DiagonalNormal())
     normal = program.model.learned_prior is None and isinstance(posterior, c.INDEPENDENT_NORMALS)
-    normal = normal and not isinstance(model, c.RAE | c.Pix2Pix)
+    normal = normal and not isinstance(model, c.RAE | c.TRANSLATORS)
     return program.model.encode is not None and normal
 
 

@@ -75,7 +75,7 @@ def _unusual(experiment: c.Experiment) -> dict[str, Any]:
 
 def of_likelihood(program: Program) -> dict[str, Any]:
     """What a number of nats depends on besides, or one of translated images."""
-    if isinstance(program.experiment.model, c.Pix2Pix):
+    if isinstance(program.experiment.model, c.TRANSLATORS):
         return {"seen": c.member_to_dict(program.experiment.model.seen)}
     model = program.experiment.model
     likelihood = getattr(c.pictured(model), "likelihood", None)

@@ -74,9 +74,9 @@ def _check_first(run: Path, first: c.Experiment) -> None:
         raise UserError(
             f"{run} is a run of Spectrograms, on which no second stage stands: name a run of a VAE of the data."
         )
-    if isinstance(model, c.Pix2Pix):
+    if isinstance(model, c.TRANSLATORS):
         raise UserError(
-            f"{run} is a run of a Pix2Pix, whose z are pictures that it is given, but a second stage wants latents of "
+            f"{run} is a run of a {name}, whose z are pictures that it is given, but a second stage wants latents of "
             "an encoder: name a run of a VAE or an RAE."
         )
     if isinstance(model, c.GAN | c.Density | c.SecondStage):

@@ -12,6 +12,9 @@ from gvlab import config as c
 from gvlab import models, networks
 from gvlab.config.translation import AnySeen
 from gvlab.families.setting import Setting
+from gvlab.models import cycle
+from gvlab.models.translation import Seen
+from gvlab.networks import residual_translator
 from gvlab.own_parts import made
 from gvlab.restoration import baselines
 from gvlab.types import Model, UserError
@@ -24,21 +27,52 @@ def pix2pix(config: c.Pix2Pix, setting: Setting) -> Model:
     height, width, channels = setting.shape
     if min(height, width) < 2:
         raise UserError(f"Pix2Pix halves images, but the data have {height}x{width} pixels: use larger ones.")
-    of_unit = _picture(config.seen, (height, width, channels))
-
-    def seen(x: Array) -> Array:
-        return 2 * of_unit((x + 1) / 2) - 1
-
     return models.translator(
         setting.precise(networks.UNet(channels, network.width, network.dropout, axis_name)),
         setting.precise(networks.PatchDiscriminator(config.critic_width, config.critic_layers, axis_name)),
         (made(config.generator_optimizer, "transformation", 1), made(config.critic_optimizer, "transformation", 1)),
-        seen,
+        _seen(config.seen, (height, width, channels)),
         shape=setting.shape,
         l1_weight=config.l1_weight,
         data_range=setting.values,
         axis_name=axis_name,
     )
+
+
+def cyclegan(config: c.CycleGAN, setting: Setting) -> Model:
+    """The translator, or `UserError` if the data are no images of its network's, or the operator is none for them."""
+    setting.check_images("CycleGAN")
+    height, width, channels = setting.shape
+    if min(height, width) < residual_translator.SMALLEST:
+        raise UserError(
+            f"CycleGAN quarters images, but the data have {height}x{width} pixels: use some of "
+            f"{residual_translator.SMALLEST} a side or more."
+        )
+    network = config.network
+    generator = setting.precise(networks.ResidualTranslator(channels, network.width, network.blocks))
+    critic = setting.precise(networks.InstancePatchDiscriminator(config.critic_width, config.critic_layers))
+    return models.cycle_translator(
+        cycle.Pair(generator, generator),
+        cycle.Pair(critic, critic),
+        (made(config.generator_optimizer, "transformation", 1), made(config.critic_optimizer, "transformation", 1)),
+        _seen(config.seen, (height, width, channels)),
+        shape=setting.shape,
+        cycle_weight=config.cycle_weight,
+        identity_weight=config.identity_weight,
+        pool=config.pool,
+        data_range=setting.values,
+        axis_name=setting.axis_name,
+    )
+
+
+def _seen(seen: AnySeen, shape: tuple[int, int, int]) -> Seen:
+    """`_picture` of images in [-1, 1]."""
+    of_unit = _picture(seen, shape)
+
+    def picture(x: Array) -> Array:
+        return 2 * of_unit((x + 1) / 2) - 1
+
+    return picture
 
 
 def _picture(seen: AnySeen, shape: tuple[int, int, int]) -> Callable[[Array], Array]:

@@ -15,6 +15,7 @@ from gvlab.models import (
 from gvlab.models.binary import BinaryState, binary_autoencoder
 from gvlab.models.categorical import CategoricalState, categorical_autoencoder
 from gvlab.models.codes import CodesState, vector_quantized_autoencoder
+from gvlab.models.cycle import cycle_translator
 from gvlab.models.densities import DensityState
 from gvlab.models.game import GANState
 from gvlab.models.gan import alternating_gan, separate_gan, simultaneous_gan
@@ -51,6 +52,7 @@ __all__ = [
     "binary_autoencoder",
     "categorical_autoencoder",
     "critics",
+    "cycle_translator",
     "densities",
     "hierarchical_autoencoder",
     "image_critics",

@@ -68,7 +68,6 @@ def translator(
     of D's objective in section 3.3.
     """
     of_generator, of_critic = optimizers
-    low, high = data_range
 
     def train_step(state: VAEState, batch: Batch, key: PRNGKey) -> tuple[VAEState, Info]:
         x, a = batch.x, seen(batch.x)
@@ -113,6 +112,27 @@ def translator(
 
     def translated(state: VAEState, a: Array) -> Array:
         return eval_apply(generator, state.params["generator"], state.stats["generator"], a, None)
+
+    return translating(init, train_step, translated, seen, shape=shape, data_range=data_range)
+
+
+def translating(
+    init: Callable[[PRNGKey, Batch], VAEState],
+    train_step: Callable[[VAEState, Batch, PRNGKey], tuple[VAEState, Info]],
+    translated: Callable[[VAEState, Array], Array],
+    seen: Seen,
+    *,
+    shape: tuple[int, ...],
+    data_range: tuple[float, float],
+) -> Model:
+    """The rest of a translator, whatever it learned from.
+
+    Args:
+        init, train_step: of the model.
+        translated: (state, pictures [b, *shape]) -> images [b, *shape].
+        seen, shape, data_range: as of `translator`.
+    """
+    low, high = data_range
 
     def encode(state: VAEState, batch: Batch) -> tuple[Float[Array, "batch latent"], Float[Array, "batch latent"]]:
         z = seen(batch.x).reshape(batch.x.shape[0], math.prod(shape))

@@ -93,6 +93,7 @@ from gvlab.networks.residual import (
     spectral,
     studiogan_sngan_networks,
 )
+from gvlab.networks.residual_translator import InstancePatchDiscriminator, ResidualTranslator
 from gvlab.networks.scalar_quantizers import (
     BinarySphericalQuantizer,
     FiniteScalarQuantizer,
@@ -180,6 +181,7 @@ __all__ = [
     "GatedPixelCNN",
     "ImageBlock",
     "InBfloat16",
+    "InstancePatchDiscriminator",
     "InverseAutoregressive",
     "LadderMLP",
     "Layers",
@@ -210,6 +212,7 @@ __all__ = [
     "ResidualDiscriminator",
     "ResidualGenerator",
     "ResidualQuantizer",
+    "ResidualTranslator",
     "ResnetBlock",
     "SelfAttention",
     "SentenceDiscriminator",

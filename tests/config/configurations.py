@@ -197,6 +197,8 @@ TRANSLATORS = [
     c.Pix2Pix(),
     c.Pix2Pix(c.Mask(0.1 + 0.2), c.UNet(3, 0.1), 2, 1, 0.0, c.SGD(), c.Clipped()),
     *(c.Pix2Pix(seen) for seen in (c.Blur(0.5), c.Downsample(4), c.Grey(), c.Half(), c.Block(3))),
+    c.CycleGAN(),
+    c.CycleGAN(c.Blur(0.1 + 0.2), c.ResidualTranslator(3, 2), 2, 1, 0.0, 0.1 + 0.2, 0, c.SGD(), c.Clipped()),
 ]
 FIRST = c.First("ab" * 32, 10, "cd" * 32, c.to_json(c.Experiment(name="first", model=c.VAE(), steps=10)))
 DENSITIES = [

@@ -160,7 +160,7 @@ NETWORKS = (
             "model",
             [],
             "GAN or VAE or VQVAE or BinaryVAE or CategoricalVAE or RAE or HierarchicalVAE or Density or SecondStage or "
-            "Spectrograms or Pix2Pix or a class of your own",
+            "Spectrograms or Pix2Pix or CycleGAN or a class of your own",
         ),
         ("data", 3, "Data"),
         ("evaluation", None, "Evaluation"),

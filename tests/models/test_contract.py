@@ -48,6 +48,7 @@ HELD_OUT = {"elbo_nats", "kl_nats", "reconstruction_nats"}
 LAYERS = {name: {"kl_nats/layer_1", "kl_nats/layer_2"} for name in HIERARCHIES}
 VAE_TERMS = {"loss", "grad_norm"} | HELD_OUT
 SPECTRA = {f"spectra/{term}" for term in HELD_OUT}
+UNSAMPLED = {"translator"}
 OTHER_TERMS = {
     "spectrogram vae": {"loss", "grad_norm"} | SPECTRA,
     "translator": {"g_loss", "l1", "critic_loss", "critic_real", "critic_fake", "grad_norm"},
@@ -56,7 +57,6 @@ OTHER_HELD_OUT = {
     "spectrogram vae": SPECTRA,
     "translator": {"translated_absolute_error", "translated_squared_error"},
 }
-UNSAMPLED = {"translator"}
 
 
 # The protocol --------------------------------------------------------------------------------------------------------
