@@ -4,8 +4,9 @@
     gvlab evaluate runs/digits_cyclegan/seed-0
     gvlab reconstruct runs/digits_cyclegan/seed-0 --out translated.png
 
-Cost: not measured yet.
-Reached: not run.
+Cost: 308 CPU seconds on one core (nine minutes by the clock, on a busy machine).
+Reached (seed 0): translated_absolute_error 0.0861 +- 0.0016, translated_squared_error 0.0217 +- 0.0009 per pixel of the
+300 test images; with pairs (`digits_pix2pix.py`) 0.0325 and 0.0028. Nothing was tuned.
 """
 
 from gvlab.config import CycleGAN, Data, Edges, Experiment, ResidualTranslator

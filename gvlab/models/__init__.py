@@ -3,6 +3,7 @@
 from gvlab.models import (
     binary,
     critics,
+    cycle,
     densities,
     image_critics,
     objectives,
@@ -52,6 +53,7 @@ __all__ = [
     "binary_autoencoder",
     "categorical_autoencoder",
     "critics",
+    "cycle",
     "cycle_translator",
     "densities",
     "hierarchical_autoencoder",
