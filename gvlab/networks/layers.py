@@ -116,7 +116,7 @@ class Conv(nn.Module):
         self, x: Float[Array, "batch height width channel"]
     ) -> Float[Array, "batch out_height out_width features"]:
         kernel = self.param("kernel", self.kernel_init, (*self.kernel_size, x.shape[-1], self.features), jnp.float32)
-        return _add_bias(self, conv(x, kernel, self.strides))
+        return _add_bias(self, conv(*_of_one_type(x, kernel), self.strides))
 
 
 class ConvTranspose(nn.Module):
@@ -144,7 +144,13 @@ class ConvTranspose(nn.Module):
         self, x: Float[Array, "batch height width channel"]
     ) -> Float[Array, "batch out_height out_width features"]:
         kernel = self.param("kernel", self.kernel_init, (*self.kernel_size, self.features, x.shape[-1]), jnp.float32)
-        return _add_bias(self, conv_transpose(x, kernel, self.strides))
+        return _add_bias(self, conv_transpose(*_of_one_type(x, kernel), self.strides))
+
+
+def _of_one_type(x: Array, kernel: Array) -> tuple[Array, Array]:
+    """Both in the more exact type of the two, as dense layers compute: a last layer is given what is `unrounded`."""
+    dtype = jnp.promote_types(x.dtype, kernel.dtype)
+    return x.astype(dtype), kernel.astype(dtype)
 
 
 def _add_bias(layer: Conv | ConvTranspose, x: Float[Array, "*shape features"]) -> Float[Array, "*shape features"]:

@@ -1,5 +1,6 @@
 """bfloat16 inside of networks, float32 around them."""
 
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -174,3 +175,22 @@ def test_differences_of_rounded_logits_are_refused(small):
 
     exact, rounded = differences(variables)
     assert np.abs(rounded - exact).max() > 0.2 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        networks.PatchDiscriminator(1, 1),
+        networks.UNet(1, 1),
+        networks.InstancePatchDiscriminator(1, 1),
+        networks.ResidualTranslator(1, 1, 1),
+    ],
+    ids=lambda network: type(network).__name__,
+)
+def test_a_last_convolution_is_given_what_is_unrounded(network):
+    x = jnp.zeros((2, 8, 8, 1))
+    variables = jax.eval_shape(lambda: network.init(jax.random.key(0), x, train=False))
+    program = jax.make_jaxpr(lambda known: networks.InBfloat16(network).apply(known, x, train=False))(variables)
+    first, *_, last = re.findall(r"(\w+)\[[\d,]+\] = conv_general_dilated", str(program))
+    assert (first, last) == ("bf16", "f32")
+    assert program.out_avals[0].dtype == jnp.float32
