@@ -188,10 +188,8 @@ def _of(config: AnyModel, setting: families.Setting, first: Callable[[Any, str],
             return families.spectrograms(config, setting, functools.partial(_of, first=first))
         case c.RAE():
             return families.rae(config, setting)
-        case c.Pix2Pix():
-            return families.pix2pix(config, setting)
-        case c.CycleGAN():
-            return families.cyclegan(config, setting)
+        case c.Pix2Pix() | c.CycleGAN():
+            return families.translator(config, setting)
         case c.BinaryVAE():
             return families.binary_vae(config, setting)
         case c.CategoricalVAE():

@@ -10,7 +10,7 @@ from gvlab.families.pictured import frequencies, spectrograms
 from gvlab.families.regularised import rae
 from gvlab.families.second_stages import check_beginning, check_data, resolved, second_stage
 from gvlab.families.setting import Setting
-from gvlab.families.translation import cyclegan, pix2pix
+from gvlab.families.translation import cyclegan, pix2pix, translator
 from gvlab.families.vaes import vae
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "resolved",
     "second_stage",
     "spectrograms",
+    "translator",
     "vae",
     "vqvae",
 ]

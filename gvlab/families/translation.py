@@ -20,6 +20,11 @@ from gvlab.restoration import baselines
 from gvlab.types import Model, UserError
 
 
+def translator(config: c.Pix2Pix | c.CycleGAN, setting: Setting) -> Model:
+    """The translator, or `UserError` if it is none for these data."""
+    return pix2pix(config, setting) if isinstance(config, c.Pix2Pix) else cyclegan(config, setting)
+
+
 def pix2pix(config: c.Pix2Pix, setting: Setting) -> Model:
     """The translator, or `UserError` if the data are no images, or the operator is none for them."""
     setting.check_images("Pix2Pix")
