@@ -73,11 +73,6 @@ NEWER = {
     "Spectrograms": (c.Spectrograms(c.GAN(c.MLP((2,)), 2), 16, 8, 1), WAVES, (64, 1)),
     "CodeWaves": (c.VQVAE(c.CodeWaves(1, (4,)), likelihood=c.SharedGaussian()), WAVES, (64, 1)),
     "SentenceConvolutions": (c.GAN(c.SentenceConvolutions(1, 1), 2), ROWS, (5,)),
-    "Convolutions": (
-        c.VAE(c.Convolutions((1,), (2,), 2), 2, posterior=c.NormalisedMeans()),
-        data.load("digits"),
-        (16, 16, 1),
-    ),
 }
 
 
@@ -88,7 +83,7 @@ def test_the_programs_of_newer_models_take_any_number(name):
     shapes = jax.eval_shape(made.model.init, rng.root(0), made.first_batch())
     model = trained.Trained(made, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes))
     lowered = programs.lowered(model, programs.weights_of(model))
-    assert set(lowered) - {"decode", "sample"} == {"CodeWaves": {"codes"}, "Convolutions": {"encode"}}.get(name, set())
+    assert set(lowered) == {"decode", "sample"} | ({"codes"} if name == "CodeWaves" else set())
     for known in ("decode", "sample"):
         (x,) = lowered[known].out_avals
         assert str(x.shape[0]) == "b"

@@ -1,8 +1,7 @@
-"""Rows of the contract tests' tables: models of sounds, translators, and the networks that came with them.
+"""Rows of the contract tests' tables: a model of sounds by their pictures, a translator, and means that are normalised.
 
-Sentences are integers, which no row has, since `zoo.examples` are real numbers: `test_one_hot.py` and
-`test_sentences.py` have them, and here is the game of their networks. `Convolutions` are coders of one call as the
-article's are, which the zoo has.
+What came as a network alone has none, since its model has one already: `CodeWaves`, `Convolutions` and
+`SentenceConvolutions`, whose sentences are integers besides, and so no `zoo.examples` (`test_one_hot.py`).
 """
 
 import flax.linen as nn
@@ -17,10 +16,6 @@ from gvlab.models import observation
 IMAGE = (4, 4, 1)
 SAMPLES = 32
 """Of a sound."""
-
-
-def sentence_gan(shape, axis):
-    return networks.SentenceGenerator(shape, 4, 1), networks.SentenceDiscriminator(4, 1)
 
 
 class Unbiased(nn.Module):
@@ -40,19 +35,6 @@ def normalised_vae(optimizer, axis_name=None):
         observation.bernoulli(),
         optimizer,
         latent_dim=LATENT,
-        axis_name=axis_name,
-    )
-
-
-def wave_codes(optimizer, axis_name=None):
-    """Four codes of two samples each."""
-    return models.vector_quantized_autoencoder(
-        networks.CodeWaveEncoder(2, 4, (2,)),
-        networks.EMAVectorQuantizer(3, 0.9, axis_name=axis_name),
-        networks.CodeWaveDecoder((8, 1), 1, 4, (2,)),
-        observation.bernoulli(),
-        optimizer,
-        latent_shape=(4, 2),
         axis_name=axis_name,
     )
 

@@ -42,7 +42,7 @@ D_TERMS = {
     "spectral gan, hinge, consistency": {"d_term/latent_consistency"},
     "mlp gan, simultaneous, lazy penalty, LeCam": {"d_term/gradient_penalty", "d_term/lecam"},
 }
-CODE_TERMS = {name: {"commitment", "perplexity"} for name in CODES if name.startswith("vq")}
+CODE_TERMS = {"vq vae, conditional, k-means, revival": {"commitment", "perplexity"}}
 LADDER = "ladder vae, warm-up"
 HELD_OUT = {"elbo_nats", "kl_nats", "reconstruction_nats"}
 LAYERS = {name: {"kl_nats/layer_1", "kl_nats/layer_2"} for name in HIERARCHIES}

@@ -281,6 +281,9 @@ def test_normalised_means_keep_the_kl_above_their_bound():
     np.testing.assert_allclose(mean.mean(0), [0, 1, -2], atol=1e-5)
     bound = 0.5 * ((gamma**2 + jnp.array([0.0, 1.0, 4.0])) * 0.99).sum()
     assert losses.gaussian_kl(mean, logvar).mean() >= bound
+    shared = networks.NormalisedMeans(networks.MLPEncoder(latents, (5,)), gamma, "data")
+    over = jax.vmap(lambda x: shared.apply(variables, x, train=True, mutable=["batch_stats"])[0][0], axis_name="data")
+    np.testing.assert_allclose(over(x.reshape(2, 20, 7)).reshape(40, latents), mean, rtol=1e-4, atol=1e-5)
     # Out of training the running averages take the place of the batch's, and an example has a mean of its own.
     fixed = {"params": variables["params"], "batch_stats": moved["batch_stats"]}
     alone = encoder.apply(fixed, x[:1], train=False)[0]

@@ -181,7 +181,6 @@ GANS = {
     "norm gan, conditional, 2 discriminator steps": gan(
         models.alternating_gan, norm_gan, (2,), size=16, num_classes=3, discriminator_steps=2
     ),
-    "sentence gan": gan(models.alternating_gan, newer.sentence_gan, (3, 2)),
 }
 
 VAES = {
@@ -272,7 +271,6 @@ def nvil():
 CODES = {
     "binary vae, conditional, NVIL": binary_vae(nvil, IMAGE, num_classes=3),
     "vq vae, conditional, k-means, revival": vq_vae(revived, 2, IMAGE, num_classes=3, start=networks.kmeans_start),
-    "vq vae of waves": Case(newer.wave_codes, (8, 1), levels=(0.0, 1.0)),
 }
 
 
