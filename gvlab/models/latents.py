@@ -247,7 +247,12 @@ def model_of(
         else:
             check_first_batch(batch, made, data_range, num_classes)
         variables = {
-            network: init_module(module, keys[network], vectors.get(network, jnp.zeros((2, *made), example.dtype)), y)
+            network: init_module(
+                module,
+                keys[network],
+                vectors.get(network, jnp.zeros((2, *made), example.dtype)),
+                y if network in ("encoder", "decoder") else None,  # priors and posteriors are the same for all classes
+            )
             for network, module in networks.items()
         }
         if latents.prior is not None and latents.prior.shares_encoder and variables["encoder"][1]:

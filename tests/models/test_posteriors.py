@@ -171,6 +171,20 @@ def test_a_step_moves_what_makes_the_posterior(posterior):
     np.testing.assert_allclose(info["elbo_nats"], info["reconstruction_nats"] - info["kl_nats"], rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"posterior": c.InverseAutoregressive(2, (4,), 1)}, {"posterior": c.Radial(2, 1)}, {"prior": c.Flow(layers=2)}],
+    ids=lambda options: type(*options.values()).__name__,
+)
+def test_those_of_conditional_models_are_of_all_classes(options):
+    program = program_of(**({"posterior": c.DiagonalNormal()} | options), conditional=True)
+    state = jax.eval_shape(program.model.init, rng.root(0), program.first_batch())
+    classes = program.dataset.num_classes
+    assert state.params["decoder"]["Dense_0"]["kernel"].shape[0] == 2 + classes
+    after, _ = jax.eval_shape(program.model.train_step, state, program.first_batch(), rng.root(1))
+    assert jax.tree.map(jnp.shape, after.params) == jax.tree.map(jnp.shape, state.params)
+
+
 @every_posterior
 def test_the_bound_is_a_bound(posterior):
     """Importance weights have the mean p(x), as found by draws of the prior; so log q is the density of q's draws."""
