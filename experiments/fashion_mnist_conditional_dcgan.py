@@ -3,15 +3,17 @@
     gvlab train experiments/fashion_mnist_conditional_dcgan.py
     gvlab evaluate runs/fashion_mnist_conditional_dcgan/seed-0
 
-Cost: that of `mnist_conditional_dcgan.py`.
-Reached: not run.
+Cost: 29 CPU minutes with its measures.
+Reached (seed 0), the rate falling to 0 within the first 5,000 of the 8,000 steps: fld_fashion_mnist-55c47bab 6.33,
+precision 0.867, recall 0.812, density 0.737, coverage 0.658, frechet_pixels 2.99 (`fashion_mnist_dcgan.py`, without
+classes and with a constant rate: fld 19.4).
 """
 
 from gvlab.config import DCGAN, GAN, Adam, Cosine, Data, Experiment
 
 
 def config() -> Experiment:
-    adam = Adam(learning_rate=2e-4, b1=0.5, schedule=Cosine(steps=5_000))
+    adam = Adam(learning_rate=2e-4, b1=0.5, schedule=Cosine(steps=8_000))
     return Experiment(
         name="fashion_mnist_conditional_dcgan",
         data=Data(name="fashion_mnist"),
@@ -23,7 +25,7 @@ def config() -> Experiment:
             generator_optimizer=adam,
             discriminator_optimizer=adam,
         ),
-        steps=5_000,
+        steps=8_000,
         batch_size=64,
         log_every=250,
         sample_every=1_000,
