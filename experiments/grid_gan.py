@@ -6,9 +6,9 @@
         --sweep "discriminator_terms=none,R1(0.1),R2(0.1),R1(0.1)+R2(0.1)"
 
 Cost: 1 to 2.3 CPU minutes a seed with both penalties.
-Reached (grid_penalties/table.md, six seeds): all 25 modes in every seed with either penalty or both, in either game; 8
-and 9 of 25 without. Of high quality with R1 and R2: 95.4 % [94.2, 96.0] in the game of pairs, 95.3 % [94.4, 96.4] in the
-other; without a penalty 97 and 98 %, of fewer modes. Adjusted for 28 pairs, six seeds tell no two apart.
+Reached (grid_penalties/table.md, six seeds): all 25 modes in every seed with either penalty or both, in either game;
+8 and 9 of 25 without. Of high quality with R1 and R2: 95.4 % [94.2, 96.0] in the game of pairs, 95.3 % [94.4, 96.4]
+in the other; without a penalty 97 and 98 %, of fewer modes. Adjusted for 28 pairs, six seeds tell no two apart.
 Two hidden layers of 128 units reach 60 %, three 92 %, with a batch of 256 or 512; the weights matter less (0.01 to 1
 with two layers: 62 to 56 %).
 """
