@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from gvlab import onednn
 from gvlab.errors import UserError
 
 _PINNED_BITS: dict[str, Any] = {
@@ -43,6 +44,9 @@ _LEFT_ALONE: dict[str, Any] = {
 DEFAULTS = {name: str(value) for name, value in (_PINNED_BITS | _LEFT_ALONE).items()}
 """What `decisive_settings` gives for each name where nobody has set anything."""
 
+CONVOLUTIONS = "convolutions"
+"""The name under which records have whose convolutions a program's are; where they lack it, XLA's."""
+
 _EIGEN = "xla_cpu_experimental_ynn_fusion_type"
 
 
@@ -50,8 +54,10 @@ def decisive_settings() -> dict[str, str]:
     """JAX's settings that bits depend on, as they are now, under the names of `jax.config`.
 
     What the installed JAX does not have is as in `DEFAULTS`, and so is what a record from before this function lacks.
+    Of convolutions that are not XLA's it says which they are.
     """
-    return DEFAULTS | {name: str(value) for name, value in _settings(DEFAULTS).items()}
+    others = {CONVOLUTIONS: onednn.choice()} if onednn.choice() != onednn.XLA else {}
+    return DEFAULTS | {name: str(value) for name, value in _settings(DEFAULTS).items()} | others
 
 
 def _settings(names: Any) -> dict[str, Any]:
@@ -150,6 +156,51 @@ def keep_memory() -> bool:
     return bool(large and mallopt(trim_threshold, 2**31 - 1) and mallopt(top_pad, 2**28))
 
 
+def fast_convolutions() -> bool:
+    """Takes oneDNN's convolutions on the CPU where gvlab[onednn] is installed, or what `GVLAB_CONVOLUTIONS` says.
+
+    An extra that cannot be used is said once, and XLA's convolutions are as good, but slower.
+
+    Returns:
+        Whether they are oneDNN's from here on.
+
+    Raises:
+        UserError: the variable is neither xla nor onednn, or asks for an extra that cannot be used.
+    """
+    asked = os.environ.get("GVLAB_CONVOLUTIONS", "")
+    if asked not in ("", "xla", "onednn"):
+        raise UserError(f"GVLAB_CONVOLUTIONS is {asked!r}, but must be xla or onednn: correct it, or unset it.")
+    if asked == "xla" or not (asked or onednn.is_installed()):
+        return False
+    cache = user_cache()
+    try:
+        onednn.use(onednn.load(cache and cache / "onednn", cpu_threads() or 1))
+    except onednn.Unavailable as error:
+        if asked:
+            raise UserError(f"GVLAB_CONVOLUTIONS is onednn, but {error}: mend that, or unset the variable.") from error
+        print(f"gvlab: oneDNN cannot be used, since {error}: XLA's convolutions are taken.", file=sys.stderr)
+        return False
+    return True
+
+
+def keep_convolutions(name: str) -> None:
+    """Goes on with those convolutions, if they are here and `GVLAB_CONVOLUTIONS` does not say otherwise.
+
+    Args:
+        name: that `decisive_settings` had when something began that is continued or repeated now.
+    """
+    if os.environ.get("GVLAB_CONVOLUTIONS", "") in ("", "onednn" if name != onednn.XLA else name):
+        onednn.use(name)
+
+
+def cpu_threads() -> int | None:
+    """How many threads XLA:CPU works with, by its own rule; for another number bits differ."""
+    for name in ("PJRT_NPROC", "NPROC"):
+        if os.environ.get(name, "").strip().isdecimal():
+            return int(os.environ[name])
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
 def user_cache() -> Path | None:
     """The directory for what this user's programs can make again; None for a user without a home."""
     try:
@@ -183,8 +234,8 @@ def pin() -> None:
 
 
 def start(coordinator: str | None = None, processes: int | None = None, process: int | None = None) -> None:
-    """As a program begins that is mostly short runs: settings, flags and memory as above, and what is compiled is kept
-    in the user's cache.
+    """As a program begins that is mostly short runs: settings, flags, memory and convolutions as above, and what is
+    compiled is kept in the user's cache.
 
     Args:
         coordinator: HOST:PORT of the first of several processes that train one run on all their devices, or "auto"
@@ -213,6 +264,8 @@ def start(coordinator: str | None = None, processes: int | None = None, process:
     elif coordinator:
         jax.distributed.initialize(coordinator, processes, process)
     _check_platforms()
+    if jax.default_backend() == "cpu":
+        fast_convolutions()
 
 
 def _check_platforms() -> None:

@@ -17,7 +17,8 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["GVLAB_TESTS_SHARED"] = tempfile.mkdtemp(prefix="gvlab-tests-shared-")
     atexit.register(shutil.rmtree, os.environ["GVLAB_TESTS_SHARED"], ignore_errors=True)
 
-# Before JAX starts its back-end.
+# Before JAX starts its back-end. XLA's convolutions, whether the other ones are installed or not.
+os.environ["GVLAB_CONVOLUTIONS"] = "xla"
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = (os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4").strip()
 

@@ -41,8 +41,10 @@ def trained(run: Path, experiment: Path | None = None) -> tuple[Program, Any]:
     """The program and the newest state of a run directory; `experiment` is the file that its own parts are of."""
     backend.start()
     from gvlab.runs import directory as rundir
+    from gvlab.runs import environment
     from gvlab.train import loop, origin
 
+    environment.keep_convolutions([run])
     rundir.open_parts(run, experiment)
     program = origin.program_of(run)
     return program, loop.restore(program, run)
@@ -52,7 +54,9 @@ def loaded(run: Path, experiment: Path | None = None) -> Trained:
     """The trained model of a run directory, which needs none of the data; `experiment` as for `trained`."""
     backend.start()
     from gvlab import trained
+    from gvlab.runs import environment
 
+    environment.keep_convolutions([run])
     return trained.load(run, experiment)
 
 

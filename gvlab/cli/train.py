@@ -60,6 +60,7 @@ def _train(args: argparse.Namespace, rest: list[str]) -> None:
     from gvlab import evaluate
     from gvlab.extractors.extractor import INCEPTION
     from gvlab.runs import directory as rundir
+    from gvlab.runs.environment import keep_convolutions
     from gvlab.train import engines, loop
 
     evaluate.check(experiment.evaluation)
@@ -67,6 +68,7 @@ def _train(args: argparse.Namespace, rest: list[str]) -> None:
         evaluate.check_ahead(program, evaluate.extractors_of(experiment.evaluation, program.dataset))
     run = rundir.path(args.out, experiment)
     rundir.check_config(run, experiment)
+    keep_convolutions([run])
     before, heard = rundir.status(run), False
     try:
         with terminal.progress(f"{experiment.name} seed {experiment.seed}") as show:

@@ -78,6 +78,7 @@ def run(plan: Plan, root: Path, listen: Listen, together: int | None = None) -> 
     """
     programs = programs_of(plan)
     with owned(root):
+        units.keep_convolutions(root, plan.units())
         missing = pending(plan, root, programs)
         plan = replace(plan, directory=str(root))
         if sentence := _dropped(plan, root):
@@ -216,6 +217,7 @@ def run_unit(root: Path, name: str, listen: Listen) -> None:
         UserError: the plan has no such unit.
     """
     plan = read_plan(root)
+    units.keep_convolutions(root, plan.units())
     experiment = units.as_begun(root, unit_named(plan, name))
     program = build.program(experiment, build.dataset(experiment.data))
     if not units.is_complete(root, program):

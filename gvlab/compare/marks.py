@@ -30,7 +30,8 @@ def of_training(record: Json, other: Json) -> str | None:
         return BEFORE if not record.get("program") else None
     for field, what in (("versions", "with other versions"), ("settings", "with other settings of JAX")):
         if changed := _changed(record[field], other[field]):
-            return f"trained {what} ({', '.join(f'{name} {record[field].get(name)}' for name in changed)})"
+            known = ", ".join(f"{name} {record[field].get(name, 'not set')}" for name in changed)
+            return f"trained {what} ({known})"
     program, others = record["program"], other["program"]
     if program.get("platform") != others.get("platform"):
         return f"trained on another platform ({program.get('platform')})"

@@ -28,8 +28,8 @@ from gvlab.files import owned, write_atomically
 from gvlab.pictures import bars, draw
 from gvlab.pictures.sheets import save_png
 from gvlab.runs import directory as rundir
+from gvlab.runs import environment
 from gvlab.runs.curves import read_metrics
-from gvlab.runs.environment import write_environment
 from gvlab.train import engines, loop
 from gvlab.train.record import Listener
 from gvlab.types import Diverged, Json, PyTree, UserError
@@ -67,6 +67,11 @@ def directory(root: Path) -> Path:
 def name(experiment: c.Experiment) -> str:
     """EXPERIMENT/seed-3."""
     return f"{experiment.name}/seed-{experiment.seed}"
+
+
+def keep_convolutions(root: Path, experiments: Iterable[c.Experiment]) -> None:
+    """Goes on with the convolutions that a comparison began with, where they are here."""
+    environment.keep_convolutions(rundir.path(directory(root), experiment) for experiment in experiments)
 
 
 def as_begun(root: Path, experiment: c.Experiment) -> c.Experiment:
@@ -185,7 +190,7 @@ def finish(program: Program, root: Path, failure: Diverged | None, cost: engines
     """
     experiment = program.experiment
     run = rundir.path(directory(root), experiment)
-    for report in write_environment(run):  # it may be measured elsewhere than it was trained
+    for report in environment.write_environment(run):  # it may be measured elsewhere than it was trained
         print(report, file=sys.stderr)
     measures, digest = None, None
     if failure is None:

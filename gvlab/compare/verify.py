@@ -62,6 +62,7 @@ def verify(
         raise UserError(f"--fraction is {fraction}, but must be above 0 and at most 1.")
     plan = compare.read_plan(root)
     chosen = list(plan.units()) if names is None else [compare.unit_named(plan, name) for name in dict.fromkeys(names)]
+    units.keep_convolutions(root, chosen)
     files = derived(plan, root)
     load = functools.cache(build.dataset)
     verdicts: dict[str, Verified] = {}

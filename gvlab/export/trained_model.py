@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from gvlab import trained
+from gvlab import onednn, trained
 from gvlab.export import card, onnx_files, programs
 from gvlab.export.agreement import EXAMPLES, largest_difference
 from gvlab.extractors import weights as weight_files
@@ -42,7 +42,7 @@ def write_model(run: Path | str, out: Path | str, experiment: Path | str | None 
         onnx_files.check()
     model = trained.load(run, experiment)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with appearing(out) as folder:
+    with appearing(out) as folder, onednn.unused():  # which who runs the export may not have
         _write(run, model, folder, onnx)
     return out
 

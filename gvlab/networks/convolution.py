@@ -10,6 +10,8 @@ of `lax.conv_transpose` some 30 times slower than that of the convolution it is 
 output is smaller than its kernel (5x5 to 4x4 pixels) leaves XLA:CPU's fast path and runs some 40 times slower than as a
 matrix product (`experiments/benchmarks/README.md` has the table). Inside `cond` and `scan` only a convolution whose
 axes are in the order of `_DIMENSIONS` is on that path: any other runs 30 to 100 times slower there.
+
+Where `gvlab.onednn` is in use, all of this is said to XLA:CPU as one foreign function for each face.
 """
 
 import functools
@@ -22,6 +24,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+
+from gvlab import onednn
 
 Strides = tuple[int, int]
 Large = Float[Array, "batch height width channel"]
@@ -87,7 +91,11 @@ def kernel_gradient(large: Large, small: Small, strides: Strides, size: tuple[in
     return jax.lax.platform_dependent(
         large,
         small,
-        cpu=partial(_kernel_gradient_in_order, strides=strides, size=size),
+        cpu=partial(
+            onednn.kernel_gradient if onednn.takes(large, small) else _kernel_gradient_in_order,
+            strides=strides,
+            size=size,
+        ),
         default=partial(_kernel_gradient_as_xla, strides=strides, size=size),
     )
 
@@ -117,6 +125,13 @@ kernel_gradient.defvjp(
 
 def _down(large: Large, kernel: Kernel, strides: Strides) -> Small:
     """The convolution with SAME padding."""
+    if onednn.takes(large, kernel):
+        return jax.lax.platform_dependent(
+            large,
+            kernel,
+            cpu=partial(onednn.down, strides=strides),
+            default=partial(_down_as_xla, strides=strides),
+        )
     padding = jax.lax.padtype_to_pads(large.shape[1:3], kernel.shape[:2], strides, "SAME")
     return _convolve(large, kernel, strides, padding)
 
@@ -186,7 +201,11 @@ def _up(small: Small, kernel: Kernel, strides: Strides, size: tuple[int, int]) -
     return jax.lax.platform_dependent(
         small,
         kernel,
-        cpu=partial(_up_by_phases, strides=strides, size=size),
+        cpu=partial(
+            onednn.up if onednn.takes(small, kernel) else _up_by_phases,
+            strides=strides,
+            size=size,
+        ),
         default=partial(_up_as_xla, strides=strides, size=size),
     )
 

@@ -4,6 +4,7 @@ GPUs and TPUs know it as it is. XLA:CPU takes the gradient to the kernel that au
 of the batch) 12 to 80 times more slowly than what is written here, and even so has of each group only a view with gaps.
 A loop that takes the groups out one after another is 1.2 to 1.7 times as fast as that, in all three faces
 (`experiments/benchmarks/README.md` has the numbers), and compiles as one convolution, however many groups there are.
+oneDNN, where it is in use, knows groups as they are.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gvlab import onednn
 from gvlab.networks.convolution import conv, conv_transpose, kernel_gradient
 from gvlab.types import UserError
 
@@ -57,6 +59,8 @@ def grouped_conv(x: Images, kernel: GroupedKernel, groups: int) -> Float[Array, 
 
 def in_turn(x: Images, kernel: GroupedKernel, *, groups: int) -> Array:
     """A loop over the groups that is compiled once; thin ones in packs of several with 0 between them."""
+    if onednn.takes(x, kernel):
+        return _conv(x, kernel, groups)
     size = max(n for n in range(1, groups + 1) if groups % n == 0 and (n == 1 or n * kernel.shape[2] <= PACK))
     return _conv(x, _packed(kernel, groups // size, size), groups // size)
 
@@ -78,18 +82,24 @@ def _packed(kernel: GroupedKernel, packs: int, size: int) -> Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _conv(x: Images, kernel: GroupedKernel, groups: int) -> Made:
+    if onednn.takes(x, kernel):
+        return onednn.down(x, kernel, (1, 1))
     return _by_share(partial(conv, strides=(1, 1)), x, kernel, groups)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _adjoint(out: Made, kernel: GroupedKernel, groups: int) -> Images:
     """The gradient of <out, _conv(x, kernel)> with respect to x."""
+    if onednn.takes(out, kernel):
+        return onednn.up(out, kernel, (1, 1), out.shape[1:3], groups)
     return _by_share(partial(conv_transpose, strides=(1, 1)), out, kernel, groups)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _kernel_gradient(x: Images, out: Made, groups: int, size: tuple[int, int]) -> GroupedKernel:
     """The gradient of <out, _conv(x, kernel)> with respect to a kernel of the given (height, width)."""
+    if onednn.takes(x, out):
+        return onednn.kernel_gradient(x, out, (1, 1), size, groups)
     return _by_share(partial(kernel_gradient, strides=(1, 1), size=size), x, out, groups)
 
 

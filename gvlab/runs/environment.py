@@ -9,13 +9,14 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 import jax
 from threadpoolctl import threadpool_info
 
-from gvlab import __version__, backend
+from gvlab import __version__, backend, onednn
 from gvlab.files import read_json, write_atomically
 from gvlab.schema import Count
 from gvlab.types import Json
@@ -24,7 +25,8 @@ _NUMERICS = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "scikit-learn")
 
 
 _MACHINE = ("backend", "device", "devices", "processes", "cpu", "cpu_threads", "blas", "xla_flags")
-DECISIVE = (*_NUMERICS, *_MACHINE, *backend.DEFAULTS)
+_DEFAULTS = backend.DEFAULTS | {backend.CONVOLUTIONS: onednn.XLA}
+DECISIVE = (*_NUMERICS, *_MACHINE, *_DEFAULTS)
 """Of the environment: what bits depend on."""
 
 
@@ -32,9 +34,9 @@ def decisive(environment: Json) -> Json:
     """What bits depend on, as far as an environment.json tells.
 
     Of a name that was not recorded yet nothing is known, but for JAX's settings: before they were recorded, who set
-    them was told nothing, so they count as untouched.
+    them was told nothing, so they count as untouched. Convolutions were XLA's.
     """
-    known = backend.DEFAULTS | environment if environment else {}
+    known = _DEFAULTS | environment if environment else {}
     return {name: known[name] for name in DECISIVE if name in known}
 
 
@@ -55,6 +57,14 @@ class _Environment(TypedDict):
 def read_environment(run: Path) -> Json:
     """What environment.json says, nothing if there is none (`UserError` if it is damaged)."""
     return read_json(run / "environment.json", _Environment) or {}
+
+
+def keep_convolutions(runs: Iterable[Path]) -> None:
+    """Goes on with the convolutions of the first of these runs that has begun, where they are here."""
+    for run in runs:
+        if before := read_environment(run):
+            backend.keep_convolutions(str(decisive(before)[backend.CONVOLUTIONS]))
+            return
 
 
 def write_environment(run: Path) -> list[str]:
@@ -93,20 +103,13 @@ def environment() -> dict[str, Any]:
         "devices": jax.device_count(),
         "processes": jax.process_count(),
         "cpu": _processor(),
-        "cpu_threads": _threads(),
+        "cpu_threads": backend.cpu_threads(),
         "blas": _blas(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        **_DEFAULTS,
         **backend.decisive_settings(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
-
-
-def _threads() -> int | None:
-    """How many threads XLA:CPU works with, by its own rule; for another number bits differ."""
-    for name in ("PJRT_NPROC", "NPROC"):
-        if os.environ.get(name, "").strip().isdecimal():
-            return int(os.environ[name])
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _blas() -> str:

@@ -1,0 +1,218 @@
+"""Convolutions on the CPU by oneDNN in place of XLA's own: the three faces of `networks/convolution.py`, in float32.
+
+It is an extra, `pip install 'gvlab[onednn]'`, for Linux on x86-64. The foreign function that calls it, `onednn.cc`, is
+compiled by the machine's own C++ compiler when it is first wanted, in some seconds, and kept in the user's cache. Which
+convolutions there are decides bits: the choice is of the whole process, and part of what identifies a training.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+XLA = "xla"
+_TARGET = "gvlab_convolution"
+_PACKAGE, _HEADERS = "onednn-cpu-gomp", "onednn-devel-cpu-gomp"
+_SOURCE = Path(__file__).with_suffix(".cc")
+_loaded: str | None = None
+_chosen = XLA
+
+
+class Unavailable(Exception):
+    """Why oneDNN cannot be used, as a part of a sentence."""
+
+
+def choice() -> str:
+    """By which convolutions programs are traced now: "xla", or "oneDNN" and the version of its package."""
+    return _chosen
+
+
+def is_installed() -> bool:
+    """Whether both packages of the extra are."""
+    return all(_version(package) for package in (_PACKAGE, _HEADERS))
+
+
+def load(cache: Path | None, threads: int) -> str:
+    """Makes oneDNN ready for `use`, and gives what `choice` will be with it; the second call does nothing.
+
+    Args:
+        cache: where the compiled function is kept; None for a directory that ends with the process.
+        threads: on which each convolution is computed.
+
+    Raises:
+        Unavailable: it is not installed, not for this machine, or cannot be compiled or loaded.
+    """
+    global _loaded
+    if _loaded is not None:
+        return _loaded
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        raise Unavailable(f"it is for Linux on x86-64, and this is {sys.platform} on {platform.machine()}")
+    if not is_installed():
+        raise Unavailable("the extra gvlab[onednn] is not installed")
+    import jax
+
+    # A thread that waits for the next convolution must not keep a processor from XLA's own.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    library = _open(_compiled(cache))
+    library.gvlab_set_threads(threads)
+    jax.ffi.register_ffi_target(_TARGET, jax.ffi.pycapsule(getattr(library, _TARGET)), platform="cpu")
+    _loaded = f"oneDNN {_version(_PACKAGE)}"
+    return _loaded
+
+
+def use(name: str) -> bool:
+    """Traces programs by the convolutions of that name from here on; gives whether they are ready.
+
+    What was traced before has the others in it: JAX forgets it.
+    """
+    global _chosen
+    if name not in (XLA, _loaded):
+        return False
+    if name != _chosen:
+        import jax
+
+        _chosen = name
+        jax.clear_caches()
+    return True
+
+
+@contextlib.contextmanager
+def unused() -> Iterator[None]:
+    """XLA's convolutions within, for programs that others run."""
+    before = choice()
+    use(XLA)
+    try:
+        yield
+    finally:
+        use(before)
+
+
+def takes(*arrays: Any) -> bool:
+    """Whether oneDNN computes the convolutions of these arrays on the CPU: it is chosen, and they are of float32."""
+    return _chosen != XLA and all(array.dtype == "float32" for array in arrays)
+
+
+def down(large: Any, kernel: Any, strides: Sequence[int]) -> Any:
+    """The strided convolution with SAME padding; of groups, where `kernel` has a share of the channels.
+
+    Args:
+        large: images [batch, height, width, channel].
+        kernel: [kernel_height, kernel_width, channel / groups, features].
+        strides: by how much the height and the width shrink.
+    """
+    padding = _same(large.shape[1:3], kernel.shape[:2], strides)
+    sides = zip(large.shape[1:3], strides, strict=True)
+    small = (large.shape[0], *(-(-size // stride) for size, stride in sides), kernel.shape[3])
+    return _call(0, large, kernel, small, strides, padding)
+
+
+def up(small: Any, kernel: Any, strides: Sequence[int], size: Sequence[int], groups: int = 1) -> Any:
+    """The adjoint of `down` to images of the given (height, width)."""
+    large = (small.shape[0], *size, kernel.shape[2] * groups)
+    return _call(1, small, kernel, large, strides, _same(size, kernel.shape[:2], strides))
+
+
+def kernel_gradient(large: Any, small: Any, strides: Sequence[int], size: Sequence[int], groups: int = 1) -> Any:
+    """The gradient of <small, down(large, kernel)> with respect to a kernel of the given (height, width)."""
+    kernel = (*size, large.shape[3] // groups, small.shape[3])
+    return _call(2, large, small, kernel, strides, _same(large.shape[1:3], size, strides))
+
+
+def _same(large: Sequence[int], kernel: Sequence[int], strides: Sequence[int]) -> Sequence[tuple[int, int]]:
+    import jax
+
+    return jax.lax.padtype_to_pads(large, kernel, strides, "SAME")
+
+
+def _call(
+    face: int,
+    first: Any,
+    second: Any,
+    shape: tuple[int, ...],
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+) -> Any:
+    import jax
+    import numpy as np
+
+    result = jax.ShapeDtypeStruct(shape, first.dtype)
+    return jax.ffi.ffi_call(_TARGET, result, vmap_method="sequential")(
+        first,
+        second,
+        face=np.int64(face),
+        strides=np.array(strides, np.int64),
+        padding=np.array(padding, np.int64).ravel(),
+    )
+
+
+def _version(package: str) -> str | None:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(package)
+    return None
+
+
+def _installed_file(package: str, name: str) -> Path:
+    """The place of a package's file of that name."""
+    for file in importlib.metadata.files(package) or ():
+        if file.name == name and (place := Path(str(file.locate())).resolve()).is_file():
+            return place
+    raise Unavailable(f"the package {package} lacks its file {name}")
+
+
+def _compiled(cache: Path | None) -> Path:
+    """The foreign function's library, compiled now unless it is in the cache."""
+    import jax
+
+    onednn = _installed_file(_PACKAGE, "libdnnl.so.3")
+    headers = _installed_file(_HEADERS, "dnnl_common.hpp").parents[2]
+    compiler = next(filter(None, map(shutil.which, ("c++", "g++"))), None)
+    made_of = (
+        _SOURCE.read_text("utf-8"),
+        str(onednn),
+        _version(_PACKAGE),
+        _version("jaxlib"),
+    )
+    name = f"onednn-{hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]}.so"
+    place = cache or Path(tempfile.mkdtemp(prefix="gvlab-"))
+    target = place / name
+    if target.is_file():
+        return target
+    if compiler is None:
+        raise Unavailable("there is no C++ compiler (c++ or g++) on the path to compile its function with")
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place) as scratch:
+            made = Path(scratch) / name
+            done = subprocess.run(
+                [compiler, "-std=c++17", "-O2", "-w", "-fPIC", "-shared", "-fvisibility=hidden", "-fopenmp"]
+                + [f"-I{headers}", f"-I{jax.ffi.include_dir()}", str(_SOURCE), "-o", str(made)]
+                + [str(onednn), f"-Wl,-rpath,{onednn.parent}"],
+                capture_output=True,
+                text=True,
+                errors="replace",
+            )
+            if done.returncode:
+                reason = next((line for line in done.stderr.splitlines() if "error" in line), "it gives no reason")
+                raise Unavailable(f"{compiler} cannot compile its function ({reason.strip()})")
+            made.rename(target)  # another process may have been as far at the same time: the same file
+    except OSError as error:
+        raise Unavailable(f"its function cannot be compiled into {place} ({error.strerror})") from error
+    return target
+
+
+def _open(library: Path) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(str(library))
+    except OSError as error:
+        raise Unavailable(f"{library} cannot be loaded ({' '.join(str(error).split())})") from error
