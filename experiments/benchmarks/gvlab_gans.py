@@ -8,12 +8,11 @@ import numpy as np
 from gvlab_tasks import Task, gan_parameters, in_turn, versions
 from worker import coloured
 
-from gvlab import backend, build, config, data
+from gvlab import build, config, data
 
 __all__ = ["CONFIGS", "TASKS", "make", "versions"]
 
 BATCH = 16
-backend.keep_memory()  # as the command line does
 
 CONFIGS = {
     "sngan": config.GAN(

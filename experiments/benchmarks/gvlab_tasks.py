@@ -3,9 +3,11 @@
 - `gvlab`: one dispatch a step, as the training loop does on CPU;
 - `gvlab scan`: all the steps of a turn in one dispatch, as it does on accelerators;
 - `gvlab 8 seeds`: eight runs at once, under `jax.vmap`.
+- `gvlab onednn`: as `gvlab`, with the convolutions of the extra gvlab[onednn].
 """
 
 import importlib.metadata
+import os
 from collections.abc import Callable
 from functools import partial
 
@@ -24,6 +26,7 @@ from gvlab.types import PRNGKey, PyTree
 SEEDS = 8
 
 backend.fast_cpu()  # as the command line does
+backend.keep_memory()
 
 
 def versions() -> dict[str, str]:
@@ -160,6 +163,9 @@ def in_turn(
 
 
 def _task(form: str, init: Callable, step: Callable, arrays: PyTree, parameters: Callable) -> Task:
+    if form == "gvlab onednn":
+        os.environ["GVLAB_CONVOLUTIONS"] = "onednn"
+        backend.fast_convolutions()
     key = rng.root(0)
     counts = parameters(jax.eval_shape(init, key))
     if form == "gvlab 8 seeds":
