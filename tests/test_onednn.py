@@ -123,11 +123,12 @@ def test_a_training_by_it_is_another_program_and_says_so(compiled):
     before = programs.identity(program)
     assert backend.CONVOLUTIONS not in before["settings"]  # as it was before there was a choice
     onednn.use(compiled)
-    other, noted = programs.identity(program), environment.environment()
+    other, noted, flops = programs.identity(program), environment.environment(), programs.flops_per_step(program)
     onednn.use(onednn.XLA)
     assert other["settings"] == before["settings"] | {"convolutions": compiled}
     assert other["program"]["step"] != before["program"]["step"]
     assert noted["convolutions"] == compiled
+    assert flops == programs.flops_per_step(program)  # of the operations none is lost
     assert programs.identity(program) == before
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gvlab import backend, rng
+from gvlab import backend, onednn, rng
 from gvlab.build import Program
 from gvlab.train import engines
 from gvlab.types import Batch, Json, PyTree
@@ -72,7 +72,8 @@ def digests(program: Program, platform: str) -> dict[str, str]:
 def flops_per_step(program: Program) -> float:
     """Of training, as XLA counts the operations of what is lowered; where it doesn't, the examples of a step."""
     shapes = shapes_of(program)
-    step = jax.jit(engines.parts(program).step).trace(shapes.state, shapes.batch, shapes.key).lower()
+    with onednn.unused():  # in which XLA counts nothing
+        step = jax.jit(engines.parts(program).step).trace(shapes.state, shapes.batch, shapes.key).lower()
     flops = (step.cost_analysis() or {}).get("flops", 0.0)
     return float(flops) if flops > 0 else float(program.experiment.examples_per_step)
 

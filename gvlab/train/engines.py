@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gvlab import build, parallel, rng, tree
+from gvlab import build, onednn, parallel, rng, tree
 from gvlab import config as c
 from gvlab.build import Program
 from gvlab.train import sources
@@ -95,6 +95,12 @@ class Engine:
     """(inputs, first step, numbers of steps) -> what `single` or `many` take as data, dispatch after dispatch."""
     where: parallel.Sharding
     """Of the state of one run."""
+
+    @functools.cached_property
+    def flops_by_xla(self) -> float | None:
+        """Of a step for a group of one with XLA's convolutions: in a foreign one, XLA counts nothing."""
+        with onednn.unused():
+            return _flops(_compiled(self))
 
     @property
     def data(self) -> Batch:
@@ -326,16 +332,11 @@ def cost(engine: Engine) -> Cost:
 
 def _cost(engine: Engine) -> Cost:
     """What each device has to do for a group of one."""
-    inputs = engine.inputs([engine.program.experiment])
-    state = jax.eval_shape(engine.init, inputs)
-    with contextlib.closing(engine.dispatches(inputs, 0, 1)) as dispatches:
-        single, examples = next(dispatches)
-    compiled = single.lower(state, examples, inputs).compile()  # type: ignore[attr-defined]
-    analysis, memory = compiled.cost_analysis() or {}, compiled.memory_analysis()
-    flops = analysis.get("flops")
+    compiled = _compiled(engine)
+    memory = compiled.memory_analysis()
     return Cost(
-        parameters=tree.count_named(state, "params"),
-        flops_per_step=float(flops) if flops and flops > 0 else None,
+        parameters=tree.count_named(jax.eval_shape(engine.init, _inputs(engine)), "params"),
+        flops_per_step=_flops(compiled) if onednn.choice() == onednn.XLA else engine.flops_by_xla,
         memory_bytes=memory
         and int(
             memory.argument_size_in_bytes
@@ -345,6 +346,23 @@ def _cost(engine: Engine) -> Cost:
         ),
         data_bytes=engine.source.nbytes,
     )
+
+
+def _inputs(engine: Engine) -> PyTree:
+    return engine.inputs([engine.program.experiment])
+
+
+def _compiled(engine: Engine) -> jax.stages.Compiled:
+    inputs = _inputs(engine)
+    state = jax.eval_shape(engine.init, inputs)
+    with contextlib.closing(engine.dispatches(inputs, 0, 1)) as dispatches:
+        single, examples = next(dispatches)
+    return single.lower(state, examples, inputs).compile()  # type: ignore[attr-defined]
+
+
+def _flops(compiled: jax.stages.Compiled) -> float | None:
+    flops = (compiled.cost_analysis() or {}).get("flops")
+    return float(flops) if flops and flops > 0 else None
 
 
 def group_size(program: Program, devices: Sequence[jax.Device] | None = None) -> int:
