@@ -159,7 +159,9 @@ def keep_memory() -> bool:
 def fast_convolutions() -> bool:
     """Takes oneDNN's convolutions on the CPU where gvlab[onednn] is installed, or what `GVLAB_CONVOLUTIONS` says.
 
-    An extra that cannot be used is said once, and XLA's convolutions are as good, but slower.
+    An extra that cannot be used is said once, and XLA's convolutions are as good, but slower. Where there are several
+    CPU devices they are taken only if they are asked for: XLA does not know how to share them out, so that every device
+    would compute the whole batch.
 
     Returns:
         Whether they are oneDNN's from here on.
@@ -167,10 +169,10 @@ def fast_convolutions() -> bool:
     Raises:
         UserError: the variable is neither xla nor onednn, or asks for an extra that cannot be used.
     """
-    asked = os.environ.get("GVLAB_CONVOLUTIONS", "")
-    if asked not in ("", "xla", "onednn"):
-        raise UserError(f"GVLAB_CONVOLUTIONS is {asked!r}, but must be xla or onednn: correct it, or unset it.")
-    if asked == "xla" or not (asked or onednn.is_installed()):
+    import jax
+
+    asked = _asked_convolutions()
+    if asked == "xla" or not (asked or (onednn.is_installed() and jax.device_count() == 1)):
         return False
     cache = user_cache()
     try:
@@ -183,13 +185,20 @@ def fast_convolutions() -> bool:
     return True
 
 
+def _asked_convolutions() -> str:
+    asked = os.environ.get("GVLAB_CONVOLUTIONS", "")
+    if asked not in ("", "xla", "onednn"):
+        raise UserError(f"GVLAB_CONVOLUTIONS is {asked!r}, but must be xla or onednn: correct it, or unset it.")
+    return asked
+
+
 def keep_convolutions(name: str) -> None:
     """Goes on with those convolutions, if they are here and `GVLAB_CONVOLUTIONS` does not say otherwise.
 
     Args:
-        name: that `decisive_settings` had when something began that is continued or repeated now.
+        name: that `decisive_settings` had for what is continued or repeated now.
     """
-    if os.environ.get("GVLAB_CONVOLUTIONS", "") in ("", "onednn" if name != onednn.XLA else name):
+    if _asked_convolutions() in ("", "onednn" if name != onednn.XLA else name):
         onednn.use(name)
 
 
@@ -247,6 +256,7 @@ def start(coordinator: str | None = None, processes: int | None = None, process:
         UserError: JAX or XLA cannot take what the environment sets, or a platform that it names is not here.
     """
     check_variables()
+    _asked_convolutions()
     import jax
 
     pin()

@@ -7,11 +7,15 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "oneapi/dnnl/dnnl.hpp"
@@ -28,7 +32,60 @@ using Integers = ffi::Span<const int64_t>;
 
 enum Face : int64_t { kDown = 0, kUp = 1, kKernelGradient = 2 };
 
-int threads = 1;
+// The thread on which all convolutions are computed, one after another. OpenMP keeps a team for every thread that calls
+// it, and XLA calls from as many as there are processors.
+class Crew {
+ public:
+  // Gives how many threads a team has: never more than are asked for, but the environment may allow fewer.
+  int Start(int threads) {
+    std::thread([this] { Work(); }).detach();
+    int there = 1;
+    Do([&] {
+      omp_set_dynamic(0);
+      omp_set_num_threads(threads);
+#pragma omp parallel
+#pragma omp master
+      there = omp_get_num_threads();
+    });
+    return there;
+  }
+
+  void Do(const std::function<void()>& job) {
+    const std::lock_guard<std::mutex> one_at_a_time(callers_);
+    std::unique_lock<std::mutex> lock(mutex_);
+    job_ = &job;
+    error_ = nullptr;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return job_ == nullptr; });
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  void Work() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (true) {
+      changed_.wait(lock, [this] { return job_ != nullptr; });
+      try {
+        (*job_)();
+      } catch (...) {
+        error_ = std::current_exception();
+      }
+      job_ = nullptr;
+      changed_.notify_all();
+    }
+  }
+
+  std::mutex callers_, mutex_;
+  std::condition_variable changed_;
+  const std::function<void()>* job_ = nullptr;
+  std::exception_ptr error_;
+};
+
+// Never destroyed: at the end of the process it may be waited for.
+Crew& TheCrew() {
+  static Crew& crew = *new Crew;
+  return crew;
+}
 
 const dnnl::engine& Engine() {
   static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
@@ -47,18 +104,19 @@ struct Plan {
 
 bool HasFewChannels(const memory::dims& kernel) { return kernel[0] * kernel[1] * kernel[2] <= 2 * kernel[3]; }
 
-template <typename Made, typename Description>
+template <typename Primitive, typename Description>
 void Take(Plan& plan, const Description& description, const memory::desc& kernel) {
   plan.own_kernel = kernel;
   plan.workspace = description.scratchpad_desc();
-  plan.convolution = Made(description);
+  plan.convolution = Primitive(description);
 }
 
-Plan Work(Face face, const memory::dims& large, const memory::dims& small, const memory::dims& kernel,
+Plan Made(Face face, int64_t groups, const memory::dims& large, const memory::dims& small, const memory::dims& kernel,
           const memory::dims& strides, const memory::dims& before, const memory::dims& after) {
+  if (large[3] != kernel[2] * groups || small[3] != kernel[3] || kernel[3] % groups)
+    throw std::invalid_argument("the channels of the images and of the kernel do not fit");
   const auto f32 = memory::data_type::f32;
   const auto direct = dnnl::algorithm::convolution_direct;
-  const int64_t groups = large[3] / kernel[2];
   const auto pixels = [&](const memory::dims& of) {
     return memory::desc({of[0], of[3], of[1], of[2]}, f32, memory::format_tag::nhwc);
   };
@@ -72,8 +130,9 @@ Plan Work(Face face, const memory::dims& large, const memory::dims& small, const
   plan.small = pixels(small);
   plan.given_kernel = memory::desc(sizes, f32, given);
   const memory::desc free(sizes, f32, memory::format_tag::any);
-  dnnl::primitive_attr ours;  // a workspace of the caller's: XLA may run the same plan on two threads at once
-  ours.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  dnnl::primitive_attr ours;
+  ours.set_scratchpad_mode(dnnl::scratchpad_mode::user);  // one for all plans, not one for each
+  ours.set_fpmath_mode(dnnl::fpmath_mode::strict);
   const dnnl::convolution_forward::primitive_desc down(Engine(), dnnl::prop_kind::forward_training, direct, plan.large,
                                                        free, plan.small, strides, before, after, ours);
   if (face == kUp && groups == 1 && HasFewChannels(kernel)) {
@@ -129,16 +188,17 @@ void AddUp(const float* products, float* large, const memory::dims& larges, cons
   }
 }
 
-// Room that a thread keeps from call to call.
+// Room that is kept from call to call.
 class Room {
  public:
-  ~Room() { std::free(at_); }
   memory For(const memory::desc& what) {
     if (what.get_size() > size_) {
+      const size_t wanted = (what.get_size() + 63) / 64 * 64;
       std::free(at_);
-      size_ = (what.get_size() + 63) / 64 * 64;
-      at_ = std::aligned_alloc(64, size_);
+      size_ = 0;
+      at_ = std::aligned_alloc(64, wanted);
       if (!at_) throw std::bad_alloc();
+      size_ = wanted;
     }
     return memory(what, Engine(), at_);
   }
@@ -148,60 +208,54 @@ class Room {
   size_t size_ = 0;
 };
 
-ffi::Error Run(Numbers first, Numbers second, ffi::ResultBuffer<ffi::F32> result, int64_t face, Integers strides,
-               Integers padding) try {
+void Convolve(Face face, int64_t groups, float* large, float* small, float* kernel,
+              const std::vector<memory::dims>& sides) {
+  static std::map<std::pair<std::vector<int64_t>, std::vector<memory::dims>>, const Plan> plans;
+  static Room workspace, own_kernel, products;
+  static dnnl::stream stream(Engine());
+  const std::pair<std::vector<int64_t>, std::vector<memory::dims>> key{{face, groups}, sides};
+  auto known = plans.find(key);
+  if (known == plans.end())
+    known = plans.emplace(key, Made(face, groups, sides[0], sides[1], sides[2], sides[3], sides[4], sides[5])).first;
+  const Plan& plan = known->second;
+
+  if (plan.product) {
+    memory made = products.For(plan.products);
+    plan.product.execute(stream, {{DNNL_ARG_SRC, memory(plan.rows, Engine(), small)},
+                                  {DNNL_ARG_WEIGHTS, memory(plan.columns, Engine(), kernel)},
+                                  {DNNL_ARG_DST, made},
+                                  {DNNL_ARG_SCRATCHPAD, workspace.For(plan.workspace)}});
+    stream.wait();
+    AddUp(static_cast<const float*>(made.get_data_handle()), large, sides[0], sides[1], sides[2], sides[3], sides[4]);
+    return;
+  }
+  memory given(plan.given_kernel, Engine(), kernel);
+  memory own = plan.Reorders() ? own_kernel.For(plan.own_kernel) : given;
+  const auto reorder = [&](memory& from, memory& to) {
+    const memory room = workspace.For(plan.reorder_workspace);
+    plan.reorder.execute(stream, {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}, {DNNL_ARG_SCRATCHPAD, room}});
+  };
+  if (plan.Reorders() && face != kKernelGradient) reorder(given, own);
+  plan.convolution.execute(
+      stream, {{face == kUp ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC, memory(plan.large, Engine(), large)},
+               {face == kKernelGradient ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS, own},
+               {face == kDown ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, memory(plan.small, Engine(), small)},
+               {DNNL_ARG_SCRATCHPAD, workspace.For(plan.workspace)}});
+  if (plan.Reorders() && face == kKernelGradient) reorder(own, given);
+  stream.wait();
+}
+
+ffi::Error Run(Numbers first, Numbers second, ffi::ResultBuffer<ffi::F32> result, int64_t face, int64_t groups,
+               Integers strides, Integers padding) try {
   Numbers &large = face == kUp ? *result : first, &kernel = face == kKernelGradient ? *result : second,
           &small = face == kDown ? *result : face == kUp ? first : second;
   const auto sizes = [](Integers of) { return memory::dims(of.begin(), of.end()); };
-  const memory::dims sides[] = {sizes(large.dimensions()), sizes(small.dimensions()), sizes(kernel.dimensions()),
-                                sizes(strides), {padding[0], padding[2]}, {padding[1], padding[3]}};
-
-  static std::mutex mutex;
-  static std::map<std::pair<int64_t, std::vector<memory::dims>>, std::unique_ptr<const Plan>> plans;
-  const Plan* plan;
-  {
-    const std::lock_guard<std::mutex> one_at_a_time(mutex);
-    auto& known = plans[{face, {std::begin(sides), std::end(sides)}}];
-    if (!known) {
-      omp_set_num_threads(threads);
-      known = std::make_unique<const Plan>(
-          Work(static_cast<Face>(face), sides[0], sides[1], sides[2], sides[3], sides[4], sides[5]));
-    }
-    plan = known.get();
-  }
-
-  omp_set_num_threads(threads);  // OpenMP keeps it for each calling thread, and XLA has several
-  static thread_local Room workspace, own_kernel;
-  static thread_local dnnl::stream stream(Engine());
-  if (plan->product) {
-    static thread_local Room products;
-    memory made = products.For(plan->products);
-    plan->product.execute(stream, {{DNNL_ARG_SRC, memory(plan->rows, Engine(), small.typed_data())},
-                                   {DNNL_ARG_WEIGHTS, memory(plan->columns, Engine(), kernel.typed_data())},
-                                   {DNNL_ARG_DST, made},
-                                   {DNNL_ARG_SCRATCHPAD, workspace.For(plan->workspace)}});
-    stream.wait();
-    AddUp(static_cast<const float*>(made.get_data_handle()), large.typed_data(), sides[0], sides[1], sides[2], sides[3],
-          sides[4]);
-    return ffi::Error::Success();
-  }
-  memory given(plan->given_kernel, Engine(), kernel.typed_data());
-  memory own = plan->Reorders() ? own_kernel.For(plan->own_kernel) : given;
-  const auto reorder = [&](memory& from, memory& to) {
-    plan->reorder.execute(stream, {{DNNL_ARG_FROM, from},
-                                   {DNNL_ARG_TO, to},
-                                   {DNNL_ARG_SCRATCHPAD, workspace.For(plan->reorder_workspace)}});
-  };
-  if (plan->Reorders() && face != kKernelGradient) reorder(given, own);
-  const bool down = face == kDown;
-  plan->convolution.execute(stream, {{face == kUp ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC,
-                                      memory(plan->large, Engine(), large.typed_data())},
-                                     {face == kKernelGradient ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS, own},
-                                     {down ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST,
-                                      memory(plan->small, Engine(), small.typed_data())},
-                                     {DNNL_ARG_SCRATCHPAD, workspace.For(plan->workspace)}});
-  if (plan->Reorders() && face == kKernelGradient) reorder(own, given);
-  stream.wait();
+  const std::vector<memory::dims> sides{sizes(large.dimensions()), sizes(small.dimensions()),
+                                        sizes(kernel.dimensions()), sizes(strides),
+                                        {padding[0], padding[2]},   {padding[1], padding[3]}};
+  TheCrew().Do([&] {
+    Convolve(static_cast<Face>(face), groups, large.typed_data(), small.typed_data(), kernel.typed_data(), sides);
+  });
   return ffi::Error::Success();
 } catch (const std::exception& error) {
   return ffi::Error(ffi::ErrorCode::kInternal, std::string("oneDNN: ") + error.what());
@@ -209,7 +263,7 @@ ffi::Error Run(Numbers first, Numbers second, ffi::ResultBuffer<ffi::F32> result
 
 }  // namespace
 
-GVLAB_PUBLIC void gvlab_set_threads(int number) { threads = number; }
+GVLAB_PUBLIC int gvlab_start(int threads) { return TheCrew().Start(threads); }
 
 GVLAB_PUBLIC XLA_FFI_Error* gvlab_convolution(XLA_FFI_CallFrame*);
 
@@ -219,5 +273,6 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(gvlab_convolution, Run,
                                   .Arg<Numbers>()
                                   .Ret<Numbers>()
                                   .Attr<int64_t>("face")
+                                  .Attr<int64_t>("groups")
                                   .Attr<Integers>("strides")
                                   .Attr<Integers>("padding"));

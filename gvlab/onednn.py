@@ -13,6 +13,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from gvlab.files import replacing, sha256, write_atomically
 
 XLA = "xla"
 _TARGET = "gvlab_convolution"
@@ -62,13 +65,25 @@ def load(cache: Path | None, threads: int) -> str:
         raise Unavailable("the extra gvlab[onednn] is not installed")
     import jax
 
-    # A thread that waits for the next convolution must not keep a processor from XLA's own.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    library = _open(_compiled(cache))
-    library.gvlab_set_threads(threads)
+    library = _open(cache)
+    there = library.gvlab_start(threads)
+    if there != threads:
+        raise Unavailable(f"OpenMP gives it {there} threads and not {threads}, as its variables ask")
     jax.ffi.register_ffi_target(_TARGET, jax.ffi.pycapsule(getattr(library, _TARGET)), platform="cpu")
-    _loaded = f"oneDNN {_version(_PACKAGE)}"
+    _loaded = _name()
     return _loaded
+
+
+def _name() -> str:
+    """What bits depend on besides the processor and its threads: the version, our function, and oneDNN's variables."""
+    code = re.sub(r"\s+", " ", re.sub(r"//.*", "", _SOURCE.read_text("utf-8")))
+    variables = [
+        f"{name}={value}"
+        for name, value in sorted(os.environ.items())
+        if name.startswith(("ONEDNN_", "DNNL_")) and "VERBOSE" not in name
+    ]
+    digest = hashlib.sha256(code.encode()).hexdigest()[:8]
+    return ", ".join([f"oneDNN {_version(_PACKAGE)} {digest}", *variables])
 
 
 def use(name: str) -> bool:
@@ -99,34 +114,35 @@ def unused() -> Iterator[None]:
 
 
 def takes(*arrays: Any) -> bool:
-    """Whether oneDNN computes the convolutions of these arrays on the CPU: it is chosen, and they are of float32."""
-    return _chosen != XLA and all(array.dtype == "float32" for array in arrays)
+    """Whether oneDNN computes the convolutions of these arrays on the CPU: it is chosen, and they are some float32."""
+    return _chosen != XLA and all(array.dtype == "float32" and 0 not in array.shape for array in arrays)
 
 
-def down(large: Any, kernel: Any, strides: Sequence[int]) -> Any:
-    """The strided convolution with SAME padding; of groups, where `kernel` has a share of the channels.
+def down(large: Any, kernel: Any, strides: Sequence[int], groups: int = 1) -> Any:
+    """The strided convolution with SAME padding.
 
     Args:
         large: images [batch, height, width, channel].
         kernel: [kernel_height, kernel_width, channel / groups, features].
         strides: by how much the height and the width shrink.
+        groups: of channels that are kept apart.
     """
     padding = _same(large.shape[1:3], kernel.shape[:2], strides)
     sides = zip(large.shape[1:3], strides, strict=True)
     small = (large.shape[0], *(-(-size // stride) for size, stride in sides), kernel.shape[3])
-    return _call(0, large, kernel, small, strides, padding)
+    return _call(0, large, kernel, small, strides, padding, groups)
 
 
 def up(small: Any, kernel: Any, strides: Sequence[int], size: Sequence[int], groups: int = 1) -> Any:
     """The adjoint of `down` to images of the given (height, width)."""
     large = (small.shape[0], *size, kernel.shape[2] * groups)
-    return _call(1, small, kernel, large, strides, _same(size, kernel.shape[:2], strides))
+    return _call(1, small, kernel, large, strides, _same(size, kernel.shape[:2], strides), groups)
 
 
 def kernel_gradient(large: Any, small: Any, strides: Sequence[int], size: Sequence[int], groups: int = 1) -> Any:
     """The gradient of <small, down(large, kernel)> with respect to a kernel of the given (height, width)."""
     kernel = (*size, large.shape[3] // groups, small.shape[3])
-    return _call(2, large, small, kernel, strides, _same(large.shape[1:3], size, strides))
+    return _call(2, large, small, kernel, strides, _same(large.shape[1:3], size, strides), groups)
 
 
 def _same(large: Sequence[int], kernel: Sequence[int], strides: Sequence[int]) -> Sequence[tuple[int, int]]:
@@ -142,6 +158,7 @@ def _call(
     shape: tuple[int, ...],
     strides: Sequence[int],
     padding: Sequence[tuple[int, int]],
+    groups: int,
 ) -> Any:
     import jax
     import numpy as np
@@ -151,6 +168,7 @@ def _call(
         first,
         second,
         face=np.int64(face),
+        groups=np.int64(groups),
         strides=np.array(strides, np.int64),
         padding=np.array(padding, np.int64).ravel(),
     )
@@ -170,49 +188,70 @@ def _installed_file(package: str, name: str) -> Path:
     raise Unavailable(f"the package {package} lacks its file {name}")
 
 
-def _compiled(cache: Path | None) -> Path:
-    """The foreign function's library, compiled now unless it is in the cache."""
-    import jax
-
+def _open(cache: Path | None) -> ctypes.CDLL:
+    """The foreign function's library, compiled now unless it is whole in the cache."""
     onednn = _installed_file(_PACKAGE, "libdnnl.so.3")
     headers = _installed_file(_HEADERS, "dnnl_common.hpp").parents[2]
+    if _version(_PACKAGE) != _version(_HEADERS):
+        raise Unavailable(f"{_PACKAGE} {_version(_PACKAGE)} and {_HEADERS} {_version(_HEADERS)} differ")
+    made_of = (_SOURCE.read_text("utf-8"), str(onednn), str(headers), _version(_PACKAGE), _version("jaxlib"))
+    name = f"{hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]}.so"
+    with tempfile.TemporaryDirectory(prefix="gvlab-") as scratch, _patient():
+        library = _cached(cache, name) or _compiled(onednn, headers, Path(scratch) / name)
+        if cache:
+            library = _kept(library, cache)
+        try:
+            return ctypes.CDLL(str(library))  # which is open after its file is gone
+        except OSError as error:
+            raise Unavailable(f"{library} cannot be loaded ({' '.join(str(error).split())})") from error
+
+
+def _cached(cache: Path | None, name: str) -> Path | None:
+    """The library, if it is in the cache with the digest that was written beside it: to load a damaged one may end the
+    process."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if cache and sha256(cache / name) == (cache / f"{name}.sha256").read_text("utf-8"):
+            return cache / name
+    return None
+
+
+def _kept(library: Path, cache: Path) -> Path:
+    """The library in the cache; where that cannot be written, where it was."""
+    if library.parent == cache:
+        return library
+    with contextlib.suppress(OSError):
+        cache.mkdir(parents=True, exist_ok=True)
+        with replacing(cache / library.name) as file:
+            file.write(library.read_bytes())
+        write_atomically(cache / f"{library.name}.sha256", sha256(library))
+        return cache / library.name
+    return library
+
+
+def _compiled(onednn: Path, headers: Path, target: Path) -> Path:
+    import jax
+
     compiler = next(filter(None, map(shutil.which, ("c++", "g++"))), None)
-    made_of = (
-        _SOURCE.read_text("utf-8"),
-        str(onednn),
-        _version(_PACKAGE),
-        _version("jaxlib"),
-    )
-    name = f"onednn-{hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]}.so"
-    place = cache or Path(tempfile.mkdtemp(prefix="gvlab-"))
-    target = place / name
-    if target.is_file():
-        return target
     if compiler is None:
         raise Unavailable("there is no C++ compiler (c++ or g++) on the path to compile its function with")
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place) as scratch:
-            made = Path(scratch) / name
-            done = subprocess.run(
-                [compiler, "-std=c++17", "-O2", "-w", "-fPIC", "-shared", "-fvisibility=hidden", "-fopenmp"]
-                + [f"-I{headers}", f"-I{jax.ffi.include_dir()}", str(_SOURCE), "-o", str(made)]
-                + [str(onednn), f"-Wl,-rpath,{onednn.parent}"],
-                capture_output=True,
-                text=True,
-                errors="replace",
-            )
-            if done.returncode:
-                reason = next((line for line in done.stderr.splitlines() if "error" in line), "it gives no reason")
-                raise Unavailable(f"{compiler} cannot compile its function ({reason.strip()})")
-            made.rename(target)  # another process may have been as far at the same time: the same file
-    except OSError as error:
-        raise Unavailable(f"its function cannot be compiled into {place} ({error.strerror})") from error
+    command = [compiler, "-std=c++17", "-O2", "-w", "-fPIC", "-shared", "-fvisibility=hidden", "-fopenmp"]
+    command += [f"-I{headers}", f"-I{jax.ffi.include_dir()}", str(_SOURCE), "-o", str(target)]
+    command += [str(onednn), f"-Wl,-rpath,{onednn.parent}"]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        reason = next((line for line in done.stderr.splitlines() if "error" in line), "it gives no reason")
+        raise Unavailable(f"{compiler} cannot compile its function ({reason.strip()})")
     return target
 
 
-def _open(library: Path) -> ctypes.CDLL:
+@contextlib.contextmanager
+def _patient() -> Iterator[None]:
+    """While OpenMP reads its variables: a thread of its that waits must not keep a processor from XLA's."""
+    name = "OMP_WAIT_POLICY"
+    before = os.environ.get(name)
+    os.environ[name] = before or "passive"
     try:
-        return ctypes.CDLL(str(library))
-    except OSError as error:
-        raise Unavailable(f"{library} cannot be loaded ({' '.join(str(error).split())})") from error
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]

@@ -2,28 +2,40 @@
 export."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gvlab import UserError, backend, build, config, data, networks, onednn, parallel
-from gvlab.compare import programs
+from gvlab import UserError, backend, build, config, data, export, networks, onednn, parallel
+from gvlab.compare import marks, programs, units
 from gvlab.networks import grouped
 from gvlab.networks.convolution import conv, conv_transpose, kernel_gradient
+from gvlab.runs import directory as rundir
 from gvlab.runs import environment
+from gvlab.train import train
+from gvlab.train.engines import alone
 
-READY = onednn.is_installed() and shutil.which("c++") is not None
+READY = onednn.is_installed() and any(map(shutil.which, ("c++", "g++")))
 needs_onednn = pytest.mark.skipif(not READY, reason="pip install 'gvlab[onednn]', and a C++ compiler on the path")
 
 
 @pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("onednn")
+
+
+@pytest.fixture(scope="module")
+def compiled(cache):
     """The foreign function, compiled once."""
-    return onednn.load(tmp_path_factory.mktemp("onednn"), threads=2)
+    return onednn.load(cache, threads=2)
 
 
 @pytest.fixture
@@ -149,6 +161,63 @@ def test_what_goes_on_keeps_its_convolutions(in_use, tmp_path, monkeypatch):
     assert after({"convolutions": "xla"}) == in_use
 
 
+@needs_onednn
+def test_what_does_not_fit_is_refused_and_what_is_empty_is_left_to_xla(in_use):
+    with pytest.raises(Exception, match="the channels of the images and of the kernel do not fit"):
+        jax.block_until_ready(onednn.down(normal(1, 4, 4, 4), normal(3, 3, 2, 6), (1, 1)))
+    assert not onednn.takes(jnp.zeros((0, 4, 4, 1)))
+    assert not onednn.takes(jnp.zeros((1, 4, 4, 0)), jnp.zeros((3, 3, 0, 2)))
+
+
+@needs_onednn
+def test_it_is_in_no_export(in_use, tmp_path):
+    experiment = config.Experiment("digits", config.VAE(config.Article(), 2), steps=1)
+    run = train(alone(build.program(experiment, data.load("digits"))), tmp_path, seed=0)
+    assert json.loads((run / "environment.json").read_text())["convolutions"] == in_use
+    folder = export.write_model(run, tmp_path / "exported")
+    assert all(b"gvlab_convolution" not in file.read_bytes() for file in folder.glob("*.jax_export"))
+    assert onednn.choice() == in_use
+
+
+@needs_onednn
+def test_a_unit_goes_on_with_its_own_and_a_new_one_with_those_of_the_others(in_use, tmp_path, monkeypatch):
+    monkeypatch.delenv("GVLAB_CONVOLUTIONS")
+    experiments = [config.Experiment("e", config.VAE(config.MLP((2,)), 2), steps=1, seed=seed) for seed in range(3)]
+    for experiment, convolutions in zip(experiments[:2], ("xla", in_use), strict=True):
+        run = rundir.path(units.directory(tmp_path), experiment)
+        run.mkdir(parents=True)
+        (run / "environment.json").write_text(json.dumps({"convolutions": convolutions}))
+
+    def chosen_for(experiment):
+        units.keep_convolutions(tmp_path, [experiment, *experiments])
+        return onednn.choice()
+
+    assert [chosen_for(experiment) for experiment in experiments] == ["xla", in_use, "xla"]
+
+
+@needs_onednn
+def test_the_name_says_what_else_decides_bits(monkeypatch, tmp_path):
+    before = onednn._name()
+    source = tmp_path / "onednn.cc"
+    monkeypatch.setattr(onednn, "_SOURCE", source)
+    text = Path(onednn.__file__).with_suffix(".cc").read_text()
+    source.write_text("// another remark\n" + text)
+    assert onednn._name() == before
+    source.write_text(text.replace("<= 2 * kernel[3]", "<= 3 * kernel[3]"))
+    assert onednn._name() != before
+    source.write_text(text)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    monkeypatch.setenv("ONEDNN_VERBOSE", "0")
+    assert onednn._name() == f"{before}, ONEDNN_MAX_CPU_ISA=AVX2"
+
+
+def test_units_of_other_convolutions_are_marked():
+    one = {"program": {"step": "a"}, "versions": {}, "settings": {}}
+    other = one | {"settings": {"convolutions": "oneDNN 1"}}
+    assert marks.of_training(one, other) == "trained with other convolutions (xla)"
+    assert marks.of_training(other, one) == "trained with other convolutions (oneDNN 1)"
+
+
 # --- where it cannot be used ------------------------------------------------------------------------------------------
 
 
@@ -168,6 +237,9 @@ def test_an_extra_that_cannot_be_used_is_said_once(fresh, monkeypatch, capsys):
     assert not backend.fast_convolutions()
     assert capsys.readouterr().err == ""  # whoever has not asked for it hears nothing
     monkeypatch.setattr(onednn, "is_installed", lambda: True)
+    assert not backend.fast_convolutions()  # there are four devices
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
     assert not backend.fast_convolutions()
     assert capsys.readouterr().err == (
         "gvlab: oneDNN cannot be used, since there is no C++ compiler: XLA's convolutions are taken.\n"
@@ -190,15 +262,49 @@ def test_why_it_cannot_be_compiled(fresh, monkeypatch, tmp_path):
     source.write_text("int main( {")
     monkeypatch.setattr(onednn, "_SOURCE", source)
     refused("cannot compile its function .*error")
-    assert not list((tmp_path / "cache").iterdir())
+    assert not (tmp_path / "cache").exists()
     monkeypatch.setattr(shutil, "which", lambda name: None)
     refused("there is no C\\+\\+ compiler")
-    (tmp_path / "cache").rmdir()
-    (tmp_path / "cache").write_text("a file")
-    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/c++")
-    refused("cannot be compiled into .*cache")
     monkeypatch.setattr(onednn.platform, "machine", lambda: "riscv64")
     refused("it is for Linux on x86-64")
+
+
+@needs_onednn
+@pytest.mark.usefixtures("compiled")
+def test_a_library_that_is_damaged_in_the_cache_is_compiled_again(cache, tmp_path, monkeypatch):
+    (library,) = cache.glob("*.so")
+    asked = []
+
+    def compiled_again(onednn, headers, target):
+        asked.append(target)
+        shutil.copyfile(library, target)
+        return target
+
+    monkeypatch.setattr(onednn, "_compiled", compiled_again)
+    assert onednn._open(cache)
+    assert not asked
+    shutil.copytree(cache, tmp_path / "cache")
+    damaged = tmp_path / "cache" / library.name
+    for content in (b"", library.read_bytes()[:5000]):
+        damaged.unlink()  # the one before is mapped
+        damaged.write_bytes(content)
+        assert onednn._open(tmp_path / "cache").gvlab_convolution
+        assert damaged.read_bytes() == library.read_bytes()
+    assert len(asked) == 2
+    (tmp_path / "file").touch()
+    assert onednn._open(tmp_path / "file" / "cache").gvlab_convolution  # which cannot be written
+    assert onednn._open(None).gvlab_convolution
+    assert not asked[-1].exists()
+
+
+@needs_onednn
+@pytest.mark.usefixtures("compiled")
+def test_fewer_threads_than_are_asked_for_are_refused(cache):
+    program = f"from pathlib import Path; from gvlab import onednn; onednn.load(Path({str(cache)!r}), 2)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | {"OMP_THREAD_LIMIT": "1"}, capture_output=True, text=True
+    )
+    assert "OpenMP gives it 1 threads and not 2" in done.stderr
 
 
 def test_layers_ask_before_they_leave_xla():

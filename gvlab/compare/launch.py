@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gvlab import compare
+from gvlab import compare, onednn
 from gvlab import config as c
 from gvlab.compare import units
 from gvlab.compare.loop import of_other_cadence, of_other_evaluation, of_unequal_samples
@@ -34,8 +34,9 @@ def commands(plan: compare.Plan, root: Path) -> list[str]:
     Writes the plan. Afterwards `gvlab report` makes the tables.
     """
     with _planned(plan, root) as missing:
+        chosen = ["env", "GVLAB_CONVOLUTIONS=onednn"] if onednn.choice() != onednn.XLA else []
         return [
-            shlex.join(["gvlab", "unit", str(root.absolute()), units.name(one), *file_options(root, one)])
+            shlex.join([*chosen, "gvlab", "unit", str(root.absolute()), units.name(one), *file_options(root, one)])
             for one in missing
         ]
 
@@ -55,7 +56,10 @@ def ray(plan: compare.Plan, root: Path) -> None:
         gpus = 1 if engine.cluster_resources().get("GPU") else 0
         task = engine.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES, retry_exceptions=False)(_unit)
         try:
-            waiting = {task.remote(str(root.absolute()), units.name(e), _texts(e)): units.name(e) for e in missing}
+            waiting = {
+                task.remote(str(root.absolute()), units.name(e), _texts(e), onednn.choice()): units.name(e)
+                for e in missing
+            }
             while waiting:
                 done, _ = engine.wait(list(waiting))
                 for reference in done:
@@ -103,6 +107,7 @@ def _planned(plan: compare.Plan, root: Path) -> Iterator[list[c.Experiment]]:
     """Writes the plan and gives the units that are missing, while no other process runs the comparison."""
     programs = compare.programs_of(plan)
     with owned(root):
+        units.keep_convolutions(root, plan.units())
         missing = compare.pending(plan, root, programs)
         compare.write_plan(root, replace(plan, directory=str(root)))
         few = [sentence] if missing and (sentence := too_few(plan)) else []
@@ -117,10 +122,11 @@ def _texts(experiment: c.Experiment) -> list[bytes]:
     return [source.text for sha256 in own.files(experiment) if (source := own.source(sha256))]
 
 
-def _unit(root: str, name: str, texts: Sequence[bytes]) -> None:
+def _unit(root: str, name: str, texts: Sequence[bytes], convolutions: str) -> None:
     from gvlab import backend
 
     backend.start()
+    backend.keep_convolutions(convolutions)
     with tempfile.TemporaryDirectory(prefix="gvlab-experiment-") as directory:
         for i, text in enumerate(texts):
             file = Path(directory) / f"experiment_{i}.py"

@@ -95,6 +95,7 @@ def run(plan: Plan, root: Path, listen: Listen, together: int | None = None) -> 
             print(sentence, file=sys.stderr)
         schedule = Schedule(len(plan.experiments) * plan.seeds, missing, _work_of(programs))
         for engine, group in groups_of(missing, programs, root, together):
+            units.keep_convolutions(root, [*group, *plan.units()])
             members = [replace(programs[experiment.name], experiment=experiment) for experiment in group]
             units.make(engine, members, root, functools.partial(schedule.hearing, listen, group))
             schedule.made(group)
@@ -217,8 +218,8 @@ def run_unit(root: Path, name: str, listen: Listen) -> None:
         UserError: the plan has no such unit.
     """
     plan = read_plan(root)
-    units.keep_convolutions(root, plan.units())
     experiment = units.as_begun(root, unit_named(plan, name))
+    units.keep_convolutions(root, [experiment, *plan.units()])
     program = build.program(experiment, build.dataset(experiment.data))
     if not units.is_complete(root, program):
         units.make(engines.alone(program), [program], root, functools.partial(listen, title([experiment])))

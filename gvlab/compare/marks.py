@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from gvlab.backend import CONVOLUTIONS
+from gvlab.onednn import XLA
 from gvlab.types import Json
 
 if TYPE_CHECKING:  # units are marked, and mark nothing themselves
@@ -30,7 +32,9 @@ def of_training(record: Json, other: Json) -> str | None:
         return BEFORE if not record.get("program") else None
     for field, what in (("versions", "with other versions"), ("settings", "with other settings of JAX")):
         if changed := _changed(record[field], other[field]):
-            known = ", ".join(f"{name} {record[field].get(name, 'not set')}" for name in changed)
+            if changed == [CONVOLUTIONS]:
+                return f"trained with other convolutions ({record[field].get(CONVOLUTIONS, XLA)})"
+            known = ", ".join(f"{name} {record[field].get(name)}" for name in changed)
             return f"trained {what} ({known})"
     program, others = record["program"], other["program"]
     if program.get("platform") != others.get("platform"):

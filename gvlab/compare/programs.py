@@ -72,7 +72,7 @@ def digests(program: Program, platform: str) -> dict[str, str]:
 def flops_per_step(program: Program) -> float:
     """Of training, as XLA counts the operations of what is lowered; where it doesn't, the examples of a step."""
     shapes = shapes_of(program)
-    with onednn.unused():  # in which XLA counts nothing
+    with onednn.unused():  # XLA counts nothing in what is foreign to it
         step = jax.jit(engines.parts(program).step).trace(shapes.state, shapes.batch, shapes.key).lower()
     flops = (step.cost_analysis() or {}).get("flops", 0.0)
     return float(flops) if flops > 0 else float(program.experiment.examples_per_step)

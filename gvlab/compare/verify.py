@@ -62,12 +62,12 @@ def verify(
         raise UserError(f"--fraction is {fraction}, but must be above 0 and at most 1.")
     plan = compare.read_plan(root)
     chosen = list(plan.units()) if names is None else [compare.unit_named(plan, name) for name in dict.fromkeys(names)]
-    units.keep_convolutions(root, chosen)
     files = derived(plan, root)
     load = functools.cache(build.dataset)
     verdicts: dict[str, Verified] = {}
     groups: dict[tuple[tuple[str, ...], int], list[Doubted]] = {}
     for experiment in chosen:
+        units.keep_convolutions(root, [experiment])
         name, doubted = units.name(experiment), _doubted(root, experiment, load(experiment.data))
         if isinstance(doubted, str):
             verdicts[name] = Verified(name, "different", doubted)
@@ -78,6 +78,7 @@ def verify(
             steps = own.steps if fraction is None else retraining.rounded_up(fraction, own)
             groups.setdefault((tuple(doubted.unit.record["group"]), steps), []).append(doubted)
     for (group, steps), doubts in groups.items():
+        units.keep_convolutions(root, [doubts[0].program.experiment])
         verdicts |= {
             verified.unit: verified for verified in retraining.retrained(plan, root, group, steps, doubts, listen, redo)
         }

@@ -83,7 +83,7 @@ def _packed(kernel: GroupedKernel, packs: int, size: int) -> Array:
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _conv(x: Images, kernel: GroupedKernel, groups: int) -> Made:
     if onednn.takes(x, kernel):
-        return onednn.down(x, kernel, (1, 1))
+        return onednn.down(x, kernel, (1, 1), groups)
     return _by_share(partial(conv, strides=(1, 1)), x, kernel, groups)
 
 

@@ -96,12 +96,6 @@ class Engine:
     where: parallel.Sharding
     """Of the state of one run."""
 
-    @functools.cached_property
-    def flops_by_xla(self) -> float | None:
-        """Of a step for a group of one with XLA's convolutions: in a foreign one, XLA counts nothing."""
-        with onednn.unused():
-            return _flops(_compiled(self))
-
     @property
     def data(self) -> Batch:
         """The training split, on the device(s), where it lies there."""
@@ -318,6 +312,9 @@ class Cost:
     data_bytes: int
 
 
+_FLOPS: dict[tuple[Any, ...], float | None] = {}
+
+
 def cost(engine: Engine) -> Cost:
     """Of one run of the engine's program trained alone on one device, however many of both the engine has.
 
@@ -336,7 +333,7 @@ def _cost(engine: Engine) -> Cost:
     memory = compiled.memory_analysis()
     return Cost(
         parameters=tree.count_named(jax.eval_shape(engine.init, _inputs(engine)), "params"),
-        flops_per_step=_flops(compiled) if onednn.choice() == onednn.XLA else engine.flops_by_xla,
+        flops_per_step=_flops(compiled) if onednn.choice() == onednn.XLA else _flops_by_xla(engine),
         memory_bytes=memory
         and int(
             memory.argument_size_in_bytes
@@ -358,6 +355,16 @@ def _compiled(engine: Engine) -> jax.stages.Compiled:
     with contextlib.closing(engine.dispatches(inputs, 0, 1)) as dispatches:
         single, examples = next(dispatches)
     return single.lower(state, examples, inputs).compile()  # type: ignore[attr-defined]
+
+
+def _flops_by_xla(engine: Engine) -> float | None:
+    """Of the step with XLA's convolutions, since in foreign ones XLA counts nothing; compiled once for all seeds."""
+    experiment = engine.program.experiment
+    key = engine.program.model, experiment.examples_per_step, experiment.data
+    if key not in _FLOPS:
+        with onednn.unused():
+            _FLOPS[key] = _flops(_compiled(engine))
+    return _FLOPS[key]
 
 
 def _flops(compiled: jax.stages.Compiled) -> float | None:
