@@ -2,6 +2,7 @@
 
     python experiments/benchmarks/surroundings.py memory                      # freed memory kept, and given back
     python experiments/benchmarks/surroundings.py python OTHER/bin/python     # this interpreter, and another one's JAX
+    python experiments/benchmarks/surroundings.py convolutions                # oneDNN's, and XLA's
 
 Each form runs in a process of its own with all CPU threads; one works at a time, in an order that rotates. A round's
 ratio is the second form's seconds over the first's. The pixels are random: times don't depend on them. The digest of
@@ -32,6 +33,10 @@ EXPERIMENTS = (
     *("digits_vae", "digits_dcgan", "mnist_vae_mlp", "mnist_vae", "mnist_dcgan", "fashion_mnist_dcgan"),
     *("cifar10_dcgan", "article_vae", "article_gan", "ring_gan"),
 )
+CONVOLUTIONAL = (
+    *("digits_dcgan", "digits_vae", "digits_vqvae", "digits_nvae", "mnist_dcgan", "mnist_vae", "cifar10_dcgan"),
+    *("article_gan", "article_vae"),
+)
 SHAPES = {"digits": (16, 16, 1), "cifar10": (32, 32, 3)}
 """Of the images; (28, 28, 1) for the others."""
 STEPS = 20
@@ -52,6 +57,7 @@ def work(name: str, keep: bool) -> None:
     backend.fast_cpu()
     if keep:
         assert backend.keep_memory(), "this C library cannot be asked to keep memory"
+    backend.fast_convolutions()  # as the variable says
     experiment = runpy.run_path(str(HERE.parent / f"{name}.py"))["config"]()
     if experiment.data.name in ("ring", "grid"):
         dataset = data.load(experiment.data.name)
@@ -77,12 +83,13 @@ def work(name: str, keep: bool) -> None:
 class Worker:
     """A process that has built one form and waits for its turn."""
 
-    def __init__(self, python: str, name: str, keep: bool) -> None:
+    def __init__(self, python: str, name: str, keep: bool, convolutions: str) -> None:
         self._process = subprocess.Popen(
             [python, __file__, "work", name, *(["--keep"] if keep else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env=os.environ | {"GVLAB_CONVOLUTIONS": convolutions},
         )
         self.versions = self._reply()
 
@@ -104,10 +111,10 @@ class Worker:
         return json.loads(line)
 
 
-def measure(name: str, forms: dict[str, tuple[str, bool]], rounds: int) -> dict[str, Any]:
+def measure(name: str, forms: dict[str, tuple[str, bool, str]], rounds: int) -> dict[str, Any]:
     """Everything about one experiment that is written down."""
     with contextlib.ExitStack() as stack:
-        workers = {form: Worker(python, name, keep) for form, (python, keep) in forms.items()}
+        workers = {form: Worker(python, name, *how) for form, (python, *how) in forms.items()}
         for worker in workers.values():
             stack.callback(worker.close)
         digests = {form: worker.run(STEPS)["state"] for form, worker in workers.items()}
@@ -146,11 +153,12 @@ def row(name: str, result: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in ("memory", "python"):
+    for command in ("memory", "python", "convolutions"):
         of = commands.add_parser(command)
         if command == "python":
             of.add_argument("other", help="the other interpreter, with gvlab installed")
-        of.add_argument("--only", nargs="+", choices=EXPERIMENTS, default=list(EXPERIMENTS))
+        known = CONVOLUTIONAL if command == "convolutions" else EXPERIMENTS
+        of.add_argument("--only", nargs="+", choices=known, default=list(known))
         of.add_argument("--rounds", type=int, default=8)
     worker = commands.add_parser("work")
     worker.add_argument("name")
@@ -159,8 +167,9 @@ def main() -> None:
     if args.command == "work":
         return work(args.name, args.keep)
     forms = {
-        "memory": {"kept": (sys.executable, True), "given back": (sys.executable, False)},
-        "python": {"this": (sys.executable, True), "other": (getattr(args, "other", ""), True)},
+        "memory": {"kept": (sys.executable, True, "xla"), "given back": (sys.executable, False, "xla")},
+        "python": {"this": (sys.executable, True, "xla"), "other": (getattr(args, "other", ""), True, "xla")},
+        "convolutions": {"oneDNN": (sys.executable, True, "onednn"), "XLA": (sys.executable, True, "xla")},
     }[args.command]
     print(f"| experiment | {', ms | '.join(forms)}, ms | ratio | {', faults | '.join(forms)}, faults | same bits |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | --- |")
