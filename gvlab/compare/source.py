@@ -12,6 +12,7 @@ import ast
 import functools
 import hashlib
 import pickle
+from collections import deque
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,8 @@ import gvlab
 
 _ROUNDS = 8
 """Definitions are told apart by what they lead to in so many calls; their own text counts in any case."""
+
+_WITH_STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 
 _NAME = "_"
 """In place of a name that doesn't count."""
@@ -40,11 +43,11 @@ class Definition(NamedTuple):
 def sha256(root: Definition, without: Collection[str] = (), unasked: frozenset[str] = frozenset()) -> str:
     """Of a definition and of all that it leads to, as `closure` has it."""
     read = {definition: _read(definition, unasked) for definition in closure(root, without, unasked)}
-    digests = {definition: _sha256(text) for definition, (text, _) in read.items()}
+    digests = {definition: _sha256(text) for definition, (text, _, _) in read.items()}
     for _ in range(_ROUNDS):
         digests = {
             definition: _sha256(text, *(digests[there] for there in leads if there in read))
-            for definition, (text, leads) in read.items()
+            for definition, (text, leads, _) in read.items()
         }
     return _sha256(digests[root], *sorted(digests.values()))
 
@@ -63,7 +66,7 @@ def closure(root: Definition, without: Collection[str] = (), unasked: frozenset[
         here = waiting.pop()
         if here not in reached:
             reached.add(here)
-            waiting += [there for there in _read(here, unasked)[1] if there.room not in without]
+            waiting += [there for there in _read(here, unasked).leads if there.room not in without]
     return reached
 
 
@@ -71,24 +74,59 @@ def _sha256(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
+class _Read(NamedTuple):
+    text: str
+    """Of a definition, without names of others."""
+    leads: list[Definition]
+    """The others, in the order in which it names them."""
+    keys: frozenset[str]
+    """Of its dict literals."""
+
+
 @functools.cache
-def _read(definition: Definition, unasked: frozenset[str]) -> tuple[str, list[Definition]]:
-    """The text of a definition, without names of others, and the others in the order in which it names them."""
+def _read(definition: Definition, unasked: frozenset[str]) -> _Read:
+    if unasked:  # most definitions have no such entries, and are read once for all that may be asked
+        whole = _read(definition, frozenset())
+        if not whole.keys & unasked:
+            return whole
     module = _module(definition.module)
     reader = _Reader(definition.module, module, unasked)
     nodes = [reader.of_top(node) for node in module.definitions[definition.name]]
-    return _text(nodes), reader.found
+    return _Read(_text(nodes), reader.found, frozenset(reader.keys))
 
 
-def _text(node: Any) -> str:
-    """A syntax tree as text, by a rule of our own, since that of `ast.dump` changes with Python."""
-    if isinstance(node, list):
-        return f"[{', '.join(map(_text, node))}]"
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    fields = {name: value for name, value in ast.iter_fields(node) if value is not None and value != []}
-    fields = {name: value for name, value in fields.items() if not isinstance(value, ast.expr_context)}
-    return f"{type(node).__name__}({', '.join(f'{name}={_text(value)}' for name, value in fields.items())})"
+def _text(tree: Any) -> str:
+    """A syntax tree as text, by a rule of our own, since that of `ast.dump` changes with Python.
+
+    As a loop: a call for each of its hundred thousand nodes takes as long as the rest.
+    """
+    parts: list[str] = []
+    waiting = [tree]  # what has yet to be written, the next at the end; strings are written as they are
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, str):
+            parts.append(node)
+            continue
+        pieces: list[Any]
+        if isinstance(node, list):
+            pieces = ["["]
+            for value in node:
+                pieces += [value if isinstance(value, ast.AST | list) else repr(value), ", "]
+            if node:
+                pieces.pop()
+            pieces.append("]")
+        else:
+            pieces = [f"{type(node).__name__}("]
+            comma = ""
+            for name in node._fields:
+                value = getattr(node, name, None)
+                if value is None or value == [] or isinstance(value, ast.expr_context):
+                    continue
+                pieces += [f"{comma}{name}=", value if isinstance(value, ast.AST | list) else repr(value)]
+                comma = ", "
+            pieces.append(")")
+        waiting += reversed(pieces)
+    return "".join(parts)
 
 
 class _Module(NamedTuple):
@@ -114,7 +152,10 @@ def _module(name: str) -> _Module:
         for bound in _bound(node):
             definitions.setdefault(bound, []).append(node)
     imports: dict[str, str] = {}
-    for statement in ast.walk(tree):
+    waiting: deque[ast.AST] = deque([tree])
+    while waiting:  # as `ast.walk`, but not into expressions, where there are no imports
+        statement = waiting.popleft()
+        waiting += [inner for inner in ast.iter_child_nodes(statement) if isinstance(inner, _WITH_STATEMENTS)]
         if isinstance(statement, ast.ImportFrom) and (statement.module or "").split(".")[0] == "gvlab":
             imports |= {alias.asname or alias.name: f"{statement.module}.{alias.name}" for alias in statement.names}
     return _Module(definitions, imports)
@@ -152,13 +193,14 @@ def _resolved(dotted: str) -> Definition | None:
 
 def _variables(function: ast.FunctionDef) -> list[str]:
     """What a function and those within it bind besides their parameters, in the order in which they are first named."""
+    nodes = list(ast.walk(function))
     names = sorted(
-        (node for node in ast.walk(function) if isinstance(node, ast.Name)),
+        (node for node in nodes if isinstance(node, ast.Name)),
         key=lambda node: (node.lineno, node.col_offset),
     )
     bound = {node.id for node in names if isinstance(node.ctx, ast.Store)}
-    bound -= {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
-    for node in ast.walk(function):
+    bound -= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    for node in nodes:
         if isinstance(node, ast.Global | ast.Nonlocal):
             bound -= set(node.names)
     return list(dict.fromkeys(node.id for node in names if node.id in bound))
@@ -170,6 +212,8 @@ class _Reader(ast.NodeTransformer):
     def __init__(self, name: str, module: _Module, unasked: frozenset[str]) -> None:
         self.name, self.module, self.unasked = name, module, unasked
         self.found: list[Definition] = []
+        self.keys: set[str] = set()
+        """Of the dict literals that were read."""
         self.locals: dict[str, str] = {}
         """The local variables of the function that is being read, numbered."""
 
@@ -188,7 +232,14 @@ class _Reader(ast.NodeTransformer):
         return self._named(node, node.id)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        return self._named(node, ast.unparse(node))
+        names = [node.attr]
+        inner = node.value
+        while isinstance(inner, ast.Attribute):
+            names.append(inner.attr)
+            inner = inner.value
+        if not isinstance(inner, ast.Name):  # of what is computed, and no definition
+            return self.generic_visit(node)
+        return self._named(node, ".".join([inner.id, *reversed(names)]))
 
     def _named(self, node: ast.Name | ast.Attribute, dotted: str) -> ast.AST:
         first, dot, rest = dotted.partition(".")
@@ -204,6 +255,7 @@ class _Reader(ast.NodeTransformer):
         return ast.Name(_NAME, ast.Load())
 
     def visit_Dict(self, node: ast.Dict) -> ast.AST:
+        self.keys |= {key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
         kept = [
             (key, value)
             for key, value in zip(node.keys, node.values, strict=True)
