@@ -15,9 +15,10 @@ import pickle
 from collections import deque
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gvlab
+from gvlab.compare.definitions import Definition, Module, Read
 
 _ROUNDS = 8
 """Definitions are told apart by what they lead to in so many calls; their own text counts in any case."""
@@ -26,18 +27,6 @@ _WITH_STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 
 _NAME = "_"
 """In place of a name that doesn't count."""
-
-
-class Definition(NamedTuple):
-    """A name at the top of a module of gvlab."""
-
-    module: str
-    name: str
-
-    @property
-    def room(self) -> str:
-        """The top-level module or package of gvlab that it is in."""
-        return self.module.split(".")[1] if "." in self.module else self.module
 
 
 def sha256(root: Definition, without: Collection[str] = (), unasked: frozenset[str] = frozenset()) -> str:
@@ -74,17 +63,8 @@ def _sha256(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
-class _Read(NamedTuple):
-    text: str
-    """Of a definition, without names of others."""
-    leads: list[Definition]
-    """The others, in the order in which it names them."""
-    keys: frozenset[str]
-    """Of its dict literals."""
-
-
 @functools.cache
-def _read(definition: Definition, unasked: frozenset[str]) -> _Read:
+def _read(definition: Definition, unasked: frozenset[str]) -> Read:
     if unasked:  # most definitions have no such entries, and are read once for all that may be asked
         whole = _read(definition, frozenset())
         if not whole.keys & unasked:
@@ -92,7 +72,7 @@ def _read(definition: Definition, unasked: frozenset[str]) -> _Read:
     module = _module(definition.module)
     reader = _Reader(definition.module, module, unasked)
     nodes = [reader.of_top(node) for node in module.definitions[definition.name]]
-    return _Read(_text(nodes), reader.found, frozenset(reader.keys))
+    return Read(_text(nodes), reader.found, frozenset(reader.keys))
 
 
 def _text(tree: Any) -> str:
@@ -129,13 +109,6 @@ def _text(tree: Any) -> str:
     return "".join(parts)
 
 
-class _Module(NamedTuple):
-    definitions: dict[str, list[ast.stmt]]
-    """Name -> the statements at the top of the module that bind it."""
-    imports: dict[str, str]
-    """Name -> what it is in gvlab, dotted: a module, or a name in one."""
-
-
 @functools.cache
 def _file(module: str) -> Path | None:
     place = Path(gvlab.__file__).parent.joinpath(*module.split(".")[1:])
@@ -143,7 +116,7 @@ def _file(module: str) -> Path | None:
 
 
 @functools.cache
-def _module(name: str) -> _Module:
+def _module(name: str) -> Module:
     file = _file(name)
     assert file is not None, name
     tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -158,7 +131,7 @@ def _module(name: str) -> _Module:
         waiting += [inner for inner in ast.iter_child_nodes(statement) if isinstance(inner, _WITH_STATEMENTS)]
         if isinstance(statement, ast.ImportFrom) and (statement.module or "").split(".")[0] == "gvlab":
             imports |= {alias.asname or alias.name: f"{statement.module}.{alias.name}" for alias in statement.names}
-    return _Module(definitions, imports)
+    return Module(definitions, imports)
 
 
 def _at_the_top(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -209,7 +182,7 @@ def _variables(function: ast.FunctionDef) -> list[str]:
 class _Reader(ast.NodeTransformer):
     """Takes out of definitions what doesn't count, and notes what they lead to."""
 
-    def __init__(self, name: str, module: _Module, unasked: frozenset[str]) -> None:
+    def __init__(self, name: str, module: Module, unasked: frozenset[str]) -> None:
         self.name, self.module, self.unasked = name, module, unasked
         self.found: list[Definition] = []
         self.keys: set[str] = set()
