@@ -13,19 +13,12 @@ import math
 import types
 import typing
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NoReturn, NotRequired, Union
+
+from gvlab.limits import Least
 
 DEEPEST = 64
 """Levels of objects and lists within each other."""
-
-
-@dataclass(frozen=True)
-class Least:
-    """The least value of a number, for `Annotated`."""
-
-    value: float
-
 
 Count = Annotated[int, Least(0)]
 """A step, or how many of something."""
