@@ -146,7 +146,7 @@ def test_every_public_contest_has_golden_values():
 def test_contests_agree_with_the_reference(loss, name):
     with jax.enable_x64(True):
         real, fake = jnp.asarray(golden_logits(1.9, 1)), jnp.asarray(golden_logits(1.6, 3))
-        value, grads = jax.value_and_grad(lambda r, f: loss(r, f).mean(), argnums=(0, 1))(real, fake)
+        value, grads = jax.jit(jax.value_and_grad(lambda r, f: loss(r, f).mean(), argnums=(0, 1)))(real, fake)
     golden = GOLDEN[name]
     np.testing.assert_allclose(value, golden["value"], rtol=1e-9)
     for grad, expected in zip(grads, (golden["grad_real"], golden["grad_fake"]), strict=True):
@@ -179,7 +179,8 @@ def test_the_average_of_linear_margins_is_the_wasserstein_game():
 def test_relativistic_games_know_no_common_offset(contest):
     real, fake = jnp.asarray(REAL, jnp.float32), jnp.asarray(FAKE, jnp.float32)
     for side in contest[:2]:
-        np.testing.assert_allclose(side(real + 2.5, fake + 2.5), side(real, fake), rtol=1e-5, atol=1e-5)
+        both = jax.jit(lambda real, fake, side=side: (side(real + 2.5, fake + 2.5), side(real, fake)))
+        np.testing.assert_allclose(*both(real, fake), rtol=1e-5, atol=1e-5)
 
 
 def test_top_k_takes_the_mean_of_the_largest():
@@ -205,10 +206,10 @@ def test_top_k_of_all_is_the_game_itself_and_of_equals_no_more_count():
 def test_a_share_that_falls_is_at_each_step_that_of_a_constant_one():
     real, fake = jnp.asarray(REAL, jnp.float32), jnp.asarray(FAKE, jnp.float32)
     falling = losses.scheduled_top_k(losses.hinge, Exponential(steps=2, rate=0.5, end=0.2).schedule())
+    at_step = jax.jit(lambda step, f: falling.at(step).generator(real, f))
     for step, share in enumerate((1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.2, 0.2)):
         constant = losses.top_k(losses.hinge, share)
-        found = jax.jit(lambda step, f: falling.at(step).generator(real, f))(step, fake)
-        np.testing.assert_allclose(found, constant.generator(real, fake), rtol=1e-6)
+        np.testing.assert_allclose(at_step(step, fake), constant.generator(real, fake), rtol=1e-6)
     np.testing.assert_array_equal(falling.generator(real, fake), losses.hinge.generator(real, fake))
     over = losses.scheduled_top_k(losses.hinge, lambda step: 7.0 - 7.0 * step)
     np.testing.assert_array_equal(over.at(jnp.int32(0)).generator(real, fake), losses.hinge.generator(real, fake))
@@ -269,9 +270,16 @@ def test_smoothed_losses_are_least_at_their_target(target):
 
 @each_contest
 def test_a_discriminator_that_is_right_loses_less_and_a_generator_that_is_believed_too(contest):
-    high, low = jnp.full(3, 0.4), jnp.full(3, -0.4)
-    assert (contest.discriminator(high, low) < contest.discriminator(low, high)).all()
-    assert contest.generator(low, high).mean() < contest.generator(low, low).mean()
+    high, low = np.full(3, 0.4, np.float32), np.full(3, -0.4, np.float32)
+
+    @jax.jit
+    def lost(high, low):
+        right, wrong = contest.discriminator(high, low), contest.discriminator(low, high)
+        return right, wrong, contest.generator(low, high), contest.generator(low, low)
+
+    right, wrong, believed, seen_through = jax.device_get(lost(high, low))
+    assert (right < wrong).all()
+    assert believed.mean() < seen_through.mean()
 
 
 @each_contest
@@ -286,7 +294,8 @@ def test_gradients_of_contests(contest):
 def test_contests_of_extreme_logits_are_finite(contest):
     real, fake = jnp.array([-1e4, 1e4, -1e4, 1e4]), jnp.array([-1e4, 1e4, 1e4, -1e4])
     for side in contest[:2]:
-        value, grads = jax.value_and_grad(lambda r, f, side=side: side(r, f).sum(), argnums=(0, 1))(real, fake)
+        total = jax.value_and_grad(lambda r, f, side=side: side(r, f).sum(), argnums=(0, 1))
+        value, grads = jax.jit(total)(real, fake)
         assert np.isfinite(value)
         assert all(np.isfinite(grad).all() for grad in grads)
 
