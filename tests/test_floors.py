@@ -12,7 +12,20 @@ PACKAGE = Path(__file__).resolve().parents[1] / "gvlab"
 # From the ground up. Imports go downwards; within a floor they may go sideways, but never
 # in a circle, neither of packages nor of modules.
 FLOORS = [
-    {"errors", "types", "backend", "onednn", "tree", "rng", "files", "memory", "schema", "limits", "numbers", "spelling"},
+    {
+        "errors",
+        "types",
+        "backend",
+        "onednn",
+        "tree",
+        "rng",
+        "files",
+        "memory",
+        "schema",
+        "limits",
+        "numbers",
+        "spelling",
+    },
     {
         "augment",
         "losses",
