@@ -244,7 +244,7 @@ def test_a_worker_of_ray_gets_the_text_of_the_file(made, tmp_path, forgotten, mo
     assert texts == [file.read_bytes()]
     own._SOURCES.clear()
     monkeypatch.setattr(backend, "start", lambda: None)  # this process's has been started
-    launch._unit(str(root), "mine/seed-0", texts)
+    launch._unit(str(root), "mine/seed-0", texts, "xla")
     assert (root / "units" / "mine" / "seed-0" / "experiment.py").read_bytes() == file.read_bytes()
 
 
