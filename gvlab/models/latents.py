@@ -251,7 +251,7 @@ def model_of(
                 module,
                 keys[network],
                 vectors.get(network, jnp.zeros((2, *made), example.dtype)),
-                y if network in ("encoder", "decoder") else None,  # priors and posteriors are the same for all classes
+                None if network in ("prior", "posterior") else y,  # those are the same for all classes
             )
             for network, module in networks.items()
         }

@@ -130,8 +130,8 @@ def test_ray_tells_why_a_unit_failed(tmp_path, monkeypatch):
         def __init__(self, function):
             assert function is launch._unit
 
-        def remote(self, root, name, texts):
-            assert texts == []
+        def remote(self, root, name, texts, convolutions):
+            assert (texts, convolutions) == ([], "xla")
             asked.append(name)
             return name
 
