@@ -32,14 +32,15 @@ using Integers = ffi::Span<const int64_t>;
 
 enum Face : int64_t { kDown = 0, kUp = 1, kKernelGradient = 2 };
 
-// The thread on which all convolutions are computed, one after another. OpenMP keeps a team for every thread that calls
-// it, and XLA calls from as many as there are processors.
+// The thread from which OpenMP's team is called, for one convolution after another. There would be a team for every thread
+// that calls, and XLA calls from as many as there are processors.
 class Crew {
  public:
   // Gives how many threads a team has: never more than are asked for, but the environment may allow fewer.
   int Start(int threads) {
     std::thread([this] { Work(); }).detach();
     int there = 1;
+    threads_ = threads;
     Do([&] {
       omp_set_dynamic(0);
       omp_set_num_threads(threads);
@@ -49,6 +50,9 @@ class Crew {
     });
     return there;
   }
+
+  // For so many products; with 1 whoever calls computes them: to wake others takes longer than a small convolution.
+  int Threads(double products) const { return products < 8e6 ? 1 : threads_; }
 
   void Do(const std::function<void()>& job) {
     const std::lock_guard<std::mutex> one_at_a_time(callers_);
@@ -75,6 +79,7 @@ class Crew {
     }
   }
 
+  int threads_ = 1;
   std::mutex callers_, mutex_;
   std::condition_variable changed_;
   const std::function<void()>* job_ = nullptr;
@@ -188,7 +193,7 @@ void AddUp(const float* products, float* large, const memory::dims& larges, cons
   }
 }
 
-// Room that is kept from call to call.
+// Room that a thread keeps from call to call, to the end of the process.
 class Room {
  public:
   memory For(const memory::desc& what) {
@@ -211,13 +216,19 @@ class Room {
 void Convolve(Face face, int64_t groups, float* large, float* small, float* kernel,
               const std::vector<memory::dims>& sides) {
   static std::map<std::pair<std::vector<int64_t>, std::vector<memory::dims>>, const Plan> plans;
-  static Room workspace, own_kernel, products;
-  static dnnl::stream stream(Engine());
+  static std::mutex mutex;
+  static thread_local Room workspace, own_kernel, products;
+  static thread_local dnnl::stream stream(Engine());
   const std::pair<std::vector<int64_t>, std::vector<memory::dims>> key{{face, groups}, sides};
-  auto known = plans.find(key);
-  if (known == plans.end())
-    known = plans.emplace(key, Made(face, groups, sides[0], sides[1], sides[2], sides[3], sides[4], sides[5])).first;
-  const Plan& plan = known->second;
+  const Plan* found;
+  {
+    const std::lock_guard<std::mutex> one_at_a_time(mutex);
+    auto known = plans.find(key);
+    if (known == plans.end())
+      known = plans.emplace(key, Made(face, groups, sides[0], sides[1], sides[2], sides[3], sides[4], sides[5])).first;
+    found = &known->second;
+  }
+  const Plan& plan = *found;
 
   if (plan.product) {
     memory made = products.For(plan.products);
@@ -253,9 +264,16 @@ ffi::Error Run(Numbers first, Numbers second, ffi::ResultBuffer<ffi::F32> result
   const std::vector<memory::dims> sides{sizes(large.dimensions()), sizes(small.dimensions()),
                                         sizes(kernel.dimensions()), sizes(strides),
                                         {padding[0], padding[2]},   {padding[1], padding[3]}};
-  TheCrew().Do([&] {
+  const auto convolve = [&](int threads) {
+    omp_set_num_threads(threads);  // a plan is made and run with as many
     Convolve(static_cast<Face>(face), groups, large.typed_data(), small.typed_data(), kernel.typed_data(), sides);
-  });
+  };
+  const memory::dims &of = sides[1], &weights = sides[2];
+  const int threads = TheCrew().Threads(1.0 * of[0] * of[1] * of[2] * of[3] * weights[0] * weights[1] * weights[2]);
+  if (threads == 1)
+    convolve(1);
+  else
+    TheCrew().Do([&] { convolve(threads); });
   return ffi::Error::Success();
 } catch (const std::exception& error) {
   return ffi::Error(ffi::ErrorCode::kInternal, std::string("oneDNN: ") + error.what());
