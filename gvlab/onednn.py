@@ -37,7 +37,7 @@ class Unavailable(Exception):
 
 
 def choice() -> str:
-    """By which convolutions programs are traced now: "xla", or "oneDNN" and the version of its package."""
+    """By which convolutions programs are traced now: "xla", or the name that `load` gave."""
     return _chosen
 
 
@@ -50,8 +50,12 @@ def load(cache: Path | None, threads: int) -> str:
     """Makes oneDNN ready for `use`, and gives what `choice` will be with it; the second call does nothing.
 
     Args:
-        cache: where the compiled function is kept; None for a directory that ends with the process.
-        threads: on which each convolution is computed.
+        cache: where the compiled function is kept; None to compile it for this process alone.
+        threads: on which a convolution is computed at most; small ones are on one.
+
+    Returns:
+        The version, a digest of `onednn.cc`, and oneDNN's own variables: what bits depend on besides the processor and
+        its threads.
 
     Raises:
         Unavailable: it is not installed, not for this machine, or cannot be compiled or loaded.
@@ -75,7 +79,7 @@ def load(cache: Path | None, threads: int) -> str:
 
 
 def _name() -> str:
-    """What bits depend on besides the processor and its threads: the version, our function, and oneDNN's variables."""
+    # A remark in the source, or another line of it, changes no bit.
     code = re.sub(r"\s+", " ", re.sub(r"//.*", "", _SOURCE.read_text("utf-8")))
     variables = [
         f"{name}={value}"
@@ -104,7 +108,7 @@ def use(name: str) -> bool:
 
 @contextlib.contextmanager
 def unused() -> Iterator[None]:
-    """XLA's convolutions within, for programs that others run."""
+    """XLA's convolutions within, for programs that others run, and where XLA is asked what a program takes."""
     before = choice()
     use(XLA)
     try:
@@ -197,9 +201,7 @@ def _open(cache: Path | None) -> ctypes.CDLL:
     made_of = (_SOURCE.read_text("utf-8"), str(onednn), str(headers), _version(_PACKAGE), _version("jaxlib"))
     name = f"{hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]}.so"
     with tempfile.TemporaryDirectory(prefix="gvlab-") as scratch, _patient():
-        library = _cached(cache, name) or _compiled(onednn, headers, Path(scratch) / name)
-        if cache:
-            library = _kept(library, cache)
+        library = _cached(cache, name) or _kept(_compiled(onednn, headers, Path(scratch) / name), cache)
         try:
             return ctypes.CDLL(str(library))  # which is open after its file is gone
         except OSError as error:
@@ -215,11 +217,11 @@ def _cached(cache: Path | None, name: str) -> Path | None:
     return None
 
 
-def _kept(library: Path, cache: Path) -> Path:
-    """The library in the cache; where that cannot be written, where it was."""
-    if library.parent == cache:
+def _kept(library: Path, cache: Path | None) -> Path:
+    """The library in the cache; where there is none, or it cannot be written, where it was."""
+    if cache is None:
         return library
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # as good, but compiled again by the next process
         cache.mkdir(parents=True, exist_ok=True)
         with replacing(cache / library.name) as file:
             file.write(library.read_bytes())

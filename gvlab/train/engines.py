@@ -354,6 +354,7 @@ def _compiled(engine: Engine) -> jax.stages.Compiled:
     state = jax.eval_shape(engine.init, inputs)
     with contextlib.closing(engine.dispatches(inputs, 0, 1)) as dispatches:
         single, examples = next(dispatches)
+    # A `Step` is typed by how it is called; this one is jitted.
     return single.lower(state, examples, inputs).compile()  # type: ignore[attr-defined]
 
 
