@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import flax.linen as nn
@@ -40,14 +41,27 @@ class PatchDiscriminator(nn.Module):
         train: bool,
     ) -> Float[Array, "batch rows columns"]:
         """Logits of "real" of every patch."""
-        conv = partial(Conv, kernel_size=(4, 4), kernel_init=nn.initializers.normal(0.02))
         norm = partial(BatchNorm, use_running_average=not train, momentum=0.9, epsilon=1e-5, axis_name=self.axis_name)
-        h = nn.leaky_relu(conv(self.width, strides=(2, 2))(append_label(x, y)), 0.2)
-        for level in range(1, self.layers + 1):
-            stride = 2 if level < self.layers else 1
-            h = conv(self.width * min(2**level, 8), strides=(stride, stride), use_bias=False)(h)
-            h = nn.leaky_relu(norm()(h), 0.2)
-        return conv(1)(unrounded(h))[..., 0]
+        return judged(append_label(x, y), self.width, self.layers, lambda h: norm()(h), use_bias=False)
+
+
+def judged(
+    x: Float[Array, "batch height width channel"],
+    width: int,
+    layers: int,
+    normalised: Callable[[Array], Array],
+    *,
+    use_bias: bool,
+) -> Float[Array, "batch rows columns"]:
+    """The convolutions of a `PatchDiscriminator`, within a compact call; biases only where `use_bias`, or where nothing
+    is normalised behind them."""
+    conv = partial(Conv, kernel_size=(4, 4), kernel_init=nn.initializers.normal(0.02))
+    h = nn.leaky_relu(conv(width, strides=(2, 2))(x), 0.2)
+    for level in range(1, layers + 1):
+        stride = 2 if level < layers else 1
+        h = conv(width * min(2**level, 8), strides=(stride, stride), use_bias=use_bias)(h)
+        h = nn.leaky_relu(normalised(h), 0.2)
+    return conv(1)(unrounded(h))[..., 0]
 
 
 class SimilarityDiscriminator(nn.Module):

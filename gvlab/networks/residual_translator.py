@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gvlab.networks.layers import Conv, ConvTranspose, append_label, unrounded
+from gvlab.networks.patches import judged
 
 SMALLEST = 8
 """Pixels a side of an image: a quarter of it still has a neighbour to be mirrored at its edge."""
@@ -83,13 +84,7 @@ class InstancePatchDiscriminator(nn.Module):
         train: bool,
     ) -> Float[Array, "batch rows columns"]:
         """Logits of "real" of every patch. The same in training and out of it."""
-        conv = partial(Conv, kernel_size=(4, 4), kernel_init=nn.initializers.normal(0.02))
-        h = nn.leaky_relu(conv(self.width, strides=(2, 2))(append_label(x, y)), 0.2)
-        for level in range(1, self.layers + 1):
-            stride = 2 if level < self.layers else 1
-            h = conv(self.width * min(2**level, 8), strides=(stride, stride))(h)
-            h = nn.leaky_relu(instance_norm(h), 0.2)
-        return conv(1)(unrounded(h))[..., 0]
+        return judged(append_label(x, y), self.width, self.layers, instance_norm, use_bias=True)
 
 
 def instance_norm(
