@@ -68,6 +68,17 @@ def test_the_experiments_of_a_study_can_be_built_and_share_all_but_what_they_com
         assert state.generator.params
 
 
+def test_the_remedies_share_all_but_what_they_compare():
+    shared, *files = sorted((ROOT / "experiments/remedies").glob("*.py"))
+    docstring = shared.read_text().split('"""')[1]
+    assert "gvlab compare experiments/remedies/" in docstring and "Cost" in docstring
+    assert "experiments/remedies/" in TABLE
+    experiments = [experiment_file.load(file) for file in files]
+    assert {e.name for e in experiments} == {file.stem for file in files}
+    assert len({repr(e.model) for e in experiments}) == len(files) >= 6
+    assert len({(repr(e.data), e.steps, e.batch_size, repr(e.evaluation)) for e in experiments}) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "counts"),
     [("cifar10_sngan", (4_276_739, 1_053_825)), ("cifar10_r3gan", (20_781_952, 21_280_512))],
