@@ -102,7 +102,7 @@ from gvlab.config.posteriors import (
     Radial,
     VonMisesFisher,
 )
-from gvlab.config.priors import Flow, Mixture, StandardNormal, UniformSphere, Vamp
+from gvlab.config.priors import Flow, Mixture, StandardNormal, UniformSphere, VaDE, Vamp
 from gvlab.config.protocols import (
     OwnAugmentation,
     OwnCoders,
@@ -342,6 +342,7 @@ __all__ = [
     "TwoMLPs",
     "UNet",
     "UniformSphere",
+    "VaDE",
     "Vamp",
     "VonMisesFisher",
     "Wasserstein",

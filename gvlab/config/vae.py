@@ -40,7 +40,7 @@ from gvlab.config.posteriors import (
     NormalisedMeans,
     VonMisesFisher,
 )
-from gvlab.config.priors import AnyPrior, Flow, StandardNormal, UniformSphere, Vamp
+from gvlab.config.priors import AnyPrior, Flow, StandardNormal, UniformSphere, VaDE, Vamp
 from gvlab.config.protocols import OwnCoders, OwnObservation
 from gvlab.config.schedules import AnySchedule, Constant
 from gvlab.config.sentences import SentenceGRU, Sentences, SentenceTransformer
@@ -176,6 +176,8 @@ class VAE:
                 f"VAE.prior is {name}, but {type(self.objective).__name__} compares the latents with a standard normal "
                 "prior: use StandardNormal, or another objective."
             )
+        if isinstance(self.prior, VaDE):
+            self._check_pretraining()
         if isinstance(self.prior, Vamp) and self.conditional:
             raise UserError(
                 "VAE.prior is Vamp, whose learned examples have no classes, but the encoder of a conditional VAE wants "
@@ -185,6 +187,24 @@ class VAE:
             raise UserError(
                 f"VAE.latent_dim is {self.latent_dim}, but in a Flow one latent says how another changes: use at least "
                 "2, or another prior."
+            )
+
+    def _check_pretraining(self) -> None:
+        """Raises UserError unless what VaDE's pre-training leaves out is there to be left out."""
+        if not isinstance(self.objective, ELBO):
+            raise UserError(
+                f"VAE.prior is VaDE, whose pre-training leaves out the KL term, but {type(self.objective).__name__} "
+                "has none: use objective='elbo', or Mixture."
+            )
+        if self.kl_warmup_steps or not isinstance(self.kl_schedule, Constant):
+            raise UserError(
+                f"VAE.kl_warmup_steps is {self.kl_warmup_steps} and VAE.kl_schedule {self.kl_schedule}, but the prior "
+                "VaDE says itself when the KL term begins: use 0 and Constant()."
+            )
+        if not isinstance(self.posterior, DiagonalNormal):
+            raise UserError(
+                f"VAE.posterior is {type(self.posterior).__name__}, but the prior VaDE is fitted to the means of "
+                "independent normals: use DiagonalNormal, or Mixture."
             )
 
     def _check_posterior(self) -> None:

@@ -43,7 +43,7 @@ OBJECTIVES = [
     c.CombinedImportanceWeighted(share=1),
     c.Renyi(alpha=-1.5),
 ]
-PRIORS = [c.StandardNormal(), c.Mixture(3), c.Vamp(components=7), c.Flow("maf", 2, (5,))]
+PRIORS = [c.StandardNormal(), c.Mixture(3), c.VaDE(3, 7, 9), c.Vamp(components=7), c.Flow("maf", 2, (5,))]
 POSTERIORS = [
     c.FullCovariance(),
     c.InverseAutoregressive(3, (5, 7), 2),
