@@ -21,6 +21,7 @@ NOISE = "noise"  # what a generator draws besides its latents
 CRITIC = "critic"  # of latents: its first parameters, its own draws
 CODEBOOK = "codebook"  # positions at which codes start, or begin anew
 MIXTURE = "mixture"  # rows at which the fit of a mixture starts
+INFERENCE = "inference"  # noise of updates of an encoder alone
 WORDS = "words"  # symbols that a decoder of sentences is not shown in training
 SIDES = "sides"  # which examples of a batch stand on which side of a translation without pairs
 VIEW = "view"  # what an augmentation shows a discriminator

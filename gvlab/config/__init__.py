@@ -49,6 +49,7 @@ from gvlab.config.fields import completed, difference, leaves, member_to_dict, t
 from gvlab.config.gan import GAN, HalfLife
 from gvlab.config.heads import Classifier, Embedding, ExtraClass, Projection
 from gvlab.config.hierarchy import HierarchicalVAE
+from gvlab.config.inference import Aggressive, Joint
 from gvlab.config.ladders import NVAE, VDVAE, Absolute, LadderMLP, Residual
 from gvlab.config.likelihoods import (
     Bernoulli,
@@ -190,6 +191,7 @@ __all__ = [
     "AdamW",
     "Adaptive",
     "Adversarial",
+    "Aggressive",
     "AnnealedAdam",
     "Arrays",
     "Article",
@@ -264,6 +266,7 @@ __all__ = [
     "Information",
     "InstanceNoise",
     "InverseAutoregressive",
+    "Joint",
     "LadderMLP",
     "LatentConsistency",
     "LatentDiversity",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gvlab.config.checks import check_size
+from gvlab.config.inference import Aggressive, AnyInference, Joint
 from gvlab.config.likelihoods import (
     Bernoulli,
     Categorical,
@@ -87,6 +88,8 @@ class VAE:
     """What the latents are drawn from; with another than StandardNormal the KL is estimated by the draws."""
     posterior: AnyPosterior = DiagonalNormal()
     """What the encoder says of an example's latents."""
+    inference: AnyInference = Joint()
+    """How the encoder is trained beside the decoder."""
 
     def __post_init__(self) -> None:
         if isinstance(self.objective, str) and self.objective in BY_NAME:
@@ -108,6 +111,7 @@ class VAE:
         self._check_objective()
         self._check_prior()
         self._check_posterior()
+        self._check_inference()
         if isinstance(self.network, TwoLayerMLP) and self.latent_dim <= self.network.first:
             raise UserError(
                 f"VAE.latent_dim is {self.latent_dim}, but counts the latents of both layers, of which the first has "
@@ -117,7 +121,8 @@ class VAE:
     @property
     def batches(self) -> int:
         """Batches of examples that a train step takes."""
-        return 1 + isinstance(self.objective, WITH_CRITIC)
+        of_encoder = self.inference.most if isinstance(self.inference, Aggressive) else 0
+        return 1 + of_encoder + isinstance(self.objective, WITH_CRITIC)
 
     @property
     def writes(self) -> bool:
@@ -247,6 +252,25 @@ class VAE:
             raise UserError(
                 f"VAE.latent_dim is {self.latent_dim}, but in InverseAutoregressive one latent says how another "
                 "changes: use at least 2, or another posterior."
+            )
+
+    def _check_inference(self) -> None:
+        if isinstance(self.inference, Joint):
+            return
+        if isinstance(self.objective, (*WITH_CRITIC, LearnedSimilarity)):
+            raise UserError(
+                f"VAE.inference is Aggressive, but {type(self.objective).__name__} trains a critic besides: use Joint, "
+                "or another objective."
+            )
+        if isinstance(self.network, TwoLayerMLP):
+            raise UserError(
+                "VAE.inference is Aggressive, which is of one layer of latents, but TwoLayerMLP has two: use another "
+                "network, or Joint."
+            )
+        if isinstance(self.prior, VaDE):
+            raise UserError(
+                "VAE.inference is Aggressive, but the prior VaDE says itself how the first steps are: use Joint, or "
+                "Mixture."
             )
 
     def check_batch(self, size: int) -> None:

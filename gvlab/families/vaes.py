@@ -52,6 +52,14 @@ def vae(config: c.VAE, setting: Setting) -> Model:
         options["prior"] = config.prior.prior(setting.shape, config.latent_dim, setting.values)
     if isinstance(config.prior, c.VaDE):
         options["noise_weight"] = models.pretraining.after(config.prior.pretraining)
+    if isinstance(config.inference, c.Aggressive):
+        return models.aggressive.in_turns(
+            lambda optimizer: factory(*modules, observed, optimizer, **options),
+            optimizer,
+            most=config.inference.most,
+            window=config.inference.window,
+            until=config.inference.until,
+        )
     model = factory(*modules, observed, optimizer, **options)
     if isinstance(config.prior, c.VaDE):
         steps = config.prior.pretraining

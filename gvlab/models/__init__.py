@@ -1,6 +1,7 @@
 """Model families: each factory returns a `gvlab.types.Model`, a tuple of pure functions."""
 
 from gvlab.models import (
+    aggressive,
     binary,
     critics,
     cycle,
@@ -48,6 +49,7 @@ __all__ = [
     "SecondStageState",
     "SpectrogramState",
     "VAEState",
+    "aggressive",
     "alternating_gan",
     "autoencoder",
     "binary",

@@ -129,6 +129,7 @@ VAES = (
     + [c.VAE(posterior=posterior) for posterior in POSTERIORS]
     + [c.VAE(objective=c.LearnedSimilarity(gamma=0.1 + 0.2, width=3, units=2, optimizer=c.SGD()))]
     + [c.VAE(posterior=c.VonMisesFisher(), prior=c.UniformSphere())]
+    + [c.VAE(inference=c.Aggressive(3, 2, 7))]
     + [c.VAE(beta=4.0, kl_schedule=c.Cyclical(steps=9, cycles=2, rise=1.0))]
 )
 CODES = [
