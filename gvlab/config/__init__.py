@@ -48,7 +48,7 @@ from gvlab.config.experiment import (
 from gvlab.config.fields import completed, difference, leaves, member_to_dict, to_dict, value, with_traced
 from gvlab.config.gan import GAN, HalfLife
 from gvlab.config.heads import Classifier, Embedding, ExtraClass, Projection
-from gvlab.config.hierarchy import HierarchicalVAE
+from gvlab.config.hierarchy import HierarchicalVAE, SpectralRegularisation, Unregularised
 from gvlab.config.inference import Aggressive, Joint
 from gvlab.config.ladders import NVAE, VDVAE, Absolute, LadderMLP, Residual
 from gvlab.config.likelihoods import (
@@ -332,6 +332,7 @@ __all__ = [
     "Skipped",
     "Smoothed",
     "Softmax",
+    "SpectralRegularisation",
     "Spectrograms",
     "StandardNormal",
     "StickingTheLanding",
@@ -345,6 +346,7 @@ __all__ = [
     "TwoMLPs",
     "UNet",
     "UniformSphere",
+    "Unregularised",
     "VaDE",
     "Vamp",
     "VonMisesFisher",

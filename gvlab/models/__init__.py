@@ -14,6 +14,7 @@ from gvlab.models import (
     priors,
     regularised,
     second_stage,
+    weight_terms,
 )
 from gvlab.models.binary import BinaryState, binary_autoencoder
 from gvlab.models.categorical import CategoricalState, categorical_autoencoder
@@ -82,6 +83,7 @@ __all__ = [
     "vae_gan",
     "variational_autoencoder",
     "vector_quantized_autoencoder",
+    "weight_terms",
 ]
 
 

@@ -173,6 +173,7 @@ HIERARCHIES = [
     c.HierarchicalVAE(),
     c.HierarchicalVAE(c.VDVAE("8d8", "1x2,8m1,8x3", 16, 2, 0.5, 1, posterior=c.Residual(bound=0.1 + 0.2)), beta=0),
     c.HierarchicalVAE(c.NVAE("8d8", "1x2,8m1,8x3", 16, 2, 3, 0.1 + 0.2, posterior=c.Absolute())),
+    c.HierarchicalVAE(regulariser=c.SpectralRegularisation(0.1 + 0.2, 3)),
     c.HierarchicalVAE(c.LadderMLP((3, 2), (8, 4)), c.CombinedImportanceWeighted(), c.MixtureOfLogistics(), ema_decay=0),
     c.HierarchicalVAE(kl_warmup_steps=7, optimizer=c.Skipped(0.1 + 0.2, 3, c.Clipped(optimizer=c.AdamW()))),
     c.HierarchicalVAE(objective=c.MultiplyImportanceWeighted(3), num_samples=6, optimizer=c.Orthogonal()),
