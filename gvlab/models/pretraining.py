@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 from gvlab import rng
 from gvlab.models.latents import VAEState
 from gvlab.networks import fitted_mixture
+from gvlab.networks.mixture_fits import ENCODINGS
 from gvlab.parallel import gather
 from gvlab.types import Batch, Info, Model, PRNGKey
 
@@ -50,7 +51,7 @@ def pretrained(
     encode = model.encode
 
     def train_step(state: VAEState, batch: Batch, key: PRNGKey) -> tuple[VAEState, Info]:
-        kept, step = state.stats["prior"]["encodings"], state.step
+        kept, step = state.stats["prior"][ENCODINGS], state.step
         size = len(batch.x) * (1 if axis_name is None else jax.lax.axis_size(axis_name))
         last = steps + -(-len(kept) // size)
         keeps = (step >= steps) & (step < last)
@@ -63,13 +64,13 @@ def pretrained(
 
         def fitted(new: VAEState) -> VAEState:
             components = len(new.params["prior"]["logits"])
-            found = fitted_mixture(rng.stream(key, rng.MIXTURE), new.stats["prior"]["encodings"], components)
+            found = fitted_mixture(rng.stream(key, rng.MIXTURE), new.stats["prior"][ENCODINGS], components)
             params = new.params | {"prior": dict(zip(("logits", "mean", "logvar"), found, strict=True))}
             return replace(new, params=params, optimizer=optimizer.init(params))
 
         new = jax.tree.map(lambda old, new: jnp.where(keeps, old, new), state, trained)
         rows = jax.lax.cond(keeps, encodings, lambda: kept)
-        new = replace(new, step=trained.step, stats=new.stats | {"prior": {"encodings": rows}})
+        new = replace(new, step=trained.step, stats=new.stats | {"prior": {ENCODINGS: rows}})
         return jax.lax.cond(step + 1 == last, fitted, lambda new: new, new), info
 
     return model._replace(train_step=train_step)

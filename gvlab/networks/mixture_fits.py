@@ -21,6 +21,9 @@ ITERATIONS = 100
 ADDED_VARIANCE = 1e-6
 """To that of every component, so that none shrinks to a point; scikit-learn's default."""
 
+ENCODINGS = "encodings"
+"""The statistic of a `FittedMixture` that holds its rows."""
+
 Components: TypeAlias = tuple[
     Float[Array, " components"], Float[Array, "components latent"], Float[Array, "components latent"]
 ]
@@ -71,7 +74,7 @@ def fitted_mixture(key: PRNGKey, x: Float[Array, "rows latent"], components: int
 
 
 class FittedMixture(NormalMixture):
-    """A `NormalMixture` that keeps rows to be fitted to, as the statistic `encodings`; whoever trains it fills them.
+    """A `NormalMixture` that keeps rows to be fitted to, as a statistic; whoever trains it fills them.
 
     Attributes:
         rows: how many.
@@ -84,7 +87,8 @@ class FittedMixture(NormalMixture):
         self, nothing: Float[Array, "rows zero"], y: Float[Array, "rows classes"] | None = None, *, train: bool
     ) -> Components:
         """(logits, mean, logvar), whatever it is given."""
-        self.variable("batch_stats", "encodings", jnp.zeros, (self.rows, self.latent_dim), jnp.float32)
+        if self.is_mutable_collection("batch_stats"):  # only training has a use for them
+            self.variable("batch_stats", ENCODINGS, jnp.zeros, (self.rows, self.latent_dim), jnp.float32)
         return super().__call__(nothing, y, train=train)
 
 

@@ -6,11 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from programs import dataset
+from programs import MLP_VAE, dataset, program
 
 from gvlab import build, rng
 from gvlab import config as c
+from gvlab.export import programs
 from gvlab.models import pretraining
+from gvlab.trained import Trained
 from gvlab.types import Batch, UserError
 
 PRIOR = c.VaDE(components=2, pretraining=2, examples=6)
@@ -137,6 +139,14 @@ def test_the_clusters_of_a_mixture_are_the_likeliest_components():
     np.testing.assert_array_equal(clusters, (of["logits"] + spread).argmax(-1))
     assert clusters.dtype == jnp.int32
     assert build.model(c.VAE(c.MLP((5,)), latent_dim=2, likelihood=c.Gaussian(30.0)), (3,), 0).clusters is None
+
+
+def test_an_export_has_no_encodings_of_training_examples():
+    found, _ = states()
+    exported = programs.weights_of(Trained(program(MLP_VAE), jax.tree.map(jnp.asarray, found[LAST]))).arrays
+    assert {name for name in exported if name.startswith("prior")} == {
+        f"prior.params.{name}" for name in ("logits", "mean", "logvar")
+    }
 
 
 @pytest.mark.parametrize(
