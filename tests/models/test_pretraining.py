@@ -1,5 +1,6 @@
 """VaDE's three kinds of steps: of a plain autoencoder, of nothing, and of a VAE whose prior has been fitted."""
 
+from dataclasses import replace
 from functools import cache
 
 import jax
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 from programs import MLP_VAE, dataset, program
 
-from gvlab import build, rng
+from gvlab import build, metrics, rng
 from gvlab import config as c
+from gvlab.evaluate import kinds, latents
 from gvlab.export import programs
 from gvlab.models import pretraining
 from gvlab.trained import Trained
@@ -129,16 +131,20 @@ def test_shares_of_a_batch_are_kept_as_the_whole():
             np.testing.assert_allclose(leaf[0], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_clusters_of_a_mixture_are_the_likeliest_components():
+def test_the_clusters_of_a_mixture_are_the_likeliest_components_and_measured_by_the_classes():
     found, _ = states()
-    state, batch = jax.tree.map(jnp.asarray, found[LAST]), batch_of(0)
-    mean = np.asarray(model().encode(state, batch)[0])
-    of = found[LAST].params["prior"]
+    made, of = program(VADE, (3,)), found[LAST].params["prior"]
+    state, test = jax.tree.map(jnp.asarray, found[LAST]), made.dataset.test
+    mean = np.asarray(made.model.encode(state, Batch(jnp.asarray(test.x)))[0])
     spread = -0.5 * ((mean[:, None] - of["mean"]) ** 2 / np.exp(of["logvar"]) + of["logvar"]).sum(-1)
-    clusters = model().clusters(state, batch)
-    np.testing.assert_array_equal(clusters, (of["logits"] + spread).argmax(-1))
-    assert clusters.dtype == jnp.int32
-    assert build.model(c.VAE(c.MLP((5,)), latent_dim=2, likelihood=c.Gaussian(30.0)), (3,), 0).clusters is None
+    likeliest = (of["logits"] + spread).argmax(-1)
+    measured = latents.clusters(made, state)["cluster_accuracy"]
+    assert measured["value"] == metrics.cluster_accuracy(likeliest, test.y) > 0
+    assert measured["stamp"] == {"of": "means of q(z|x)", "classes": 3, "used": len(set(likeliest))}
+    assert kinds.title_of("cluster_accuracy") == "Cluster accuracy"
+    unlabelled = replace(made, dataset=replace(made.dataset, test=replace(test, y=None)))
+    assert latents.clusters(unlabelled, state) == {}
+    assert program(MLP_VAE).model.clusters is None
 
 
 def test_an_export_has_no_encodings_of_training_examples():

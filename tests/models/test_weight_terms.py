@@ -112,9 +112,6 @@ def test_the_configuration_makes_it():
     model = build.model(c.HierarchicalVAE(network, regulariser=c.SpectralRegularisation()), (1, 1, 1), 0)
     batch = Batch(jnp.zeros((3, 1, 1, 1)))
     state = jax.eval_shape(model.init, rng.root(0), batch)
-    after, info = jax.eval_shape(model.train_step, state, batch, rng.root(0))
-    assert jax.tree.map(lambda leaf: leaf.shape, after) == jax.tree.map(lambda leaf: leaf.shape, state)
-    assert {"spectral_norms", "spectral_term"} <= info.keys()
     kernels = {"/".join(name[:2]) for name in map(lambda key: key.split("/"), state.memory)}
     assert {"in_conv/kernel", "enc_blocks_0/conv1", "dec_blocks_0/cell", "out_conv/kernel"} <= kernels
     assert not any("/se/" in name for name in state.memory)
