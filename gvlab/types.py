@@ -89,6 +89,9 @@ class Model(NamedTuple):
     """Why there are no samples, nor latents of a prior, in a sentence to the user; None: there are."""
     truncated: Callable[..., Float[Array, "n *shape"]] | None = None
     """(state, z, y, psi) -> x as `decode` gives it, of styles drawn towards their mean; None without styles."""
+    clusters: Callable[[PyTree, Batch], Int[Array, " batch"]] | None = None
+    """(state, batch) -> the component of the prior that each example's mean of q(z|x) is most likely of; None where the
+    prior is no mixture."""
 
     def latents(self, state: PyTree, key: PRNGKey, n: Size) -> Num[Array, "n latent"]:
         """Draws from the prior, learned or not."""

@@ -68,6 +68,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     model.add_argument(
         "--out", type=outputs.new_folder_anywhere, required=True, metavar="DIR", help="a folder, new or empty"
     )
+    model.add_argument("--psi", type=float, metavar="P", help="styles drawn towards their mean, of a StyleGAN2")
     model.add_argument("--onnx", action="store_true", help="write decoder and encoder as ONNX, too (extra: onnx)")
     for taking in (sample, encode, decode, model):
         add_experiment(taking)
@@ -187,4 +188,4 @@ def _export(args: argparse.Namespace, rest: list[str]) -> None:
     backend.start()
     from gvlab import export
 
-    print(export.write_model(args.run_directory, args.out, args.experiment, args.onnx))
+    print(export.write_model(args.run_directory, args.out, args.experiment, args.onnx, args.psi))

@@ -48,7 +48,8 @@ from gvlab.config.experiment import (
 from gvlab.config.fields import completed, difference, leaves, member_to_dict, to_dict, value, with_traced
 from gvlab.config.gan import GAN, HalfLife
 from gvlab.config.heads import Classifier, Embedding, ExtraClass, Projection
-from gvlab.config.hierarchy import HierarchicalVAE
+from gvlab.config.hierarchy import HierarchicalVAE, SpectralRegularisation, Unregularised
+from gvlab.config.inference import Aggressive, Joint
 from gvlab.config.ladders import NVAE, VDVAE, Absolute, LadderMLP, Residual
 from gvlab.config.likelihoods import (
     Bernoulli,
@@ -102,7 +103,7 @@ from gvlab.config.posteriors import (
     Radial,
     VonMisesFisher,
 )
-from gvlab.config.priors import Flow, Mixture, StandardNormal, UniformSphere, Vamp
+from gvlab.config.priors import Flow, Mixture, StandardNormal, UniformSphere, VaDE, Vamp
 from gvlab.config.protocols import (
     OwnAugmentation,
     OwnCoders,
@@ -190,6 +191,7 @@ __all__ = [
     "AdamW",
     "Adaptive",
     "Adversarial",
+    "Aggressive",
     "AnnealedAdam",
     "Arrays",
     "Article",
@@ -264,6 +266,7 @@ __all__ = [
     "Information",
     "InstanceNoise",
     "InverseAutoregressive",
+    "Joint",
     "LadderMLP",
     "LatentConsistency",
     "LatentDiversity",
@@ -329,6 +332,7 @@ __all__ = [
     "Skipped",
     "Smoothed",
     "Softmax",
+    "SpectralRegularisation",
     "Spectrograms",
     "StandardNormal",
     "StickingTheLanding",
@@ -342,6 +346,8 @@ __all__ = [
     "TwoMLPs",
     "UNet",
     "UniformSphere",
+    "Unregularised",
+    "VaDE",
     "Vamp",
     "VonMisesFisher",
     "Wasserstein",

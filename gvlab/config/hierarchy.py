@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gvlab.config.checks import check_fraction, check_not_negative, check_size
 from gvlab.config.ladders import NVAE, VDVAE, LadderMLP
@@ -27,6 +28,38 @@ from gvlab.config.objectives import (
 from gvlab.config.optimizers import Adam, AnyOptimizer, Skipped
 from gvlab.config.plain import settle
 from gvlab.errors import UserError
+
+if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
+    from gvlab.models.weight_terms import WeightTerm
+
+
+@dataclass(frozen=True)
+class Unregularised:
+    """The loss is the bound's alone."""
+
+    def weight_term(self) -> WeightTerm | None:
+        return None
+
+
+@dataclass(frozen=True)
+class SpectralRegularisation:
+    """weight x the sum of the largest singular values of all convolutions, which keeps the network smooth (Vahdat &
+    Kautz 2020)."""
+
+    weight: float = 0.01
+    """lambda"""
+    iterations: int = 4
+    """Of the power iteration that follows the singular vectors, in each step."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_not_negative("SpectralRegularisation", weight=self.weight)
+        check_size("SpectralRegularisation", iterations=self.iterations)
+
+    def weight_term(self) -> WeightTerm | None:
+        from gvlab.models import weight_terms
+
+        return weight_terms.spectral_regularisation(self.weight, self.iterations)
 
 
 @dataclass(frozen=True)
@@ -57,12 +90,19 @@ class HierarchicalVAE:
     ema_decay: float = 0.999
     """Decay per step of the average that is evaluated and sampled from; 0 switches it off."""
     optimizer: AnyOptimizer | Skipped = Adam()
+    regulariser: Unregularised | SpectralRegularisation = Unregularised()
+    """Of the weights."""
 
     def __post_init__(self) -> None:
         settle(self)
         check_size("HierarchicalVAE", num_samples=self.num_samples)
         check_fraction("HierarchicalVAE", ema_decay=self.ema_decay)
         check_not_negative("HierarchicalVAE", beta=self.beta, kl_warmup_steps=self.kl_warmup_steps)
+        if isinstance(self.regulariser, SpectralRegularisation) and isinstance(self.network, LadderMLP):
+            raise UserError(
+                "HierarchicalVAE.regulariser is SpectralRegularisation, which is of convolutions, but LadderMLP has "
+                "none: use NVAE or VDVAE, or Unregularised."
+            )
         name = type(self.objective).__name__
         if isinstance(self.objective, StickingTheLanding | DoublyReparametrised | PartiallyImportanceWeighted):
             raise UserError(

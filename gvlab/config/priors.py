@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from gvlab.config.checks import check_layers, check_size
 from gvlab.config.plain import settle
+from gvlab.errors import UserError
 
 if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
     from gvlab.models.latents import Prior
@@ -35,6 +36,32 @@ class Mixture:
         from gvlab.models import priors
 
         return priors.mixture(networks.NormalMixture(self.components, latent_dim))
+
+
+@dataclass(frozen=True)
+class VaDE:
+    """A mixture that is fitted to what a plain autoencoder, trained first, makes of the data: a cluster for each
+    component (Jiang et al. 2017)."""
+
+    components: int = 10
+    pretraining: int = 1000
+    """Steps of the plain autoencoder, which has neither noise nor a KL term."""
+    examples: int = 2048
+    """Training examples whose encodings the mixture is fitted to; in the steps that take these nothing is trained."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        check_size("VaDE", components=self.components, pretraining=self.pretraining, examples=self.examples)
+        if self.examples < self.components:
+            raise UserError(
+                f"VaDE.examples is {self.examples}, to which {self.components} components cannot be fitted: use more."
+            )
+
+    def prior(self, shape: tuple[int, ...], latent_dim: int, data_range: tuple[float, float]) -> Prior | None:
+        from gvlab import networks
+        from gvlab.models import priors
+
+        return priors.mixture(networks.FittedMixture(self.components, latent_dim, rows=self.examples))
 
 
 @dataclass(frozen=True)
@@ -91,4 +118,4 @@ class UniformSphere:
         return priors.on_sphere(latent_dim)
 
 
-AnyPrior: TypeAlias = StandardNormal | Mixture | Vamp | Flow | UniformSphere
+AnyPrior: TypeAlias = StandardNormal | Mixture | VaDE | Vamp | Flow | UniformSphere

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gvlab.config.checks import check_size
+from gvlab.config.inference import Aggressive, AnyInference, Joint
 from gvlab.config.likelihoods import (
     Bernoulli,
     Categorical,
@@ -40,7 +41,7 @@ from gvlab.config.posteriors import (
     NormalisedMeans,
     VonMisesFisher,
 )
-from gvlab.config.priors import AnyPrior, Flow, StandardNormal, UniformSphere, Vamp
+from gvlab.config.priors import AnyPrior, Flow, StandardNormal, UniformSphere, VaDE, Vamp
 from gvlab.config.protocols import OwnCoders, OwnObservation
 from gvlab.config.schedules import AnySchedule, Constant
 from gvlab.config.sentences import SentenceGRU, Sentences, SentenceTransformer
@@ -87,6 +88,8 @@ class VAE:
     """What the latents are drawn from; with another than StandardNormal the KL is estimated by the draws."""
     posterior: AnyPosterior = DiagonalNormal()
     """What the encoder says of an example's latents."""
+    inference: AnyInference = Joint()
+    """How the encoder is trained beside the decoder."""
 
     def __post_init__(self) -> None:
         if isinstance(self.objective, str) and self.objective in BY_NAME:
@@ -108,6 +111,7 @@ class VAE:
         self._check_objective()
         self._check_prior()
         self._check_posterior()
+        self._check_inference()
         if isinstance(self.network, TwoLayerMLP) and self.latent_dim <= self.network.first:
             raise UserError(
                 f"VAE.latent_dim is {self.latent_dim}, but counts the latents of both layers, of which the first has "
@@ -117,7 +121,8 @@ class VAE:
     @property
     def batches(self) -> int:
         """Batches of examples that a train step takes."""
-        return 1 + isinstance(self.objective, WITH_CRITIC)
+        of_encoder = self.inference.most if isinstance(self.inference, Aggressive) else 0
+        return 1 + of_encoder + isinstance(self.objective, WITH_CRITIC)
 
     @property
     def writes(self) -> bool:
@@ -176,6 +181,8 @@ class VAE:
                 f"VAE.prior is {name}, but {type(self.objective).__name__} compares the latents with a standard normal "
                 "prior: use StandardNormal, or another objective."
             )
+        if isinstance(self.prior, VaDE):
+            self._check_pretraining()
         if isinstance(self.prior, Vamp) and self.conditional:
             raise UserError(
                 "VAE.prior is Vamp, whose learned examples have no classes, but the encoder of a conditional VAE wants "
@@ -185,6 +192,24 @@ class VAE:
             raise UserError(
                 f"VAE.latent_dim is {self.latent_dim}, but in a Flow one latent says how another changes: use at least "
                 "2, or another prior."
+            )
+
+    def _check_pretraining(self) -> None:
+        """Raises UserError unless what VaDE's pre-training leaves out is there to be left out."""
+        if not isinstance(self.objective, ELBO):
+            raise UserError(
+                f"VAE.prior is VaDE, whose pre-training leaves out the KL term, but {type(self.objective).__name__} "
+                "has none: use objective='elbo', or Mixture."
+            )
+        if self.kl_warmup_steps or not isinstance(self.kl_schedule, Constant):
+            raise UserError(
+                f"VAE.kl_warmup_steps is {self.kl_warmup_steps} and VAE.kl_schedule {self.kl_schedule}, but the prior "
+                "VaDE says itself when the KL term begins: use 0 and Constant()."
+            )
+        if not isinstance(self.posterior, DiagonalNormal):
+            raise UserError(
+                f"VAE.posterior is {type(self.posterior).__name__}, but the prior VaDE is fitted to the means of "
+                "independent normals: use DiagonalNormal, or Mixture."
             )
 
     def _check_posterior(self) -> None:
@@ -227,6 +252,25 @@ class VAE:
             raise UserError(
                 f"VAE.latent_dim is {self.latent_dim}, but in InverseAutoregressive one latent says how another "
                 "changes: use at least 2, or another posterior."
+            )
+
+    def _check_inference(self) -> None:
+        if isinstance(self.inference, Joint):
+            return
+        if isinstance(self.objective, (*WITH_CRITIC, LearnedSimilarity)):
+            raise UserError(
+                f"VAE.inference is Aggressive, but {type(self.objective).__name__} trains a critic besides: use Joint, "
+                "or another objective."
+            )
+        if isinstance(self.network, TwoLayerMLP):
+            raise UserError(
+                "VAE.inference is Aggressive, which is of one layer of latents, but TwoLayerMLP has two: use another "
+                "network, or Joint."
+            )
+        if isinstance(self.prior, VaDE):
+            raise UserError(
+                "VAE.inference is Aggressive, but the prior VaDE says itself how the first steps are: use Joint, or "
+                "Mixture."
             )
 
     def check_batch(self, size: int) -> None:

@@ -108,6 +108,7 @@ KINDS = (
     Kind("code_perplexity", None, "latents", "Perplexity of codes"),
     Kind("code_entropy_bits", None, "latents", "Entropy of codes, bits"),
     Kind("active_codes", None, "latents", "Active codes"),
+    Kind("cluster_accuracy", "higher", "latents", "Cluster accuracy"),
     Kind("mig", "higher", "latents", "MIG"),
     Kind("dci_disentanglement", "higher", "latents", "DCI disentanglement"),
     Kind("dci_completeness", "higher", "latents", "DCI completeness"),

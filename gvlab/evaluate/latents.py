@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,7 +13,7 @@ from gvlab import config as c
 from gvlab import metrics
 from gvlab.build import Program
 from gvlab.evaluate.held_out import Measure, compiled, test_batches
-from gvlab.types import PyTree
+from gvlab.types import Model, PyTree
 
 
 def latents(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measure]:
@@ -50,3 +52,25 @@ def latents(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measur
         }
         found["marginal_kl_nats"] = {"value": surgery.marginal_kl_nats} | error
     return found
+
+
+def clusters(program: Program, state: PyTree) -> dict[str, Measure]:
+    """How the components of a mixture prior, each a cluster of examples, agree with the classes that nobody told them;
+    nothing where there are none."""
+    if not program.dataset.num_classes or program.dataset.test.y is None:
+        return {}
+    of_batch = _clusters(program.model)
+    found = np.concatenate(
+        [np.asarray(of_batch(state, batch))[:counted] for _, counted, batch in test_batches(program)]
+    )
+    stamp = {"of": "means of q(z|x)", "classes": program.dataset.num_classes, "used": len(np.unique(found))}
+    told = {"note": "the networks are given the classes"} if program.experiment.conditional else {}
+    accuracy = metrics.cluster_accuracy(found, np.asarray(program.dataset.test.y))
+    return {"cluster_accuracy": {"value": accuracy, "stamp": stamp | told}}
+
+
+@functools.lru_cache(maxsize=16)
+def _clusters(model: Model) -> Callable[..., Any]:
+    """One compiled function per model."""
+    assert model.clusters is not None
+    return jax.jit(model.clusters)

@@ -92,6 +92,8 @@ def evaluate(
     _require_finite(measures, state)
     if model.encode is not None and len(dataset.test.x) > 1:
         measures |= latents.latents(program, state, jax.random.fold_in(key, 3))
+    if model.clusters is not None:
+        measures |= latents.clusters(program, state)
     if model.codes is not None:
         measures |= codes.usage(program, state)
     for number, (name, of_likelihoods) in enumerate(OF_LIKELIHOODS.items(), start=4):

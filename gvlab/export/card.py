@@ -105,6 +105,8 @@ class Card(_Prior):
     range: list[float] | None
     """Of the examples that are made; null where they have no bound."""
     latent: Count
+    psi: NotRequired[float]
+    """Of styles that are drawn towards their mean (`models.truncation`); missing where they are as they come."""
     classes: Count
     """0 for an unconditional model."""
     class_names: list[str]

@@ -15,6 +15,7 @@ from jaxtyping import Array
 from gvlab import config as c
 from gvlab import models, rng
 from gvlab.config import own
+from gvlab.networks.mixture_fits import ENCODINGS
 from gvlab.trained import Trained, codes_of, examples_of, posterior_of
 from gvlab.types import PRNGKey, PyTree, UserError
 
@@ -88,7 +89,7 @@ def _plain_name(state: PyTree, path: tuple[Any, ...]) -> str:
 def _name(state: PyTree, path: tuple[Any, ...]) -> str | None:
     """Of a leaf of a GAN's or a VAE's state, as Flax would call it; None for one that is no weight."""
     collection = _COLLECTIONS[type(state)].get(path[0].name)
-    if collection is None:
+    if collection is None or getattr(path[-1], "key", None) == ENCODINGS:  # which are of training examples
         return None
     if isinstance(state, models.GANState):
         network, *rest = ("generator", *path[1:])

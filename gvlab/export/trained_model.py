@@ -16,9 +16,16 @@ from gvlab.export.agreement import EXAMPLES, largest_difference
 from gvlab.extractors import weights as weight_files
 from gvlab.files import appearing, replacing, require_new_folder
 from gvlab.trained import Trained
+from gvlab.types import UserError
 
 
-def write_model(run: Path | str, out: Path | str, experiment: Path | str | None = None, onnx: bool = False) -> Path:
+def write_model(
+    run: Path | str,
+    out: Path | str,
+    experiment: Path | str | None = None,
+    onnx: bool = False,
+    psi: float | None = None,
+) -> Path:
     """Exports the model of a run, with the weights of its newest checkpoint; the training data need not be here.
 
     Args:
@@ -27,27 +34,34 @@ def write_model(run: Path | str, out: Path | str, experiment: Path | str | None 
             and was compared with the run.
         experiment: the experiment file, where classes of its own were trained with.
         onnx: writes decoder (and encoder) as ONNX, too; needs the extra `onnx`.
+        psi: as for `Trained.truncated`: the programs draw the styles towards their mean, and the card says by how much.
 
     Returns:
         `out`, with card.json (`gvlab.export.card.Card`), weights.safetensors, sample.jax_export (but of a model
         without samples), decode.jax_export, of a VAE encode.jax_export, and load.py.
 
     Raises:
-        UserError: as `gvlab.load`; there is something in `out`; a part of one's own cannot be exported; jax2onnx is
-            missing, or cannot convert the model.
+        UserError: as `gvlab.load`; `psi` is refused by `Trained.truncated`, or given with `onnx`; there is something in
+            `out`; a part of one's own cannot be exported; jax2onnx is missing, or cannot convert the model.
     """
     run, out = Path(run), Path(out)
     require_new_folder(out)
+    if onnx and psi is not None:
+        raise UserError(
+            f"psi is {psi}, but the mean style is one of random latents, which ONNX cannot draw: leave out ONNX or psi."
+        )
     if onnx:
         onnx_files.check()
     model = trained.load(run, experiment)
+    if psi is not None:
+        model = model.truncated(psi)
     out.parent.mkdir(parents=True, exist_ok=True)
     with appearing(out) as folder, onednn.unused():  # which who runs the export may not have
-        _write(run, model, folder, onnx)
+        _write(run, model, folder, onnx, psi)
     return out
 
 
-def _write(run: Path, model: Trained, folder: Path, onnx: bool) -> None:
+def _write(run: Path, model: Trained, folder: Path, onnx: bool, psi: float | None) -> None:
     weights = programs.weights_of(model)
     exported = programs.lowered(model, weights)
     for name, program in exported.items():
@@ -56,6 +70,8 @@ def _write(run: Path, model: Trained, folder: Path, onnx: bool) -> None:
     weight_files.write_safetensors(folder / card.WEIGHTS, weights.arrays, {"name": model.experiment.name})
     shutil.copyfile(Path(__file__).with_name("loader.py"), folder / "load.py")
     about = card.of(run, model, weights, exported, folder / card.WEIGHTS)
+    if psi is not None:
+        about["psi"] = float(psi)
     card.write(folder, about)
     for name, difference in _differences(model, runpy.run_path(str(folder / "load.py"))).items():
         about["programs"][name]["largest_difference"] = difference

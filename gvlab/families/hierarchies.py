@@ -29,6 +29,7 @@ def hierarchical_vae(config: c.HierarchicalVAE, setting: Setting) -> Model:
         ema_decay=config.ema_decay,
         data_range=setting.values,
         axis_name=setting.axis_name,
+        weight_term=config.regulariser.weight_term(),
     )
 
 

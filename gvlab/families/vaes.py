@@ -50,7 +50,20 @@ def vae(config: c.VAE, setting: Setting) -> Model:
             options["critic"] = config.objective.critic(made(config.objective.optimizer, "transformation", 1))
         options["posterior"] = posterior
         options["prior"] = config.prior.prior(setting.shape, config.latent_dim, setting.values)
+    if isinstance(config.prior, c.VaDE):
+        options["noise_weight"] = models.pretraining.after(config.prior.pretraining)
+    if isinstance(config.inference, c.Aggressive):
+        return models.aggressive.in_turns(
+            lambda optimizer: factory(*modules, observed, optimizer, **options),
+            optimizer,
+            most=config.inference.most,
+            window=config.inference.window,
+            until=config.inference.until,
+        )
     model = factory(*modules, observed, optimizer, **options)
+    if isinstance(config.prior, c.VaDE):
+        steps = config.prior.pretraining
+        return models.pretraining.pretrained(model, optimizer, steps=steps, axis_name=setting.axis_name)
     if not isinstance(config.objective, c.LearnedSimilarity):
         return model
     setting.check_images("LearnedSimilarity")
@@ -81,6 +94,10 @@ def _objective(config: c.VAE) -> models.objectives.Objective:
         return models.objectives.evidence_lower_bound()
     if not isinstance(config.objective, c.ELBO):
         return made(config.objective, "objective")
+    if isinstance(config.prior, c.VaDE):
+        return models.objectives.evidence_lower_bound(
+            config.beta, schedule=models.pretraining.after(config.prior.pretraining)
+        )
     constant = isinstance(config.kl_schedule, c.Constant)
     schedule = None if constant else made(config.kl_schedule, "schedule")
     return models.objectives.evidence_lower_bound(config.beta, config.kl_warmup_steps, schedule)

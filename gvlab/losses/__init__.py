@@ -24,6 +24,7 @@ from gvlab.losses.bounds import (
     gaussian_kl,
     importance_weighted_bound,
     normal_log_prob,
+    normal_mixture_log_joint,
     normal_mixture_log_prob,
     standard_normal_log_prob,
 )
@@ -189,6 +190,7 @@ __all__ = [
     "non_saturating_generator_loss",
     "normal_kl_by_latent",
     "normal_log_prob",
+    "normal_mixture_log_joint",
     "normal_mixture_log_prob",
     "nvil",
     "nvil_statistics",

@@ -99,11 +99,36 @@ def normal_mixture_log_prob(
 
     Reference: Tomczak & Welling, "VAE with a VampPrior", 2018, eq. 8.
     """
+    return jax.nn.logsumexp(normal_mixture_log_joint(z, logits, mean, logvar), axis=-1)
+
+
+def normal_mixture_log_joint(
+    z: Float[Array, "*batch latent"],
+    logits: Float[Array, " components"],
+    mean: Float[Array, "components latent"],
+    logvar: Float[Array, "components latent"],
+) -> Float[Array, "*batch components"]:
+    """log p(z, c) = log w_c + log N(z; mean_c, diag(exp(logvar_c))) of every component c, with w = softmax(logits).
+
+    Args:
+        z: shape [*batch, latent].
+        logits: shape [components].
+        mean: shape [components, latent].
+        logvar: shape [components, latent].
+
+    Returns:
+        Nats, shape [*batch, components]. Their softmax over the components is p(c|z).
+
+    Raises:
+        UserError: if the shapes of `mean` and `logvar` differ.
+
+    Reference: Jiang et al., "Variational Deep Embedding", 2017, eq. 2-3 and 16.
+    """
     require_equal(mean=mean, logvar=logvar)
     shape = (*z.shape[:-1], *mean.shape)
     deviation = z[..., None, :] - lift(mean, shape, "mean")
     of_each = normal_log_density(deviation, jnp.broadcast_to(lift(logvar, shape, "logvar"), shape)).sum(axis=-1)
-    return jax.nn.logsumexp(lift(jax.nn.log_softmax(logits), of_each.shape, "logits") + of_each, axis=-1)
+    return lift(jax.nn.log_softmax(logits), of_each.shape, "logits") + of_each
 
 
 def elbo(

@@ -17,6 +17,7 @@ from gvlab.metrics.ais import (
     sigmoid_schedule,
     tune_step_sizes,
 )
+from gvlab.metrics.clusters import cluster_accuracy
 from gvlab.metrics.correlation import gaussian_total_correlation, gaussian_wasserstein_correlation
 from gvlab.metrics.disentanglement import (
     DCI,
@@ -86,6 +87,7 @@ __all__ = [
     "beta_vae_metric",
     "bleu",
     "class_balance",
+    "cluster_accuracy",
     "collapsed_units",
     "dci",
     "dci_from_importance",

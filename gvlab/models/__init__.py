@@ -1,6 +1,7 @@
 """Model families: each factory returns a `gvlab.types.Model`, a tuple of pure functions."""
 
 from gvlab.models import (
+    aggressive,
     binary,
     critics,
     cycle,
@@ -9,9 +10,11 @@ from gvlab.models import (
     objectives,
     observation,
     posteriors,
+    pretraining,
     priors,
     regularised,
     second_stage,
+    weight_terms,
 )
 from gvlab.models.binary import BinaryState, binary_autoencoder
 from gvlab.models.categorical import CategoricalState, categorical_autoencoder
@@ -47,6 +50,7 @@ __all__ = [
     "SecondStageState",
     "SpectrogramState",
     "VAEState",
+    "aggressive",
     "alternating_gan",
     "autoencoder",
     "binary",
@@ -65,6 +69,7 @@ __all__ = [
     "of_one_hot",
     "of_spectrograms",
     "posteriors",
+    "pretraining",
     "priors",
     "regularised",
     "regularised_autoencoder",
@@ -78,6 +83,7 @@ __all__ = [
     "vae_gan",
     "variational_autoencoder",
     "vector_quantized_autoencoder",
+    "weight_terms",
 ]
 
 

@@ -25,6 +25,7 @@ from gvlab.losses import elbo
 from gvlab.models.base import Labels, check_first_batch, eval_apply, generating, init_module, train_apply, updates_of
 from gvlab.models.objectives import Context, Draw, Objective
 from gvlab.models.observation import Observation
+from gvlab.models.weight_terms import WeightTerm
 from gvlab.networks.ladders import Descent
 from gvlab.parallel import mean_over
 from gvlab.types import Batch, Info, Model, PRNGKey, PyTree, Size, UserError
@@ -45,6 +46,8 @@ class HierarchyState:
     ema_params: PyTree
     """The average that is evaluated and sampled from."""
     ema_stats: PyTree
+    memory: PyTree = flax.struct.field(default_factory=dict)
+    """Of a term of the weights, where there is one."""
 
 
 def hierarchical_autoencoder(
@@ -58,6 +61,7 @@ def hierarchical_autoencoder(
     ema_decay: float | Float[Array, ""] = 0.999,
     data_range: tuple[float, float] = (0.0, 1.0),
     axis_name: str | None = None,
+    weight_term: WeightTerm | None = None,
 ) -> Model:
     """A hierarchical VAE, trained on any bound of `models.objectives` that several layers have.
 
@@ -75,6 +79,7 @@ def hierarchical_autoencoder(
             for its first steps; 0: there is none.
         data_range: smallest and largest value of the data; `init` refuses anything outside.
         axis_name: name of the `pmap` axis over which gradients, statistics and terms are averaged.
+        weight_term: added to the loss, such as `weight_terms.spectral_regularisation`.
 
     Returns:
         A `Model` with states of type `HierarchyState` and the terms of a VAE, and `kl_nats/layer_1` and so on, from
@@ -103,14 +108,18 @@ def hierarchical_autoencoder(
     def train_step(state: HierarchyState, batch: Batch, key: PRNGKey) -> tuple[HierarchyState, Info]:
         noise = rng.normal(key, (num_samples, len(batch.x), total), axis_name, axis=1)
 
-        def loss(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, PyTree]]:
+        def loss(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, PyTree, PyTree]]:
             descent, stats = train_apply(network, params, state.stats, batch.x, noise, None)
             draw = draw_of(descent, batch)
             value = -objective(draw, Context(state.step, axis_name=axis_name, key=key)).mean()
             terms = {name: values.mean() for name, values in terms_of(descent, draw).items()}
-            return value, ({"loss": value} | terms, stats)
+            memory = state.memory
+            if weight_term is not None:
+                added, memory, said = weight_term.value(params, memory)
+                value, terms = value + added, terms | said
+            return value, ({"loss": value} | terms, stats, memory)
 
-        grads, (info, stats) = jax.grad(loss, has_aux=True)(state.params)
+        grads, (info, stats, memory) = jax.grad(loss, has_aux=True)(state.params)
         grads = mean_over(grads, axis_name)
         updates, optimizer_state = updates_of(optimizer, grads, state.optimizer, state.params, state.step)
         params, decay = optax.apply_updates(state.params, updates), tree.ema_decay(ema_decay, state.step)
@@ -121,6 +130,7 @@ def hierarchical_autoencoder(
             optimizer=optimizer_state,
             ema_params=tree.ema(state.ema_params, params, decay),
             ema_stats=tree.ema(state.ema_stats, stats, decay),
+            memory=memory,
         )
         return new, mean_over(info, axis_name) | {"grad_norm": tree.norm(grads)}
 
@@ -141,6 +151,7 @@ def hierarchical_autoencoder(
             optimizer=optimizer.init(params),
             ema_params=jax.tree.map(jnp.copy, params),
             ema_stats=jax.tree.map(jnp.copy, stats),
+            memory=weight_term.init(rng.stream(key, rng.TERMS), params) if weight_term is not None else {},
         )
 
     def evaluated(state: HierarchyState, *inputs: Any, method: str | None = None) -> Any:

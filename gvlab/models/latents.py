@@ -16,7 +16,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Num
+from jaxtyping import Array, Float, Int, Num
 
 from gvlab import rng, tree
 from gvlab.losses import elbo
@@ -74,6 +74,8 @@ class Prior(NamedTuple):
     """Whether it calls the encoder, too."""
     onto: Callable[[Array], Array] | None = None
     """z [rows, latent] -> the nearest that the prior has, which the decoder is given; None: it has all."""
+    component: Callable[[Apply, Array], Int[Array, "*batch"]] | None = None
+    """(apply, z [*batch, latent]) -> the likeliest component of a mixture that z is of; None: it is none."""
 
 
 Heads: TypeAlias = tuple[Float[Array, "batch width"], Float[Array, "batch width"]]
@@ -131,6 +133,7 @@ def model_of(
     axis_name: str | None,
     examples: int | None,
     critic: LatentCritic | None = None,
+    noise_weight: Callable[[Array], Array] | None = None,
 ) -> Model:
     """The model of those latents, trained on that objective; the arguments are those of `autoencoder`."""
     networks = latents.networks
@@ -196,6 +199,8 @@ def model_of(
     ) -> tuple[VAEState, Info, Array]:
         """(state, terms, one draw of the latents of each example)."""
         noise = rng.normal(key, (num_samples, len(batch.x), latents.length), axis_name, axis=1)
+        if noise_weight is not None:
+            noise = noise_weight(state.step) * noise
         observed = _in_training(observation, key, axis_name)
 
         def loss(params: PyTree) -> tuple[Float[Array, ""], tuple[Info, PyTree, Array]]:
@@ -272,6 +277,11 @@ def model_of(
     def encode(state: VAEState, batch: Batch) -> tuple[Float[Array, "batch latent"], Float[Array, "batch latent"]]:
         return latents.encode(evaluating(state), batch.x, one_hot(batch.y, num_classes))
 
+    def clusters(state: VAEState, batch: Batch) -> Int[Array, " batch"]:
+        assert latents.prior is not None
+        assert latents.prior.component is not None
+        return latents.prior.component(evaluating(state), encode(state, batch)[0])
+
     def log_likelihood(state: VAEState, batch: Batch, z: Float[Array, "k batch latent"]) -> Float[Array, "k batch"]:
         y, apply = one_hot(batch.y, num_classes), evaluating(state)
         h = latents.expand(apply, z.reshape(-1, latents.length), repeat(y, len(z)))
@@ -318,8 +328,9 @@ def model_of(
 
     of_z = (prior, decode, encode, log_likelihood, log_weights)
     learned = None if latents.prior is None else drawn
+    clustered = clusters if latents.prior is not None and latents.prior.component is not None else None
     step = train_step if critic is None else train_step_with_critic
-    return Model(init, step, sample, evaluate, *of_z, draw=draw, learned_prior=learned)
+    return Model(init, step, sample, evaluate, *of_z, draw=draw, learned_prior=learned, clusters=clustered)
 
 
 def _in_training(observation: Observation, key: PRNGKey, axis_name: str | None) -> Observation:

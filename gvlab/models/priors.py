@@ -8,9 +8,9 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from gvlab.losses import normal_mixture_log_prob, sphere_log_area, standard_normal_log_prob
+from gvlab.losses import normal_mixture_log_joint, normal_mixture_log_prob, sphere_log_area, standard_normal_log_prob
 from gvlab.models.latents import Apply, Prior
 from gvlab.types import PRNGKey, Size
 
@@ -29,7 +29,10 @@ def mixture(components: nn.Module) -> Prior:
     def found(apply: Apply) -> tuple[Array, Array, Array]:
         return apply("prior", jnp.zeros((1, _NOTHING)), None)
 
-    return Prior({"prior": components}, {"prior": _NOTHING}, *_of_components(found))
+    def component(apply: Apply, z: Float[Array, "*batch latent"]) -> Int[Array, "*batch"]:
+        return normal_mixture_log_joint(z, *found(apply)).argmax(-1).astype(jnp.int32)
+
+    return Prior({"prior": components}, {"prior": _NOTHING}, *_of_components(found), component=component)
 
 
 def vamp(pseudo_inputs: nn.Module) -> Prior:

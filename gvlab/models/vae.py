@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial, reduce
 from operator import or_
 
@@ -33,6 +34,7 @@ def autoencoder(
     prior: Prior | None = None,
     critic: LatentCritic | None = None,
     posterior: Posterior | None = None,
+    noise_weight: Callable[[Array], Array] | None = None,
 ) -> Model:
     """A VAE with one layer of latents, trained on any bound of `models.objectives`.
 
@@ -46,6 +48,7 @@ def autoencoder(
             examples as the autoencoder is trained on; the other half is the critic's.
         posterior: of `models.posteriors`; None: independent normals. With another the encoder's heads are wider by its
             `extra`, and objectives that look at the normals' parameters refuse it.
+        noise_weight: step -> factor of the noise in a train step's draws of z, which are the means at 0; None: 1.
         encoder, decoder, observation, optimizer, latent_dim, num_classes, data_range, axis_name: as in
             `variational_autoencoder`.
 
@@ -64,6 +67,7 @@ def autoencoder(
         axis_name=axis_name,
         examples=examples,
         critic=critic,
+        noise_weight=noise_weight,
     )
 
 

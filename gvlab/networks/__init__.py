@@ -58,6 +58,7 @@ from gvlab.networks.ladders import Descent, Normals, absolute_normals, residual_
 from gvlab.networks.layers import Conv, ConvTranspose, append_label
 from gvlab.networks.maxout import MaxoutDiscriminator, NormalizedMLPGenerator
 from gvlab.networks.minibatch import minibatch_stddev
+from gvlab.networks.mixture_fits import FittedMixture, em_mixture, fitted_mixture
 from gvlab.networks.mixtures import NormalMixture, PseudoInputs
 from gvlab.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator, bernoulli_bias
 from gvlab.networks.modulated import modulated_conv
@@ -176,6 +177,7 @@ __all__ = [
     "EqualizedDense",
     "ExtraClassHead",
     "FiniteScalarQuantizer",
+    "FittedMixture",
     "GRUDecoder",
     "GRUEncoder",
     "GatedPixelCNN",
@@ -256,7 +258,9 @@ __all__ = [
     "conv_transpose",
     "down_conv",
     "downsample",
+    "em_mixture",
     "factorised_batch_entropy",
+    "fitted_mixture",
     "grouped_conv",
     "kmeans_codebook",
     "kmeans_start",

@@ -1,7 +1,8 @@
 """NVAE's cells in a descent through layers of latents: residual, with BatchNorm, swish and squeeze-and-excitation.
 
 Reference: Vahdat & Kautz, "NVAE: A Deep Hierarchical Variational Autoencoder", 2020, figures 2 and 3. Of the paper
-there are the cells and the residual normals; its spectral regularisation, KL balancing and flows are not here.
+there are the cells and the residual normals here, and its spectral regularisation in `models.weight_terms`; its KL
+balancing and flows are not.
 """
 
 from __future__ import annotations

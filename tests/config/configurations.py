@@ -43,7 +43,7 @@ OBJECTIVES = [
     c.CombinedImportanceWeighted(share=1),
     c.Renyi(alpha=-1.5),
 ]
-PRIORS = [c.StandardNormal(), c.Mixture(3), c.Vamp(components=7), c.Flow("maf", 2, (5,))]
+PRIORS = [c.StandardNormal(), c.Mixture(3), c.VaDE(3, 7, 9), c.Vamp(components=7), c.Flow("maf", 2, (5,))]
 POSTERIORS = [
     c.FullCovariance(),
     c.InverseAutoregressive(3, (5, 7), 2),
@@ -129,6 +129,7 @@ VAES = (
     + [c.VAE(posterior=posterior) for posterior in POSTERIORS]
     + [c.VAE(objective=c.LearnedSimilarity(gamma=0.1 + 0.2, width=3, units=2, optimizer=c.SGD()))]
     + [c.VAE(posterior=c.VonMisesFisher(), prior=c.UniformSphere())]
+    + [c.VAE(inference=c.Aggressive(3, 2, 7))]
     + [c.VAE(beta=4.0, kl_schedule=c.Cyclical(steps=9, cycles=2, rise=1.0))]
 )
 CODES = [
@@ -172,6 +173,7 @@ HIERARCHIES = [
     c.HierarchicalVAE(),
     c.HierarchicalVAE(c.VDVAE("8d8", "1x2,8m1,8x3", 16, 2, 0.5, 1, posterior=c.Residual(bound=0.1 + 0.2)), beta=0),
     c.HierarchicalVAE(c.NVAE("8d8", "1x2,8m1,8x3", 16, 2, 3, 0.1 + 0.2, posterior=c.Absolute())),
+    c.HierarchicalVAE(regulariser=c.SpectralRegularisation(0.1 + 0.2, 3)),
     c.HierarchicalVAE(c.LadderMLP((3, 2), (8, 4)), c.CombinedImportanceWeighted(), c.MixtureOfLogistics(), ema_decay=0),
     c.HierarchicalVAE(kl_warmup_steps=7, optimizer=c.Skipped(0.1 + 0.2, 3, c.Clipped(optimizer=c.AdamW()))),
     c.HierarchicalVAE(objective=c.MultiplyImportanceWeighted(3), num_samples=6, optimizer=c.Orthogonal()),

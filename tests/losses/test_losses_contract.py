@@ -247,6 +247,7 @@ OF_BATCHES = {
         "free_nats",
         "gaussian_kl_by_latent",
         "normal_kl_by_latent",
+        "normal_mixture_log_joint",
         "precision_weighted",
         "stratified_log_densities",
         "weighted_log_densities",
@@ -255,7 +256,7 @@ OF_BATCHES = {
     *("gaussian_kernel", "multiquadric_kernel", "optimal_gaussian_log_prob"),
 }
 """What gives no number of each example by itself: tests/models/test_objectives.py, tests/losses/test_divergences.py,
-tests/losses/test_mixture.py."""
+tests/losses/test_mixture.py, tests/models/test_priors.py."""
 
 
 ESTIMATORS = {

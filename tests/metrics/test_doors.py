@@ -82,5 +82,5 @@ def test_completion_shows_the_public_names_and_no_files(package):
         files = {name for name in package.__all__ if getattr(getattr(package, name), "__file__", None)}
         # Of models, whose members are meant to be named with them.
         named = {"binary", "critics", "densities", "image_critics", "objectives", "observation", "posteriors", "priors"}
-        named |= {"cycle", "regularised", "second_stage"}
+        named |= {"cycle", "regularised", "second_stage", "pretraining", "aggressive", "weight_terms"}
         assert files <= named

@@ -79,6 +79,7 @@ ARGUMENTS = {
     "code_sizes": None,
     "unsampled": None,
     "truncated": None,
+    "clusters": None,
 }
 
 
@@ -89,6 +90,7 @@ def test_names_of_functions_and_arguments(name):
     fields = model._asdict()
     assert (fields.pop("code_sizes") is not None) == (name in CODES)
     assert fields.pop("truncated") is None
+    assert fields.pop("clusters") is None
     assert (fields.pop("unsampled") is not None) == (name in UNSAMPLED)
     found = {field: f and list(inspect.signature(f).parameters) for field, f in fields.items()}
     likelihood = {"encode": None, "log_likelihood": None, "log_weights": None, "draw": None}
@@ -101,6 +103,7 @@ def test_names_of_functions_and_arguments(name):
     expected.pop("code_sizes")
     expected.pop("unsampled")
     expected.pop("truncated")
+    expected.pop("clusters")
     assert found == expected
     for function in (model.sample, model.decode):
         assert inspect.signature(function).parameters["y"].default is None

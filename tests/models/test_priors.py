@@ -43,11 +43,13 @@ def test_a_mixture_and_the_vampprior_are_those_of_the_published_code():
         return tuple(inputs @ of[f"{head}.weight"].T + of[f"{head}.bias"][None] for head in "ml")
 
     with jax.enable_x64(True):
-        mixture = jax.jit(losses.normal_mixture_log_prob)(
-            *(given[name] for name in ("z", "logits", "means", "logvars"))
-        )
+        mixture, joint = jax.jit(
+            lambda *given: (losses.normal_mixture_log_prob(*given), losses.normal_mixture_log_joint(*given))
+        )(*(given[name] for name in ("z", "logits", "means", "logvars")))
         vamp = jax.jit(lambda z: priors.vamp(networks.PseudoInputs(5, (6,))).log_prob(apply, z))(z)
     np.testing.assert_allclose(mixture, mixed["outputs"]["log_prob"], rtol=1e-9)
+    of_each = np.exp(np.asarray(joint) - np.asarray(mixture)[:, None])  # p(c|z), VaDE's eq. 16
+    np.testing.assert_allclose(of_each, mixed["outputs"]["responsibilities"], rtol=1e-7)
     np.testing.assert_allclose(vamp, vamped["outputs"]["log_p_z"], rtol=1e-6)  # pythae adds log K in float32
 
 
