@@ -28,5 +28,5 @@ def config() -> Experiment:
         log_every=200,
         sample_every=2000,
         checkpoint_every=2000,
-        evaluation=Evaluation(samples=2000),
+        evaluation=Evaluation(samples=2000, measures=("cluster_accuracy", "frechet", "kernel")),
     )

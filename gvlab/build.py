@@ -306,6 +306,7 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
     """
     experiment = families.resolved(experiment)
     families.check_data(experiment, dataset)
+    families.check_clusters(experiment, dataset)
     if own_ones := [part for name, part in own.parts(experiment) if name.startswith("model")]:
         _check_own(experiment, dataset, own_ones)
     model = _model_on(experiment, dataset)

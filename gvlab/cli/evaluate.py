@@ -20,7 +20,8 @@ if TYPE_CHECKING:  # imported where used: `gvlab --help` must not wait for JAX
 
 _MEASURES_HELP = (
     "frechet, frechet_infinity, kernel, inception_score, classes, prdc, improved_precision_recall, prd, vendi, "
-    "sliced_wasserstein, authenticity, memorisation, nearest, modes, stacked_modes, ais, ais_gap, disentanglement"
+    "sliced_wasserstein, authenticity, memorisation, nearest, modes, stacked_modes, ais, ais_gap, disentanglement, "
+    "cluster_accuracy"
 )
 _TEXTS_HELP = "ngram_js, bleu, self_bleu, distinct, ngram_lm, ngram_frechet, copies, length, grammar"
 _SOUNDS_HELP = "loudness"

@@ -83,6 +83,8 @@ def _lowered(program: Program, platform: str) -> str:
             values.append(model.encode(state, batch))
         if model.codes is not None:
             values.append(model.codes(state, batch))
+        if model.clusters is not None and "cluster_accuracy" in program.experiment.evaluation.measures:
+            values.append(model.clusters(state, batch))
         if model.log_likelihood is not None:
             values.append(model.log_likelihood(state, batch, z[None]))
         if model.log_weights is not None:

@@ -15,6 +15,7 @@ from gvlab.config.gan import GAN
 from gvlab.config.hierarchy import HierarchicalVAE
 from gvlab.config.likelihoods import Categorical, DiscretizedLogistic, MixtureOfLogistics
 from gvlab.config.plain import settle
+from gvlab.config.priors import Mixture, VaDE
 from gvlab.config.protocols import OwnData, OwnModel
 from gvlab.config.regularised import RAE
 from gvlab.config.second_stage import SecondStage
@@ -202,6 +203,13 @@ class Experiment:
             raise UserError(
                 f"Experiment.batch_size is {self.batch_size}, which packs of GAN.packing = {trained.packing} cannot "
                 "share equally: use a multiple."
+            )
+        if "cluster_accuracy" in self.evaluation.measures and not isinstance(
+            getattr(trained, "prior", None), Mixture | VaDE
+        ):
+            raise UserError(
+                f"The measure cluster_accuracy is of a mixture prior, but {self.name} has none: use Mixture or VaDE, "
+                "or leave it out."
             )
         if isinstance(self.model, SecondStage) and (first := self.model.first_experiment):
             _check_same_pixels(first.data, self.data)

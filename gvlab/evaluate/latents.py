@@ -10,9 +10,9 @@ import jax
 import numpy as np
 
 from gvlab import config as c
-from gvlab import metrics
+from gvlab import families, metrics
 from gvlab.build import Program
-from gvlab.evaluate.held_out import Measure, compiled, test_batches
+from gvlab.evaluate.held_out import Listener, Measure, compiled, test_batches
 from gvlab.types import Model, PyTree
 
 
@@ -54,11 +54,10 @@ def latents(program: Program, state: PyTree, key: jax.Array) -> dict[str, Measur
     return found
 
 
-def clusters(program: Program, state: PyTree) -> dict[str, Measure]:
-    """How the components of a mixture prior, each a cluster of examples, agree with the classes that nobody told them;
-    nothing where there are none."""
-    if not program.dataset.num_classes or program.dataset.test.y is None:
-        return {}
+def clusters(program: Program, state: PyTree, listen: Listener) -> dict[str, Measure]:
+    """How the components of a mixture prior, each a cluster of examples, agree with the classes that nobody told them
+    (`UserError` if there are none)."""
+    families.check_clusters(program.experiment, program.dataset)
     of_batch = _clusters(program.model)
     found = np.concatenate(
         [np.asarray(of_batch(state, batch))[:counted] for _, counted, batch in test_batches(program)]

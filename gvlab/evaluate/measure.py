@@ -38,8 +38,8 @@ OF_LIKELIHOODS = {"ais": annealing.annealed, "ais_gap": annealing.annealing_gap}
 """Measures of a model's likelihood that are made only where they are asked for."""
 
 
-OF_CODES = {"disentanglement": disentanglement.disentangled}
-"""Measures of an encoder on data of known factors, made only where they are asked for, too."""
+OF_CODES = {"disentanglement": disentanglement.disentangled, "cluster_accuracy": latents.clusters}
+"""Measures of an encoder on data of known factors, or classes, made only where they are asked for, too."""
 
 
 OF_MODELS = (*OF_LIKELIHOODS, *OF_CODES)
@@ -92,8 +92,6 @@ def evaluate(
     _require_finite(measures, state)
     if model.encode is not None and len(dataset.test.x) > 1:
         measures |= latents.latents(program, state, jax.random.fold_in(key, 3))
-    if model.clusters is not None:
-        measures |= latents.clusters(program, state)
     if model.codes is not None:
         measures |= codes.usage(program, state)
     for number, (name, of_likelihoods) in enumerate(OF_LIKELIHOODS.items(), start=4):

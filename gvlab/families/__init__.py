@@ -11,13 +11,14 @@ from gvlab.families.regularised import rae
 from gvlab.families.second_stages import check_beginning, check_data, resolved, second_stage
 from gvlab.families.setting import Setting
 from gvlab.families.translation import cyclegan, pix2pix, translator
-from gvlab.families.vaes import vae
+from gvlab.families.vaes import check_clusters, vae
 
 __all__ = [
     "Setting",
     "binary_vae",
     "categorical_vae",
     "check_beginning",
+    "check_clusters",
     "check_data",
     "cyclegan",
     "density",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gvlab import config as c
-from gvlab import models, networks
+from gvlab import data, models, networks
 from gvlab.families.setting import Setting
 from gvlab.own_parts import made
 from gvlab.types import Model, UserError
@@ -87,6 +87,13 @@ def _observation(config: c.VAE, setting: Setting) -> models.Observation:
     if isinstance(config.likelihood, c.Sentences):
         return config.likelihood.observation(setting.shape[0], setting.levels)
     return made(config.likelihood, "observation")
+
+
+def check_clusters(experiment: c.Experiment, dataset: data.Dataset) -> None:
+    """Raises UserError if the accuracy of clusters is asked for, but the data have no classes that they could be."""
+    asked = "cluster_accuracy" in experiment.evaluation.measures
+    if asked and not isinstance(dataset, data.Absent) and (not dataset.num_classes or dataset.test.y is None):
+        raise UserError(f"The measure cluster_accuracy is of classes, but {dataset.name} has none: leave it out.")
 
 
 def _objective(config: c.VAE) -> models.objectives.Objective:

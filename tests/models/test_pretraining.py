@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from programs import MLP_VAE, dataset, program
 
-from gvlab import build, metrics, rng
+from gvlab import build, families, metrics, rng
 from gvlab import config as c
-from gvlab.evaluate import kinds, latents
+from gvlab.evaluate import held_out, kinds, latents
 from gvlab.export import programs
 from gvlab.models import pretraining
 from gvlab.trained import Trained
@@ -138,13 +138,27 @@ def test_the_clusters_of_a_mixture_are_the_likeliest_components_and_measured_by_
     mean = np.asarray(made.model.encode(state, Batch(jnp.asarray(test.x)))[0])
     spread = -0.5 * ((mean[:, None] - of["mean"]) ** 2 / np.exp(of["logvar"]) + of["logvar"]).sum(-1)
     likeliest = (of["logits"] + spread).argmax(-1)
-    measured = latents.clusters(made, state)["cluster_accuracy"]
+    measured = latents.clusters(made, state, held_out.silent)["cluster_accuracy"]
     assert measured["value"] == metrics.cluster_accuracy(likeliest, test.y) > 0
     assert measured["stamp"] == {"of": "means of q(z|x)", "classes": 3, "used": len(set(likeliest))}
     assert kinds.title_of("cluster_accuracy") == "Cluster accuracy"
-    unlabelled = replace(made, dataset=replace(made.dataset, test=replace(test, y=None)))
-    assert latents.clusters(unlabelled, state) == {}
     assert program(MLP_VAE).model.clusters is None
+
+
+def test_clusters_are_measured_of_mixture_priors_on_data_with_classes_only():
+    asked = c.Evaluation(measures=("cluster_accuracy",))
+    with pytest.raises(
+        UserError, match=r"^The measure cluster_accuracy is of a mixture prior, but .* has none: use Mi"
+    ):
+        replace(program(MLP_VAE).experiment, evaluation=asked)
+    made = program(VADE, (3,))
+    made = replace(made, experiment=replace(made.experiment, evaluation=asked))
+    unlabelled = replace(made.dataset, test=replace(made.dataset.test, y=None))
+    with pytest.raises(
+        UserError, match=r"^The measure cluster_accuracy is of classes, but .* has none: leave it out\.$"
+    ):
+        families.check_clusters(made.experiment, unlabelled)
+    families.check_clusters(made.experiment, made.dataset)
 
 
 def test_an_export_has_no_encodings_of_training_examples():
