@@ -11,10 +11,10 @@ gains it, as k^1/2. Tucker et al. 2019 mend the encoder's by reparametrising twi
     |E g| / sqrt(tr Cov g)
 
 of the gradient g of one image over all parameters of a network, by many draws; |E g|^2 is estimated without bias, as
-|mean of g|^2 - tr Cov g / draws, so it can come out negative where there is next to no signal: such images are counted,
-and left out. The number said is the geometric mean over the images, the slope that of the logarithms over the last
-three k. Gradients are taken through the public step: one of SGD with a rate of 1 moves the parameters by minus the
-gradient.
+|mean of g|^2 - tr Cov g / draws, so it can come out negative where there is next to no signal. The number said is the
+root of the squares' mean over the images ("unseen" where that is negative), the slope that of the logarithms over the
+last three k with a signal. Gradients are taken through the public step: one of SGD with a rate of 1 moves the
+parameters by minus the gradient.
 
 The linear model is Rainforth's of section 4.1: z ~ N(0, I) of 20 dimensions, x ~ N(z + mu, I) and q(z|x) = N(Ax + b,
 2/3 I), with A, b and mu at the optimum and N(0, 0.01^2) beside it. (Their mu is the prior's mean; here it stands in the
@@ -172,19 +172,18 @@ def ratios(model: Model, params: Any, seen: jax.Array, draws: int) -> dict[str, 
 
 
 def mean(of: list[float]) -> float:
-    """Signal over noise: the geometric mean over the examples that have a signal; NaN if none has."""
-    logs = [math.log(one) / 2 for one in of if one > 0]
-    return math.exp(sum(logs) / len(logs)) if logs else math.nan
+    """Signal over noise, of all examples; NaN if there is less signal than can be seen."""
+    square = sum(of) / len(of)
+    return math.sqrt(square) if square > 0 else math.nan
 
 
 def shown(of: list[float]) -> str:
-    without = sum(one <= 0 for one in of)
-    return f"{mean(of):.3g}" + (f" ({without} of {len(of)} without)" if without else "")
+    return "unseen" if math.isnan(mean(of)) else f"{mean(of):.3g}"
 
 
 def slope(of: dict[int, list[float]]) -> float:
-    """Of the logarithms, over the last three k."""
-    ks = list(of)[-3:]
+    """Of the logarithms, over the last three k with a signal."""
+    ks = [k for k in of if not math.isnan(mean(of[k]))][-3:]
     return float(np.polyfit(np.log(ks), [math.log(mean(of[k])) for k in ks], 1)[0])
 
 
