@@ -118,14 +118,17 @@ def run(*args: object, cwd: Path | None = None, env: dict[str, str] | None = Non
     )
 
 
-def start(*args: object, cwd: Path | None = None) -> Forked:
+def start(*args: object, cwd: Path | None = None, env: dict[str, str] | None = None) -> Forked:
     """`gvlab ARGS`, running; its imports are done."""
-    return Forked(command(*args), cwd, environment())
+    return Forked(command(*args), cwd, env or environment())
 
 
-def again(*args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """`gvlab ARGS` to its end, as `run`, but its imports are done: for what other tests have run from the start."""
-    process = start(*args, cwd=cwd)
+def again(*args: object, cwd: Path | None = None, env: dict[str, str] | None = None) -> Any:
+    """`gvlab ARGS` to its end, as `run`, but its imports are done: for what other tests have run from the start.
+
+    Of the variables, those count that are read when JAX's back-end starts, such as XLA_FLAGS.
+    """
+    process = start(*args, cwd=cwd, env=env)
     out, err = process.communicate()
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
