@@ -23,6 +23,7 @@ from typing import Any
 import jax
 import pytest
 from forked import Forked
+from orbax.checkpoint._src.serialization import tensorstore_utils  # private: no public name leads to its options
 
 from gvlab import backend, build, data, tree
 from gvlab import config as c
@@ -32,6 +33,11 @@ from gvlab.runs import directory as rundir
 from gvlab.runs.curves import WALL_CLOCK, read_metrics
 from gvlab.train import engines, loop
 from gvlab.types import PyTree
+
+# As in conftest.py: checkpoints that this process writes need not survive a power cut.
+for _context in ("_BASE_TS_CONTEXT", "_DEFAULT_OCDBT_TS_CONTEXT"):
+    if hasattr(tensorstore_utils, _context):
+        getattr(tensorstore_utils, _context)["file_io_sync"] = False
 
 _PACE: dict[str, Any] = {
     "steps": 100,
@@ -118,14 +124,17 @@ def run(*args: object, cwd: Path | None = None, env: dict[str, str] | None = Non
     )
 
 
-def start(*args: object, cwd: Path | None = None) -> Forked:
+def start(*args: object, cwd: Path | None = None, env: dict[str, str] | None = None) -> Forked:
     """`gvlab ARGS`, running; its imports are done."""
-    return Forked(command(*args), cwd, environment())
+    return Forked(command(*args), cwd, env or environment())
 
 
-def again(*args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """`gvlab ARGS` to its end, as `run`, but its imports are done: for what other tests have run from the start."""
-    process = start(*args, cwd=cwd)
+def again(*args: object, cwd: Path | None = None, env: dict[str, str] | None = None) -> Any:
+    """`gvlab ARGS` to its end, as `run`, but its imports are done: for what other tests have run from the start.
+
+    Of the variables, those count that are read when JAX's back-end starts, such as XLA_FLAGS.
+    """
+    process = start(*args, cwd=cwd, env=env)
     out, err = process.communicate()
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 

@@ -1,5 +1,6 @@
 """What the process's surroundings may decide, and what they may not: JAX's variables, XLA's flags, memory, a home."""
 
+import functools
 import json
 import os
 import pwd
@@ -88,9 +89,10 @@ def test_jax_settings_of_a_profile_change_no_bit(tmp_path):
     file = harness.experiment_file(tmp_path, experiment)
     made = {}
     for name, variables in (("plain", {}), ("set", EVERYTHING)):
-        environment, run = harness.environment(**variables), tmp_path / name / "vae" / "seed-0"
+        process = functools.partial(harness.run, env=harness.environment(**variables)) if variables else harness.again
+        run = tmp_path / name / "vae" / "seed-0"
         for args in (("train", file, "--out", tmp_path / name), ("evaluate", run)):
-            done = harness.run(*args, env=environment)
+            done = process(*args)
             assert done.returncode == 0, done.stderr
             for variable in variables:
                 assert (f"gvlab: {variable.lower()} was " in done.stderr) == (variable.lower() in backend.PINNED)

@@ -26,7 +26,7 @@ from gvlab.types import Batch, Json, PyTree
 _FUNCTION = re.compile(r"^  func\.func \w+ @([\w.$-]+)(\(.*?^  \}$)", re.MULTILINE | re.DOTALL)
 _SYMBOL = re.compile(r"@([\w.$-]+)")
 _RESULT_NAME = re.compile(r" \{jax\.result_info = \"[^\"]*\"\}|jax\.result_info = \"[^\"]*\"(, )?")
-_KNOWN: dict[tuple[Any, ...], dict[str, str]] = {}
+_KNOWN: dict[tuple[Any, ...], dict[str, Any]] = {}
 
 
 def identity(program: Program, platform: str | None = None) -> Json:
@@ -70,15 +70,22 @@ def digests(program: Program, platform: str) -> dict[str, str]:
 
 
 def flops_per_step(program: Program) -> float:
-    """Of training, as XLA counts the operations of what is lowered; where it doesn't, the examples of a step."""
-    shapes = shapes_of(program)
-    with onednn.unused():  # XLA counts nothing in what is foreign to it
-        step = jax.jit(engines.parts(program).step).trace(shapes.state, shapes.batch, shapes.key).lower()
-    flops = (step.cost_analysis() or {}).get("flops", 0.0)
-    return float(flops) if flops > 0 else float(program.experiment.examples_per_step)
+    """Of training, as XLA counts the operations of what is lowered; where it doesn't, the examples of a step.
+
+    Counted once for all seeds of an experiment, as `digests` are.
+    """
+
+    def made() -> dict[str, float]:
+        shapes = shapes_of(program)
+        with onednn.unused():  # XLA counts nothing in what is foreign to it
+            step = jax.jit(engines.parts(program).step).trace(shapes.state, shapes.batch, shapes.key).lower()
+        return {"flops": float((step.cost_analysis() or {}).get("flops", 0.0))}
+
+    flops = once("cost", program, platform_here(), made)["flops"]
+    return flops if flops > 0 else float(program.experiment.examples_per_step)
 
 
-def once(what: str, program: Program, platform: str, make: Callable[[], dict[str, str]]) -> dict[str, str]:
+def once(what: str, program: Program, platform: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What was made before for the same program, whatever its seed, or is made now."""
     experiment, settings = program.experiment, tuple(backend.decisive_settings().values())
     # The model is what was built of all the rest of the configuration.

@@ -13,6 +13,7 @@ import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
@@ -97,7 +98,7 @@ def autoregressive(network: nn.Module, sizes: tuple[int, ...]) -> Distribution:
         sizes: how many codes there are at each position.
     """
     positions, levels = len(sizes), max(sizes)
-    possible = jnp.arange(levels)[None] < jnp.array(sizes)[:, None]
+    possible = jnp.asarray(np.arange(levels)[None] < np.array(sizes)[:, None])  # by NumPy: nothing is compiled for it
 
     def logits_of(apply: Apply, codes: Int[Array, "batch positions"]) -> Float[Array, "batch positions levels"]:
         return jnp.where(possible[None], apply(codes), -jnp.inf)

@@ -12,6 +12,7 @@ import math
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from gvlab import losses
@@ -34,7 +35,7 @@ def full_covariance(latent_dim: int) -> Posterior:
     with a diagonal that is not an exponential.
     """
     below = latent_dim * (latent_dim - 1) // 2
-    rows, columns = jnp.tril_indices(latent_dim, -1)
+    rows, columns = map(jnp.asarray, np.tril_indices(latent_dim, -1))  # by NumPy: nothing is compiled for them
 
     def of_heads(heads: Heads) -> tuple[Array, Array, Array]:
         """(mean [batch, d], L [batch, d, d], log of its diagonal [batch, d])."""

@@ -32,6 +32,8 @@ def test_help_answers_at_once():
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         # The processor's time: what the machine does for others meanwhile is no fault of the command.
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        if seconds[-1] < 1.5:  # once is enough: the least of them counts
+            break
     assert done.returncode == 0
     commands = (
         "train",
@@ -55,29 +57,43 @@ def test_help_answers_at_once():
     assert min(seconds) < 1.5
 
 
-@pytest.mark.parametrize("args", [["--help"], ["train", "--help"], ["compare", "--help"], ["nonsense"]])
-def test_help_imports_nothing_slow(args):
+ASKED = [["--help"], ["train", "--help"], ["compare", "--help"], ["nonsense"]]
+
+
+@pytest.fixture(scope="module")
+def imported() -> list[str]:
+    """What one process says of the slow libraries that it holds: when gvlab is imported, then after each call. None
+    goes away again, so whoever imports the first is the one after whom it is seen."""
     program = f"""
 import sys
+import gvlab
+slow = {{"tensorflow_datasets", "tensorflow", "matplotlib", "sklearn", "scipy", "orbax", "flax"}}
+print("seen:", sorted(slow & set(sys.modules)))
 from gvlab.cli.main import main
-try:
-    main({args})
-except SystemExit:
-    pass
-slow = {{"tensorflow_datasets", "tensorflow", "matplotlib", "sklearn", "scipy", "orbax", "flax"}} & set(sys.modules)
-from jax._src import xla_bridge
-print("slow:", sorted(slow), "back-ends:", xla_bridge.backends_are_initialized())
+for args in {ASKED}:
+    try:
+        main(args)
+    except SystemExit:
+        pass
+    held = sorted(slow & set(sys.modules))
+    from jax._src import xla_bridge
+    print("seen:", held, "back-ends:", xla_bridge.backends_are_initialized())
 """
     done = subprocess.run(
         [sys.executable, "-c", program], env=harness.environment(), capture_output=True, text=True, check=True
     )
-    assert done.stdout.splitlines()[-1] == "slow: [] back-ends: False"
+    seen = [line for line in done.stdout.splitlines() if line.startswith("seen:")]
+    assert len(seen) == 1 + len(ASKED)
+    return seen
 
 
-def test_importing_gvlab_touches_no_data_library():
-    program = "import sys, gvlab; print({'tensorflow_datasets', 'sklearn', 'matplotlib'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
+@pytest.mark.parametrize("number", range(len(ASKED)), ids=[" ".join(args) for args in ASKED])
+def test_help_imports_nothing_slow(number, imported):
+    assert imported[1 + number] == "seen: [] back-ends: False"
+
+
+def test_importing_gvlab_touches_no_data_library(imported):
+    assert imported[0] == "seen: []"
 
 
 def test_help_of_train_lists_the_fields_of_the_experiment(file, capsys):

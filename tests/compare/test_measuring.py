@@ -22,6 +22,12 @@ PACKAGE = Path(gvlab.__file__).parent
 ASKED = frozenset({"frechet", "pixels"})
 
 
+@pytest.fixture(scope="module")
+def before() -> str:
+    """The digest of gvlab's source as it is, which is that of a copy: where it lies decides nothing."""
+    return digest()
+
+
 @pytest.fixture
 def copy(tmp_path, monkeypatch) -> Iterator[Path]:
     """A copy of gvlab's source, which is what is read: it may be edited."""
@@ -93,8 +99,7 @@ def test_names_are_followed_through_packages_aliases_and_functions():
 # --- what decides nothing ---------------------------------------------------------------------------------------------
 
 
-def test_what_measuring_does_not_lead_to_decides_nothing(copy):
-    before = digest()
+def test_what_measuring_does_not_lead_to_decides_nothing(before, copy):
     for file, old, new in (
         ("losses/adversarial.py", "jax.nn.softplus", "2 * jax.nn.softplus"),
         (
@@ -112,8 +117,7 @@ def test_what_measuring_does_not_lead_to_decides_nothing(copy):
     assert digest() == before
 
 
-def test_comments_docstrings_annotations_and_errors_decide_nothing(copy):
-    before = digest()
+def test_comments_docstrings_annotations_and_errors_decide_nothing(before, copy):
     pairs = (
         ("    asked = experiment", "    # why\n    asked = experiment"),
         ("Every model sees", "All models see"),
@@ -123,8 +127,7 @@ def test_comments_docstrings_annotations_and_errors_decide_nothing(copy):
     assert edited(copy / "evaluate" / "measure.py", *pairs) == before
 
 
-def test_where_things_are_and_how_they_are_called_decides_nothing(copy):
-    before = digest()
+def test_where_things_are_and_how_they_are_called_decides_nothing(before, copy):
     shutil.move(copy / "evaluate" / "bounds.py", copy / "evaluate" / "by_importance.py")
     measure = copy / "evaluate" / "measure.py"
     pairs = (
@@ -137,8 +140,7 @@ def test_where_things_are_and_how_they_are_called_decides_nothing(copy):
     assert edited(copy / "evaluate" / "held_out.py", ("pieces", "parts")) == before  # a variable
 
 
-def test_another_variable_counts(copy):
-    before = digest()
+def test_another_variable_counts(before, copy):
     held_out = copy / "evaluate" / "held_out.py"
     assert (
         edited(held_out, ("mean(values, **samples) for name, values", "mean(bits, **samples) for name, values"))
@@ -146,8 +148,8 @@ def test_another_variable_counts(copy):
     )
 
 
-def test_a_measure_and_features_that_were_not_asked_for_decide_nothing(copy):
-    before, all_of_them = digest(), digest("vendi", "pixels")
+def test_a_measure_and_features_that_were_not_asked_for_decide_nothing(before, copy):
+    all_of_them = digest("vendi", "pixels")
     assert edited(copy / "metrics" / "vendi.py", ("as_features(", "2 * as_features(")) == before
     assert edited(copy / "evaluate" / "disentanglement.py", ("BINS = 20", "BINS = 30")) == before
     assert digest("vendi", "pixels") != all_of_them
@@ -169,13 +171,11 @@ def test_a_measure_and_features_that_were_not_asked_for_decide_nothing(copy):
         ("evaluate/features.py", "PROTOCOL = ", "PROTOCOL = 1 + "),
     ],
 )
-def test_an_edit_of_what_measures(file, old, new, copy):
-    before = digest()
+def test_an_edit_of_what_measures(file, old, new, before, copy):
     assert edited(copy / file, (old, new)) != before
 
 
-def test_calling_another_function_counts_though_both_are_there_anyway(copy):
-    before = digest()
+def test_calling_another_function_counts_though_both_are_there_anyway(before, copy):
     measure = copy / "evaluate" / "measure.py"
     assert edited(measure, ("measures |= bounds.bound(", "measures |= latents.latents(")) != before
 

@@ -30,16 +30,21 @@ def digests(experiment: c.Experiment = COMPARED["vae"], platform: str = "cpu", *
     return programs.digests(made, platform)
 
 
-def changed(now: dict[str, str], before: dict[str, str] | None = None) -> list[str]:
-    before = before or digests()
+@pytest.fixture(scope="module")
+def before() -> dict[str, str]:
+    """Of the VAE, before anything is changed."""
+    return digests()
+
+
+def changed(now: dict[str, str], before: dict[str, str]) -> list[str]:
     return [name for name in before if before[name] != now[name]]
 
 
 # --- what decides nothing ---------------------------------------------------------------------------------------------
 
 
-def test_seed_steps_and_what_is_logged_decide_nothing():
-    assert changed(digests(name="another", seed=7, steps=3, log_every=3, evaluation=c.Evaluation(k=9))) == []
+def test_seed_steps_and_what_is_logged_decide_nothing(before):
+    assert changed(digests(name="another", seed=7, steps=3, log_every=3, evaluation=c.Evaluation(k=9)), before) == []
 
 
 def test_it_is_lowered_once_for_all_seeds(monkeypatch):
@@ -49,25 +54,34 @@ def test_it_is_lowered_once_for_all_seeds(monkeypatch):
     assert programs.digests(replace(made, experiment=replace(made.experiment, seed=1)), "cpu") == before
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_two_processes_agree(name, tmp_path):
-    """Also where Python's hashes are others, and something else was lowered before."""
-    other = next(one for one in EXPERIMENTS if one != name)
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory) -> dict[str, dict[str, str]]:
+    """The digests in another process, each of a program before which the other one was lowered."""
+    directory = tmp_path_factory.mktemp("elsewhere")
+    first, *_ = EXPERIMENTS
     code = (
         "import json, runpy\n"
         "from gvlab import backend, build, data\n"
         "from gvlab.compare import programs\n"
         "backend.start()\n"
-        f"for name in {[other, name]}:\n"
-        f"    config = runpy.run_path({str(tmp_path)!r} + f'/{{name}}.py')['config']\n"
-        "    found = programs.digests(build.program(config(), data.load('digits')), 'cpu')\n"
+        "found = {}\n"
+        f"for name in {[*EXPERIMENTS, first]}:\n"
+        f"    config = runpy.run_path({str(directory)!r} + f'/{{name}}.py')['config']\n"
+        "    programs._KNOWN.clear()\n"
+        "    found[name] = programs.digests(build.program(config(), data.load('digits')), 'cpu')\n"
         "print(json.dumps(found))\n"
     )
     for one in EXPERIMENTS.values():
-        harness.experiment_file(tmp_path, one)
+        harness.experiment_file(directory, one)
     env = harness.environment(PYTHONHASHSEED="7")
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == digests(EXPERIMENTS[name])
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_two_processes_agree(name, elsewhere):
+    """Also where Python's hashes are others, and something else was lowered before."""
+    assert elsewhere[name] == digests(EXPERIMENTS[name])
 
 
 def text(function: Any) -> str:
@@ -111,8 +125,7 @@ def test_names_and_the_order_of_functions_decide_nothing():
         assert programs.text_sha256(text(other)) != programs.text_sha256(text(first))
 
 
-def test_a_loss_that_is_not_used_decides_nothing(monkeypatch):
-    before = digests()
+def test_a_loss_that_is_not_used_decides_nothing(before, monkeypatch):
     monkeypatch.setattr(losses, "non_saturating", losses.hinge)
     monkeypatch.setattr(losses, "importance_weighted_bound", losses.renyi_bound)
     assert changed(digests(), before) == []
@@ -121,8 +134,7 @@ def test_a_loss_that_is_not_used_decides_nothing(monkeypatch):
 # --- what decides -----------------------------------------------------------------------------------------------------
 
 
-def test_an_equation_of_the_loss(monkeypatch):
-    before = digests()
+def test_an_equation_of_the_loss(before, monkeypatch):
     divergence = vae_models.gaussian_kl
     monkeypatch.setattr(vae_models, "gaussian_kl", lambda *args: divergence(*args) * (1 + 1e-6))
     assert changed(digests(), before) == ["step"]
@@ -145,8 +157,8 @@ def test_another_contest():
     ],
     ids=["learning rate", "the data's mean", "width", "batch size", "data"],
 )
-def test_a_number_of_the_configuration(changes, parts):
-    assert changed(digests(**changes)) == parts
+def test_a_number_of_the_configuration(changes, parts, before):
+    assert changed(digests(**changes), before) == parts
 
 
 def test_the_constants_count_to_the_last(monkeypatch):

@@ -110,8 +110,13 @@ def test_dragan_agrees_with_the_reference_which_takes_the_unbiased_deviation(dra
 def test_compare_gans_dragan_agrees_with_the_reference(drawn):
     """Of images in [-1, 1]; those of the reference are these in [0, 1]."""
     drawn(uniform=[np.modf(0.7548776662466927 * np.arange(REAL.size) + 0.137)[0].reshape(REAL.shape)])
-    this = round_of(lambda x: discriminator(PARAMS, (x + 1) / 2), 0.8 * REAL)
-    value = penalties.clipped_dragan(1.0).value(this, {})[0].mean()
+
+    @jax.jit
+    def found(real):
+        this = round_of(lambda x: discriminator(PARAMS, (x + 1) / 2), real)
+        return penalties.clipped_dragan(1.0).value(this, {})[0].mean()
+
+    value = found(0.8 * REAL)
     name = "compare_gan dragan_penalty (images 0.5+0.4*real, clipped to [0,1])"
     np.testing.assert_allclose(value, GOLDEN["penalties_tf"][name]["value"], rtol=1e-4)  # of float32
 
@@ -125,9 +130,13 @@ def test_tf_gan_lets_alpha_weight_the_fake(drawn):
 
 def test_penalties_are_of_single_examples():
     with jax.enable_x64(True):
-        this = round_of(lambda x: discriminator(PARAMS, x))
-        for name, term in ((R1, penalties.r1(2.0)), (R2, penalties.r2(2.0))):
-            found, _ = term.value(this, {})
+
+        @jax.jit
+        def both():
+            this = round_of(lambda x: discriminator(PARAMS, x))
+            return [term.value(this, {})[0] for term in (penalties.r1(2.0), penalties.r2(2.0))]
+
+        for name, found in zip((R1, R2), both(), strict=True):
             np.testing.assert_allclose(found, GOLDEN["penalties"][name]["per_example"], rtol=1e-9)
 
 
@@ -169,7 +178,6 @@ def test_a_flat_discriminator_gives_no_nan(make):
 
 def test_a_linear_discriminator_has_its_slope_everywhere():
     """||grad|| = 5: R1 is 25 / 2, the penalty of a target of 2 is 9, and one-sided nothing below the target."""
-    this = round_of(lambda x: x @ jnp.array([3.0, 4.0]), np.ones((2, 2)), np.zeros((2, 2)))
     expected = {
         penalties.r1(1.0): 12.5,
         penalties.zero_centred(1.0): 25.0,
@@ -178,8 +186,14 @@ def test_a_linear_discriminator_has_its_slope_everywhere():
         penalties.one_sided_gradient_penalty(1.0, target=6.0): 0.0,
         penalties.dragan(1.0): 16.0,
     }
-    for term, value in expected.items():
-        np.testing.assert_allclose(term.value(this, {})[0], [value, value], rtol=1e-6)
+
+    @jax.jit
+    def found():
+        this = round_of(lambda x: x @ jnp.array([3.0, 4.0]), np.ones((2, 2)), np.zeros((2, 2)))
+        return [term.value(this, {})[0] for term in expected]
+
+    for of_each, value in zip(found(), expected.values(), strict=True):
+        np.testing.assert_allclose(of_each, [value, value], rtol=1e-6)
 
 
 def logits(scale, k):
@@ -198,7 +212,7 @@ def test_lecam_agrees_with_the_reference():
         def loss(real, fake):
             return term.value(of_logits(real, fake, step=1), memory)[0].mean()
 
-        value, gradients = jax.value_and_grad(loss, argnums=(0, 1))(*map(jnp.asarray, (logits(1.9, 1), logits(1.6, 3))))
+        value, gradients = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))(logits(1.9, 1), logits(1.6, 3))
     np.testing.assert_allclose(value, golden["value"], rtol=1e-9)
     for found, name in zip(gradients, ("grad_real", "grad_fake"), strict=True):
         np.testing.assert_allclose(found, golden[name], rtol=1e-9, atol=1e-12)
@@ -208,10 +222,10 @@ def test_lecam_remembers_what_the_reference_remembers():
     term = penalties.lecam(1.0, decay=0.99, start=2)
     with jax.enable_x64(True):
         memory = {"real": jnp.array(0.3), "fake": jnp.array(0.3)}
+        value = jax.jit(lambda real, fake, step, memory: term.value(of_logits(real, fake, step), memory))
         for row in GOLDEN["lecam"]["ema"]:
             t = row["step"]
-            this = of_logits(jnp.asarray(logits(1.9, 20 + t) + 0.5), jnp.asarray(logits(1.6, 40 + t) - 0.4), step=t)
-            loss, memory = term.value(this, memory)
+            loss, memory = value(logits(1.9, 20 + t) + 0.5, logits(1.6, 40 + t) - 0.4, t, memory)
             assert (np.asarray(loss) != 0).any() == (t >= 2)
             np.testing.assert_allclose(memory["real"], row["ema_real"], rtol=1e-7)
             np.testing.assert_allclose(memory["fake"], row["ema_fake"], rtol=1e-7)
@@ -239,8 +253,13 @@ def test_a_sum_names_its_terms_and_keeps_their_memories():
 
 def test_terms_draw_apart():
     first, second = penalties.dragan(1.0), penalties.dragan(1.0)._replace(name="again")
-    this = round_of(lambda x: jnp.sin(3 * x).sum(axis=(1, 2, 3)))
-    _, means, _ = terms.summed([first, second], this, terms.memories([first, second]))
+
+    @jax.jit
+    def found():
+        this = round_of(lambda x: jnp.sin(3 * x).sum(axis=(1, 2, 3)))
+        return terms.summed([first, second], this, terms.memories([first, second]))[1]
+
+    means = found()
     assert means["dragan"] != means["again"]
 
 
@@ -252,11 +271,15 @@ def test_a_term_is_given_once():
 def test_a_lazy_term_has_its_whole_weight_in_a_few_steps():
     lazy, term = terms.every(4, penalties.lecam(1.0)), penalties.lecam(1.0)
     memory, found = lazy.init(), []
+
+    @jax.jit
+    def both(memory, step):
+        this = of_logits(jnp.stack([jnp.float32(1), 2.0 + step]), jnp.array([-1.0, 1.0]), step=step)
+        return lazy.value(this, memory), term.value(this, memory["of"])
+
     for step in range(9):
-        this = of_logits(jnp.array([1.0, 2.0 + step]), jnp.array([-1.0, 1.0]), step=step)
         before = memory
-        loss, memory = lazy.value(this, memory)
-        expected, after = term.value(this, before["of"])
+        (loss, memory), (expected, after) = jax.device_get(both(memory, step))
         np.testing.assert_allclose(loss, 4 * expected if step % 4 == 0 else [0, 0])
         assert memory["of"] == (after if step % 4 == 0 else before["of"])
         found.append(float(loss.mean()))
@@ -266,11 +289,16 @@ def test_a_lazy_term_has_its_whole_weight_in_a_few_steps():
 def test_the_curve_of_a_lazy_term_is_what_it_was_when_last_computed():
     lazy, term = terms.every(4, penalties.lecam(1.0)), penalties.lecam(1.0)
     memory, alone = terms.memories([lazy]), term.init()
+
+    @jax.jit
+    def both(memory, alone, step):
+        this = of_logits(jnp.stack([jnp.float32(1), 2.0 + step]), jnp.array([-1.0, 1.0]), step=step)
+        return terms.summed([lazy], this, memory), term.value(this, alone)
+
     for step in range(6):
-        this = of_logits(jnp.array([1.0, 2.0 + step]), jnp.array([-1.0, 1.0]), step=step)
-        loss, curves, memory = terms.summed([lazy], this, memory)
+        (loss, curves, memory), of_all = jax.device_get(both(memory, alone, step))
         if step % 4 == 0:
-            value, alone = term.value(this, alone)
+            value, alone = of_all
             np.testing.assert_allclose(loss, 4 * value.mean(), rtol=1e-6)
         else:
             assert loss == 0

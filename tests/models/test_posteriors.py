@@ -39,10 +39,12 @@ def test_a_full_covariance_is_that_of_torch():
     factor = np.tril(given["factor"], -1) + np.exp(0.5 * logvar)[..., None] * np.eye(3)
     noise = np.linalg.solve(factor, (given["x"] - given["mean"])[..., None])[..., 0]
     with jax.enable_x64(True):
-        heads, noise = jax.tree.map(jnp.asarray, (heads, noise))
-        z, log_q = made.draw(no_network, heads, noise[None])
-        mean, spread = made.moments(no_network, heads)
-        kl = made.kl(heads)
+
+        @quick_jit
+        def found(heads, noise):
+            return made.draw(no_network, heads, noise[None]), made.moments(no_network, heads), made.kl(heads)
+
+        (z, log_q), (mean, spread), kl = found(heads, noise)
     np.testing.assert_allclose(z[0], given["x"], rtol=1e-9)
     np.testing.assert_allclose(log_q[0], published["log_prob_x"], rtol=1e-9)
     np.testing.assert_allclose(kl, published["kl_to_standard"], rtol=1e-9)
@@ -55,9 +57,13 @@ def test_a_planar_and_a_radial_step_are_those_of_the_published_code():
     rows = len(given["z"])
     z, u, w, centre = (np.broadcast_to(given[name], (rows, 4)) for name in ("z", "u", "w", "x0"))
     b, alpha, beta = (np.full(rows, number) for number in (given["b"], np.exp(given["log_alpha"]), given["beta"]))
+
+    @quick_jit
+    def found(z, u, w, centre, b, alpha, beta):
+        return planar(z, u, w, b), radial(z, centre, alpha, beta)
+
     with jax.enable_x64(True):
-        z, u, w, centre, b, alpha, beta = map(jnp.asarray, (z, u, w, centre, b, alpha, beta))
-        for step, name in ((planar(z, u, w, b), "planar"), (radial(z, centre, alpha, beta), "radial")):
+        for step, name in zip(found(z, u, w, centre, b, alpha, beta), ("planar", "radial"), strict=True):
             np.testing.assert_allclose(step[0], published[name]["out"], rtol=1e-6)  # the root's floor
             np.testing.assert_allclose(step[1], published[name]["log_det"], rtol=1e-5)
 
@@ -156,14 +162,14 @@ def stepped(posterior):
     program = program_of(posterior, num_samples=64)
     split = program.dataset.train
     batch = Batch(jnp.asarray(split.x[:4]), jnp.asarray(split.y[:4]))
-    state = program.model.init(rng.root(0), program.first_batch())
+    state = quick_jit(program.model.init)(rng.root(0), program.first_batch())
     after, info = jax.jit(program.model.train_step)(state, batch, rng.root(1))
     return program, batch, state, after, info
 
 
 @every_posterior
 def test_a_step_moves_what_makes_the_posterior(posterior):
-    _, _, state, after, info = stepped(posterior)
+    state, after, info = jax.device_get(stepped(posterior)[2:])
     changed = jax.tree.map(lambda a, b: (a != b).any(), state.params, after.params)
     assert changed["encoder"]["mean"]["kernel"]
     assert changed["encoder"]["logvar"]["kernel"]
@@ -190,12 +196,12 @@ def test_the_bound_is_a_bound(posterior):
     """Importance weights have the mean p(x), as found by draws of the prior; so log q is the density of q's draws."""
     program, batch, _, state, _ = stepped(posterior)
     model, k = program.model, 20_000
-    params = jax.tree.map(lambda leaf: moved(leaf, 0.1), state.params)
-    params["encoder"]["logvar"]["bias"] += 1  # not narrower than the prior, where few draws would weigh most
-    state = state.replace(params=params)
 
     @jax.jit
     def found(state):
+        params = jax.tree.map(lambda leaf: moved(leaf, 0.1), state.params)
+        params["encoder"]["logvar"]["bias"] += 1  # not narrower than the prior, where few draws would weigh most
+        state = state.replace(params=params)
         weights = model.log_weights(state, batch, rng.root(3), k)
         z = jnp.broadcast_to(model.latents(state, rng.root(4), k)[:, None], (k, 4, 2))
         return weights, model.log_likelihood(state, batch, z), model.encode(state, batch)
@@ -226,11 +232,11 @@ def test_latents_on_the_sphere_stay_on_it():
         z = model.latents(state, rng.root(0), 50)
         return z, model.decode(state, z), model.decode(state, 0.3 * z), *model.encode(state, batch)
 
-    z, decoded, shorter, mean, logvar = found(state)
-    np.testing.assert_allclose(jnp.linalg.norm(z, axis=-1), 1, rtol=1e-6)
+    z, decoded, shorter, mean, logvar = jax.device_get(found(state))
+    np.testing.assert_allclose(np.linalg.norm(z, axis=-1), 1, rtol=1e-6)
     np.testing.assert_allclose(shorter, decoded, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose((mean**2 + jnp.exp(logvar)).sum(-1), 1, rtol=1e-5)  # E|z|^2
-    assert (jnp.linalg.norm(mean, axis=-1) < 1).all()
+    np.testing.assert_allclose((mean**2 + np.exp(logvar)).sum(-1), 1, rtol=1e-5)  # E|z|^2
+    assert (np.linalg.norm(mean, axis=-1) < 1).all()
 
 
 def test_measures_that_want_independent_normals_are_left_out():
@@ -287,21 +293,31 @@ def test_normalised_means_keep_the_kl_above_their_bound():
     """Zhu et al. 2020, eq. 7: over a batch the means have the deviation gamma, whatever the encoder says."""
     gamma, latents = 0.6, 3
     encoder = networks.NormalisedMeans(networks.MLPEncoder(latents, (5,)), gamma)
-    x = jax.random.normal(jax.random.key(0), (40, 7))
-    variables = encoder.init(jax.random.key(1), x, train=True)
-    variables["params"]["shift"] = jnp.array([0.0, 1.0, -2.0])
-    (mean, logvar), moved = encoder.apply(variables, x, train=True, mutable=["batch_stats"])
+    shared = networks.NormalisedMeans(networks.MLPEncoder(latents, (5,)), gamma, "data")
+
+    @quick_jit
+    def found(key):
+        x = jax.random.normal(key, (40, 7))
+        variables = encoder.init(jax.random.key(1), x, train=True)
+        variables["params"]["shift"] = jnp.array([0.0, 1.0, -2.0])
+        (mean, logvar), moved = encoder.apply(variables, x, train=True, mutable=["batch_stats"])
+
+        def share(x):
+            return shared.apply(variables, x, train=True, mutable=["batch_stats"])[0][0]
+
+        over = jax.vmap(share, axis_name="data")(x.reshape(2, 20, 7)).reshape(40, latents)
+        fixed = {"params": variables["params"], "batch_stats": moved["batch_stats"]}
+        alone, among = (encoder.apply(fixed, some, train=False)[0] for some in (x[:1], x))
+        return mean, losses.gaussian_kl(mean, logvar), over, alone, among
+
+    mean, kl, over, alone, among = jax.device_get(found(jax.random.key(0)))
     np.testing.assert_allclose(mean.std(0), gamma, rtol=1e-2)
     np.testing.assert_allclose(mean.mean(0), [0, 1, -2], atol=1e-5)
-    bound = 0.5 * ((gamma**2 + jnp.array([0.0, 1.0, 4.0])) * 0.99).sum()
-    assert losses.gaussian_kl(mean, logvar).mean() >= bound
-    shared = networks.NormalisedMeans(networks.MLPEncoder(latents, (5,)), gamma, "data")
-    over = jax.vmap(lambda x: shared.apply(variables, x, train=True, mutable=["batch_stats"])[0][0], axis_name="data")
-    np.testing.assert_allclose(over(x.reshape(2, 20, 7)).reshape(40, latents), mean, rtol=1e-4, atol=1e-5)
+    bound = 0.5 * ((gamma**2 + np.array([0.0, 1.0, 4.0])) * 0.99).sum()
+    assert kl.mean() >= bound
+    np.testing.assert_allclose(over, mean, rtol=1e-4, atol=1e-5)
     # Out of training the running averages take the place of the batch's, and an example has a mean of its own.
-    fixed = {"params": variables["params"], "batch_stats": moved["batch_stats"]}
-    alone = encoder.apply(fixed, x[:1], train=False)[0]
-    np.testing.assert_allclose(alone, encoder.apply(fixed, x, train=False)[0][:1], rtol=1e-5)
+    np.testing.assert_allclose(alone, among[:1], rtol=1e-5)
 
 
 def test_a_vae_of_normalised_means_trains_with_them():

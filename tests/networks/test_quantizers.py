@@ -24,11 +24,13 @@ def inputs(entry):
 
 
 def upstream(shape, a=0.5, b=0.2):
-    return jnp.sin(a * jnp.arange(float(np.prod(shape))) + b).reshape(shape)
+    return jnp.asarray(np.sin(a * np.arange(float(np.prod(shape))) + b).reshape(shape))
 
 
 def codebook():
-    return jnp.asarray(wave(GOLDEN["vq"]["inputs"]["codebook"])).at[-2:].add(6)
+    codes = np.array(wave(GOLDEN["vq"]["inputs"]["codebook"]))
+    codes[-2:] += 6
+    return jnp.asarray(codes)
 
 
 def close(found, expected, rtol=1e-8, atol=1e-9):
@@ -133,13 +135,18 @@ def test_residual_quantisers_add_up():
 def test_finite_scalars(name):
     expected, levels = GOLDEN["fsq"][name], tuple(map(int, name.split("x")))
     with jax.enable_x64(True):
-        x = 2.5 * upstream((9, len(levels)), 0.37, 0.1)
         module = networks.FiniteScalarQuantizer(levels)
-        found, pull = jax.vjp(lambda x: module.apply({}, x, train=True).value, x)
-        np.testing.assert_array_equal(module.apply({}, x, train=True).indices, expected["indices"])
+
+        @jax.jit
+        def both(x):
+            found, pull = jax.vjp(lambda x: module.apply({}, x, train=True).value, x)
+            return module.apply({}, x, train=True).indices, found, pull(jnp.ones_like(found))[0]
+
+        indices, found, slope = both(2.5 * np.asarray(upstream((9, len(levels)), 0.37, 0.1)))
+        np.testing.assert_array_equal(indices, expected["indices"])
         # The module computes in float32, whatever it is given; and the colab shifts even levels by a tangent.
         close(found, expected["codes"], rtol=1e-6)
-        close(pull(jnp.ones_like(found))[0], expected["gradient"], rtol=1e-4, atol=1e-6)
+        close(slope, expected["gradient"], rtol=1e-4, atol=1e-6)
 
 
 def test_finite_scalars_reach_every_level_once():
@@ -165,17 +172,18 @@ def test_binary_codes_and_their_entropies(name):
     expected, temperature = GOLDEN["lfq_bsq"]["outputs"][name], float(name.split("temp")[1])
     with jax.enable_x64(True):
         x = inputs("lfq_bsq")["x"]
-        if name.startswith("lfq"):
-            found, logits = (
-                networks.LookupFreeQuantizer().apply({}, x, train=True),
-                scalar.bit_logits(x, 1, temperature),
-            )
-        else:
+
+        @jax.jit
+        def codes(x):
+            if name.startswith("lfq"):
+                return networks.LookupFreeQuantizer().apply({}, x, train=True), scalar.bit_logits(x, 1, temperature)
             found = networks.BinarySphericalQuantizer().apply({}, x, train=True)
-            logits = scalar.bit_logits(scalar.on_sphere(x), 0.5, temperature)
+            return found, scalar.bit_logits(scalar.on_sphere(x), 0.5, temperature)
+
+        found, logits = codes(x)
         np.testing.assert_array_equal(found.indices, expected["indices"])
-        close(found.commitment.mean(), expected["commitment_mse"])
-        of_each, of_all, of_bits, slope = entropies(logits)
+        close(np.mean(found.commitment), expected["commitment_mse"])
+        of_each, of_all, of_bits, slope = jax.device_get(entropies(logits))
         close(of_each.mean(), expected["per_sample_entropy_unclamped"], rtol=1e-7, atol=1e-16)
         close(of_all, expected["batch_entropy_unclamped"])
         assert of_bits > of_all
@@ -218,8 +226,12 @@ def test_every_quantiser_keeps_its_contract(name):
     def apply(x, train, **options):
         return module.apply(variables, x, train=train, rngs={"codebook": rng.root(2)}, **options)
 
-    found, new = jax.jit(lambda x: apply(x, True, mutable=["codebook"]))(x)
-    still = jax.jit(lambda x: apply(x, False))(x)
+    @jax.jit
+    def of(x):
+        slope = jax.grad(lambda x: (apply(x, True).value ** 2).sum())(x)
+        return *apply(x, True, mutable=["codebook"]), apply(x, False), slope
+
+    found, new, still, slope = of(x)
     jax.tree.map(np.testing.assert_array_equal, found, still)  # the codebook is used before it moves
     levels = (2,) if name == "residual" else ()
     assert (found.value.shape, found.indices.shape) == (x.shape, (*x.shape[:-1], *levels))
@@ -227,7 +239,6 @@ def test_every_quantiser_keeps_its_contract(name):
     before, after = (jax.tree.leaves(of.get("codebook", {})) for of in (variables, new))
     moved = any(np.any(one != other) for one, other in zip(before, after, strict=True))
     assert moved == (name in ("averages", "residual"))
-    slope = jax.jit(jax.grad(lambda x: (apply(x, True).value ** 2).sum()))(x)
     assert np.isfinite(slope).all()
     assert np.any(slope)
 
@@ -246,12 +257,17 @@ def test_counts_of_two_devices_are_those_of_one():
 
 
 def test_dead_codes_live_again_at_positions_of_the_batch():
-    x = jax.random.normal(rng.root(0), (10, 2))
-    codes = jnp.concatenate([x[:2], jnp.full((3, 2), 50.0)])
-    book = codebooks.Codebook(jnp.array([5.0, 2.0, 0.1, 0.0, 1.9]), codes * jnp.array([5.0, 2, 0.1, 0, 1.9])[:, None])
-    alive = codebooks.revived(rng.root(1), book, x, 2.0)
-    np.testing.assert_array_equal(alive.counts, [5, 2, 2, 2, 2])
-    found = np.asarray(alive.codes())
+    x = np.asarray(jax.random.normal(rng.root(0), (10, 2)))
+    counts = np.array([5.0, 2.0, 0.1, 0.0, 1.9], np.float32)
+    sums = np.concatenate([x[:2], np.full((3, 2), 50.0, np.float32)]) * counts[:, None]
+
+    @jax.jit
+    def revived(counts, sums, x):
+        alive = codebooks.revived(rng.root(1), codebooks.Codebook(counts, sums), x, 2.0)
+        return alive.counts, alive.codes()
+
+    alive, found = jax.device_get(revived(counts, sums, x))
+    np.testing.assert_array_equal(alive, [5, 2, 2, 2, 2])
     np.testing.assert_allclose(found[:2], x[:2], rtol=1e-3)
     distances = np.abs(found[2:, None] - np.asarray(x)[None]).sum(-1)
     assert (distances.min(1) < 1e-3).all()
@@ -259,18 +275,21 @@ def test_dead_codes_live_again_at_positions_of_the_batch():
 
 
 def test_a_codebook_starts_at_the_means_of_its_first_batch():
-    centres = jnp.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
-    x = (centres[:, None] + 0.1 * jax.random.normal(rng.root(0), (3, 20, 2))).reshape(6, 10, 2)
-    start = jax.jit(partial(networks.kmeans_codebook, codes=3))
-    starts = [start(rng.root(key), x) for key in range(8)]
-    best = min(
-        starts, key=lambda book: float(quantizers.quantized(x, book.codes(), networks.rotated).commitment.mean())
-    )
-    codes = np.asarray(best.codes())
-    np.testing.assert_allclose(codes[np.lexsort(codes.round().T)], centres[jnp.array([0, 1, 2])], atol=0.1)
-    assert best.counts.tolist() == [20, 20, 20]
-    empty = networks.kmeans_codebook(rng.root(0), jnp.ones((4, 2)), 3)  # two means that nothing is nearest to
-    np.testing.assert_allclose(empty.codes(), np.ones((3, 2)), rtol=1e-4)
+    centres = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]], np.float32)
+    x = centres[:, None] + 0.1 * np.asarray(jax.random.normal(rng.root(0), (3, 20, 2)))
+    x = jnp.asarray(x.reshape(6, 10, 2))
+
+    @jax.jit
+    def start(key, x):
+        book = networks.kmeans_codebook(key, x, codes=3)
+        return quantizers.quantized(x, book.codes(), networks.rotated).commitment.mean(), book.counts, book.codes()
+
+    starts = jax.device_get([start(rng.root(key), x) for key in range(8)])
+    _, counts, codes = min(starts, key=lambda found: float(found[0]))
+    np.testing.assert_allclose(codes[np.lexsort(codes.round().T)], centres, atol=0.1)
+    assert counts.tolist() == [20, 20, 20]
+    *_, empty = start(rng.root(0), jnp.ones((4, 2)))  # two means that nothing is nearest to
+    np.testing.assert_allclose(empty, np.ones((3, 2)), rtol=1e-4)
     with pytest.raises(UserError, match="61 codes cannot start at the means of a first batch of 60 positions"):
         networks.kmeans_codebook(rng.root(0), x, 61)
 

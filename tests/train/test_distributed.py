@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import harness
 import pytest
-from harness import EXPERIMENTS, assert_refused, call, experiment_file, run, start
+from harness import EXPERIMENTS, again, assert_refused, call, experiment_file, start
 
 from gvlab import config as c
 from gvlab.files import read_json
@@ -27,7 +27,7 @@ def test_two_processes_train_the_run_of_one_with_two_devices(tmp_path):
     """Bit for bit, and from a checkpoint on, too; the first process alone writes the run's files."""
     file = experiment_file(tmp_path, EXPERIMENT)
     two_devices = harness.environment(devices=2)
-    one = run("train", file, "--out", "one", cwd=tmp_path, env=two_devices)
+    one = again("train", file, "--out", "one", cwd=tmp_path, env=two_devices)
     assert one.returncode == 0, one.stderr
 
     for steps in (20, 40):

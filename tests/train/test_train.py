@@ -17,7 +17,7 @@ import harness
 import jax
 import numpy as np
 import pytest
-from harness import EXPERIMENTS, again, curves, digest, experiment_file, reference, run, start, steps_kept, wait_until
+from harness import EXPERIMENTS, again, curves, digest, experiment_file, reference, start, steps_kept, wait_until
 
 from gvlab import files, parallel, tree
 from gvlab.pictures import sheets
@@ -65,7 +65,7 @@ def test_the_same_seed_gives_the_same_bits(name, tmp_path):
     assert any((made.parents[1] / harness.COLD / "gvlab" / "jax").iterdir())
     file = experiment_file(tmp_path, EXPERIMENTS[name])
 
-    done = run("train", file, "--steps", 50, cwd=tmp_path)
+    done = again("train", file, "--steps", 50, cwd=tmp_path)
     twin = tmp_path / "runs" / name / "seed-0"  # the default of --out
     assert done.returncode == 0
     assert done.stdout.strip().endswith(f"runs/{name}/seed-0")
@@ -136,7 +136,7 @@ def test_a_signal_saves_and_says_how_to_continue(name, signum, code, tmp_path):
 def test_four_devices_give_the_parameters_of_one(tmp_path):
     file = experiment_file(tmp_path, EXPERIMENTS["vae"])
     four = harness.environment(devices=4)
-    done = run("train", file, "--steps", 50, cwd=tmp_path, env=four)
+    done = again("train", file, "--steps", 50, cwd=tmp_path, env=four)
     assert done.returncode == 0, done.stderr
     spread = tmp_path / "runs" / "vae" / "seed-0"
     assert json.loads((spread / "environment.json").read_text())["devices"] == 4
