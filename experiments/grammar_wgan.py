@@ -11,7 +11,7 @@ Reached (seed 0): half of its sentences are sentences of the grammar (valid_shar
 models have 0.996 and more), ngram_js_bits_2 0.197, self_bleu_2 0.992, forward_lm_bits 3.35, reverse_lm_bits 3.59.
 """
 
-from gvlab.config import GAN, Adam, Data, Experiment, GradientPenalty, SentenceConvolutions, Wasserstein
+from gvlab.config import GAN, Adam, Data, Evaluation, Experiment, GradientPenalty, SentenceConvolutions, Wasserstein
 
 
 def config() -> Experiment:
@@ -33,4 +33,5 @@ def config() -> Experiment:
         log_every=100,
         sample_every=500,
         checkpoint_every=500,
+        evaluation=Evaluation(samples=2000),
     )

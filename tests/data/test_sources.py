@@ -239,7 +239,9 @@ def test_whoever_prepares_takes_the_child_along(tmp_path):
         "time.sleep(600)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
-    code = "import sys; from gvlab.data import prepare; prepare('mnist', sys.argv[1])"
+    # Of processes in the background a shell has SIGINT ignored, which children would inherit.
+    heard = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heard}; from gvlab.data import prepare; prepare('mnist', sys.argv[1])"
     parents = {
         number: subprocess.Popen(
             [sys.executable, "-c", code, str(tmp_path / number.name)], env=environment, stderr=subprocess.DEVNULL
