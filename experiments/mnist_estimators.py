@@ -1,14 +1,15 @@
 """Estimators of the importance-weighted gradient: the networks of Burda et al. 2016, six draws, 20 epochs of MNIST.
 
     gvlab train experiments/mnist_estimators.py
-    gvlab compare experiments/mnist_estimators.py --seeds 6 --out experiments/estimators --sweep "objective=elbo,\
+    gvlab compare experiments/mnist_estimators.py --seeds 6 --out experiments/estimators --sweep "objective=\
 importance_weighted,sticking_the_landing,doubly_reparametrised,multiply_importance_weighted(2),\
 partially_importance_weighted(2),combined_importance_weighted,renyi"
 
 Six draws and not the usual five, because two groups must share them.
 
-Cost: the comparison was not run: 48 runs of 12,000 steps of an MLP of 200 units.
-Reached: not run.
+Cost: four minutes of one CPU core a run, a third of it measuring: 83 minutes for three seeds of the seven.
+Reached (three seeds, `experiments/estimators/table.md`): iw_bound_nats, k = 500, from -92.90 [-93.19, -92.60]
+(doubly_reparametrised) to -93.70 [-94.16, -93.24] (importance_weighted).
 """
 
 from gvlab.config import MLP, VAE, Adam, Data, Evaluation, Experiment
