@@ -21,8 +21,12 @@ COLUMNS = 4
 """So many experiments stand side by side; more stand one below the other."""
 
 
-PREFERRED = ("iw_bound_nats", "fid", "fld_", "modes_covered", "frechet", "elbo_nats", "restored_psnr_db")
-"""What the verdict is about, in the order of preference."""
+PREFERRED = (
+    *("iw_bound_nats", "fid", "fld_", "modes_covered", "frechet", "elbo_nats", "restored_psnr_db"),
+    *("valid_share", "reverse_lm_bits"),
+)
+"""What the verdict is about, in the order of preference. Of text without a likelihood BLEU comes first by name, but says
+little of what is missing; the last two do."""
 
 
 def primary(summaries: Sequence[Json]) -> str | None:

@@ -96,6 +96,7 @@ def test_modes_and_quality_are_two_numbers_of_the_same_runs(stem):
         (FOLDER.parent / "own_parts_against_dcgan", 12),
         (FOLDER.parent / "grid_penalties", 48),
         (FOLDER.parent / "estimators", 21),
+        (FOLDER.parent / "grammar_compared", 9),
     ],
 )
 def test_a_comparison_kept_here_is_what_its_units_give(root, count):
