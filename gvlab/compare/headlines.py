@@ -25,7 +25,7 @@ PREFERRED = (
     *("iw_bound_nats", "fid", "fld_", "modes_covered", "frechet", "elbo_nats", "restored_psnr_db"),
     *("valid_share", "reverse_lm_bits"),
 )
-"""What the verdict is about, in the order of preference. Of text without a likelihood BLEU comes first by name, but says
+"""What the verdict is about, in the order of preference. Of text without a likelihood BLEU is first by name, but says
 little of what is missing; the last two do."""
 
 
