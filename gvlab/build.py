@@ -320,12 +320,13 @@ def program(experiment: c.Experiment, dataset: data.Dataset) -> Program:
         )
     if isinstance(dataset, data.Absent):
         return built
+    trained = c.pictured(experiment.model)
     if experiment.examples_per_step > len(dataset.train.x):
+        aggressive = isinstance(getattr(trained, "inference", None), c.Aggressive)
         raise UserError(
             f"A step takes {experiment.examples_per_step} examples, but {dataset.name} has only "
-            f"{len(dataset.train.x)}: use a smaller batch_size."
+            f"{len(dataset.train.x)}: use a smaller batch_size{' or Aggressive.most' if aggressive else ''}."
         )
-    trained = c.pictured(experiment.model)
     network = getattr(trained, "network", None)
     if experiment.batch_size == 1 and isinstance(trained, c.GAN) and isinstance(network, _NORMALISED):
         raise UserError(

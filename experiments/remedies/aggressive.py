@@ -1,4 +1,4 @@
-"""Aggressive inference (He et al. 2019): in the first 500 steps up to five updates of the encoder before each of both.
+"""Aggressive inference (He et al. 2019): five updates of the encoder before each of the decoder, for 500 steps.
 
     gvlab train experiments/remedies/aggressive.py
 

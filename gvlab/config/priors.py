@@ -57,6 +57,10 @@ class VaDE:
                 f"VaDE.examples is {self.examples}, to which {self.components} components cannot be fitted: use more."
             )
 
+    def steps_before(self, batch_size: int) -> int:
+        """Steps until the mixture has been fitted."""
+        return self.pretraining + -(-self.examples // batch_size)
+
     def prior(self, shape: tuple[int, ...], latent_dim: int, data_range: tuple[float, float]) -> Prior | None:
         from gvlab import networks
         from gvlab.models import priors

@@ -109,6 +109,7 @@ KINDS = (
     Kind("code_entropy_bits", None, "latents", "Entropy of codes, bits"),
     Kind("active_codes", None, "latents", "Active codes"),
     Kind("cluster_accuracy", "higher", "latents", "Cluster accuracy"),
+    Kind("used_clusters", None, "latents", "Used clusters"),
     Kind("mig", "higher", "latents", "MIG"),
     Kind("dci_disentanglement", "higher", "latents", "DCI disentanglement"),
     Kind("dci_completeness", "higher", "latents", "DCI completeness"),

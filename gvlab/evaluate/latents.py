@@ -62,10 +62,16 @@ def clusters(program: Program, state: PyTree, listen: Listener) -> dict[str, Mea
     found = np.concatenate(
         [np.asarray(of_batch(state, batch))[:counted] for _, counted, batch in test_batches(program)]
     )
-    stamp = {"of": "means of q(z|x)", "classes": program.dataset.num_classes, "used": len(np.unique(found))}
+    stamp = {"of": "means of q(z|x)", "classes": program.dataset.num_classes}
     told = {"note": "the networks are given the classes"} if program.experiment.conditional else {}
+    prior = getattr(c.pictured(program.experiment.model), "prior", None)
+    if isinstance(prior, c.VaDE) and int(state.step) < prior.steps_before(program.experiment.batch_size):
+        stamp["warning"] = "the prior was not fitted yet: train beyond its pretraining"
     accuracy = metrics.cluster_accuracy(found, np.asarray(program.dataset.test.y))
-    return {"cluster_accuracy": {"value": accuracy, "stamp": stamp | told}}
+    return {
+        "cluster_accuracy": {"value": accuracy, "stamp": stamp | told},
+        "used_clusters": {"value": len(np.unique(found)), "stamp": {"of": stamp["of"]}},
+    }
 
 
 @functools.lru_cache(maxsize=16)

@@ -11,8 +11,6 @@ from jaxtyping import Array, Float, Int
 
 from gvlab.types import Info, PRNGKey, PyTree, UserError
 
-EPSILON = 1e-3
-"""Least length that a vector of the power iteration is divided by; NVAE's."""
 BEGINNING = 10
 """Times as many iterations before the first step; NVAE's."""
 DENSE = "se"
@@ -87,11 +85,15 @@ def _advanced(matrix: Float[Array, "features rest"], u: Float[Array, " features"
 
     def step(_: Int[Array, ""], vectors: tuple[Array, Array]) -> tuple[Array, Array]:
         v = _unit(vectors[0] @ matrix)
-        return _unit(matrix @ v), v
+        new = _unit(matrix @ v)
+        # A kernel that begins at 0 would take u to 0, where it would remain whatever becomes of the kernel.
+        return jnp.where(jnp.any(new != 0), new, vectors[0]), v
 
     u, v = jax.lax.fori_loop(0, times, step, (u, v))
     return {"u": u, "v": v}
 
 
 def _unit(x: Float[Array, " n"]) -> Float[Array, " n"]:
-    return x / jnp.maximum(jnp.linalg.norm(x), EPSILON)
+    """Of length 1; NVAE divides by at least 1e-3, by which u of a smaller kernel would shrink with every iteration."""
+    length = jnp.linalg.norm(x)
+    return jnp.where(length > 0, x / length, 0.0)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import cache
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -109,6 +110,37 @@ def test_a_step_is_that_of_the_algorithm():
             np.testing.assert_allclose(leaf, other, rtol=1e-4, atol=1e-5)
     assert found.step == 6
     assert set(updates) == {4, MOST}  # also ended sooner, by the second look
+
+
+class Counted(nn.Module):
+    """Counts the training batches that it sees, as BatchNorm would average them."""
+
+    made: nn.Module
+
+    @nn.compact
+    def __call__(self, x, y=None, *, train):
+        seen = self.variable("batch_stats", "seen", jnp.zeros, ())
+        if self.is_mutable_collection("batch_stats") and not self.is_initializing():
+            seen.value += 1
+        return self.made(x, y, train=train)
+
+
+def test_statistics_of_the_decoder_are_of_its_own_batches():
+    def counted(optimizer):
+        return models.variational_autoencoder(
+            Counted(networks.MLPEncoder(2, ())), Counted(networks.MLPDecoder((4,), ())), PIXELS, optimizer,
+            latent_dim=2, data_range=build.UNBOUNDED,
+        )  # fmt: skip
+
+    model = aggressive.in_turns(counted, optax.sgd(0.0), most=2, window=2, until=1)
+
+    @quick
+    def stats(key):
+        state = model.init(key, Batch(jnp.zeros((2, 4))))
+        return model.train_step(state, Batch(examples(0, 6)), key)[0].stats
+
+    found = stats(rng.root(0))
+    assert (found["encoder"]["seen"], found["decoder"]["seen"]) == (3, 1)
 
 
 def test_later_steps_are_plain():

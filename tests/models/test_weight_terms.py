@@ -73,6 +73,22 @@ def test_the_iteration_goes_on_where_it_was():
     np.testing.assert_allclose(value, u @ matrix @ v, rtol=1e-5)
 
 
+def test_kernels_that_begin_at_nothing_or_are_small_are_followed_too():
+    """As the heads of NVAE's and VDVAE's priors, which begin at 0."""
+    kernel = parameters()["pixel"]["kernel"]
+    term = weight_terms.spectral_regularisation(1.0, iterations=50)
+
+    @quick_jit
+    def found(key):
+        memory = term.init(key, {"kernel": jnp.zeros_like(kernel)})
+        _, memory, none = term.value({"kernel": jnp.zeros_like(kernel)}, memory)
+        _, memory, small = term.value({"kernel": 1e-5 * kernel}, memory)
+        return [said["spectral_norms"] for said in (none, small, term.value({"kernel": kernel}, memory)[2])]
+
+    largest = np.linalg.svd(kernel, compute_uv=False)[0]
+    np.testing.assert_allclose(found(rng.root(0)), [0, 1e-5 * largest, largest], rtol=1e-5)
+
+
 class Descending(nn.Module):
     """A descent through one layer of latents, of one dense layer: what is compiled is little."""
 
