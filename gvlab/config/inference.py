@@ -22,7 +22,7 @@ class Aggressive:
     most: int = 20
     """Updates of the encoder in a step, each on a batch of its own; in the paper at most 100."""
     window: int = 10
-    """The loop ends sooner if the mean loss of so many updates is not less than that of those before; from `most` on
+    """The loop ends sooner if the mean loss of so many updates is more than that of those before; from `most` on
     it never does."""
     until: int = 1000
     """Steps of this kind; then both are trained as with Joint. In the paper it is mutual information that no longer

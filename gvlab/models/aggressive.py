@@ -70,7 +70,7 @@ class Inner(NamedTuple):
     before: Float[Array, ""]
     """The mean loss between the last two looks."""
     improves: Array
-    """Whether it was less at the last look than before."""
+    """Whether it was no more at the last look than before."""
 
 
 def in_turns(
@@ -94,8 +94,8 @@ def in_turns(
         make: optimizer -> the VAE, with states of type `VAEState`.
         optimizer: of q's networks and of p's, with a memory each.
         most: updates of the encoder before each of the decoder.
-        window: so many updates, whose mean loss is compared with that of those before, and ends the loop unless it is
-            less; from `most` on nothing ends it sooner.
+        window: so many updates, whose mean loss is compared with that of those before, and ends the loop if it
+            is more; from `most` on nothing ends it sooner.
         until: the number of the first plain step.
 
     Returns:
@@ -123,7 +123,7 @@ def in_turns(
                 done,
                 jnp.where(looks, 0.0, total),
                 jnp.where(looks, mean, inner.before),
-                jnp.where(looks, mean < inner.before, True),
+                jnp.where(looks, mean <= inner.before, True),
             )
 
         none, infinite = jnp.zeros(()), jnp.full((), jnp.inf)

@@ -69,7 +69,7 @@ def fitted_mixture(key: PRNGKey, x: Float[Array, "rows latent"], components: int
         found = em_mixture(x, _maximised(x, nearest), ITERATIONS)
         return found, jax.nn.logsumexp(normal_mixture_log_joint(x, *found), axis=-1).mean()
 
-    fits, likelihoods = jax.vmap(fit)(jax.random.split(key, STARTS))
+    fits, likelihoods = jax.lax.map(fit, jax.random.split(key, STARTS))  # in turn: a tenth of the memory
     return jax.tree.map(lambda leaf: leaf[likelihoods.argmax()], fits)
 
 
