@@ -16,7 +16,7 @@ root of the squares' mean over the images ("unseen" where that is negative), the
 last three k with a signal. Gradients are taken through the public step: one of SGD with a rate of 1 moves the
 parameters by minus the gradient.
 
-Cost: 3 CPU minutes for the linear model with 4 examples and 16,384 draws, 10 for the run with 4 images and 256 draws.
+Cost: 3 CPU minutes for the linear model with 4 examples and 16,384 draws, and 3 for the run with 4 images and 256.
 Reached: `results/`. In the linear model the slopes of the theory, of the trained run neither (docs/which_vae.md).
 
 The linear model is Rainforth's of section 4.1: z ~ N(0, I) of 20 dimensions, x ~ N(z + mu, I) and q(z|x) = N(Ax + b,

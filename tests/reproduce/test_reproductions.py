@@ -95,6 +95,7 @@ def test_modes_and_quality_are_two_numbers_of_the_same_runs(stem):
         (FOLDER / "vae_against_iwae", 16),
         (FOLDER.parent / "own_parts_against_dcgan", 12),
         (FOLDER.parent / "grid_penalties", 48),
+        (FOLDER.parent / "ring_penalties", 12),
         (FOLDER.parent / "estimators", 21),
         (FOLDER.parent / "grammar_compared", 9),
     ],
