@@ -6,7 +6,11 @@ All have the recurrent networks of `shakespeare_vae.py` and take 1,500 steps, ha
 remedy, and each of the others has one. `bits_per_character` is by the importance-weighted bound, k = 50, and of the
 language model by its exact log p.
 
-Cost: not run; about 190 CPU seconds of training and 80 of measuring a VAE, by those of `shakespeare_vae.py`.
+Cost: three to four CPU minutes a run, measuring included, seven for aggressive inference.
+Reached (seed 0 of five; word dropout, warm-up and two seeds more were not run): the language model 2.529 bits a
+character; without a remedy 2.539, and the latents say nothing (mutual information 0.007 nats); aggressive inference
+2.566 and 0.04 nats, so 500 such steps of five updates are no remedy here; normalised means 2.574 and 2.9 nats; free
+nats 2.609 and 4.3 nats. What the latents say is paid for: each remedy that works has more bits than none.
 """
 
 from typing import Any
