@@ -16,6 +16,7 @@ import math
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,7 @@ class Checkpoints:
         if self._failed:  # what failed ends, or is collected, at any later time, and there would be complaints of each
             logging.getLogger("asyncio").setLevel(logging.CRITICAL)
             sys.unraisablehook = lambda _: None
+            warnings.filterwarnings("ignore", r"coroutine .* was never awaited", RuntimeWarning)
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
