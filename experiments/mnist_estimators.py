@@ -7,7 +7,7 @@ partially_importance_weighted(2),combined_importance_weighted,renyi"
 
 Six draws and not the usual five, because two groups must share them.
 
-Cost: four minutes of one CPU core a run, a third of it measuring: 83 minutes for three seeds of the seven.
+Cost: four minutes of one CPU core a run, a quarter of it measuring: 83 minutes for three seeds of the seven.
 Reached (three seeds, `experiments/estimators/table.md`): iw_bound_nats, k = 500, from -92.90 [-93.19, -92.60]
 (doubly_reparametrised) to -93.70 [-94.16, -93.24] (importance_weighted).
 """

@@ -22,7 +22,10 @@ WEIGHT = 0.3
 def parameters():
     """Of a convolution, one by channel, one of single pixels, and what is no convolution."""
     generator = np.random.default_rng(0)
-    drawn = lambda *shape: jnp.asarray(generator.normal(size=shape), jnp.float32)  # noqa: E731
+
+    def drawn(*shape):
+        return jnp.asarray(generator.normal(size=shape), jnp.float32)
+
     return {
         "conv": {"kernel": drawn(3, 3, 2, 4), "bias": drawn(4)},
         "depthwise": {"kernel": drawn(5, 5, 1, 3)},
