@@ -121,11 +121,14 @@ def _across(axis: sweeps.Axis) -> list[float]:
 
 
 def _staggered(at: Sequence[float], values: Sequence[str]) -> list[tuple[float, float, str]]:
-    """(x, y, text) of each value: one above the other in turn where they would touch."""
+    """(x, y, text) of each value: above each other in turn where they would touch, and cut where they would still; the
+    mark says its whole name where it is pointed at."""
     gaps = [after - before for before, after in itertools.pairwise(at)]
     tight = any(_LETTER * len(value) > gap - 4 for value, gap in zip(values[1:], gaps, strict=True))
     lines = [HEIGHT - _BOTTOM + 18 + (13 if tight and i % 2 else 0) for i in range(len(values))]
-    return list(zip(at, lines, values, strict=True))
+    room = int((2 * min(gaps, default=WIDTH) - 4) / _LETTER)  # letters between every second value
+    cut = [value if not tight or len(value) <= room else value[: max(room - 1, 1)] + "…" for value in values]
+    return list(zip(at, lines, cut, strict=True))
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:

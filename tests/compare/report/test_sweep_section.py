@@ -11,6 +11,7 @@ from handmade import collected, unit
 from small_comparison import Reader
 
 from gvlab.compare import report
+from gvlab.compare.report.sweep import _staggered
 
 RATES = [f"vae,learning_rate={rate}" for rate in ("0.0001", "0.01", "0.001")]
 GRID = [f"vae,b1={b1},contest={contest}" for b1 in ("0.5", "0.9") for contest in ("hinge", "minimax")]
@@ -78,3 +79,10 @@ def test_a_map_is_tinted_from_the_worst_to_the_best(lost):
     assert [part.split('"')[0] for part in first.split('style="')[1:]] == shares
     assert ("diverged" in first) == bool(lost)
     assert "1.25<br><small>[1.05, 1.45]</small>" in first
+
+
+def test_long_names_are_cut_to_what_two_rows_have_room_for_and_short_ones_stay():
+    names = ["importance_weighted", "doubly_reparametrised", "renyi"]  # 100 pixels between every second, 14 letters
+    cut = _staggered([60.0, 110.0, 160.0], names)
+    assert [text for *_, text in cut] == ["importance_we…", "doubly_repara…", "renyi"]
+    assert [text for *_, text in _staggered([60.0, 200.0, 340.0], ["a", "b", "renyi"])] == ["a", "b", "renyi"]
