@@ -29,7 +29,7 @@ def config() -> Experiment:
             ),
         ),
         steps=10_000,
-        batch_size=64,
+        batch_size=32,
         log_every=100,
         sample_every=1_000,
         checkpoint_every=1_000,

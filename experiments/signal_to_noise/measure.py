@@ -147,31 +147,59 @@ def linear(examples: int) -> Problem:
 
 def ratios(model: Model, params: Any, seen: jax.Array, draws: int) -> dict[str, list[float]]:
     """The square of signal over noise of each example, by network."""
+    means, squares = gradients(model, params, seen, draws)
+    variances = {name: variance(means[name], squares[name], draws) for name in NETWORKS}
+    return {
+        name: [float((square(mean) - of / draws) / of) for mean, of in zip(means[name], variances[name], strict=True)]
+        for name in NETWORKS
+    }
+
+
+Gradients = dict[str, list[np.ndarray]]
+"""By network, one flat gradient for each example."""
+
+
+def gradients(
+    model: Model, params: Any, seen: jax.Array, draws: int, seed: int = 0
+) -> tuple[Gradients, dict[str, list[float]]]:
+    """The mean of each example's gradient over the draws of a seed, and that of its squared length."""
     state = jax.jit(model.init)(rng.stream(rng.root(0), rng.INIT), Batch(seen)).replace(params=params)
 
     def gradient(x, key):
         moved, _ = model.train_step(state, Batch(x[None]), key)
-        return jax.tree.map(jnp.subtract, params, moved.params)
+        return {name: jax.tree.map(jnp.subtract, params[name], moved.params[name]) for name in NETWORKS}
 
     def squares(tree) -> dict:
         return {name: sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree[name])) for name in NETWORKS}
 
     @jax.jit
-    def ratio(x):
+    def sums(x):
         def add(sums, key):
             g = jax.vmap(gradient, (None, 0))(x, jax.random.split(key, AT_ONCE))
             total, square = sums
             total = jax.tree.map(lambda s, one: s + one.sum(0), total, g)
             return (total, jax.tree.map(jnp.add, square, squares(g))), None
 
-        zero = jax.tree.map(jnp.zeros_like, params), dict.fromkeys(NETWORKS, jnp.zeros(()))
-        (total, square), _ = jax.lax.scan(add, zero, jax.random.split(rng.root(0), draws // AT_ONCE))
-        of_mean = {name: value / draws**2 for name, value in squares(total).items()}
-        noise = {name: (square[name] / draws - of_mean[name]) * draws / (draws - 1) for name in NETWORKS}
-        return {name: (of_mean[name] - noise[name] / draws) / noise[name] for name in NETWORKS}
+        zero = {name: jax.tree.map(jnp.zeros_like, params[name]) for name in NETWORKS}, dict.fromkeys(NETWORKS, 0.0)
+        return jax.lax.scan(add, zero, jax.random.split(rng.root(seed), draws // AT_ONCE))[0]
 
-    each = [jax.device_get(ratio(x)) for x in seen]
-    return {name: [float(one[name]) for one in each] for name in NETWORKS}
+    means: Gradients = {name: [] for name in NETWORKS}
+    lengths: dict[str, list[float]] = {name: [] for name in NETWORKS}
+    for x in seen:
+        total, square = jax.device_get(sums(x))
+        for name in NETWORKS:
+            means[name].append(np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(total[name])]) / draws)
+            lengths[name].append(float(square[name]) / draws)
+    return means, lengths
+
+
+def variance(means: list[np.ndarray], lengths: list[float], draws: int) -> list[float]:
+    """tr Cov g of each example, from the mean gradient and the mean squared length of so many draws."""
+    return [(length - square(mean)) * draws / (draws - 1) for mean, length in zip(means, lengths, strict=True)]
+
+
+def square(g: np.ndarray) -> float:
+    return float(np.vdot(g, g))
 
 
 def mean(of: list[float]) -> float:
