@@ -19,9 +19,7 @@ def experiment(name: str, **chosen: Any) -> Experiment:
     return Experiment(
         name=name,
         data=Data(name="binarized_mnist"),
-        model=VAE(
-            network=MLP(hidden=(300, 300)), latent_dim=40, kl_warmup_steps=5_000, optimizer=Adam(5e-4), **chosen
-        ),
+        model=VAE(network=MLP(hidden=(300, 300)), latent_dim=40, kl_warmup_steps=5_000, optimizer=Adam(5e-4), **chosen),
         steps=10_000,
         batch_size=100,
         log_every=500,
