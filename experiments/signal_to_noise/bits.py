@@ -48,7 +48,7 @@ OF_ANOTHER_BOUND = ("VIMCO, 2 draws",)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, nargs="+", required=True, help="of mnist_binary_vae.py by DisARM")
-    parser.add_argument("--images", type=int, default=8, help="of the test split, the first (default: 8)")
+    parser.add_argument("--images", type=int, default=4, help="of the test split, the first (default: 4)")
     parser.add_argument("--draws", type=int, default=4096, help=f"of each gradient, a multiple of {AT_ONCE}")
     parser.add_argument("--out", type=Path, required=True, help="a folder")
     args = parser.parse_args()
