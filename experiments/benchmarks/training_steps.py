@@ -62,6 +62,8 @@ BENCHMARKS = {
         4,
         16,
     ),
+    "iwae": Benchmark("IWAE-50, pythae's MLP, batch 64", (OURS, "torch"), 200, 20),
+    "vamp": Benchmark("VampPrior of 500 pseudo-inputs, pythae's MLP, batch 64", (OURS, "torch"), 400, 100),
 }
 
 

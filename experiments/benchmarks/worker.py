@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 MODULES = {
-    "gvlab": ("gvlab_tasks", "gvlab_gans"),
-    "torch": ("torch_tasks", "torch_gans"),
+    "gvlab": ("gvlab_tasks", "gvlab_gans", "gvlab_vaes"),
+    "torch": ("torch_tasks", "torch_gans", "torch_vaes"),
     "keras": ("keras_tasks",),
 }
 """By framework, which is the first word of a form's name: where its benchmarks are, in `TASKS` of each."""

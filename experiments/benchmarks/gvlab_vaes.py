@@ -1,0 +1,60 @@
+"""VAEs and their kin in gvlab; the forms are those of `gvlab_tasks`."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from gvlab_tasks import in_turn, vae_parameters, versions
+from worker import Task
+
+from gvlab import models, networks
+from gvlab.models import objectives, observation, priors
+
+__all__ = ["TASKS", "make", "versions"]
+
+LATENT_DIM = 16
+"""Of pythae's own examples, which its defaults leave open."""
+
+of_torch = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+"""PyTorch's default for kernels."""
+
+
+class PseudoInputs(nn.Module):
+    """pythae's: one row of a linear layer each, and its bias, which all share, cut off at 0 and 1."""
+
+    components: int = 500
+
+    @nn.compact
+    def __call__(self, nothing, y=None, *, train):
+        def drawn(key, shape):
+            return jax.random.uniform(key, shape, minval=-1, maxval=1) / np.sqrt(self.components)
+
+        rows = self.param("rows", drawn, (self.components, 28, 28, 1))
+        return jnp.clip(rows + self.param("bias", drawn, (1, 28, 28, 1)), 0.0, 1.0)
+
+
+def iwae(form: str, pixels: np.ndarray) -> Task:
+    return _mlp(form, pixels, objective=objectives.importance_weighted, num_samples=50)
+
+
+def vamp(form: str, pixels: np.ndarray) -> Task:
+    objective = objectives.evidence_lower_bound()
+    return _mlp(form, pixels, objective=objective, prior=priors.vamp(PseudoInputs()))
+
+
+def _mlp(form: str, pixels: np.ndarray, **options) -> Task:
+    """A model with pythae's default networks, by Adam."""
+    given = {"hidden": (512,), "activation": nn.relu, "kernel_init": of_torch}
+    encoder, decoder = networks.MLPEncoder(LATENT_DIM, **given), networks.MLPDecoder((28, 28, 1), **given)
+    adam = optax.adam(1e-3)
+    model = models.autoencoder(encoder, decoder, observation.bernoulli(), adam, latent_dim=LATENT_DIM, **options)
+    images = jnp.asarray(pixels[:6400] > 127, jnp.float32)
+    return in_turn(form, model, images, 64, ("elbo_nats",), vae_parameters)
+
+
+TASKS = {"iwae": iwae, "vamp": vamp}
+
+
+def make(benchmark: str, form: str, pixels: np.ndarray) -> Task:
+    return TASKS[benchmark](form, pixels)
