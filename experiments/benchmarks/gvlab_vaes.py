@@ -6,10 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from gvlab_tasks import in_turn, vae_parameters, versions
-from worker import Task
+from worker import Task, coloured
 
-from gvlab import models, networks
+from gvlab import build, config, models, networks, tree
 from gvlab.models import objectives, observation, priors
+from gvlab.types import PyTree
 
 __all__ = ["TASKS", "make", "versions"]
 
@@ -53,7 +54,24 @@ def _mlp(form: str, pixels: np.ndarray, **options) -> Task:
     return in_turn(form, model, images, 64, ("elbo_nats",), vae_parameters)
 
 
-TASKS = {"iwae": iwae, "vamp": vamp}
+def vqvae(form: str, pixels: np.ndarray) -> Task:
+    """That of `experiments/cifar10_vqvae.py`."""
+    vqvae = config.VQVAE(
+        quantizer=config.EMAVQ(codes=512, features=64, decay=0.99),
+        likelihood=config.Gaussian(variance=0.0633),
+        commitment=0.125,
+        optimizer=config.Adam(learning_rate=3e-4),
+    )
+    images = jnp.asarray(coloured(pixels[:6400]), jnp.float32) / 255
+    return in_turn(form, build.model(vqvae, images.shape[1:], 0), images, 32, ("loss",), trained_parameters)
+
+
+def trained_parameters(state: PyTree) -> dict[str, int]:
+    """Without what is trained by no gradient, such as a codebook of averages."""
+    return {name: tree.count(params) for name, params in state.params.items() if params}
+
+
+TASKS = {"iwae": iwae, "vamp": vamp, "vqvae": vqvae}
 
 
 def make(benchmark: str, form: str, pixels: np.ndarray) -> Task:

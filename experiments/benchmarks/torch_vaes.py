@@ -4,41 +4,43 @@ Where a published package has the model, it is that package's. Adam is the fused
 """
 
 import importlib.metadata
+import math
 
 import numpy as np
 import torch
 import torch_tasks
+import torch_vae_networks
 from torch import nn
-from torch_tasks import DEVICE, count, in_turn, over
-from worker import Task, threads
+from torch_tasks import DEVICE, as_placed, count, in_turn, over, placed
+from worker import Task, coloured, threads
 
 __all__ = ["TASKS", "make", "versions"]
 
-PACKAGES = ("pythae",)
+PACKAGES = ("pythae", "vector-quantize-pytorch")
 
 
 def versions() -> dict[str, str]:
     return torch_tasks.versions() | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
-def iwae(form: str, images: torch.Tensor) -> Task:
+def iwae(form: str, pixels: np.ndarray) -> Task:
     """pythae's loss is the weighted mean of the log-weights: it has the bound's gradient, and not its value."""
     from pythae.models import IWAE, IWAEConfig
 
-    return of_pythae(IWAE(IWAEConfig(**OF_MNIST, number_samples=50)), ("encoder", "decoder"), images)
+    return of_pythae(IWAE(IWAEConfig(**OF_MNIST, number_samples=50)), ("encoder", "decoder"), pixels)
 
 
-def vamp(form: str, images: torch.Tensor) -> Task:
+def vamp(form: str, pixels: np.ndarray) -> Task:
     from pythae.models import VAMP, VAMPConfig
 
     model = VAMP(VAMPConfig(**OF_MNIST, number_components=500))
-    return of_pythae(model, ("encoder", "decoder", "pseudo_inputs"), images)
+    return of_pythae(model, ("encoder", "decoder", "pseudo_inputs"), pixels)
 
 
 OF_MNIST = {"input_dim": (1, 28, 28), "latent_dim": 16, "reconstruction_loss": "bce"}
 
 
-def of_pythae(model: nn.Module, networks: tuple[str, ...], images: torch.Tensor) -> Task:
+def of_pythae(model: nn.Module, networks: tuple[str, ...], pixels: np.ndarray) -> Task:
     """One of pythae's models with its default networks."""
     model.to(DEVICE).train()
     adam = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
@@ -52,13 +54,45 @@ def of_pythae(model: nn.Module, networks: tuple[str, ...], images: torch.Tensor)
 
     counts = {name: count(getattr(model, name)) for name in networks}
     assert sum(counts.values()) == count(model)
-    return Task(counts, over(step, in_turn((images[:6400] > 127).float(), 64)))
+    images = torch.from_numpy(pixels[:6400] > 127).to(DEVICE).movedim(-1, 1).float()
+    return Task(counts, over(step, in_turn(images, 64)))
 
 
-TASKS = {"iwae": iwae, "vamp": vamp}
+def vqvae(form: str, pixels: np.ndarray) -> Task:
+    """The quantiser of vector-quantize-pytorch, with the straight-through gradient and a codebook of averages."""
+    from vector_quantize_pytorch import VectorQuantize
+
+    encoder, decoder = placed(form, torch_vae_networks.codes())
+    quantizer = VectorQuantize(
+        64, 512, decay=0.99, commitment_weight=0.125, accept_image_fmap=True, rotation_trick=False
+    )
+    book = quantizer._codebook
+    nn.init.uniform_(book.embed, -math.sqrt(3 / 64), math.sqrt(3 / 64))  # as ours starts, each as if chosen once
+    book.embed_avg.copy_(book.embed)
+    book.cluster_size.fill_(1.0)
+    quantizer.to(DEVICE).train()
+    adam = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], 3e-4, fused=True)
+    images = as_placed(form, torch.from_numpy(coloured(pixels[:6400])).to(DEVICE).movedim(-1, 1) / 255)
+
+    def step(x: torch.Tensor) -> torch.Tensor:
+        codes, _, commitment = quantizer(encoder(x - 0.5))
+        error = (decoder(codes) - x).square().mean() / VARIANCE
+        loss = 0.5 * (error + math.log(2 * math.pi * VARIANCE)) + commitment.sum()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        return loss.detach()[None]
+
+    assert count(quantizer) == 0
+    return Task({"encoder": count(encoder), "decoder": count(decoder)}, over(step, in_turn(images, 32)))
+
+
+VARIANCE = 0.0633
+
+TASKS = {"iwae": iwae, "vamp": vamp, "vqvae": vqvae}
 
 
 def make(benchmark: str, form: str, pixels: np.ndarray) -> Task:
     torch.set_num_threads(threads())
     torch.manual_seed(0)
-    return TASKS[benchmark](form, torch.from_numpy(pixels).to(DEVICE).movedim(-1, 1))
+    return TASKS[benchmark](form, pixels)

@@ -64,6 +64,7 @@ BENCHMARKS = {
     ),
     "iwae": Benchmark("IWAE-50, pythae's MLP, batch 64", (OURS, "torch"), 200, 20),
     "vamp": Benchmark("VampPrior of 500 pseudo-inputs, pythae's MLP, batch 64", (OURS, "torch"), 400, 100),
+    "vqvae": Benchmark("VQ-VAE, Sonnet's networks, 32x32x3, batch 32", (OURS, *EAGER), 80, 8),
 }
 
 
