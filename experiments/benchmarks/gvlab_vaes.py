@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from gvlab_tasks import in_turn, vae_parameters, versions
-from worker import Task, coloured
+from worker import Task, coloured, levels
 
 from gvlab import build, config, models, networks, tree
 from gvlab.models import objectives, observation, priors
@@ -66,13 +66,26 @@ def vqvae(form: str, pixels: np.ndarray) -> Task:
     return in_turn(form, build.model(vqvae, images.shape[1:], 0), images, 32, ("loss",), trained_parameters)
 
 
+def sentence_vae(form: str, tokens: np.ndarray) -> Task:
+    """That of `experiments/grammar_vae.py`."""
+    vae = config.VAE(
+        network=config.SentenceGRU(width=64, embedding=32),
+        latent_dim=16,
+        likelihood=config.Sentences(word_dropout=0.3),
+        kl_warmup_steps=2000,
+        optimizer=config.Adam(learning_rate=2e-3),
+    )
+    model = build.model(vae, tokens.shape[1:], 0, levels=levels(tokens))
+    return in_turn(form, model, jnp.asarray(tokens[:6400]), 64, ("elbo_nats",), vae_parameters)
+
+
 def trained_parameters(state: PyTree) -> dict[str, int]:
     """Without what is trained by no gradient, such as a codebook of averages."""
     return {name: tree.count(params) for name, params in state.params.items() if params}
 
 
-TASKS = {"iwae": iwae, "vamp": vamp, "vqvae": vqvae}
+TASKS = {"iwae": iwae, "vamp": vamp, "vqvae": vqvae, "sentence_vae": sentence_vae}
 
 
-def make(benchmark: str, form: str, pixels: np.ndarray) -> Task:
-    return TASKS[benchmark](form, pixels)
+def make(benchmark: str, form: str, examples: np.ndarray) -> Task:
+    return TASKS[benchmark](form, examples)

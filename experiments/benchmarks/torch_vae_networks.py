@@ -2,20 +2,35 @@
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
 
 def as_flax(network: nn.Module) -> nn.Module:
-    """The network with Flax's first weights: LeCun's, normal and cut off at two deviations, and biases of 0."""
+    """The network with Flax's first weights: LeCun's, normal and cut off at two deviations, and biases of 0; those of a
+    recurrent product orthogonal for each gate."""
     for module in network.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            inputs = module.weight[:, 0] if isinstance(module, nn.ConvTranspose2d) else module.weight[0]
-            deviation = 1 / math.sqrt(inputs.numel()) / 0.87962566
-            nn.init.trunc_normal_(module.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+        match module:
+            case nn.ConvTranspose2d():
+                _lecun(module.weight, module.weight[:, 0].numel())
+            case nn.Linear() | nn.Conv2d():
+                _lecun(module.weight, module.weight[0].numel())
+            case nn.Embedding():
+                nn.init.normal_(module.weight, std=1 / math.sqrt(module.embedding_dim))
+            case nn.GRU():
+                _lecun(module.weight_ih_l0, module.input_size)
+                for gate in module.weight_hh_l0.data.chunk(3):
+                    nn.init.orthogonal_(gate)
+        for name, parameter in module.named_parameters(recurse=False):
+            if name.startswith("bias"):
+                nn.init.zeros_(parameter)
     return network
+
+
+def _lecun(weight: torch.Tensor, inputs: int) -> None:
+    deviation = 1 / math.sqrt(inputs) / 0.87962566  # of the normal distribution before it is cut off
+    nn.init.trunc_normal_(weight, std=deviation, a=-2 * deviation, b=2 * deviation)
 
 
 # --- VQ-VAE ---------------------------------------------------------------------------------------------------------
@@ -54,3 +69,42 @@ def codes() -> tuple[nn.Module, nn.Module]:
         nn.ConvTranspose2d(64, 3, 4, 2, padding=1),
     )
     return as_flax(encoder), as_flax(decoder)
+
+
+# --- the sentence VAE -----------------------------------------------------------------------------------------------
+
+
+class SentenceEncoder(nn.Module):
+    """The state after a sentence's end, then the two heads."""
+
+    def __init__(self, levels: int, width: int, embedding: int, latent: int):
+        super().__init__()
+        self.symbols, self.gru = nn.Embedding(levels, embedding), nn.GRU(embedding, width, batch_first=True)
+        self.mean, self.logvar = nn.Linear(width, latent), nn.Linear(width, latent)
+
+    def forward(self, x):
+        states, _ = self.gru(self.symbols(x))
+        last = (x != 0).sum(1).clamp(max=x.shape[1] - 1)
+        h = states[torch.arange(len(x), device=x.device), last]
+        return self.mean(h), self.logvar(h)
+
+
+class SentenceDecoder(nn.Module):
+    """The latents make the first state, and stand beside every symbol."""
+
+    def __init__(self, levels: int, width: int, embedding: int, latent: int):
+        super().__init__()
+        self.symbols, self.first = nn.Embedding(levels, embedding), nn.Parameter(0.02 * torch.randn(embedding))
+        self.start, self.out = nn.Linear(latent, width), nn.Linear(width, levels)
+        self.gru = nn.GRU(embedding + latent, width, batch_first=True)
+
+    def forward(self, z, x):
+        before = torch.cat([self.first.expand(len(x), 1, -1), self.symbols(x[:, :-1])], 1)
+        beside = z[:, None].expand(-1, x.shape[1], -1)
+        states, _ = self.gru(torch.cat([before, beside], 2), torch.tanh(self.start(z))[None])
+        return self.out(states)
+
+
+def sentence_coders(levels: int) -> tuple[nn.Module, nn.Module]:
+    sizes = {"width": 64, "embedding": 32, "latent": 16}
+    return as_flax(SentenceEncoder(levels, **sizes)), as_flax(SentenceDecoder(levels, **sizes))

@@ -4,15 +4,17 @@ Where a published package has the model, it is that package's. Adam is the fused
 """
 
 import importlib.metadata
+import itertools
 import math
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 import torch_tasks
 import torch_vae_networks
 from torch import nn
 from torch_tasks import DEVICE, as_placed, count, in_turn, over, placed
-from worker import Task, coloured, threads
+from worker import Task, coloured, levels, threads
 
 __all__ = ["TASKS", "make", "versions"]
 
@@ -89,10 +91,39 @@ def vqvae(form: str, pixels: np.ndarray) -> Task:
 
 VARIANCE = 0.0633
 
-TASKS = {"iwae": iwae, "vamp": vamp, "vqvae": vqvae}
+
+def sentence_vae(form: str, tokens: np.ndarray) -> Task:
+    """A symbol counts up to the first end, but for the last of a row, which is an end for certain."""
+    sentences = torch.from_numpy(tokens[:6400]).long().to(DEVICE)
+    encoder, decoder = placed(form, torch_vae_networks.sentence_coders(levels(tokens)))
+    adam = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], 2e-3, fused=True)
+    steps_done = itertools.count(1)
+
+    def step(x: torch.Tensor) -> torch.Tensor:
+        mean, logvar = encoder(x)
+        z = mean + torch.exp(0.5 * logvar) * torch.randn_like(mean)
+        shown = torch.where((torch.rand(x.shape, device=DEVICE) < 0.3) & (x != END), UNKNOWN, x)
+        counted = F.pad(x[:, :-2] != END, (1, 1), value=True)
+        counted[:, -1] = False
+        targets = torch.where(counted, x, IGNORED)
+        error = F.cross_entropy(
+            decoder(z, shown).flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+        )
+        kl = 0.5 * (mean**2 + torch.expm1(logvar) - logvar).sum()
+        adam.zero_grad()
+        ((error + min(1.0, next(steps_done) / 2000) * kl) / len(x)).backward()
+        adam.step()
+        return -(error + kl).detach()[None] / len(x)  # the ELBO
+
+    return Task({"encoder": count(encoder), "decoder": count(decoder)}, over(step, in_turn(sentences, 64)))
 
 
-def make(benchmark: str, form: str, pixels: np.ndarray) -> Task:
+END, UNKNOWN, IGNORED = 0, 1, -100
+
+TASKS = {"iwae": iwae, "vamp": vamp, "vqvae": vqvae, "sentence_vae": sentence_vae}
+
+
+def make(benchmark: str, form: str, examples: np.ndarray) -> Task:
     torch.set_num_threads(threads())
     torch.manual_seed(0)
-    return TASKS[benchmark](form, pixels)
+    return TASKS[benchmark](form, examples)

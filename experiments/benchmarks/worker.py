@@ -39,6 +39,11 @@ def coloured(pixels: np.ndarray) -> np.ndarray:
     return np.pad(pixels, [(0, 0), (2, 2), (2, 2), (0, 0)]).repeat(3, axis=-1)
 
 
+def levels(tokens: np.ndarray) -> int:
+    """How many integers a symbol of these sentences may be."""
+    return int(tokens.max()) + 1
+
+
 def threads() -> int:
     """The CPU threads that each framework gets."""
     return len(os.sched_getaffinity(0))
@@ -57,14 +62,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("benchmark")
     parser.add_argument("form")
-    parser.add_argument("pixels", type=Path, help="uint8 images [n, 28, 28, 1] as .npy")
+    parser.add_argument("examples", type=Path, help="uint8 images [n, 28, 28, 1], or int32 sentences, as .npy")
     args = parser.parse_args()
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a framework prints is no reply
 
     modules = map(importlib.import_module, MODULES[args.form.split()[0]])
     module = next(module for module in modules if args.benchmark in module.TASKS)
-    task = module.make(args.benchmark, args.form, np.load(args.pixels))
+    task = module.make(args.benchmark, args.form, np.load(args.examples))
     print(json.dumps({"parameters": task.parameters, "versions": module.versions()}), file=replies, flush=True)
     for line in sys.stdin:
         start, cpu_start = time.perf_counter(), time.process_time()
