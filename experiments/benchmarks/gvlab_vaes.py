@@ -6,10 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from gvlab_tasks import in_turn, vae_parameters, versions
-from worker import Task, coloured, levels
+from worker import MASKED, NOISE, Task, coloured, enlarged, levels
 
-from gvlab import build, config, models, networks, tree
+from gvlab import Batch, build, config, data, models, networks, rng, tree
+from gvlab import restore as restoring
 from gvlab.models import objectives, observation, priors
+from gvlab.restoration import driving
 from gvlab.types import PyTree
 
 __all__ = ["TASKS", "make", "versions"]
@@ -79,12 +81,73 @@ def sentence_vae(form: str, tokens: np.ndarray) -> Task:
     return in_turn(form, model, jnp.asarray(tokens[:6400]), 64, ("elbo_nats",), vae_parameters)
 
 
+def vdvae(form: str, pixels: np.ndarray) -> Task:
+    """That of `experiments/mnist_vdvae.py`."""
+    adam = config.AdamW(
+        learning_rate=1e-3, b2=0.9, weight_decay=0.01, schedule=config.Linear(steps=100, begin=0.0, end=1.0)
+    )
+    optimizer = config.Skipped(norm=1e4, optimizer=config.Clipped(norm=200.0, optimizer=adam))
+    vae = config.HierarchicalVAE(network=config.VDVAE(), ema_decay=0.999, optimizer=optimizer)
+    images = jnp.asarray(pixels[:6400] > 127, jnp.float32)
+    model = build.model(vae, images.shape[1:], 0)
+    return in_turn(form, model, images, 64, ("elbo_nats",), lambda state: {"network": tree.count(state.params)})
+
+
+def restore(form: str, digits: np.ndarray) -> Task:
+    """`gvlab restore --method optimise` of 100 images with 10 restarts, by the VAE of `experiments/digits_vae.py`.
+
+    A step is one of the search, of all images; as in its driver, nothing is done before it is over. The weights are
+    those before training, which cost no more and no less.
+    """
+    vae, of = config.VAE(latent_dim=16), config.Data("digits", quantization="binarize")
+    experiment = config.Experiment(name="restore", data=of, model=vae, steps=1)
+    program = build.program(experiment, data.from_arrays("digits", digits, digits[:100]))
+    operator = config.Mask(MASKED).operator(digits.shape[1:])
+    searcher = restoring.searcher_of(program, operator, config.restoration.Optimise(restarts=10), NOISE)
+    key = rng.root(0)
+    state = jax.jit(program.model.init)(rng.stream(key, rng.INIT), Batch(jnp.zeros((64, *digits.shape[1:]))))
+    true = jnp.asarray(digits[:100], jnp.float32) / 255
+    y = operator.observed(rng.stream(key, rng.OBSERVATION), true, NOISE)
+
+    def run(steps: int) -> np.ndarray:
+        found = driving.searched(searcher, (state, None), rng.stream(key, rng.PICTURE), y, steps)
+        jax.block_until_ready(found)
+        return np.full((steps, 1), found.objective.min(1).mean())
+
+    return Task({"decoder": tree.count(state.params["decoder"])}, run)
+
+
+def factor_vae(form: str, pixels: np.ndarray) -> Task:
+    """The networks of Kim & Mnih 2018, appendix A; a batch for the autoencoder and one for the critic."""
+    vae = config.VAE(
+        network=config.Convolutions(kernels=(4, 4, 4, 4), hidden=128),
+        latent_dim=10,
+        objective=config.Factor(gamma=6.4),
+        optimizer=config.Adam(learning_rate=1e-4),
+    )
+    images = jnp.asarray(enlarged(pixels[:6400]) > 127, jnp.float32)
+
+    def parameters(state: PyTree) -> dict[str, int]:
+        return vae_parameters(state) | {"critic": tree.count(state.critic.params)}
+
+    model = build.model(vae, images.shape[1:], 0)
+    return in_turn(form, model, images, 2 * 64, ("elbo_nats", "critic_loss"), parameters)
+
+
 def trained_parameters(state: PyTree) -> dict[str, int]:
     """Without what is trained by no gradient, such as a codebook of averages."""
     return {name: tree.count(params) for name, params in state.params.items() if params}
 
 
-TASKS = {"iwae": iwae, "vamp": vamp, "vqvae": vqvae, "sentence_vae": sentence_vae}
+TASKS = {
+    "iwae": iwae,
+    "vamp": vamp,
+    "vqvae": vqvae,
+    "sentence_vae": sentence_vae,
+    "vdvae": vdvae,
+    "restore": restore,
+    "factor_vae": factor_vae,
+}
 
 
 def make(benchmark: str, form: str, examples: np.ndarray) -> Task:

@@ -1,10 +1,12 @@
 """The networks of `gvlab_vaes` in PyTorch, layer for layer as gvlab has them, where no package has them."""
 
+import itertools
 import math
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch_tasks import Heads, ToImages, ToVectors, glorot
 
 
 def as_flax(network: nn.Module) -> nn.Module:
@@ -108,3 +110,40 @@ class SentenceDecoder(nn.Module):
 def sentence_coders(levels: int) -> tuple[nn.Module, nn.Module]:
     sizes = {"width": 64, "embedding": 32, "latent": 16}
     return as_flax(SentenceEncoder(levels, **sizes)), as_flax(SentenceDecoder(levels, **sizes))
+
+
+# --- the decoder of the digits' VAE ---------------------------------------------------------------------------------
+
+
+def article_decoder(last: bool) -> nn.Module:
+    decoder = nn.Sequential(
+        nn.Linear(16, 128 * 4 * 4),
+        nn.ReLU(),
+        ToImages(128, 4, last),
+        nn.ConvTranspose2d(128, 64, 5, 2, padding=2, output_padding=1, bias=False),
+        nn.ReLU(),
+        nn.ConvTranspose2d(64, 32, 5, 2, padding=2, output_padding=1, bias=False),
+        nn.ReLU(),
+        nn.Conv2d(32, 1, 3, padding=1),
+    )
+    glorot(decoder)
+    return decoder
+
+
+# --- FactorVAE ------------------------------------------------------------------------------------------------------
+
+
+def factor_coders(last: bool) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """Encoder, decoder and critic of Kim & Mnih 2018, appendix A, the critic with one logit."""
+    convolutions, transposed, layers = [], [], []
+    for channels, features in itertools.pairwise((1, 32, 32, 64, 64)):
+        convolutions += [nn.Conv2d(channels, features, 4, 2, padding=1), nn.ReLU()]
+    for channels, features in itertools.pairwise((64, 64, 32, 32, 1)):
+        transposed += [nn.ConvTranspose2d(channels, features, 4, 2, padding=1), nn.ReLU()]
+    for units, features in itertools.pairwise((10, *6 * (1000,))):
+        layers += [nn.Linear(units, features), nn.LeakyReLU(0.2)]
+    encoder = nn.Sequential(*convolutions, ToVectors(last), nn.Linear(1024, 128), nn.ReLU(), Heads(128, 10))
+    entry = (nn.Linear(10, 128), nn.ReLU(), nn.Linear(128, 1024), nn.ReLU(), ToImages(64, 4, last))
+    decoder = nn.Sequential(*entry, *transposed[:-1])
+    critic = nn.Sequential(*layers, nn.Linear(1000, 1))
+    return as_flax(encoder), as_flax(decoder), as_flax(critic)

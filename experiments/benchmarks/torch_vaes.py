@@ -10,11 +10,13 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
+import torch_factor
 import torch_tasks
 import torch_vae_networks
+import torch_vdvae
 from torch import nn
 from torch_tasks import DEVICE, as_placed, count, in_turn, over, placed
-from worker import Task, coloured, levels, threads
+from worker import MASKED, NOISE, Task, coloured, levels, threads
 
 __all__ = ["TASKS", "make", "versions"]
 
@@ -120,7 +122,55 @@ def sentence_vae(form: str, tokens: np.ndarray) -> Task:
 
 END, UNKNOWN, IGNORED = 0, 1, -100
 
-TASKS = {"iwae": iwae, "vamp": vamp, "vqvae": vqvae, "sentence_vae": sentence_vae}
+
+def vdvae(form: str, pixels: np.ndarray) -> Task:
+    (network,) = placed(form, (torch_vdvae.VDVAE(),))
+    images = as_placed(form, torch.from_numpy(pixels[:6400] > 127).to(DEVICE).movedim(-1, 1).float())
+    return Task({"network": count(network)}, over(torch_vdvae.Training(network).step, in_turn(images, 64)))
+
+
+def restore(form: str, digits: np.ndarray) -> Task:
+    """One image after the other, its restarts as a batch; only latents have a gradient."""
+    (decoder,) = placed(form, (torch_vae_networks.article_decoder(form == "torch channels_last"),))
+    decoder.requires_grad_(False)
+    true = torch.from_numpy(digits[:100]).to(DEVICE).movedim(-1, 1) / 255
+    kept = np.random.default_rng(0).uniform(size=digits.shape[1:3]) < MASKED
+    mask = torch.from_numpy(kept).to(true)
+    measured = mask * (true + NOISE * torch.randn_like(true))
+
+    def objective(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        made = torch.sigmoid(decoder(z)).clamp(0, 1)
+        return (mask * made - y).square().sum((1, 2, 3)) + 0.1 * z.square().sum(1)
+
+    def search(y: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """(the best image, its objective)."""
+        z = torch.randn(10, 16, device=DEVICE, requires_grad=True)
+        adam = torch.optim.Adam([z], 0.01, fused=True)
+        for _ in range(steps):
+            adam.zero_grad()
+            objective(z, y).sum().backward()
+            adam.step()
+        with torch.no_grad():
+            values = objective(z, y)
+            best = values.argmin()
+            return torch.sigmoid(decoder(z[best][None])), values[best]
+
+    def run(steps: int) -> np.ndarray:
+        found = [search(y, steps) for y in measured]
+        return np.full((steps, 1), torch.stack([value for _, value in found]).mean().item())
+
+    return Task({"decoder": count(decoder)}, run)
+
+
+TASKS = {
+    "iwae": iwae,
+    "vamp": vamp,
+    "vqvae": vqvae,
+    "sentence_vae": sentence_vae,
+    "vdvae": vdvae,
+    "restore": restore,
+    "factor_vae": torch_factor.factor_vae,
+}
 
 
 def make(benchmark: str, form: str, examples: np.ndarray) -> Task:

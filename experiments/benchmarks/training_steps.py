@@ -68,6 +68,15 @@ BENCHMARKS = {
     "vamp": Benchmark("VampPrior of 500 pseudo-inputs, pythae's MLP, batch 64", (OURS, "torch"), 400, 100),
     "vqvae": Benchmark("VQ-VAE, Sonnet's networks, 32x32x3, batch 32", (OURS, *EAGER), 80, 8),
     "sentence_vae": Benchmark("sentence VAE of the grammar, GRU, batch 64", (OURS, "torch"), 400, 100, "grammar"),
+    "vdvae": Benchmark("VDVAE of eight layers, 28x28, batch 64", (OURS, *EAGER), 40, 3),
+    "restore": Benchmark(
+        "search step of 100 restorations with 10 restarts, the digits' VAE",
+        (OURS, *EAGER),
+        10,
+        5,
+        "digits",
+    ),
+    "factor_vae": Benchmark("FactorVAE, 64x64, one update of both players, batch 64 of each", (OURS, *EAGER), 80, 8),
 }
 
 

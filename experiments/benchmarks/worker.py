@@ -39,6 +39,15 @@ def coloured(pixels: np.ndarray) -> np.ndarray:
     return np.pad(pixels, [(0, 0), (2, 2), (2, 2), (0, 0)]).repeat(3, axis=-1)
 
 
+def enlarged(pixels: np.ndarray) -> np.ndarray:
+    """Images of 28x28 pixels as such of 64x64."""
+    return np.pad(pixels.repeat(2, axis=1).repeat(2, axis=2), [(0, 0), (4, 4), (4, 4), (0, 0)])
+
+
+MASKED, NOISE = 0.5, 0.1
+"""What is restored: this share of the pixels, drawn by `default_rng(0)`, under noise of this deviation."""
+
+
 def levels(tokens: np.ndarray) -> int:
     """How many integers a symbol of these sentences may be."""
     return int(tokens.max()) + 1
