@@ -162,10 +162,15 @@ def in_turn(
     return _task(form, init, step, images, parameters)
 
 
-def _task(form: str, init: Callable, step: Callable, arrays: PyTree, parameters: Callable) -> Task:
+def choose_convolutions(form: str) -> None:
+    """Before anything is traced."""
     if form == "gvlab onednn":
         os.environ["GVLAB_CONVOLUTIONS"] = "onednn"
         backend.fast_convolutions()
+
+
+def _task(form: str, init: Callable, step: Callable, arrays: PyTree, parameters: Callable) -> Task:
+    choose_convolutions(form)
     key = rng.root(0)
     counts = parameters(jax.eval_shape(init, key))
     if form == "gvlab 8 seeds":

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from gvlab_tasks import in_turn, vae_parameters, versions
+from gvlab_tasks import choose_convolutions, in_turn, vae_parameters, versions
 from worker import MASKED, NOISE, Task, coloured, enlarged, levels
 
 from gvlab import Batch, build, config, data, models, networks, rng, tree
@@ -99,6 +99,7 @@ def restore(form: str, digits: np.ndarray) -> Task:
     A step is one of the search, of all images; as in its driver, nothing is done before it is over. The weights are
     those before training, which cost no more and no less.
     """
+    choose_convolutions(form)
     vae, of = config.VAE(latent_dim=16), config.Data("digits", quantization="binarize")
     experiment = config.Experiment(name="restore", data=of, model=vae, steps=1)
     program = build.program(experiment, data.from_arrays("digits", digits, digits[:100]))
