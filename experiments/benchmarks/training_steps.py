@@ -73,7 +73,7 @@ BENCHMARKS = {
         "search step of 100 restorations with 10 restarts, the digits' VAE",
         (OURS, *EAGER),
         10,
-        5,
+        10,
         "digits",
     ),
     "factor_vae": Benchmark("FactorVAE, 64x64, one update of both players, batch 64 of each", (OURS, *EAGER), 80, 8),
