@@ -111,7 +111,7 @@ def vae_mlp(form: str, pixels: np.ndarray) -> Task:
         state, terms = engine.single(state, arrays, key)
         return state, terms[0, 0, jnp.array([engine.names.index("loss")])]
 
-    return _task(form, engine.init, step, engine.data, _vae_parameters)
+    return _task(form, engine.init, step, engine.data, vae_parameters)
 
 
 def vae_conv(form: str, pixels: np.ndarray) -> Task:
@@ -119,7 +119,7 @@ def vae_conv(form: str, pixels: np.ndarray) -> Task:
         GuideEncoder(), GuideDecoder(), observation.bernoulli(), optax.adam(1e-3), latent_dim=2
     )
     images = jnp.asarray(pixels[:6400] > 127, jnp.float32)
-    return in_turn(form, model, images, 128, ("loss",), _vae_parameters)
+    return in_turn(form, model, images, 128, ("loss",), vae_parameters)
 
 
 TASKS = {"dcgan": dcgan, "dcgan_tutorial": dcgan_tutorial, "vae_mlp": vae_mlp, "vae_conv": vae_conv}
@@ -142,7 +142,7 @@ def gan_parameters(state: PyTree) -> dict[str, int]:
     return {name: tree.count(player.params) for name, player in players.items()}
 
 
-def _vae_parameters(state: PyTree) -> dict[str, int]:
+def vae_parameters(state: PyTree) -> dict[str, int]:
     return {name: tree.count(params) for name, params in state.params.items()}
 
 
@@ -152,7 +152,7 @@ def in_turn(
     """Batches of consecutive images; drawing them is no part of this benchmark."""
 
     def init(key: PRNGKey) -> PyTree:
-        return model.init(rng.stream(key, rng.INIT), Batch(jnp.zeros((size, *images.shape[1:]))))
+        return model.init(rng.stream(key, rng.INIT), Batch(jnp.zeros((size, *images.shape[1:]), images.dtype)))
 
     def step(state: PyTree, images: jax.Array, key: PRNGKey) -> tuple[PyTree, jax.Array]:
         x = jax.lax.dynamic_slice_in_dim(images, state.step % (len(images) // size) * size, size)
@@ -162,10 +162,15 @@ def in_turn(
     return _task(form, init, step, images, parameters)
 
 
-def _task(form: str, init: Callable, step: Callable, arrays: PyTree, parameters: Callable) -> Task:
+def choose_convolutions(form: str) -> None:
+    """Before anything is traced."""
     if form == "gvlab onednn":
         os.environ["GVLAB_CONVOLUTIONS"] = "onednn"
         backend.fast_convolutions()
+
+
+def _task(form: str, init: Callable, step: Callable, arrays: PyTree, parameters: Callable) -> Task:
+    choose_convolutions(form)
     key = rng.root(0)
     counts = parameters(jax.eval_shape(init, key))
     if form == "gvlab 8 seeds":

@@ -108,7 +108,7 @@ def tutorial_networks(last: bool) -> tuple[nn.Module, nn.Module]:
         nn.Linear(7 * 7 * 128, 1),
     )
     for network in (generator, discriminator):
-        _glorot(network)
+        glorot(network)
     return generator, discriminator
 
 
@@ -119,7 +119,7 @@ def mlp_networks() -> tuple[nn.Module, nn.Module]:
     encoder = nn.Sequential(*layers(784, 200, 200), Heads(200, 50))
     decoder = nn.Sequential(*layers(50, 200, 200), nn.Linear(200, 784))
     for network in (encoder, decoder):
-        _glorot(network)
+        glorot(network)
     return encoder, decoder
 
 
@@ -145,7 +145,7 @@ def guide_networks(last: bool) -> tuple[nn.Module, nn.Module]:
         nn.ConvTranspose2d(32, 1, 3, 1, padding=1),
     )
     for network in (encoder, decoder):
-        _glorot(network)
+        glorot(network)
     return encoder, decoder
 
 
@@ -160,7 +160,7 @@ class Heads(nn.Module):
         return self.mean(x), self.logvar(x)
 
 
-def _glorot(network: nn.Module) -> None:
+def glorot(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             nn.init.xavier_uniform_(module.weight)
@@ -258,10 +258,9 @@ def make(benchmark: str, form: str, pixels: np.ndarray) -> Task:
     return TASKS[benchmark](form, torch.from_numpy(pixels).to(DEVICE).movedim(-1, 1))
 
 
-def placed(form: str, networks: tuple[nn.Module, nn.Module]) -> tuple[nn.Module, nn.Module]:
+def placed(form: str, networks: tuple[nn.Module, ...]) -> tuple[nn.Module, ...]:
     memory_format = torch.channels_last if form == "torch channels_last" else torch.contiguous_format
-    first, second = (network.to(DEVICE, memory_format=memory_format) for network in networks)
-    return first, second
+    return tuple(network.to(DEVICE, memory_format=memory_format) for network in networks)
 
 
 def as_placed(form: str, images: torch.Tensor) -> torch.Tensor:

@@ -41,6 +41,8 @@ class Benchmark:
     """Steps before the first round, whose losses are compared between the forms."""
     steps: int
     """Steps in a round."""
+    data: str = "mnist"
+    """What every form is given of the training examples of that set."""
 
 
 PEERS = ("torch", "torch channels_last", "torch compile", "keras", "keras jit_compile")
@@ -62,15 +64,28 @@ BENCHMARKS = {
         4,
         16,
     ),
+    "iwae": Benchmark("IWAE-50, pythae's MLP, batch 64", (OURS, "torch"), 200, 20),
+    "vamp": Benchmark("VampPrior of 500 pseudo-inputs, pythae's MLP, batch 64", (OURS, "torch"), 400, 100),
+    "vqvae": Benchmark("VQ-VAE, Sonnet's networks, 32x32x3, batch 32", (OURS, *EAGER), 80, 8),
+    "sentence_vae": Benchmark("sentence VAE of the grammar, GRU, batch 64", (OURS, "torch"), 400, 100, "grammar"),
+    "vdvae": Benchmark("VDVAE of eight layers, 28x28, batch 64", (OURS, *EAGER), 40, 3),
+    "restore": Benchmark(
+        "search step of 100 restorations with 10 restarts, the digits' VAE",
+        (OURS, *EAGER),
+        10,
+        10,
+        "digits",
+    ),
+    "factor_vae": Benchmark("FactorVAE, 64x64, one update of both players, batch 64 of each", (OURS, *EAGER), 80, 8),
 }
 
 
 class Worker:
     """A process that has built one form and waits for its turn."""
 
-    def __init__(self, benchmark: str, form: str, pixels: Path) -> None:
+    def __init__(self, benchmark: str, form: str, examples: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, HERE / "worker.py", benchmark, form, pixels],
+            [sys.executable, HERE / "worker.py", benchmark, form, examples],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -99,13 +114,20 @@ class Worker:
         return json.loads(line)
 
 
-def measure(name: str, forms: tuple[str, ...], rounds: int, pixels: Path) -> dict:
+def examples_of(name: str) -> np.ndarray:
+    """Training examples as they are stored; of MNIST, where it isn't prepared, random bytes."""
+    if name == "mnist" and not data.is_prepared("mnist"):
+        return np.random.default_rng(0).integers(0, 256, (60_000, 28, 28, 1), np.uint8)
+    return data.load(name).train.x
+
+
+def measure(name: str, forms: tuple[str, ...], rounds: int, examples: Path) -> dict:
     """Everything about one benchmark that is written down."""
     benchmark = BENCHMARKS[name]
     with contextlib.ExitStack() as stack:
         workers, losses = [], {}
         for form in forms:  # built and warmed up one after the other
-            worker = Worker(name, form, pixels)
+            worker = Worker(name, form, examples)
             stack.callback(worker.close)
             workers.append(worker)
             losses[form] = worker.run(benchmark.warm_up)[-1]
@@ -171,13 +193,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "results", help="directory of the JSON files")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        pixels = Path(scratch) / "pixels.npy"
-        if data.is_prepared("mnist"):
-            np.save(pixels, data.load("mnist").train.x)
-        else:
-            np.save(pixels, np.random.default_rng(0).integers(0, 256, (60_000, 28, 28, 1), np.uint8))
         for name in args.only:
-            result = measure(name, tuple(args.forms or BENCHMARKS[name].forms), args.rounds, pixels)
+            examples = Path(scratch) / f"{BENCHMARKS[name].data}.npy"
+            if not examples.exists():
+                np.save(examples, examples_of(BENCHMARKS[name].data))
+            result = measure(name, tuple(args.forms or BENCHMARKS[name].forms), args.rounds, examples)
             args.out.mkdir(exist_ok=True)
             (args.out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
             print(table(result), end="\n\n", flush=True)

@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 MODULES = {
-    "gvlab": ("gvlab_tasks", "gvlab_gans"),
-    "torch": ("torch_tasks", "torch_gans"),
+    "gvlab": ("gvlab_tasks", "gvlab_gans", "gvlab_vaes"),
+    "torch": ("torch_tasks", "torch_gans", "torch_vaes"),
     "keras": ("keras_tasks",),
 }
 """By framework, which is the first word of a form's name: where its benchmarks are, in `TASKS` of each."""
@@ -37,6 +37,20 @@ class Task(NamedTuple):
 def coloured(pixels: np.ndarray) -> np.ndarray:
     """Images of 28x28 pixels and one channel as such of 32x32 pixels and three channels."""
     return np.pad(pixels, [(0, 0), (2, 2), (2, 2), (0, 0)]).repeat(3, axis=-1)
+
+
+def enlarged(pixels: np.ndarray) -> np.ndarray:
+    """Images of 28x28 pixels as such of 64x64."""
+    return np.pad(pixels.repeat(2, axis=1).repeat(2, axis=2), [(0, 0), (4, 4), (4, 4), (0, 0)])
+
+
+MASKED, NOISE = 0.5, 0.1
+"""What is restored: this share of the pixels, drawn by `default_rng(0)`, under noise of this deviation."""
+
+
+def levels(tokens: np.ndarray) -> int:
+    """How many integers a symbol of these sentences may be."""
+    return int(tokens.max()) + 1
 
 
 def threads() -> int:
@@ -57,14 +71,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("benchmark")
     parser.add_argument("form")
-    parser.add_argument("pixels", type=Path, help="uint8 images [n, 28, 28, 1] as .npy")
+    parser.add_argument("examples", type=Path, help="uint8 images [n, 28, 28, 1], or int32 sentences, as .npy")
     args = parser.parse_args()
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a framework prints is no reply
 
     modules = map(importlib.import_module, MODULES[args.form.split()[0]])
     module = next(module for module in modules if args.benchmark in module.TASKS)
-    task = module.make(args.benchmark, args.form, np.load(args.pixels))
+    task = module.make(args.benchmark, args.form, np.load(args.examples))
     print(json.dumps({"parameters": task.parameters, "versions": module.versions()}), file=replies, flush=True)
     for line in sys.stdin:
         start, cpu_start = time.perf_counter(), time.process_time()
