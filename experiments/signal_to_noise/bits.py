@@ -14,7 +14,7 @@ of which squares are estimated without bias, so that a bias too small to be seen
 VIMCO follows another bound, that of its draws together, so it has no bias to speak of here; nor have NVIL and
 REINFORCE been measured, whose variance depends on what they have learned by themselves.
 
-Cost: TIME.
+Cost: 5 CPU minutes for two runs, 4 images and 4,096 draws.
 Reached: `results/bits.md` (docs/which_vae.md).
 """
 
