@@ -99,6 +99,7 @@ def test_modes_and_quality_are_two_numbers_of_the_same_runs(stem):
         (FOLDER.parent / "estimators", 21),
         (FOLDER.parent / "grammar_compared", 9),
         (FOLDER.parent / "binary_latents", 18),
+        (FOLDER.parent / "priors_compared", 15),
     ],
 )
 def test_a_comparison_kept_here_is_what_its_units_give(root, count):
