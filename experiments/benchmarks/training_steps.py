@@ -5,7 +5,8 @@
 
 Each form runs in a process of its own with all CPU threads. One works at a time: in every round each takes its turn, in
 an order that rotates, so that whatever else the machine does falls on all of them. A round's ratio is another form's
-seconds over gvlab's in that round. Cost: about 20 minutes on 2 CPU cores. The results go to `results/NAME.json`.
+seconds over gvlab's in that round. Cost on 2 CPU cores: about 20 minutes for the first four, 10 for the last seven with
+four rounds at most; the GANs between them were not timed. The results go to `results/NAME.json`.
 
 The images are MNIST where `$TFDS_DATA_DIR` has it prepared, else random bytes (times don't depend on pixels).
 """

@@ -10,9 +10,10 @@ Of the gradient g of one image's loss over the encoder's parameters, by many dra
     variance   tr Cov g
     bias       |E g - true| / |true|, where true is E g of ARM and DisARM, which both have none
 
-of which squares are estimated without bias, so that a bias too small to be seen can come out negative ("unseen").
-VIMCO follows another bound, that of its draws together, so it has no bias to speak of here; nor have NVIL and
-REINFORCE been measured, whose variance depends on what they have learned by themselves.
+of which squares are estimated without bias, so that a bias too small to be seen can come out negative ("unseen"). The
+shorter run's last state is one that the longer passes through. VIMCO follows another bound, that of its draws together,
+so it has no bias to speak of here; nor have NVIL and REINFORCE been measured, whose variance depends on what they have
+learned by themselves.
 
 Cost: 5 CPU minutes for two runs, 4 images and 4,096 draws.
 Reached: `results/bits.md` (docs/which_vae.md).

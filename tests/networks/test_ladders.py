@@ -1,6 +1,7 @@
 """The networks of hierarchical VAEs against the published ones: golden values of `tests/golden/vae_ladders.json`."""
 
 import json
+import math
 from functools import cache, partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from gvlab import losses, networks
 from gvlab.config import experiment_file
 from gvlab.models import observation
 from gvlab.networks.ladders import residual_normals
+from gvlab.networks.vdvae import gelu
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "vae_ladders.json").read_text())
 TINY = GOLDEN["vdvae_tiny"]
@@ -30,6 +32,15 @@ ENCODER, DECODER = "8x2,8d2,4x2,4d4,1x2", "1x1,4m1,4x2,8m4,8x2"
 
 def inputs(entry):
     return {name: jnp.asarray(wave(of)) for name, of in GOLDEN[entry]["inputs"].items()}
+
+
+def test_gelu_is_exact_in_float32_and_keeps_its_tail_in_bfloat16():
+    x = jnp.linspace(-6, 6, 97)  # of numbers that bfloat16 has, too
+    exact = [0.5 * v * math.erfc(-v / math.sqrt(2)) for v in x.tolist()]
+    np.testing.assert_allclose(gelu(x), exact, atol=2e-6)
+    rounded = gelu(x.astype(jnp.bfloat16))
+    assert rounded.dtype == jnp.bfloat16
+    np.testing.assert_allclose(rounded.astype(np.float32), exact, rtol=2**-8, atol=2e-6)
 
 
 # Distributions -------------------------------------------------------------------------------------------------------
