@@ -10,6 +10,7 @@ Networks of Yin & Zhou 2019 (784-200-200-200, there with LeakyReLU, here with Re
 0 at the end of training). VIMCO(2) decodes two draws a step, as ARM and DisARM do.
 
 Cost: 2 CPU minutes a run, measuring included, by the clock on one of two busy cores; 38 for the 18 runs.
+`gvlab verify` on one core (`taskset -c 0`) finds the same bits; on two DisARM's seed 0 is off from step 200 on.
 Reached (`experiments/binary_latents/table.md`, three seeds): iw_bound_nats, k = 100, from -108.7 (GumbelSoftmax) over
 -112.9 (DisARM) to -117.4 (NVIL).
 """
